@@ -1,0 +1,51 @@
+# Everything here needs Python 3.11 or newer, make and git; nothing else.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PYTEST := $(BIN)/python -m pytest
+
+.PHONY: help setup demo test test-fast test-full test-servers lint format lock clean
+.DEFAULT_GOAL := help
+
+help: ## Show what can be made
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
+
+setup: $(VENV)/.ready ## Make .venv with everything, by the locked hashes
+
+$(VENV)/.ready: .ci/requirements.txt pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "Holdfast needs Python 3.11 or newer; set PYTHON=")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement .ci/requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: setup ## Export the U.S. Congress twice, in a fresh home, and check every credit
+	$(BIN)/holdfast demo
+
+test: setup ## All tests but the long ones: at most 6 minutes on two cores
+	$(PYTEST) tests/house tests/unit
+	$(PYTEST) -n 2 --dist worksteal -m "not full" tests/database tests/system
+
+test-fast: setup ## The tests that start nothing
+	$(PYTEST) tests/house tests/unit
+
+test-full: setup ## The million records, the crash loops, the long fuzzing
+	HYPOTHESIS_PROFILE=long $(PYTEST) --timeout 3600 tests
+
+test-servers: setup ## Database and worker tests against the servers in HOLDFAST_TEST_*_URL
+	$(PYTEST) -m "not full" tests/database tests/system
+
+lint: setup ## Format check, ruff with all rules, mypy strict
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: setup ## Let ruff put the code in order
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock: ## Write the lock files anew (needs uv)
+	.ci/lock
+
+clean: ## Remove what was made here
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,1 @@
+"""What things cost: pure rules, no clock, no ids, no I/O."""

@@ -1,0 +1,1 @@
+"""What is remembered: PostgreSQL through SQLAlchemy Core, and the files beside it."""
