@@ -1,0 +1,86 @@
+"""What a record asks to pay for: its claims, each an item and a subject (rule 2).
+
+A company's credit belongs to the company's id, an e-mail's and a phone's to the
+person's. As a guard against an id that is used again for somebody else, a person
+that the house's directory does not know also carries a digest of what it is
+looked up by: the same id with another digest is a new subject.
+"""
+
+import hashlib
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+from pricing.plans import Item, Terms
+
+KNOWN = ""
+"""The digest of a person that the directory knows: the id alone decides."""
+
+_DIGEST_HEX = 32
+
+
+class Entitlement(NamedTuple):
+    """What a license has paid for of one subject, and when it last used it."""
+
+    digest: str
+    exported_at: datetime | None
+    viewed_at: datetime | None
+
+
+Entitlements = Mapping[tuple[Item, str], Sequence[Entitlement]]
+"""Paid entitlements by item and subject's id, any digest."""
+
+
+class PricedClaim(NamedTuple):
+    """A claim of a record with its frozen price: 0, or the item's unit.
+
+    Its subject is the record's company for a company, else the record's person.
+    """
+
+    item: Item
+    digest: str
+    credits: int
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Who one record names, as far as pricing needs to know."""
+
+    company_id: str
+    person_id: str | None = None
+    digest: str = KNOWN
+
+    def subject(self, item: Item) -> str:
+        """The id that a charge for `item` belongs to."""
+        if item is Item.COMPANY or self.person_id is None:
+            return self.company_id
+        return self.person_id
+
+
+def _normal(text: str) -> str:
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+
+
+def lookup_digest(first_name: str, last_name: str, company_domain: str) -> str:
+    """A digest of what a person is looked up by; case and spacing do not matter."""
+    parts = (_normal(first_name), _normal(last_name), _normal(company_domain))
+    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:_DIGEST_HEX]
+
+
+def last_free_use(
+    entitlement: Entitlement,
+    item: Item,
+    terms: Terms,
+    at: datetime,
+) -> datetime | None:
+    """When the use that frees `item` happened, or None where it is not free `at`.
+
+    A view frees a company where the terms count views; nothing else.
+    """
+    cut = terms.window_starts(at)
+    uses = [entitlement.exported_at]
+    if terms.views_count and item is Item.COMPANY:
+        uses.append(entitlement.viewed_at)
+    return max((use for use in uses if use is not None and use >= cut), default=None)

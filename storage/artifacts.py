@@ -1,0 +1,130 @@
+"""Files beside the database: inputs, parts and export files, behind a small interface.
+
+A file appears under its name whole or not at all, and is never written again. This
+is the local folder; another store is another class with the same three methods.
+"""
+
+import errno
+import hashlib
+import os
+import re
+import secrets
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import BinaryIO, NamedTuple, Protocol
+from urllib.parse import unquote, urlsplit
+
+from storage.errors import ArtifactError, DiskFull
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+class Written(NamedTuple):
+    """A file that is there: its size and SHA-256 as they went out."""
+
+    name: str
+    bytes: int
+    sha256: str
+
+
+class Draft:
+    """A file being written; counts and digests what goes through it."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._digest = hashlib.sha256()
+        self.bytes = 0
+
+    def write(self, data: bytes) -> None:
+        """Append bytes."""
+        self._stream.write(data)
+        self._digest.update(data)
+        self.bytes += len(data)
+
+    @property
+    def sha256(self) -> str:
+        """The digest of all that was written so far, in hex."""
+        return self._digest.hexdigest()
+
+
+class Artifacts(Protocol):
+    """Where files are kept."""
+
+    def create(self, name: str) -> AbstractContextManager[Draft]:
+        """Write a file; it appears when the block ends without an exception.
+
+        Raises `DiskFull` or `ArtifactError`; then nothing has appeared.
+        """
+
+    def open(self, name: str) -> AbstractContextManager[BinaryIO]:
+        """Read a file from its beginning; it can be sought. Raises `ArtifactError`."""
+
+    def locate(self, name: str) -> str:
+        """Where the file lies, for a person to read."""
+
+
+@contextmanager
+def _translated(name: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _NO_ROOM:
+            raise DiskFull(f"no room left for {name}") from error
+        raise ArtifactError(f"{name}: {error.strerror or error}") from error
+
+
+class LocalFolder:
+    """Files in a folder of this machine, or one that all workers mount."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def _path(self, name: str) -> Path:
+        if not _NAME.fullmatch(name):
+            raise ArtifactError(f"{name!r} is no name of a file here")
+        return self._root / name
+
+    @contextmanager
+    def create(self, name: str) -> Iterator[Draft]:
+        """Write beside the place, make it durable, then move it there."""
+        path = self._path(name)
+        draft_path = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        with _translated(name):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                with draft_path.open("xb") as stream:
+                    yield Draft(stream)
+                    stream.flush()
+                    os.fsync(stream.fileno())
+                draft_path.replace(path)
+                _sync_folder(path.parent)
+            finally:
+                draft_path.unlink(missing_ok=True)
+
+    @contextmanager
+    def open(self, name: str) -> Iterator[BinaryIO]:
+        """Read a file from its beginning."""
+        with _translated(name), self._path(name).open("rb") as stream:
+            yield stream
+
+    def locate(self, name: str) -> str:
+        """The file's path."""
+        return str(self._path(name))
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def open_artifacts(url: str) -> Artifacts:
+    """The store that a URL names: `file:///an/absolute/folder`."""
+    parts = urlsplit(url)
+    if parts.scheme != "file" or not parts.path.startswith("/") or parts.netloc:
+        raise ArtifactError(f"{url!r} is no store: use file:///an/absolute/folder")
+    return LocalFolder(Path(unquote(parts.path)))

@@ -1,0 +1,209 @@
+"""The ledger's promises as named checks, each a query that finds what breaks them.
+
+They run after every database test, by the sweeper, and as `holdfast audit`. An
+empty answer is the only good one.
+"""
+
+from typing import NamedTuple
+
+from sqlalchemy import Connection, text
+
+
+class Violation(NamedTuple):
+    """One row that breaks a promise."""
+
+    check: str
+    detail: str
+
+
+_COUNTERS_ARE_ACCOUNTS = """
+SELECT format('period %s of %s: granted %s, reserved %s, spent %s, expired %s; '
+              'its transfers say %s, %s, %s, %s', p.id, p.license_id, p.granted,
+              p.reserved, p.spent, p.expired, t.granted, t.reserved, t.spent, t.expired)
+  FROM periods AS p
+ CROSS JOIN LATERAL (
+       SELECT coalesce(sum(settled), 0) AS settled, coalesce(sum(amount), 0) AS amount
+         FROM reservations WHERE period_id = p.id AND state = 'open') AS open
+ CROSS JOIN LATERAL (
+       SELECT coalesce(sum(credits) FILTER (WHERE kind = 'grant'), 0) AS granted,
+              coalesce(sum(credits) FILTER (WHERE kind = 'reserve'), 0)
+                - coalesce(sum(credits) FILTER (WHERE kind = 'settle'), 0)
+                - coalesce(sum(credits) FILTER (WHERE kind = 'release'), 0)
+                + open.settled AS reserved,
+              coalesce(sum(credits) FILTER (WHERE kind = 'settle'), 0)
+                - coalesce(sum(credits) FILTER (WHERE kind = 'refund'), 0)
+                - open.settled AS spent,
+              coalesce(sum(credits) FILTER (WHERE kind = 'expire'), 0) AS expired
+         FROM transfers WHERE period_id = p.id) AS t
+ WHERE (p.granted, p.reserved, p.spent, p.expired)
+       IS DISTINCT FROM (t.granted, t.reserved, t.spent, t.expired)
+    OR p.reserved <> open.amount
+"""
+
+_SPENT_IS_SETTLED = """
+SELECT format('period %s of %s: spent %s, but settled %s and refunded %s',
+              p.id, p.license_id, p.spent, s.settled, r.refunded)
+  FROM periods AS p
+ CROSS JOIN LATERAL (
+       SELECT coalesce(sum(settled), 0) AS settled FROM reservations
+        WHERE period_id = p.id AND state = 'closed') AS s
+ CROSS JOIN LATERAL (
+       SELECT coalesce(sum(credits), 0) AS refunded FROM refunds
+        WHERE period_id = p.id) AS r
+ WHERE p.spent <> s.settled - r.refunded
+"""
+
+_RESERVATION_IS_ITS_CHARGES = """
+SELECT format('reservation of %s: amount %s, settled %s, released %s; charges %s, '
+              'reserve %s, settle %s and release %s transferred', r.job_id, r.amount,
+              r.settled, r.released, c.charged, t.reserved, t.settled, t.released)
+  FROM reservations AS r
+ CROSS JOIN LATERAL (
+       SELECT coalesce(sum(credits), 0) AS charged FROM charges
+        WHERE job_id = r.job_id) AS c
+ CROSS JOIN LATERAL (
+       SELECT coalesce(sum(credits) FILTER (WHERE kind = 'reserve'), 0) AS reserved,
+              coalesce(sum(credits) FILTER (WHERE kind = 'settle'), 0) AS settled,
+              coalesce(sum(credits) FILTER (WHERE kind = 'release'), 0) AS released
+         FROM transfers WHERE reservation_id = r.id) AS t
+ WHERE (r.amount, r.settled, r.settled, r.released)
+       IS DISTINCT FROM (t.reserved, t.settled, c.charged, t.released)
+"""
+
+_ONE_PAYER_A_WINDOW = """
+SELECT format('%s %s of %s: charge %s at %s and charge %s at %s, window %s days',
+              item, subject, license_id, earlier_id, earlier_at, id, charged_at, days)
+  FROM (SELECT c.id, c.license_id, c.item, c.subject, c.charged_at,
+               (q.terms ->> 'window_days')::integer AS days,
+               date_trunc('second', q.quoted_at) AS quoted_at,
+               lag(c.id) OVER same AS earlier_id,
+               lag(c.charged_at) OVER same AS earlier_at
+          FROM charges AS c JOIN jobs AS j ON j.id = c.job_id
+          JOIN quotes AS q ON q.id = j.quote_id
+         WHERE c.credits > 0
+           AND NOT EXISTS (SELECT 1 FROM refunds WHERE charge_id = c.id)
+        WINDOW same AS (PARTITION BY c.license_id, c.item, c.subject, c.digest
+                        ORDER BY c.charged_at, c.id)) AS paid
+ WHERE earlier_at >= quoted_at - make_interval(days => days)
+"""
+
+_PAYERS_PAID = """
+SELECT format('%s %s of %s is paid by charge %s, which %s', e.item, e.subject,
+              e.license_id, e.paid_by,
+              CASE WHEN c.id IS NULL THEN 'does not exist' ELSE 'did not pay' END)
+  FROM entitlements AS e LEFT JOIN charges AS c
+    ON c.id = e.paid_by AND c.license_id = e.license_id AND c.item = e.item
+   AND c.subject = e.subject AND c.digest = e.digest AND c.credits > 0
+ WHERE e.paid_by IS NOT NULL
+   AND (c.id IS NULL OR EXISTS (SELECT 1 FROM refunds WHERE charge_id = c.id))
+"""
+
+_DELIVERED_HAS_A_LINE = """
+SELECT format('job %s, record %s: the %s of %s was delivered without a line',
+              o.job_id, o.record, claim.item, claim.subject)
+  FROM outcomes AS o
+ CROSS JOIN LATERAL (VALUES ('company', o.company_id, true),
+                            ('email', o.person_id, o.email_found),
+                            ('phone', o.person_id, o.phone_found))
+         AS claim (item, subject, delivered)
+ WHERE o.outcome = 'delivered' AND claim.delivered
+   AND NOT EXISTS (SELECT 1 FROM charges AS c
+                    WHERE c.job_id = o.job_id AND c.item = claim.item
+                      AND c.subject = claim.subject)
+"""
+
+_LINE_WAS_DELIVERED = """
+SELECT format('job %s has a line for the %s of %s, which no record delivered',
+              c.job_id, c.item, c.subject)
+  FROM charges AS c JOIN jobs AS j ON j.id = c.job_id
+ WHERE j.kind = 'export'
+   AND (c.job_id, c.item, c.subject) NOT IN (
+       SELECT job_id, 'company', company_id FROM outcomes WHERE outcome = 'delivered'
+       UNION ALL
+       SELECT job_id, 'email', person_id FROM outcomes WHERE email_found
+       UNION ALL
+       SELECT job_id, 'phone', person_id FROM outcomes WHERE phone_found)
+"""
+
+_CHUNKS_COVER_THE_JOB = """
+SELECT format('job %s: %s records, its chunks hold %s; %s open chunks, counted %s',
+              j.id, j.records, c.records, j.open_chunks, c.open)
+  FROM jobs AS j
+ CROSS JOIN LATERAL (
+       SELECT coalesce(sum(stop - first), 0) AS records,
+              count(*) FILTER (WHERE state NOT IN ('done', 'cancelled')) AS open
+         FROM chunks WHERE job_id = j.id) AS c
+ WHERE (j.records, j.open_chunks) IS DISTINCT FROM (c.records, c.open)
+"""
+
+_OUTCOMES_ADD_UP = """
+SELECT format('job %s (%s): %s records; its chunks count %s delivered, %s excluded, '
+              '%s rejected, its outcomes %s, %s, %s', j.id, j.state, j.records,
+              c.delivered, c.excluded, c.rejected, o.delivered, o.excluded, o.rejected)
+  FROM jobs AS j
+ CROSS JOIN LATERAL (
+       SELECT coalesce(sum(delivered), 0) AS delivered,
+              coalesce(sum(excluded), 0) AS excluded,
+              coalesce(sum(rejected), 0) AS rejected
+         FROM chunks WHERE job_id = j.id) AS c
+ CROSS JOIN LATERAL (
+       SELECT count(*) FILTER (WHERE outcome = 'delivered') AS delivered,
+              count(*) FILTER (WHERE outcome = 'excluded') AS excluded,
+              count(*) FILTER (WHERE outcome = 'rejected') AS rejected
+         FROM outcomes WHERE job_id = j.id) AS o
+ WHERE (c.delivered, c.excluded, c.rejected)
+       IS DISTINCT FROM (o.delivered, o.excluded, o.rejected)
+    OR (j.state IN ('succeeded', 'partial')
+        AND j.records <> c.delivered + c.excluded + c.rejected)
+    OR (j.state = 'succeeded' AND c.rejected > 0)
+"""
+
+_PARTS_HOLD_WHAT_WAS_DELIVERED = """
+SELECT format('job %s: %s records delivered, %s in its parts', j.id, c.delivered,
+              p.records)
+  FROM jobs AS j
+ CROSS JOIN LATERAL (
+       SELECT coalesce(sum(delivered), 0) AS delivered FROM chunks
+        WHERE job_id = j.id) AS c
+ CROSS JOIN LATERAL (
+       SELECT coalesce(sum(records), 0) AS records FROM parts
+        WHERE job_id = j.id) AS p
+ WHERE j.kind = 'export' AND c.delivered <> p.records
+"""
+
+_ENDED_IS_CLOSED = """
+SELECT format('job %s is %s, its reservation %s', j.id, j.state, r.state)
+  FROM jobs AS j JOIN reservations AS r ON r.job_id = j.id
+ WHERE (j.finished_at IS NOT NULL) <> (r.state = 'closed')
+"""
+
+CHECKS: dict[str, str] = {
+    "period_counters_are_account_balances": _COUNTERS_ARE_ACCOUNTS,
+    "spent_is_settled_less_refunded": _SPENT_IS_SETTLED,
+    "reservation_is_its_charges": _RESERVATION_IS_ITS_CHARGES,
+    "one_payer_a_window": _ONE_PAYER_A_WINDOW,
+    "payers_paid": _PAYERS_PAID,
+    "delivered_has_a_line": _DELIVERED_HAS_A_LINE,
+    "line_was_delivered": _LINE_WAS_DELIVERED,
+    "chunks_cover_the_job": _CHUNKS_COVER_THE_JOB,
+    "outcomes_add_up": _OUTCOMES_ADD_UP,
+    "parts_hold_what_was_delivered": _PARTS_HOLD_WHAT_WAS_DELIVERED,
+    "ended_is_closed": _ENDED_IS_CLOSED,
+}
+
+
+def run(connection: Connection, *, limit: int = 100) -> list[Violation]:
+    """All violations of all checks, at most `limit` of each, from one snapshot.
+
+    The transaction must be new: its isolation is raised here.
+    """
+    connection.execute(
+        text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+    )
+    return [
+        Violation(name, detail)
+        for name, query in CHECKS.items()
+        for detail in connection.execute(text(query).columns())
+        .scalars()
+        .fetchmany(limit)
+    ]

@@ -1,0 +1,293 @@
+"""Chunks: taken under a lease, moved on by fenced checkpoints, given back or done.
+
+The checkpoint is the heartbeat, the fence and the settlement in one transaction:
+its first statement moves the cursor where chunk, attempt and position are still
+this worker's; where they are not, nothing else happens.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, text
+
+from pricing.findings import EmailLevel, OnlyWith
+from pricing.plans import Item, Terms
+from pricing.settlement import Outcome
+from storage import jobs, ledger, quotes
+from storage.artifacts import Written
+from storage.errors import Superseded
+from storage.states import JobState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakenChunk:
+    """A chunk that this worker holds, with all it needs to run it.
+
+    Positions count from 0 in the job's input: the chunk's bytes begin at line
+    `first_line`, its work stands at `cursor` and ends before `stop`.
+    """
+
+    id: int
+    attempt: int
+    job_id: str
+    first_byte: int
+    bytes: int
+    first_line: int
+    cursor: int
+    stop: int
+    license_id: str
+    user_id: str
+    period_id: int
+    reservation_id: int
+    input: str
+    columns: tuple[str, ...]
+    retrieve: tuple[Item, ...]
+    email_level: EmailLevel
+    only_with: OnlyWith | None
+    export: dict[str, Any] | None
+    terms: Terms
+    quoted_at: datetime
+
+    @property
+    def payer(self) -> ledger.Payer:
+        """For whom its batches settle."""
+        return ledger.Payer(
+            license_id=self.license_id,
+            period_id=self.period_id,
+            reservation_id=self.reservation_id,
+            job_id=self.job_id,
+            user_id=self.user_id,
+            cut=self.terms.window_starts(self.quoted_at),
+            views_count=self.terms.views_count,
+        )
+
+
+class RecordOutcome(NamedTuple):
+    """What became of one record; a code only where it was rejected."""
+
+    record: int
+    company_id: str
+    person_id: str | None
+    outcome: Outcome
+    email_found: bool = False
+    phone_found: bool = False
+    code: str | None = None
+    field: str | None = None
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """What one batch did: its outcomes in order, its claims, its part of the file."""
+
+    start: int
+    outcomes: tuple[RecordOutcome, ...]
+    claims: tuple[ledger.Claim, ...]
+    part: Written | None
+
+    @property
+    def stop(self) -> int:
+        """The position after its last record."""
+        return self.start + len(self.outcomes)
+
+    def count(self, outcome: Outcome) -> int:
+        """How many of its records ended so."""
+        return sum(record.outcome is outcome for record in self.outcomes)
+
+
+_TAKE = text("""
+WITH taken AS (
+  UPDATE chunks
+     SET state = 'running', attempt = attempt + 1, owner = :owner,
+         dispatched_at = NULL,
+         lease_until = clock_timestamp() + make_interval(secs => :lease_s)
+   WHERE id = :id
+     AND (state = 'dispatched' OR (state = 'pending' AND run_at <= clock_timestamp()))
+     AND EXISTS (SELECT 1 FROM jobs
+                  WHERE jobs.id = chunks.job_id AND jobs.state IN ('queued', 'running'))
+  RETURNING id, attempt, job_id, first_byte, bytes, first_line, cursor, stop)
+SELECT taken.*, r.license_id, r.period_id, r.id AS reservation_id, q.user_id, q.input,
+       q.columns, q.retrieve, q.email_level, q.only_with, q.export, q.terms,
+       q.quoted_at
+  FROM taken JOIN jobs AS j ON j.id = taken.job_id
+  JOIN quotes AS q ON q.id = j.quote_id
+  JOIN reservations AS r ON r.job_id = j.id
+""")
+
+
+def take(
+    connection: Connection,
+    chunk_id: int,
+    *,
+    owner: str,
+    lease_s: float,
+) -> TakenChunk | None:
+    """Hold a chunk for `lease_s`; None where somebody holds it or it may not run.
+
+    A chunk whose lease lapsed is for the sweeper, which counts the crash.
+    """
+    row = (
+        connection.execute(_TAKE, {"id": chunk_id, "owner": owner, "lease_s": lease_s})
+        .mappings()
+        .one_or_none()
+    )
+    if row is None:
+        return None
+    jobs.start(connection, row["job_id"])
+    return TakenChunk(
+        **dict(row)
+        | {
+            "columns": tuple(row["columns"]),
+            "retrieve": tuple(Item(item) for item in row["retrieve"]),
+            "email_level": EmailLevel(row["email_level"]),
+            "only_with": OnlyWith(row["only_with"]) if row["only_with"] else None,
+            "terms": quotes.terms_from(row["terms"]),
+        },
+    )
+
+
+_FENCE = text("""
+UPDATE chunks
+   SET cursor = :stop, crashes = 0, failures = 0, last_error = NULL,
+       delivered = delivered + :delivered, excluded = excluded + :excluded,
+       rejected = rejected + :rejected, emails_found = emails_found + :emails,
+       phones_found = phones_found + :phones,
+       state = CASE WHEN :stop = stop THEN 'done' ELSE state END,
+       owner = CASE WHEN :stop = stop THEN NULL ELSE owner END,
+       lease_until = CASE WHEN :stop < stop
+         THEN clock_timestamp() + make_interval(secs => :lease_s) END
+ WHERE id = :id AND attempt = :attempt AND state = 'running' AND cursor = :start
+RETURNING state = 'done' AS done
+""")
+
+
+def checkpoint(
+    connection: Connection,
+    chunk: TakenChunk,
+    batch: Batch,
+    *,
+    lease_s: float,
+) -> JobState:
+    """Settle a batch, record its outcomes, move the cursor, renew the lease.
+
+    Returns the job's state, so that the worker sees a pause or a cancel. Raises
+    `Superseded` where this attempt does not hold the chunk any more.
+    """
+    fence = connection.execute(
+        _FENCE,
+        {
+            "id": chunk.id,
+            "attempt": chunk.attempt,
+            "start": batch.start,
+            "stop": batch.stop,
+            "delivered": batch.count(Outcome.DELIVERED),
+            "excluded": batch.count(Outcome.EXCLUDED),
+            "rejected": batch.count(Outcome.REJECTED),
+            "emails": sum(record.email_found for record in batch.outcomes),
+            "phones": sum(record.phone_found for record in batch.outcomes),
+            "lease_s": lease_s,
+        },
+    ).one_or_none()
+    if fence is None:
+        raise Superseded(f"chunk {chunk.id} is not at attempt {chunk.attempt} any more")
+    ledger.settle(connection, chunk.payer, batch.claims)
+    record(connection, chunk.job_id, batch.outcomes)
+    if batch.part is not None:
+        _keep_part(connection, chunk.job_id, batch, batch.part)
+    if fence.done:
+        jobs.close_chunks(connection, chunk.job_id, 1)
+    state = jobs.state_of(connection, chunk.job_id)
+    return JobState.FINISHING if state is None else state
+
+
+_RECORD = text("""
+INSERT INTO outcomes (job_id, record, company_id, person_id, outcome, email_found,
+                      phone_found, code, field, message)
+SELECT :job_id, (o ->> 0)::integer, o ->> 1, o ->> 2, o ->> 3, (o ->> 4)::boolean,
+       (o ->> 5)::boolean, o ->> 6, o ->> 7, o ->> 8
+  FROM json_array_elements(CAST(:outcomes AS json)) AS o
+""")
+
+
+def record(
+    connection: Connection,
+    job_id: str,
+    outcomes: Sequence[RecordOutcome],
+) -> None:
+    """Write down how records ended, each once; fenced by what the caller did before."""
+    connection.execute(_RECORD, {"job_id": job_id, "outcomes": json.dumps(outcomes)})
+
+
+def _keep_part(
+    connection: Connection,
+    job_id: str,
+    batch: Batch,
+    part: Written,
+) -> None:
+    connection.execute(
+        text("""
+            INSERT INTO parts (job_id, position, name, records, bytes, sha256)
+            VALUES (:job_id, :position, :name, :records, :bytes, :sha256)"""),
+        {
+            "job_id": job_id,
+            "position": batch.start,
+            "name": part.name,
+            "records": batch.count(Outcome.DELIVERED),
+            "bytes": part.bytes,
+            "sha256": part.sha256,
+        },
+    )
+
+
+def give_back(
+    connection: Connection,
+    chunk: TakenChunk,
+    *,
+    delay_s: float = 0,
+    error: str | None = None,
+) -> bool:
+    """Let somebody else go on from the cursor, after `delay_s`.
+
+    `error` counts a failure; a drain, a pause or a spent time budget is none.
+    False where this attempt does not hold the chunk any more.
+    """
+    moved = connection.execute(
+        text("""
+            UPDATE chunks
+               SET state = 'pending', lease_until = NULL, owner = NULL,
+                   failures = failures
+                     + CASE WHEN CAST(:error AS text) IS NULL THEN 0 ELSE 1 END,
+                   last_error = coalesce(CAST(:error AS text), last_error),
+                   run_at = clock_timestamp() + make_interval(secs => :delay_s)
+             WHERE id = :id AND attempt = :attempt AND state = 'running'"""),
+        {
+            "id": chunk.id,
+            "attempt": chunk.attempt,
+            "delay_s": delay_s,
+            "error": error,
+        },
+    )
+    return moved.rowcount == 1
+
+
+class Part(NamedTuple):
+    """A part of a job's file, as the checkpoint recorded it."""
+
+    name: str
+    bytes: int
+    sha256: str
+    records: int
+
+
+def parts(connection: Connection, job_id: str) -> list[Part]:
+    """The parts that were charged for, in the records' own order."""
+    rows = connection.execute(
+        text("""
+            SELECT name, bytes, sha256, records FROM parts
+             WHERE job_id = :job_id ORDER BY position"""),
+        {"job_id": job_id},
+    )
+    return [Part(*row) for row in rows]

@@ -1,0 +1,113 @@
+"""What waits for a worker, and what has been handed to the broker."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from sqlalchemy import Connection, text
+
+_LEADER = 4_846_002
+"""An advisory lock: several dispatchers may run, one acts."""
+
+
+class Waiting(NamedTuple):
+    """A chunk that could be handed to the broker now."""
+
+    license_id: str
+    job_id: str
+    job_records: int
+    chunk_id: int
+    records: int
+
+
+def lead(connection: Connection) -> bool:
+    """Whether this transaction is the one that dispatches; it ends with it."""
+    leads: bool = connection.execute(
+        text("SELECT pg_try_advisory_xact_lock(:lock)"),
+        {"lock": _LEADER},
+    ).scalar_one()
+    return leads
+
+
+_WAITING = text("""
+SELECT j.license_id, j.id AS job_id, j.records AS job_records, c.id AS chunk_id,
+       c.stop - c.cursor AS records
+  FROM (SELECT id, license_id, records, created_at,
+               row_number() OVER (PARTITION BY license_id ORDER BY created_at, id)
+                 AS turn
+          FROM jobs WHERE finished_at IS NULL AND state IN ('queued', 'running')) AS j
+ CROSS JOIN LATERAL (
+       SELECT count(*) AS chunks FROM chunks
+        WHERE job_id = j.id AND state IN ('dispatched', 'running')) AS busy
+ CROSS JOIN LATERAL (
+       SELECT id, cursor, stop, first FROM chunks
+        WHERE job_id = j.id AND state = 'pending' AND run_at <= clock_timestamp()
+        ORDER BY first LIMIT greatest(:window - busy.chunks, 0)) AS c
+ WHERE j.turn <= :jobs_a_license
+ ORDER BY j.created_at, j.id, c.first
+""")
+
+
+def waiting(
+    connection: Connection,
+    *,
+    window: int,
+    jobs_a_license: int = 20,
+) -> list[Waiting]:
+    """Chunks that may go, oldest job first, at most `window` of a job in flight."""
+    rows = connection.execute(
+        _WAITING,
+        {"window": window, "jobs_a_license": jobs_a_license},
+    )
+    return [Waiting(*row) for row in rows]
+
+
+def in_flight(connection: Connection) -> int:
+    """How many chunks the broker or a worker holds."""
+    count: int = connection.execute(
+        text("SELECT count(*) FROM chunks WHERE state IN ('dispatched', 'running')"),
+    ).scalar_one()
+    return count
+
+
+def mark_chunks(connection: Connection, chunk_ids: Sequence[int]) -> list[int]:
+    """Mark chunks as handed to the broker; return those that still waited."""
+    rows = connection.execute(
+        text("""
+            UPDATE chunks SET state = 'dispatched', dispatched_at = clock_timestamp()
+             WHERE id IN (SELECT id FROM chunks
+                           WHERE id = ANY (CAST(:ids AS bigint[])) AND state = 'pending'
+                           ORDER BY id FOR NO KEY UPDATE SKIP LOCKED)
+            RETURNING id"""),
+        {"ids": list(chunk_ids)},
+    )
+    return sorted(rows.scalars())
+
+
+def mark_entries(connection: Connection, *, limit: int) -> list[int]:
+    """Mark outbox entries that are due as handed to the broker, oldest first."""
+    rows = connection.execute(
+        text("""
+            UPDATE outbox SET state = 'dispatched', dispatched_at = clock_timestamp()
+             WHERE id IN (SELECT id FROM outbox
+                           WHERE state = 'pending' AND run_at <= clock_timestamp()
+                           ORDER BY id LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED)
+            RETURNING id"""),
+        {"limit": limit},
+    )
+    return sorted(rows.scalars())
+
+
+def unmark(
+    connection: Connection,
+    *,
+    chunk_ids: Sequence[int],
+    entry_ids: Sequence[int],
+) -> None:
+    """Let what the broker did not take wait again."""
+    for table, ids in (("chunks", chunk_ids), ("outbox", entry_ids)):
+        connection.execute(
+            text(f"""
+                UPDATE {table} SET state = 'pending', dispatched_at = NULL
+                 WHERE id = ANY (CAST(:ids AS bigint[])) AND state = 'dispatched'"""),  # noqa: S608 - two constants
+            {"ids": list(ids)},
+        )

@@ -1,0 +1,33 @@
+"""What can go wrong below: accidents as exceptions; refusals are returned values.
+
+StorageError
+├── InvariantBroken     a promise does not hold: stop the line, change nothing
+├── Superseded          somebody else holds the work now: roll back, touch nothing
+├── Conflict            lost a race that a second try wins
+└── ArtifactError       a file could not be written or read
+    └── DiskFull        no room left for it
+"""
+
+
+class StorageError(Exception):
+    """Something below failed; the transaction it happened in was rolled back."""
+
+
+class InvariantBroken(StorageError):
+    """A promise of the ledger does not hold."""
+
+
+class Superseded(StorageError):
+    """The attempt that wrote is not the one that holds the work any more."""
+
+
+class Conflict(StorageError):
+    """Two wanted the same at once; trying again finds out what came of it."""
+
+
+class ArtifactError(StorageError):
+    """A file could not be written or read."""
+
+
+class DiskFull(ArtifactError):
+    """There is no room left for a file."""

@@ -1,0 +1,287 @@
+"""Jobs: made from a quote, moved along their edges, ended once.
+
+Each edge is one guarded UPDATE; a function says whether it was this call that
+moved the job. What a job still has to run is counted in `open_chunks`, and whoever
+brings that to zero puts its completion into the outbox, in the same transaction.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from storage import outbox
+from storage.quotes import StoredQuote
+from storage.states import JobState
+
+COMPLETE = "job.complete"
+"""The outbox topic under which a job's completion is queued, once."""
+
+FINISHED = "job.finished"
+"""The outbox topic that announces an ended job."""
+
+
+class CancelResult(StrEnum):
+    """What became of a request to cancel."""
+
+    CANCELLING = "cancelling"
+    ALREADY = "already"
+    WRONG_STATE = "wrong_state"
+    NOT_FOUND = "not_found"
+
+
+_CREATE = text("""
+INSERT INTO jobs (id, quote_id, license_id, user_id, kind, name, records,
+                  open_chunks, created_at)
+VALUES (:id, :quote_id, :license_id, :user_id, :kind, :name, :records,
+        :open_chunks, holdfast_now())
+""")
+
+_CUT = text("""
+INSERT INTO chunks (job_id, first_byte, bytes, first_line, first, cursor, stop)
+SELECT :job_id, first_byte, bytes, first, first, first, first + records
+  FROM (SELECT (slice ->> 0)::bigint AS first_byte, (slice ->> 1)::bigint AS bytes,
+               (slice ->> 2)::integer AS records,
+               (sum((slice ->> 2)::integer) OVER (ORDER BY number)
+                - (slice ->> 2)::integer)::integer AS first
+          FROM quotes, jsonb_array_elements(slices)
+               WITH ORDINALITY AS s (slice, number)
+         WHERE quotes.id = :quote_id) AS cut
+ ORDER BY first
+""")
+
+
+def create(
+    connection: Connection,
+    job_id: str,
+    stored: StoredQuote,
+    *,
+    name: str | None,
+) -> None:
+    """Make the job of a quote, and its chunks; its reservation must be there."""
+    connection.execute(
+        _CREATE,
+        {
+            "id": job_id,
+            "quote_id": stored.id,
+            "license_id": stored.request.license_id,
+            "user_id": stored.request.user_id,
+            "kind": stored.request.kind,
+            "name": name,
+            "records": stored.quote.records,
+            "open_chunks": len(stored.input.slices),
+        },
+    )
+    connection.execute(_CUT, {"job_id": job_id, "quote_id": stored.id})
+    finish_if_done(connection, job_id)
+
+
+def finish_if_done(connection: Connection, job_id: str) -> bool:
+    """Queue the completion of a job that has nothing left to run."""
+    moved = connection.execute(
+        text("""
+            UPDATE jobs SET state = 'finishing', waiting_reason = NULL,
+                   waiting_until = NULL
+             WHERE id = :job_id AND open_chunks = 0
+               AND state IN ('queued', 'running', 'pausing', 'paused',
+                             'cancelling')"""),
+        {"job_id": job_id},
+    )
+    if moved.rowcount == 0:
+        return False
+    outbox.put(connection, COMPLETE, job_id)
+    return True
+
+
+def close_chunks(connection: Connection, job_id: str, count: int) -> bool:
+    """Take chunks that ended off the job's count; True where none is left."""
+    if count:
+        connection.execute(
+            text("UPDATE jobs SET open_chunks = open_chunks - :n WHERE id = :job_id"),
+            {"n": count, "job_id": job_id},
+        )
+    return finish_if_done(connection, job_id)
+
+
+def start(connection: Connection, job_id: str) -> None:
+    """Mark a queued job as running; a worker took one of its chunks."""
+    connection.execute(
+        text("""
+            UPDATE jobs SET state = 'running',
+                   started_at = coalesce(started_at, holdfast_now())
+             WHERE id = :job_id AND state = 'queued'"""),
+        {"job_id": job_id},
+    )
+
+
+def cancel(connection: Connection, job_id: str) -> CancelResult:
+    """Ask a job to stop; what runs ends its batch, what was settled stays settled.
+
+    `stop_idle_chunks` must follow, in a transaction of its own: chunks are locked
+    before their job, never after.
+    """
+    moved = connection.execute(
+        text("""
+            UPDATE jobs SET state = 'cancelling', ending = 'cancelled'
+             WHERE id = :job_id
+               AND state IN ('queued', 'running', 'pausing', 'paused')"""),
+        {"job_id": job_id},
+    )
+    if moved.rowcount == 1:
+        return CancelResult.CANCELLING
+    state = state_of(connection, job_id)
+    match state:
+        case None:
+            return CancelResult.NOT_FOUND
+        case JobState.CANCELLING | JobState.CANCELLED:
+            return CancelResult.ALREADY
+        case _:
+            return CancelResult.WRONG_STATE
+
+
+def stop_idle_chunks(connection: Connection, job_id: str) -> int:
+    """Take a cancelling job's chunks that nobody runs out of the work.
+
+    A lapsed lease counts as nobody: the new attempt fences the worker off.
+    """
+    stopped = connection.execute(
+        text("""
+            UPDATE chunks SET state = 'cancelled', attempt = attempt + 1,
+                   lease_until = NULL, owner = NULL
+             WHERE id IN (
+               SELECT chunks.id FROM chunks JOIN jobs ON jobs.id = chunks.job_id
+                WHERE chunks.job_id = :job_id AND jobs.state = 'cancelling'
+                  AND (chunks.state IN ('pending', 'dispatched')
+                    OR (chunks.state = 'running'
+                        AND chunks.lease_until < clock_timestamp()))
+                ORDER BY chunks.id FOR NO KEY UPDATE OF chunks)"""),
+        {"job_id": job_id},
+    )
+    close_chunks(connection, job_id, stopped.rowcount)
+    return stopped.rowcount
+
+
+def come_to_rest(connection: Connection, job_id: str) -> bool:
+    """Turn a pausing job into a paused one once none of its chunks runs."""
+    moved = connection.execute(
+        text("""
+            UPDATE jobs SET state = 'paused'
+             WHERE id = :job_id AND state = 'pausing'
+               AND NOT EXISTS (SELECT 1 FROM chunks
+                                WHERE job_id = :job_id AND state = 'running')"""),
+        {"job_id": job_id},
+    )
+    return moved.rowcount == 1
+
+
+def state_of(connection: Connection, job_id: str) -> JobState | None:
+    """The job's state, if it exists."""
+    state = connection.execute(
+        text("SELECT state FROM jobs WHERE id = :job_id"),
+        {"job_id": job_id},
+    ).scalar_one_or_none()
+    return None if state is None else JobState(state)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """How a job ends, and the file it leaves, if it leaves one."""
+
+    state: JobState
+    file_name: str | None = None
+    file_artifact: str | None = None
+    file_bytes: int | None = None
+    file_sha256: str | None = None
+
+
+def end(connection: Connection, job_id: str, finished: Finished) -> bool:
+    """End a finishing job; False where it has ended already."""
+    moved = connection.execute(
+        text("""
+            UPDATE jobs SET state = :state, finished_at = holdfast_now(),
+                   file_name = :file_name, file_artifact = :file_artifact,
+                   file_bytes = :file_bytes, file_sha256 = :file_sha256,
+                   waiting_reason = NULL, waiting_until = NULL
+             WHERE id = :job_id AND state = 'finishing'"""),
+        {
+            "job_id": job_id,
+            "state": finished.state.value,
+            "file_name": finished.file_name,
+            "file_artifact": finished.file_artifact,
+            "file_bytes": finished.file_bytes,
+            "file_sha256": finished.file_sha256,
+        },
+    )
+    if moved.rowcount == 0:
+        return False
+    outbox.put(connection, FINISHED, job_id)
+    return True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finishing:
+    """A job whose completion is under way, as completion needs to know it."""
+
+    id: str
+    kind: str
+    ending: JobState | None
+    records: int
+    delivered: int
+    excluded: int
+    rejected: int
+    columns: tuple[str, ...]
+    retrieve: tuple[str, ...]
+    export: dict[str, Any] | None
+    created_at: datetime
+
+
+def finishing(connection: Connection, job_id: str) -> Finishing | None:
+    """The job to complete; None where it has ended already."""
+    row = (
+        connection.execute(
+            text("""
+            SELECT j.id, j.kind, j.ending, j.records, j.created_at,
+                   q.columns, q.retrieve, q.export,
+                   (SELECT coalesce(sum(delivered), 0) FROM chunks
+                     WHERE job_id = j.id) AS delivered,
+                   (SELECT coalesce(sum(excluded), 0) FROM chunks
+                     WHERE job_id = j.id) AS excluded,
+                   (SELECT coalesce(sum(rejected), 0) FROM chunks
+                     WHERE job_id = j.id) AS rejected
+              FROM jobs AS j JOIN quotes AS q ON q.id = j.quote_id
+             WHERE j.id = :job_id AND j.state = 'finishing'"""),
+            {"job_id": job_id},
+        )
+        .mappings()
+        .one_or_none()
+    )
+    if row is None:
+        return None
+    return Finishing(
+        **dict(row)
+        | {
+            "ending": JobState(row["ending"]) if row["ending"] else None,
+            "columns": tuple(row["columns"]),
+            "retrieve": tuple(row["retrieve"]),
+        },
+    )
+
+
+def wait_for(
+    connection: Connection,
+    job_id: str,
+    reason: str | None,
+    delay_s: float = 0,
+) -> None:
+    """Show why a job does not go on, and until when; None where it goes on."""
+    connection.execute(
+        text("""
+            UPDATE jobs SET waiting_reason = :reason,
+                   waiting_until = CASE WHEN CAST(:reason AS text) IS NOT NULL
+                     THEN clock_timestamp() + make_interval(secs => :delay_s) END
+             WHERE id = :job_id AND finished_at IS NULL
+               AND waiting_reason IS DISTINCT FROM CAST(:reason AS text)"""),
+        {"job_id": job_id, "reason": reason, "delay_s": delay_s},
+    )

@@ -1,0 +1,475 @@
+"""Double entry for credits: grant, reserve, settle, close, refund, balance.
+
+Every movement is a transfer between two accounts of a period (outside, available,
+spent, expired, and one for each reservation). Settling touches the reservation
+alone; the period's counters move at reserve, at close, and by what has no
+reservation. Locks are taken in one order: entitlements (sorted), reservation,
+period. Functions take an open connection and never commit.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import NamedTuple
+
+from sqlalchemy import Connection, text
+
+from pricing.plans import Item
+from storage.errors import Conflict, Superseded
+
+
+class GrantResult(StrEnum):
+    """What became of a grant."""
+
+    CREATED = "created"
+    EXISTS = "exists"
+    EXISTS_WITH_DIFFERENT_AMOUNT = "exists_with_different_amount"
+    NO_RUNNING_PERIOD = "no_running_period"
+
+
+class ReserveResult(StrEnum):
+    """What became of a reservation."""
+
+    CREATED = "created"
+    EXISTS = "exists"
+    EXISTS_WITH_DIFFERENT_AMOUNT = "exists_with_different_amount"
+    NO_RUNNING_PERIOD = "no_running_period"
+    INSUFFICIENT_CREDITS = "insufficient_credits"
+
+
+class RefundResult(StrEnum):
+    """What became of a refund."""
+
+    REFUNDED = "refunded"
+    ALREADY_REFUNDED = "already_refunded"
+    NOT_FOUND = "not_found"
+    NOTHING_TO_REFUND = "nothing_to_refund"
+    RESERVATION_OPEN = "reservation_open"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reservation:
+    """The credits set aside for one job: `settled + released` never exceed `amount`."""
+
+    id: int
+    license_id: str
+    period_id: int
+    job_id: str
+    state: str
+    amount: int
+    settled: int
+    released: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Balance:
+    """A period's credits as people see them, from one snapshot.
+
+    What open reservations have settled counts as spent here, not as reserved.
+    """
+
+    starts_at: datetime
+    ends_at: datetime
+    granted: int
+    reserved: int
+    spent: int
+    expired: int
+
+    @property
+    def available(self) -> int:
+        """What a new job may still reserve."""
+        return self.granted - self.reserved - self.spent - self.expired
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payer:
+    """For whom a batch settles, and since when something paid still frees it."""
+
+    license_id: str
+    period_id: int
+    reservation_id: int
+    job_id: str
+    user_id: str
+    cut: datetime
+    views_count: bool
+
+
+class Claim(NamedTuple):
+    """One delivered claim, to settle at `credits`, or at 0 if paid meanwhile."""
+
+    item: Item
+    subject: str
+    digest: str
+    credits: int
+    unchanged: bool = False
+
+
+_RUNNING_PERIOD = """
+license_id = :license_id AND ended_at IS NULL
+AND starts_at <= holdfast_now() AND holdfast_now() < ends_at
+"""
+
+
+def grant(
+    connection: Connection,
+    license_id: str,
+    credits_added: int,
+    reference: str,
+) -> GrantResult:
+    """Add credits to the running period, once for each reference of the license."""
+    parameters = {
+        "license_id": license_id,
+        "credits": credits_added,
+        "reference": reference,
+    }
+    period_id = connection.execute(
+        text(f"SELECT id FROM periods WHERE {_RUNNING_PERIOD}"),  # noqa: S608 - a constant
+        parameters,
+    ).scalar_one_or_none()
+    if period_id is None:
+        return GrantResult.NO_RUNNING_PERIOD
+    created = connection.execute(
+        text("""
+            INSERT INTO transfers (license_id, period_id, kind, from_account,
+                                   to_account, credits, reference)
+            VALUES (:license_id, :period_id, 'grant', 'outside',
+                    'available', :credits, :reference)
+            ON CONFLICT (license_id, reference) WHERE kind = 'grant' DO NOTHING
+            RETURNING id"""),
+        {**parameters, "period_id": period_id},
+    ).scalar_one_or_none()
+    if created is None:
+        return _granted_before(connection, parameters)
+    moved = connection.execute(
+        text("""
+            UPDATE periods SET granted = granted + :credits
+             WHERE id = :period_id AND ended_at IS NULL"""),
+        {"credits": credits_added, "period_id": period_id},
+    )
+    if moved.rowcount != 1:
+        raise Conflict("the period ended while credits were granted")
+    return GrantResult.CREATED
+
+
+def _granted_before(
+    connection: Connection,
+    parameters: dict[str, object],
+) -> GrantResult:
+    same = connection.execute(
+        text("""
+            SELECT credits = :credits FROM transfers
+             WHERE license_id = :license_id AND reference = :reference
+               AND kind = 'grant'"""),
+        parameters,
+    ).scalar_one()
+    return GrantResult.EXISTS if same else GrantResult.EXISTS_WITH_DIFFERENT_AMOUNT
+
+
+_RESERVE = f"""
+WITH period AS (
+  UPDATE periods SET reserved = reserved + :amount
+   WHERE {_RUNNING_PERIOD}
+     AND granted - reserved - spent - expired >= :amount
+  RETURNING id),
+reservation AS (
+  INSERT INTO reservations (license_id, period_id, job_id, amount, deadline_at)
+  SELECT :license_id, id, :job_id, :amount,
+         holdfast_now() + make_interval(secs => :lifetime_s)
+    FROM period
+  RETURNING id, period_id),
+moved AS (
+  INSERT INTO transfers (license_id, period_id, reservation_id, kind,
+                         from_account, to_account, credits)
+  SELECT :license_id, period_id, id, 'reserve', 'available', 'reservation', :amount
+    FROM reservation WHERE :amount > 0)
+SELECT id FROM reservation
+"""  # noqa: S608 - constants only
+
+
+def reserve(
+    connection: Connection,
+    license_id: str,
+    job_id: str,
+    amount: int,
+    *,
+    lifetime_s: float,
+) -> ReserveResult:
+    """Set credits of the running period aside for one job; 0 is a legal amount.
+
+    The reservation's deadline lies `lifetime_s` ahead and moves with each settling.
+    """
+    existing = reservation_of(connection, job_id)
+    if existing is not None:
+        if existing.license_id == license_id and existing.amount == amount:
+            return ReserveResult.EXISTS
+        return ReserveResult.EXISTS_WITH_DIFFERENT_AMOUNT
+    parameters = {
+        "license_id": license_id,
+        "job_id": job_id,
+        "amount": amount,
+        "lifetime_s": lifetime_s,
+    }
+    created = connection.execute(text(_RESERVE), parameters).one_or_none()
+    if created is not None:
+        return ReserveResult.CREATED
+    running = connection.execute(
+        text(f"SELECT 1 FROM periods WHERE {_RUNNING_PERIOD}"),  # noqa: S608 - a constant
+        {"license_id": license_id},
+    ).one_or_none()
+    if running is None:
+        return ReserveResult.NO_RUNNING_PERIOD
+    return ReserveResult.INSUFFICIENT_CREDITS
+
+
+def reservation_of(connection: Connection, job_id: str) -> Reservation | None:
+    """The reservation of a job, if it has one."""
+    found = connection.execute(
+        text("""
+            SELECT id, license_id, period_id, job_id, state, amount, settled, released
+              FROM reservations WHERE job_id = :job_id"""),
+        {"job_id": job_id},
+    )
+    row = found.mappings().one_or_none()
+    return None if row is None else Reservation(**row)
+
+
+# A claim that was quoted above 0 is paid by whoever the entitlement's row says,
+# decided inside DO UPDATE under the row's lock: never from an earlier read. An
+# entitlement names its payer's charge, so the id of each possible charge is drawn
+# before. A claim that already has its line in this job pays for nothing more. Claims
+# travel as JSON: psycopg writes arrays element by element, at a third of the time.
+_SETTLE = text("""
+WITH moment AS MATERIALIZED (SELECT holdfast_now() AS at),
+claim AS MATERIALIZED (
+  SELECT item, subject, digest, CAST(credits AS integer) AS credits,
+         CAST(unchanged AS boolean) AS unchanged,
+         nextval('charges_id_seq') AS charge_id
+    FROM ROWS FROM (json_array_elements_text(CAST(:items AS json)),
+                    json_array_elements_text(CAST(:subjects AS json)),
+                    json_array_elements_text(CAST(:digests AS json)),
+                    json_array_elements_text(CAST(:credits AS json)),
+                    json_array_elements_text(CAST(:unchanged AS json)))
+         AS c (item, subject, digest, credits, unchanged)),
+entitled AS (
+  INSERT INTO entitlements AS e
+         (license_id, item, subject, digest, paid_by, exported_at)
+  SELECT :license_id, item, subject, digest,
+         CASE WHEN credits > 0 THEN charge_id END,
+         CASE WHEN credits > 0 THEN at END
+    FROM claim, moment
+   WHERE NOT unchanged
+   ORDER BY item COLLATE "C", subject COLLATE "C", digest COLLATE "C"
+  ON CONFLICT (license_id, item, subject, digest) DO UPDATE SET
+    paid_by = CASE
+      WHEN excluded.paid_by IS NULL THEN e.paid_by
+      WHEN e.paid_by IS NOT NULL
+       AND (e.exported_at >= :cut OR (:views_count AND e.viewed_at >= :cut))
+      THEN e.paid_by
+      WHEN EXISTS (SELECT 1 FROM charges AS c
+                    WHERE c.job_id = :job_id AND c.item = excluded.item
+                      AND c.subject = excluded.subject AND c.digest = excluded.digest)
+      THEN e.paid_by
+      ELSE excluded.paid_by END,
+    exported_at = CASE
+      WHEN e.paid_by IS NULL AND excluded.paid_by IS NULL THEN e.exported_at
+      ELSE greatest(e.exported_at, (SELECT at FROM moment)) END
+  RETURNING item, subject, digest, paid_by),
+line AS MATERIALIZED (
+  SELECT charge_id, item, subject, digest,
+         CASE WHEN paid_by = charge_id THEN credits ELSE 0 END AS credits,
+         CASE WHEN unchanged THEN 'unchanged'
+              WHEN credits = 0 THEN 'free_as_quoted'
+              WHEN paid_by = charge_id THEN 'price'
+              ELSE 'paid_meanwhile' END AS rule,
+         nullif(paid_by, charge_id) AS paid_by
+    FROM claim LEFT JOIN entitled USING (item, subject, digest)),
+charged AS (
+  INSERT INTO charges (id, license_id, period_id, reservation_id, job_id, user_id,
+                       item, subject, digest, credits, rule, paid_by, charged_at)
+  SELECT charge_id, :license_id, :period_id, :reservation_id, :job_id, :user_id,
+         item, subject, digest, credits, rule, paid_by, at
+    FROM line, moment
+  ON CONFLICT (job_id, item, subject, digest) DO NOTHING
+  RETURNING credits),
+bill AS (SELECT coalesce(sum(credits), 0) AS credits FROM charged),
+settled AS (
+  UPDATE reservations AS r
+     SET settled = r.settled + bill.credits,
+         deadline_at = greatest(
+           r.deadline_at, holdfast_now() + (r.deadline_at - r.created_at))
+    FROM bill
+   WHERE r.id = :reservation_id AND r.state = 'open'
+  RETURNING bill.credits),
+moved AS (
+  INSERT INTO transfers (license_id, period_id, reservation_id, kind,
+                         from_account, to_account, credits)
+  SELECT :license_id, :period_id, :reservation_id, 'settle',
+         'reservation', 'spent', credits
+    FROM settled WHERE credits > 0)
+SELECT credits, credits = (SELECT coalesce(sum(credits), 0) FROM line) AS all_charged
+  FROM settled
+""")
+
+
+def settle(connection: Connection, payer: Payer, claims: Sequence[Claim]) -> int:
+    """Charge a batch of delivered claims in one statement; return its credits.
+
+    Repeating it charges nothing: a claim has one line in a job. Raises `Superseded`
+    where the reservation is closed, and `Conflict` where a refund came between.
+    """
+    distinct = _distinct(claims)
+    row = connection.execute(
+        _SETTLE,
+        {
+            "license_id": payer.license_id,
+            "period_id": payer.period_id,
+            "reservation_id": payer.reservation_id,
+            "job_id": payer.job_id,
+            "user_id": payer.user_id,
+            "cut": payer.cut,
+            "views_count": payer.views_count,
+            "items": json.dumps([claim.item.value for claim in distinct]),
+            "subjects": json.dumps([claim.subject for claim in distinct]),
+            "digests": json.dumps([claim.digest for claim in distinct]),
+            "credits": json.dumps([claim.credits for claim in distinct]),
+            "unchanged": json.dumps([claim.unchanged for claim in distinct]),
+        },
+    ).one_or_none()
+    if row is None:
+        raise Superseded(f"the reservation of job {payer.job_id} is closed")
+    if not row.all_charged:
+        # The entitlement would name a charge that its job already had a line for.
+        raise Conflict("a refund came between two batches of one job")
+    return int(row.credits)
+
+
+def _distinct(claims: Sequence[Claim]) -> list[Claim]:
+    """One of each item and subject, sorted: two batches never lock crosswise.
+
+    What is claimed twice in a batch was quoted at one price; where one of the two
+    records is unchanged, the other counts.
+    """
+    merged: dict[tuple[str, str, str], Claim] = {}
+    for claim in claims:
+        key = claim[:3]
+        first = merged.get(key)
+        if first is None or first.unchanged:
+            merged[key] = claim
+    return [merged[key] for key in sorted(merged)]
+
+
+_CLOSE = """
+WITH closed AS (
+  UPDATE reservations
+     SET state = 'closed', released = amount - settled, closed_at = holdfast_now()
+   WHERE job_id = :job_id AND state = 'open'
+  RETURNING id, license_id, period_id, job_id, state, amount, settled, released),
+period AS (
+  UPDATE periods AS p
+     SET reserved = p.reserved - closed.amount,
+         spent = p.spent + closed.settled,
+         expired = p.expired
+                 + CASE WHEN p.ended_at IS NULL THEN 0 ELSE closed.released END
+    FROM closed WHERE p.id = closed.period_id
+  RETURNING p.ended_at),
+released AS (
+  INSERT INTO transfers (license_id, period_id, reservation_id, kind,
+                         from_account, to_account, credits)
+  SELECT license_id, period_id, id, 'release', 'reservation', 'available', released
+    FROM closed WHERE released > 0),
+expired AS (
+  INSERT INTO transfers (license_id, period_id, kind, from_account, to_account, credits)
+  SELECT license_id, period_id, 'expire', 'available', 'expired', released
+    FROM closed, period WHERE released > 0 AND ended_at IS NOT NULL)
+SELECT * FROM closed
+"""
+
+
+def close(connection: Connection, job_id: str) -> Reservation | None:
+    """Release what a job did not use; None where it was closed before, or never was.
+
+    What an ended period gets back expires at once. Only completion may call this.
+    """
+    closed = connection.execute(text(_CLOSE), {"job_id": job_id})
+    row = closed.mappings().one_or_none()
+    return None if row is None else Reservation(**row)
+
+
+def balance(connection: Connection, license_id: str) -> Balance | None:
+    """The running period's credits, or None where no period is open and running."""
+    found = connection.execute(
+        text(f"""
+            SELECT starts_at, ends_at, granted, expired,
+                   reserved - open.settled AS reserved, spent + open.settled AS spent
+              FROM periods, LATERAL (
+                   SELECT coalesce(sum(settled), 0)::bigint AS settled
+                     FROM reservations
+                    WHERE period_id = periods.id AND state = 'open') AS open
+             WHERE {_RUNNING_PERIOD}"""),  # noqa: S608 - a constant
+        {"license_id": license_id},
+    )
+    row = found.mappings().one_or_none()
+    return None if row is None else Balance(**row)
+
+
+_REFUND = """
+WITH freed AS (
+  UPDATE entitlements AS e SET paid_by = NULL, exported_at = NULL, viewed_at = NULL
+    FROM charges AS c
+   WHERE c.id = :charge_id AND e.paid_by = c.id AND e.license_id = c.license_id
+     AND e.item = c.item AND e.subject = c.subject AND e.digest = c.digest),
+refund AS (
+  SELECT license_id, period_id, credits FROM refunds WHERE charge_id = :charge_id),
+period AS (
+  UPDATE periods AS p
+     SET spent = p.spent - refund.credits,
+         expired = p.expired
+                 + CASE WHEN p.ended_at IS NULL THEN 0 ELSE refund.credits END
+    FROM refund WHERE p.id = refund.period_id
+  RETURNING p.ended_at),
+moved AS (
+  INSERT INTO transfers (license_id, period_id, kind, from_account, to_account,
+                         credits, reference)
+  SELECT license_id, period_id, 'refund', 'spent', 'available', credits,
+         'charge ' || CAST(:charge_id AS bigint)
+    FROM refund)
+INSERT INTO transfers (license_id, period_id, kind, from_account, to_account, credits)
+SELECT license_id, period_id, 'expire', 'available', 'expired', credits
+  FROM refund, period WHERE ended_at IS NOT NULL
+"""
+
+
+def refund(connection: Connection, charge_id: int, reason: str) -> RefundResult:
+    """Give one charge back, once and in full, after its reservation has closed.
+
+    Its subject is not free any more where no later charge has paid for it; lines
+    that were free on it stay so. For an ended period the credits expire at once.
+    """
+    charge = connection.execute(
+        text("""
+            SELECT c.credits, r.state FROM charges AS c
+              JOIN reservations AS r ON r.id = c.reservation_id
+             WHERE c.id = :charge_id"""),
+        {"charge_id": charge_id},
+    ).one_or_none()
+    if charge is None:
+        return RefundResult.NOT_FOUND
+    if charge.credits == 0:
+        return RefundResult.NOTHING_TO_REFUND
+    if charge.state == "open":
+        return RefundResult.RESERVATION_OPEN
+    created = connection.execute(
+        text("""
+            INSERT INTO refunds (charge_id, license_id, period_id, job_id, credits,
+                                 reason, refunded_at)
+            SELECT id, license_id, period_id, job_id, credits, :reason, holdfast_now()
+              FROM charges WHERE id = :charge_id
+            ON CONFLICT (charge_id) DO NOTHING RETURNING charge_id"""),
+        {"charge_id": charge_id, "reason": reason},
+    ).one_or_none()
+    if created is None:
+        return RefundResult.ALREADY_REFUNDED
+    connection.execute(text(_REFUND), {"charge_id": charge_id})
+    return RefundResult.REFUNDED

@@ -1,0 +1,92 @@
+"""License periods: whoever first needs one opens it; what is left at its end expires.
+
+Opening is unique by license and start, so any number may try at once, also after a
+week in which nothing ran.
+"""
+
+from sqlalchemy import Connection, text
+
+from pricing.periods import period_at
+from pricing.plans import PaymentTerm
+
+_OPEN = """
+WITH opened AS (
+  INSERT INTO periods (license_id, starts_at, ends_at, granted)
+  VALUES (:license_id, :starts_at, :ends_at, :credits)
+  ON CONFLICT (license_id, starts_at) DO NOTHING
+  RETURNING id),
+moved AS (
+  INSERT INTO transfers (license_id, period_id, kind, from_account, to_account,
+                         credits, reference)
+  SELECT :license_id, id, 'grant', 'outside', 'available', :credits,
+         'period from ' || CAST(:starts_at AS timestamptz)
+    FROM opened WHERE :credits > 0)
+SELECT id FROM opened
+"""
+
+_END = """
+WITH ended AS (
+  UPDATE periods
+     SET ended_at = holdfast_now(), expired = granted - reserved - spent
+   WHERE ended_at IS NULL AND ends_at <= holdfast_now()
+     AND id IN (SELECT id FROM periods
+                 WHERE ended_at IS NULL AND ends_at <= holdfast_now()
+                   AND (CAST(:license_id AS text) IS NULL OR license_id = :license_id)
+                 ORDER BY id LIMIT :limit)
+  RETURNING id, license_id, expired),
+moved AS (
+  INSERT INTO transfers (license_id, period_id, kind, from_account, to_account, credits)
+  SELECT license_id, id, 'expire', 'available', 'expired', expired
+    FROM ended WHERE expired > 0)
+SELECT id FROM ended
+"""
+
+
+def open_current(connection: Connection, license_id: str) -> bool:
+    """Make sure that the license's running period is open; False before its start.
+
+    Ends the periods before it, so that their rest expires first.
+    """
+    row = connection.execute(
+        text("""
+            SELECT starts_at, payment_term, credits, holdfast_now() AS now,
+                   EXISTS (SELECT 1 FROM periods
+                            WHERE license_id = licenses.id AND ended_at IS NULL
+                              AND starts_at <= holdfast_now()
+                              AND holdfast_now() < ends_at) AS is_open
+              FROM licenses WHERE id = :license_id"""),
+        {"license_id": license_id},
+    ).one()
+    if row.is_open:
+        return True
+    period = period_at(row.starts_at, PaymentTerm(row.payment_term), row.now)
+    if period is None:
+        return False
+    end(connection, license_id=license_id)
+    connection.execute(
+        text(_OPEN),
+        {
+            "license_id": license_id,
+            "starts_at": period.starts_at,
+            "ends_at": period.ends_at,
+            "credits": row.credits,
+        },
+    )
+    return True
+
+
+def end(
+    connection: Connection,
+    *,
+    license_id: str | None = None,
+    limit: int = 1000,
+) -> int:
+    """End the periods whose time is over and let what is available expire.
+
+    Returns how many ended. What open reservations hold expires when they close.
+    """
+    ended = connection.execute(
+        text(_END),
+        {"license_id": license_id, "limit": limit},
+    )
+    return len(ended.all())

@@ -1,0 +1,150 @@
+"""Quotes as they are stored: what was asked, the frozen terms, and the answer."""
+
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, insert, select
+
+from pricing.findings import EmailLevel, OnlyWith
+from pricing.plans import Item, PaymentTerm, Plan, Terms
+from pricing.quote import Changed, Line, Quote
+from storage import tables
+
+
+class Slice(NamedTuple):
+    """A run of lines in a job's input: what one chunk will work on."""
+
+    first_byte: int
+    bytes: int
+    records: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What a client asks a quote for."""
+
+    kind: str
+    license_id: str
+    user_id: str
+    retrieve: tuple[Item, ...]
+    email_level: EmailLevel
+    only_with: OnlyWith | None
+    export: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Input:
+    """The priced records as a file: one JSON object a line, sliced into chunks."""
+
+    name: str
+    columns: tuple[str, ...]
+    slices: tuple[Slice, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredQuote:
+    """A quote with its id and the instant from which it makes no job any more."""
+
+    id: str
+    request: Request
+    quote: Quote
+    input: Input
+    expires_at: datetime
+
+
+def put(connection: Connection, stored: StoredQuote) -> None:
+    """Keep a quote; it moves no credits."""
+    request, quote, records = stored.request, stored.quote, stored.input
+    connection.execute(
+        insert(tables.quotes).values(
+            id=stored.id,
+            license_id=request.license_id,
+            user_id=request.user_id,
+            kind=request.kind,
+            retrieve=[item.value for item in request.retrieve],
+            email_level=request.email_level.value,
+            only_with=request.only_with.value if request.only_with else None,
+            export=request.export,
+            terms=asdict(quote.terms),
+            quoted_at=quote.quoted_at,
+            expires_at=stored.expires_at,
+            max_credits=quote.max_credits,
+            available=quote.available,
+            fits_records=quote.fits_records,
+            lines=[asdict(line) for line in quote.lines],
+            changed=[list(changed) for changed in quote.changed],
+            records=quote.records,
+            companies=quote.companies,
+            persons=quote.persons,
+            duplicates=quote.duplicates,
+            input=records.name,
+            columns=list(records.columns),
+            slices=[list(part) for part in records.slices],
+        ),
+    )
+
+
+def get(
+    connection: Connection,
+    quote_id: str,
+    *,
+    lock: bool = False,
+) -> StoredQuote | None:
+    """The quote of this id; `lock` holds it until the transaction ends."""
+    table = tables.quotes
+    statement = select(table).where(table.c.id == quote_id)
+    if lock:
+        statement = statement.with_for_update(key_share=True)
+    row = connection.execute(statement).mappings().one_or_none()
+    return None if row is None else _stored(dict(row))
+
+
+def terms_from(stored: dict[str, Any]) -> Terms:
+    """The terms that a quote froze."""
+    return Terms(
+        **stored
+        | {
+            "plan": Plan(stored["plan"]),
+            "payment_term": PaymentTerm(stored["payment_term"]),
+        },
+    )
+
+
+def _stored(row: dict[str, Any]) -> StoredQuote:
+    return StoredQuote(
+        id=row["id"],
+        expires_at=row["expires_at"],
+        request=Request(
+            kind=row["kind"],
+            license_id=row["license_id"],
+            user_id=row["user_id"],
+            retrieve=tuple(Item(item) for item in row["retrieve"]),
+            email_level=EmailLevel(row["email_level"]),
+            only_with=OnlyWith(row["only_with"]) if row["only_with"] else None,
+            export=row["export"],
+        ),
+        quote=Quote(
+            terms=terms_from(row["terms"]),
+            quoted_at=row["quoted_at"],
+            max_credits=row["max_credits"],
+            lines=tuple(
+                Line(**line | {"item": Item(line["item"])}) for line in row["lines"]
+            ),
+            records=row["records"],
+            companies=row["companies"],
+            persons=row["persons"],
+            duplicates=row["duplicates"],
+            changed=tuple(
+                Changed(record, Item(item), subject)
+                for record, item, subject in row["changed"]
+            ),
+            available=row["available"],
+            fits_records=row["fits_records"],
+        ),
+        input=Input(
+            name=row["input"],
+            columns=tuple(row["columns"]),
+            slices=tuple(Slice(*part) for part in row["slices"]),
+        ),
+    )

@@ -1,0 +1,82 @@
+"""What all tests share: real servers for a session, a database for a test."""
+
+import os
+import uuid
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+from hypothesis import HealthCheck, settings
+from psycopg import sql
+from sqlalchemy import make_url
+
+from storage import audit
+from storage.db import Database
+from storage.migrations import migrate
+from tests.servers import postgres_server
+
+settings.register_profile(
+    "default",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.register_profile("long", parent=settings.get_profile("default"))
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+def _administrate(server: str, statement: str, *names: str) -> None:
+    """Run a statement that cannot run in a transaction, such as CREATE DATABASE."""
+    url = make_url(server).set(drivername="postgresql", database="postgres")
+    address = url.render_as_string(hide_password=False)
+    with psycopg.connect(address, autocommit=True) as connection:
+        connection.execute(
+            sql.SQL(statement).format(*(sql.Identifier(name) for name in names)),
+        )
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a PostgreSQL: the one that is named, or one of our own."""
+    with postgres_server(tmp_path_factory.mktemp("postgres")) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def template(server: str) -> Iterator[str]:
+    """The name of a migrated database that tests copy."""
+    name = f"holdfast_test_{uuid.uuid4().hex[:12]}"
+    _administrate(server, "CREATE DATABASE {}", name)
+    database = Database(_url(server, name))
+    migrate(database)
+    database.close()
+    yield name
+    _administrate(server, "DROP DATABASE {} WITH (FORCE)", name)
+
+
+def _url(server: str, name: str) -> str:
+    return make_url(server).set(database=name).render_as_string(hide_password=False)
+
+
+@pytest.fixture
+def database_url(server: str, template: str) -> Iterator[str]:
+    """A database of the test's own; the audit must find nothing in it at the end."""
+    name = f"{template}_{uuid.uuid4().hex[:8]}"
+    _administrate(server, "CREATE DATABASE {} TEMPLATE {}", name, template)
+    url = _url(server, name)
+    try:
+        yield url
+        database = Database(url)
+        with database.transaction() as connection:
+            violations = audit.run(connection)
+        database.close()
+        assert violations == []
+    finally:
+        _administrate(server, "DROP DATABASE {} WITH (FORCE)", name)
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """A `Database` on the test's own database."""
+    database = Database(database_url, pool=40)
+    yield database
+    database.close()
