@@ -60,7 +60,11 @@ class Asked:
 
 
 def _normal(text: str) -> str:
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+    # Unicode's compatibility caseless match (D146): folding can decompose what was
+    # composed, as in Greek "ΐ", and one pass would tell it from its capital.
+    folded = unicodedata.normalize("NFD", text).casefold()
+    folded = unicodedata.normalize("NFKC", folded).casefold()
+    return " ".join(unicodedata.normalize("NFKC", folded).split())
 
 
 def lookup_digest(first_name: str, last_name: str, company_domain: str) -> str:
@@ -69,18 +73,19 @@ def lookup_digest(first_name: str, last_name: str, company_domain: str) -> str:
     return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:_DIGEST_HEX]
 
 
-def last_free_use(
+def is_free(
     entitlement: Entitlement,
     item: Item,
     terms: Terms,
-    at: datetime,
-) -> datetime | None:
-    """When the use that frees `item` happened, or None where it is not free `at`.
+    since: datetime,
+) -> bool:
+    """Whether a use of `item` since then frees it, that instant included.
 
     A view frees a company where the terms count views; nothing else.
     """
-    cut = terms.window_starts(at)
-    uses = [entitlement.exported_at]
-    if terms.views_count and item is Item.COMPANY:
-        uses.append(entitlement.viewed_at)
-    return max((use for use in uses if use is not None and use >= cut), default=None)
+    exported_at, viewed_at = entitlement.exported_at, entitlement.viewed_at
+    if exported_at is not None and exported_at >= since:
+        return True
+    if not terms.views_count or item is not Item.COMPANY:
+        return False
+    return viewed_at is not None and viewed_at >= since

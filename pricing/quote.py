@@ -9,13 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from pricing.claims import (
-    KNOWN,
-    Asked,
-    Entitlements,
-    PricedClaim,
-    last_free_use,
-)
+from pricing.claims import KNOWN, Asked, Entitlements, PricedClaim, is_free
 from pricing.plans import Item, Terms
 
 
@@ -61,14 +55,15 @@ class Quote:
 
 
 def expires_at(
-    quoted_at: datetime, lifetime_s: int, period_ends_at: datetime
+    quoted_at: datetime, lifetime_s: float, period_ends_at: datetime | None
 ) -> datetime:
     """When a quote ends: after its lifetime, and at the latest with its period."""
-    return min(quoted_at + timedelta(seconds=lifetime_s), period_ends_at)
+    ends_at = quoted_at + timedelta(seconds=lifetime_s)
+    return ends_at if period_ends_at is None else min(ends_at, period_ends_at)
 
 
-class _Person(NamedTuple):
-    """One subject among those that share a person's id, and its priced claims."""
+class _Subject(NamedTuple):
+    """Whom an id stood for when it came first, and the claims priced for it."""
 
     digest: str
     claims: tuple[PricedClaim, ...]
@@ -98,11 +93,20 @@ class Tally:
     fits_records: int = 0
     max_credits: int = 0
     changed: list[Changed] = field(default_factory=list)
+    _free_since: datetime = field(init=False)
     _seen: set[tuple[str, str | None]] = field(default_factory=set)
-    _companies: dict[str, PricedClaim] = field(default_factory=dict)
-    _persons: dict[str, tuple[_Person, ...]] = field(default_factory=dict)
-    _counts: dict[Item, _Count] = field(default_factory=dict)
-    _interned: dict[PricedClaim, PricedClaim] = field(default_factory=dict)
+    _companies: dict[str, _Subject] = field(default_factory=dict)
+    _persons: dict[str, _Subject] = field(default_factory=dict)
+    _others: dict[tuple[str, str], tuple[PricedClaim, ...]] = field(
+        default_factory=dict,
+    )
+    _counts: dict[Item, _Count] = field(
+        default_factory=lambda: {item: _Count() for item in Item},
+    )
+    _shared: dict[_Subject, _Subject] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._free_since = self.terms.window_starts(self.quoted_at)
 
     def is_duplicate(self, asked: Asked) -> bool:
         """Whether the same company with the same person (or none) came before."""
@@ -126,15 +130,21 @@ class Tally:
         """
         company = self._companies.get(asked.company_id)
         if company is None:
-            company = self._claim(Item.COMPANY, asked.company_id, KNOWN, paid)
+            claim = self._claim(Item.COMPANY, asked.company_id, KNOWN, paid)
+            company = self._subject(KNOWN, (claim,))
             self._companies[asked.company_id] = company
-        persons: tuple[PricedClaim, ...] = ()
+        claims = company.claims
         if asked.person_id is not None:
-            persons = self._person(number, asked.person_id, asked.digest, paid)
+            claims += self._person(number, asked.person_id, asked.digest, paid)
         self.records += 1
         if self.max_credits <= self.available:
             self.fits_records = self.records
-        return (company, *persons)
+        return claims
+
+    def _subject(self, digest: str, claims: tuple[PricedClaim, ...]) -> _Subject:
+        """One object for all ids with the same prices: most of a million are alike."""
+        subject = _Subject(digest, claims)
+        return self._shared.setdefault(subject, subject) if digest == KNOWN else subject
 
     def _person(
         self,
@@ -143,26 +153,43 @@ class Tally:
         digest: str,
         paid: Entitlements,
     ) -> tuple[PricedClaim, ...]:
-        others = self._persons.get(person_id, ())
-        for other in others:
-            if digest in (KNOWN, other.digest):
-                return other.claims
-        claims: list[PricedClaim] = []
-        for item in self.retrieve:
-            claim = self._claim(item, person_id, digest, paid)
-            claims.append(claim)
-            if claim.credits and digest != KNOWN:
-                paid_as_other = self._paid_digests(item, person_id, paid) - {digest}
-                if others or paid_as_other:
-                    self.changed.append(Changed(number, item, person_id))
-        self._persons[person_id] = (*others, _Person(digest, tuple(claims)))
-        return tuple(claims)
+        first = self._persons.get(person_id)
+        if first is None:
+            claims = self._claims(number, person_id, digest, paid)
+            self._persons[person_id] = self._subject(digest, claims)
+            return claims
+        if digest in (KNOWN, first.digest):
+            return first.claims
+        others = self._others.get((person_id, digest))
+        if others is None:
+            others = self._claims(number, person_id, digest, paid)
+            self._others[person_id, digest] = others
+        return others
+
+    def _claims(
+        self,
+        number: int,
+        person_id: str,
+        digest: str,
+        paid: Entitlements,
+    ) -> tuple[PricedClaim, ...]:
+        """Price what is retrieved for a subject that is new to this job."""
+        claims = tuple(
+            self._claim(item, person_id, digest, paid) for item in self.retrieve
+        )
+        for claim in claims if digest != KNOWN else ():
+            if claim.credits and (
+                person_id in self._persons
+                or self._paid_digests(claim.item, person_id, paid)
+            ):
+                self.changed.append(Changed(number, claim.item, person_id))
+        return claims
 
     def _paid_digests(self, item: Item, subject: str, paid: Entitlements) -> set[str]:
         return {
             entitlement.digest
             for entitlement in paid.get((item, subject), ())
-            if last_free_use(entitlement, item, self.terms, self.quoted_at)
+            if is_free(entitlement, item, self.terms, self._free_since)
         }
 
     def _claim(
@@ -173,32 +200,33 @@ class Tally:
         paid: Entitlements,
     ) -> PricedClaim:
         """Price one claim that is new to this job, and count it in its line."""
-        live = self._paid_digests(item, subject, paid) if paid else set()
-        if digest == KNOWN and live:
-            # The id alone decides: go on with the subject that was paid for.
-            digest = KNOWN if KNOWN in live else min(live)
-        unit = self.terms.unit(item)
-        price = 0 if digest in live else unit
-        count = self._counts.setdefault(item, _Count())
+        price = self.terms.unit(item)
+        live = self._paid_digests(item, subject, paid) if paid else None
+        if live:
+            if digest == KNOWN:
+                # The id alone decides: go on with the subject that was paid for.
+                digest = KNOWN if KNOWN in live else min(live)
+            if digest in live:
+                price = 0
+        count = self._counts[item]
         count.count += 1
         count.free += price == 0
         count.credits += price
         self.max_credits += price
-        claim = PricedClaim(item, digest, price)
-        return self._interned.setdefault(claim, claim) if digest == KNOWN else claim
+        return PricedClaim(item, digest, price)
 
     def quote(self) -> Quote:
         """What all records priced so far cost at most."""
         lines = tuple(
             Line(
                 item=item,
-                count=self._counts[item].count,
-                free=self._counts[item].free,
+                count=count.count,
+                free=count.free,
                 unit_credits=self.terms.unit(item),
-                credits=self._counts[item].credits,
+                credits=count.credits,
             )
-            for item in Item
-            if item in self._counts
+            for item, count in self._counts.items()
+            if count.count
         )
         return Quote(
             terms=self.terms,

@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
-from pricing.claims import Entitlement, PricedClaim, last_free_use
+from pricing.claims import Entitlement, PricedClaim, is_free
 from pricing.plans import Item, Terms
 
 
@@ -100,11 +100,10 @@ def view_price(
     """What viewing a company costs `at` that moment, and why it is free if it is."""
     if not terms.views_count:
         return 0, FreeBecause.PLAN
-    if entitlement is not None:
-        cut = terms.window_starts(at)
-        if entitlement.exported_at is not None and entitlement.exported_at >= cut:
-            return 0, FreeBecause.EXPORTED
-        if last_free_use(entitlement, Item.COMPANY, terms, at) is not None:
-            return 0, FreeBecause.VIEWED
-    return terms.view, None
-
+    since = terms.window_starts(at)
+    if entitlement is None or not is_free(entitlement, Item.COMPANY, terms, since):
+        return terms.view, None
+    exported_at = entitlement.exported_at
+    if exported_at is not None and exported_at >= since:
+        return 0, FreeBecause.EXPORTED
+    return 0, FreeBecause.VIEWED

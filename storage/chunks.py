@@ -32,6 +32,7 @@ class TakenChunk:
 
     id: int
     attempt: int
+    failures: int
     job_id: str
     first_byte: int
     bytes: int
@@ -108,7 +109,7 @@ WITH taken AS (
      AND (state = 'dispatched' OR (state = 'pending' AND run_at <= clock_timestamp()))
      AND EXISTS (SELECT 1 FROM jobs
                   WHERE jobs.id = chunks.job_id AND jobs.state IN ('queued', 'running'))
-  RETURNING id, attempt, job_id, first_byte, bytes, first_line, cursor, stop)
+  RETURNING id, attempt, failures, job_id, first_byte, bytes, first_line, cursor, stop)
 SELECT taken.*, r.license_id, r.period_id, r.id AS reservation_id, q.user_id, q.input,
        q.columns, q.retrieve, q.email_level, q.only_with, q.export, q.terms,
        q.quoted_at

@@ -176,6 +176,14 @@ def come_to_rest(connection: Connection, job_id: str) -> bool:
     return moved.rowcount == 1
 
 
+def of_quote(connection: Connection, quote_id: str) -> str | None:
+    """The id of the job that a quote has made, if it has made one."""
+    return connection.execute(
+        text("SELECT id FROM jobs WHERE quote_id = :quote_id"),
+        {"quote_id": quote_id},
+    ).scalar_one_or_none()
+
+
 def state_of(connection: Connection, job_id: str) -> JobState | None:
     """The job's state, if it exists."""
     state = connection.execute(

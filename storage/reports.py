@@ -2,9 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
+from pricing.plans import Item
+from pricing.settlement import Rule
 from storage.states import JobState
 
 
@@ -108,3 +111,26 @@ def jobs(
 def _report(row: dict[str, object]) -> JobReport:
     values = row | {"state": JobState(str(row["state"]))}
     return JobReport(**values)  # type: ignore[arg-type]
+
+
+class ChargeSum(NamedTuple):
+    """All charges of one item by one rule."""
+
+    item: Item
+    rule: Rule
+    lines: int
+    credits: int
+
+
+def charge_sums(connection: Connection, job_id: str) -> list[ChargeSum]:
+    """What a job was charged, by item and rule."""
+    rows = connection.execute(
+        text("""
+            SELECT item, rule, count(*), sum(credits) FROM charges
+             WHERE job_id = :job_id GROUP BY item, rule ORDER BY item, rule"""),
+        {"job_id": job_id},
+    )
+    return [
+        ChargeSum(Item(item), Rule(rule), lines, int(credits_))
+        for item, rule, lines, credits_ in rows
+    ]
