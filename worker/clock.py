@@ -1,0 +1,46 @@
+"""Time for everything that runs: durations by the monotonic clock, never the wall.
+
+Instants that matter come from the database. What is left to a process is how long
+it has been at something, and when to look again.
+"""
+
+import time
+from threading import Event
+
+
+def monotonic_s() -> float:
+    """Seconds on a clock that never goes back."""
+    return time.monotonic()
+
+
+class Stopwatch:
+    """How long ago it was made."""
+
+    def __init__(self) -> None:
+        self._began_s = monotonic_s()
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since."""
+        return monotonic_s() - self._began_s
+
+
+class Every:
+    """Whether it is time again: at once, then each `interval_s`."""
+
+    def __init__(self, interval_s: float) -> None:
+        self._interval_s = interval_s
+        self._next_s = 0.0
+
+    def due(self) -> bool:
+        """True once an interval; then the next one begins."""
+        now_s = monotonic_s()
+        if now_s < self._next_s:
+            return False
+        self._next_s = now_s + self._interval_s
+        return True
+
+
+def wait(stop: Event, timeout_s: float) -> bool:
+    """Wait for `stop`, at most so long; whether it was set."""
+    return stop.wait(timeout_s)

@@ -1,0 +1,25 @@
+"""What can keep the embedded servers from running.
+
+EmbeddedError
+├── HomeInUse    somebody else runs servers in this home
+├── NoServer     neither a wheel nor the system has the server's program
+└── StartFailed  a program did not become ready; its last lines say why
+"""
+
+from worker.errors import WorkerError
+
+
+class EmbeddedError(WorkerError):
+    """The servers of a home cannot run."""
+
+
+class HomeInUse(EmbeddedError):
+    """Somebody else runs servers in this home."""
+
+
+class NoServer(EmbeddedError):
+    """A server's program is nowhere to be found."""
+
+
+class StartFailed(EmbeddedError):
+    """A program did not become ready in time, or ended instead."""

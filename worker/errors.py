@@ -1,0 +1,69 @@
+"""What can be wrong with what people hand in, and what is refused.
+
+WorkerError
+├── BadInput       names each line and field; nothing was changed
+├── Refused        a rule said no, with a stable code; nothing was changed
+└── NotConfigured  a setting is missing
+"""
+
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class Problem(NamedTuple):
+    """What is wrong in one place; a line of 0 means the request as a whole."""
+
+    line: int
+    field: str | None
+    message: str
+
+    def __str__(self) -> str:
+        """One line for a person: `line 4: company_id: is empty`."""
+        place = f"line {self.line}: " if self.line else ""
+        return f"{place}{self.field + ': ' if self.field else ''}{self.message}"
+
+
+class WorkerError(Exception):
+    """Something that the caller can act on."""
+
+
+class BadInput(WorkerError):
+    """Input that cannot be used; `problems` are the first of `total`."""
+
+    def __init__(self, problems: list[Problem], total: int | None = None) -> None:
+        self.problems = problems
+        self.total = len(problems) if total is None else total
+        super().__init__("; ".join(str(problem) for problem in problems[:3]))
+
+
+def bad(field: str | None, message: str, *, line: int = 0) -> BadInput:
+    """One problem as an error."""
+    return BadInput([Problem(line, field, message)])
+
+
+class Code(StrEnum):
+    """The stable codes that clients see."""
+
+    INVALID_REQUEST = "invalid_request"
+    INSUFFICIENT_CREDITS = "insufficient_credits"
+    CREDITS_NOT_ALLOWED = "credits_not_allowed"
+    NOT_FOUND = "not_found"
+    ALREADY_EXISTS = "already_exists"
+    CEILING_EXCEEDED = "ceiling_exceeded"
+    QUOTE_EXPIRED = "quote_expired"
+    WRONG_STATE = "wrong_state"
+    UNAVAILABLE = "unavailable"
+
+
+class Refused(WorkerError):
+    """A rule said no; `facts` are what the rule looked at."""
+
+    def __init__(self, code: Code, detail: str, **facts: int) -> None:
+        self.code = code
+        self.detail = detail
+        self.facts = facts
+        super().__init__(detail)
+
+
+class NotConfigured(WorkerError):
+    """A setting is missing or cannot be used."""
