@@ -1,0 +1,136 @@
+"""The objects that clients are answered with, the same for the API and `--json`."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from storage.ledger import Balance
+from storage.licenses import License
+from storage.quotes import StoredQuote
+from storage.reports import JobReport
+
+Answer = dict[str, Any]
+
+
+def instant(at: datetime | None) -> str | None:
+    """ISO 8601 in UTC with a Z."""
+    if at is None:
+        return None
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def of_license(license_: License) -> Answer:
+    """A license."""
+    return {
+        "id": license_.id,
+        "name": license_.name,
+        "plan": license_.plan.value,
+        "payment_term": license_.payment_term.value,
+        "credits": license_.credits,
+        "starts_at": instant(license_.starts_at),
+        "features": sorted(license_.features),
+    }
+
+
+def of_balance(balance: Balance) -> Answer:
+    """A period's credits."""
+    return {
+        "period": {
+            "starts_at": instant(balance.starts_at),
+            "ends_at": instant(balance.ends_at),
+        },
+        "granted": balance.granted,
+        "reserved": balance.reserved,
+        "spent": balance.spent,
+        "expired": balance.expired,
+        "available": balance.available,
+    }
+
+
+def of_quote(stored: StoredQuote) -> Answer:
+    """A quote, line by line."""
+    quote = stored.quote
+    return {
+        "id": stored.id,
+        "max_credits": quote.max_credits,
+        "lines": [
+            {
+                "item": line.item.value,
+                "count": line.count,
+                "free": line.free,
+                "unit_credits": line.unit_credits,
+                "credits": line.credits,
+            }
+            for line in quote.lines
+        ],
+        "records": quote.records,
+        "companies": quote.companies,
+        "persons": quote.persons,
+        "duplicates": quote.duplicates,
+        "changed": [
+            {"record": record, "item": item.value, "subject": subject}
+            for record, item, subject in quote.changed
+        ],
+        "available": quote.available,
+        "affordable": quote.affordable,
+        "fits_records": quote.fits_records,
+        "expires_at": instant(stored.expires_at),
+    }
+
+
+def of_job(report: JobReport, *, file_url: str | None = None) -> Answer:
+    """A job; `file_url` says where its file can be had, once it is there."""
+    return {
+        "id": report.id,
+        "kind": report.kind,
+        "state": report.state.value,
+        "license": report.license_id,
+        "user": report.user_id,
+        "name": report.name,
+        "retry_of": report.retry_of,
+        "created_at": instant(report.created_at),
+        "started_at": instant(report.started_at),
+        "finished_at": instant(report.finished_at),
+        "waiting": _waiting(report),
+        "credits": {
+            "reserved": report.reserved,
+            "settled": report.settled,
+            "released": report.released,
+            "refunded": report.refunded,
+        },
+        "progress": {
+            "records": report.records,
+            "delivered": report.delivered,
+            "excluded": report.excluded,
+            "rejected": report.rejected,
+            "unreached": report.unreached,
+            "chunks": report.chunks,
+            "chunks_done": report.chunks_done,
+        },
+        "found": {"email": report.emails_found, "phone": report.phones_found},
+        "file": _file(report, file_url),
+        "error": _error(report),
+    }
+
+
+def _waiting(report: JobReport) -> Answer | None:
+    if report.waiting_reason is None:
+        return None
+    return {"reason": report.waiting_reason, "until": instant(report.waiting_until)}
+
+
+def _file(report: JobReport, url: str | None) -> Answer | None:
+    if report.file_name is None:
+        return None
+    return {
+        "name": report.file_name,
+        "bytes": report.file_bytes,
+        "sha256": report.file_sha256,
+        "url": url,
+        "expires_at": None,
+    }
+
+
+def _error(report: JobReport) -> Answer | None:
+    if report.error_code is None:
+        return None
+    return {"code": report.error_code, "detail": report.error_detail}

@@ -1,0 +1,81 @@
+"""`/healthz`: this process answers. `/readyz`: what it stands on answers too."""
+
+from typing import Any
+
+import redis
+from fastapi import FastAPI, Response
+from kombu.connection import Connection as Broker
+from sqlalchemy.exc import SQLAlchemyError
+
+from storage import processes
+from storage.migrations import is_migrated
+from worker.settings import MISSED_REPORTS, Settings
+from worker.wiring import connect
+
+_OK, _UNAVAILABLE = 200, 503
+
+
+def add_routes(api: FastAPI, settings: Settings) -> None:
+    """Add the two routes."""
+    readiness = _Readiness(settings)
+
+    @api.get("/healthz")
+    def healthz() -> dict[str, str]:
+        """Say that the process is there."""
+        return {"status": "ok"}
+
+    @api.get("/readyz")
+    def readyz(response: Response) -> dict[str, str]:
+        """Say what the process stands on; 503 until it can serve."""
+        parts = readiness.look()
+        response.status_code = _OK if readiness.is_ready(parts) else _UNAVAILABLE
+        return parts
+
+
+class _Readiness:
+    """What the last look found; under `up` workers are waited for once."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._database = connect(settings, pool=1)
+        self._waits_for_workers = settings.under_up
+
+    def look(self) -> dict[str, str]:
+        parts = self._look_at_database()
+        parts["broker"] = "ok" if _broker_answers(self._settings) else "degraded"
+        return parts
+
+    def _look_at_database(self) -> dict[str, str]:
+        within_s = self._settings.report_interval_s * MISSED_REPORTS
+        names = ("database", "migrations", "dispatcher", "worker")
+        parts = dict.fromkeys(names, "degraded")
+        try:
+            with self._database.transaction() as connection:
+                parts["database"] = "ok"
+                if is_migrated(connection):
+                    parts["migrations"] = "ok"
+                    alive = processes.alive(connection, within_s=within_s)
+                    parts |= dict.fromkeys(alive, "ok")
+        except SQLAlchemyError:
+            pass
+        return parts
+
+    def is_ready(self, parts: dict[str, str]) -> bool:
+        ready = parts["database"] == parts["migrations"] == "ok"
+        if self._waits_for_workers:
+            ready = ready and parts["dispatcher"] == parts["worker"] == "ok"
+            self._waits_for_workers = not ready
+        return ready
+
+
+def _broker_answers(settings: Settings) -> bool:
+    broker: Any = Broker(  # type: ignore[no-untyped-call]
+        settings.broker_url, connect_timeout=2
+    )
+    try:
+        broker.ensure_connection(max_retries=1, timeout=2)
+    except (OSError, redis.RedisError, *broker.connection_errors):
+        return False
+    finally:
+        broker.release()
+    return True

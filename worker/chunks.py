@@ -1,0 +1,222 @@
+"""The run of a chunk: take it, then batch by batch look up, deliver and checkpoint.
+
+No transaction is open while findings are looked up or a part is written. The
+checkpoint commits all that a batch did, or nothing: a worker that lost its chunk
+learns of it there, and what it wrote is never sealed into the file.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+
+from pricing.claims import PricedClaim
+from pricing.findings import NOTHING, Finding, accepted, passes
+from pricing.plans import Item
+from pricing.settlement import Outcome, Result, due_claims
+from storage import chunks, jobs
+from storage.artifacts import Written
+from storage.chunks import Batch, RecordOutcome, TakenChunk
+from storage.errors import ArtifactError, Superseded
+from storage.ledger import Claim
+from storage.states import JobState
+from worker.clock import Stopwatch
+from worker.fates import Done, Fate, Later, Never, backoff_s
+from worker.files import part_name, row_of, writer_of
+from worker.inputs import PricedRecord, parse, read_slice
+from worker.providers import Person
+from worker.records import Record
+from worker.wiring import Deps
+
+log = logging.getLogger(__name__)
+
+
+def run_chunk(deps: Deps, chunk_id: int) -> Fate:
+    """Run a chunk from its cursor, as far as its job and its time budget allow."""
+    with deps.database.transaction() as connection:
+        chunk = chunks.take(
+            connection,
+            chunk_id,
+            owner=deps.owner,
+            lease_s=deps.settings.lease_s,
+        )
+    if chunk is None:
+        return Never("not to be taken")
+    try:
+        return _run(deps, chunk)
+    except Superseded as error:
+        return Never(str(error))
+    except Exception as error:
+        log.exception("chunk %s of %s failed", chunk.id, chunk.job_id)
+        return _fail(deps, chunk, error)
+
+
+def _run(deps: Deps, chunk: TakenChunk) -> Fate:
+    watch = Stopwatch()
+    lines = read_slice(
+        deps.artifacts,
+        chunk.input,
+        first_byte=chunk.first_byte,
+        size=chunk.bytes,
+    )
+    cursor = chunk.cursor
+    while cursor < chunk.stop:
+        stop = min(cursor + deps.settings.batch_records, chunk.stop)
+        first = chunk.first_line
+        batch = _run_batch(deps, chunk, cursor, lines[cursor - first : stop - first])
+        with deps.database.transaction() as connection:
+            state = chunks.checkpoint(
+                connection, chunk, batch, lease_s=deps.settings.lease_s
+            )
+            if chunk.failures and cursor == chunk.cursor:
+                jobs.wait_for(connection, chunk.job_id, None)
+        cursor = stop
+        why = _why_stop(deps, state, watch)
+        if cursor < chunk.stop and why is not None:
+            return _give_back(deps, chunk, why)
+    return Done()
+
+
+def _why_stop(deps: Deps, state: JobState, watch: Stopwatch) -> str | None:
+    """Why a worker does not go on with the next batch."""
+    if state is not JobState.RUNNING:
+        return f"the job is {state}"
+    if deps.draining():
+        return "the worker is stopping"
+    if watch.elapsed_s > deps.settings.chunk_budget_s:
+        return "the time budget is spent"
+    return None
+
+
+def _give_back(deps: Deps, chunk: TakenChunk, why: str) -> Fate:
+    with deps.database.transaction() as connection:
+        chunks.give_back(connection, chunk)
+    with deps.database.transaction() as connection:
+        jobs.stop_idle_chunks(connection, chunk.job_id)
+        jobs.come_to_rest(connection, chunk.job_id)
+    return Later(0, why)
+
+
+def _fail(deps: Deps, chunk: TakenChunk, error: Exception) -> Fate:
+    settings = deps.settings
+    delay_s = backoff_s(
+        chunk.failures, base_s=settings.retry_base_s, max_s=settings.retry_max_s
+    )
+    reason = "storage" if isinstance(error, ArtifactError) else "retry"
+    with deps.database.transaction() as connection:
+        held = chunks.give_back(
+            connection, chunk, delay_s=delay_s, error=type(error).__name__
+        )
+        if held:
+            jobs.wait_for(connection, chunk.job_id, reason, delay_s)
+    return Later(delay_s, type(error).__name__) if held else Never("superseded")
+
+
+def _run_batch(
+    deps: Deps,
+    chunk: TakenChunk,
+    start: int,
+    lines: Sequence[bytes],
+) -> Batch:
+    records = list(parse(list(lines)))
+    findings = _find(deps, chunk, records)
+    outcomes: list[RecordOutcome] = []
+    claims: list[Claim] = []
+    rows: list[Sequence[str]] = []
+    for priced in records:
+        record = priced.record
+        finding = findings.get(record.person_id or "", NOTHING)
+        result = _result(chunk, record, finding)
+        if result.outcome is Outcome.DELIVERED:
+            rows.append(row_of(chunk.columns, chunk.retrieve, record, finding))
+        outcomes.append(_outcome(record, result))
+        claims.extend(_claims(record, priced.claims, result))
+    return Batch(
+        start=start,
+        outcomes=tuple(outcomes),
+        claims=tuple(claims),
+        part=_write_part(deps, chunk, start, rows),
+    )
+
+
+def _find(
+    deps: Deps,
+    chunk: TakenChunk,
+    records: Sequence[PricedRecord],
+) -> Mapping[str, Finding]:
+    """What may be disclosed of each person, by id."""
+    if not chunk.retrieve:
+        return {}
+    persons = [
+        Person(
+            id=record.person_id,
+            first_name=record.text("first_name"),
+            last_name=record.text("last_name"),
+            company_domain=record.text("company_domain"),
+        )
+        for record, _ in records
+        if record.person_id is not None
+    ]
+    found = deps.provider.find(persons, chunk.retrieve) if persons else {}
+    return {
+        person_id: accepted(
+            finding,
+            chunk.email_level,
+            email=Item.EMAIL in chunk.retrieve,
+            phone=Item.PHONE in chunk.retrieve,
+        )
+        for person_id, finding in found.items()
+    }
+
+
+def _result(chunk: TakenChunk, record: Record, finding: Finding) -> Result:
+    if record.person_id is not None and not passes(finding, chunk.only_with):
+        return Result(outcome=Outcome.EXCLUDED)
+    return Result(
+        outcome=Outcome.DELIVERED,
+        email_found=finding.email is not None,
+        phone_found=finding.phone is not None,
+    )
+
+
+def _outcome(record: Record, result: Result) -> RecordOutcome:
+    return RecordOutcome(
+        record=record.number,
+        company_id=record.company_id,
+        person_id=record.person_id,
+        outcome=result.outcome,
+        email_found=result.email_found,
+        phone_found=result.phone_found,
+    )
+
+
+def _claims(
+    record: Record,
+    priced: tuple[PricedClaim, ...],
+    result: Result,
+) -> list[Claim]:
+    return [
+        Claim(
+            due.item,
+            record.company_id
+            if due.item is Item.COMPANY
+            else record.person_id or record.company_id,
+            due.digest,
+            due.credits,
+            due.unchanged,
+        )
+        for due in due_claims(priced, result)
+    ]
+
+
+def _write_part(
+    deps: Deps,
+    chunk: TakenChunk,
+    start: int,
+    rows: Sequence[Sequence[str]],
+) -> Written | None:
+    if not rows:
+        return None
+    writer = writer_of(chunk.export)
+    name = part_name(chunk, start, writer.extension)
+    with deps.artifacts.create(name) as draft:
+        draft.write(writer.part(rows))
+    return Written(name, draft.bytes, draft.sha256)

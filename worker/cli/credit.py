@@ -1,0 +1,130 @@
+"""Licenses and their credits: `license`, `top-up`, `balance`."""
+
+import click
+
+from pricing.permission import USER_PERMISSIONS
+from pricing.plans import PaymentTerm, Plan
+from storage import ledger, licenses
+from storage.ledger import Balance
+from worker import answers, producer
+from worker.cli.ground import Ground, command, with_database
+from worker.errors import Code, Refused
+from worker.wiring import Deps
+
+
+@click.group()
+def license_() -> None:
+    """The paying accounts."""
+
+
+@command("create")
+@click.argument("license_id", metavar="ID")
+@click.option("--name", required=True, help="What people call it.")
+@click.option("--plan", required=True, type=click.Choice([plan.value for plan in Plan]))
+@click.option(
+    "--payment-term",
+    required=True,
+    type=click.Choice([term.value for term in PaymentTerm]),
+)
+@click.option("--credits", "credits_granted", required=True, type=int)
+@click.option(
+    "--feature", "features", multiple=True, type=click.Choice([USER_PERMISSIONS])
+)
+def create(
+    ground: Ground,
+    *,
+    license_id: str,
+    name: str,
+    plan: str,
+    payment_term: str,
+    credits_granted: int,
+    features: tuple[str, ...],
+) -> None:
+    """Create a license; CREDITS are granted at the start of each period."""
+    wanted = producer.NewLicense(
+        id=license_id,
+        name=name,
+        plan=Plan(plan),
+        payment_term=PaymentTerm(payment_term),
+        credits=credits_granted,
+        features=frozenset(features),
+    )
+    with with_database(ground) as deps:
+        producer.create_license(deps, wanted)
+        _show_license(ground, deps, license_id)
+
+
+@command("show")
+@click.argument("license_id", metavar="ID")
+def show(ground: Ground, *, license_id: str) -> None:
+    """Show a license."""
+    with with_database(ground) as deps:
+        _show_license(ground, deps, license_id)
+
+
+def _show_license(ground: Ground, deps: Deps, license_id: str) -> None:
+    with deps.database.transaction() as connection:
+        found = licenses.get(connection, license_id)
+    if found is None:
+        raise Refused(Code.NOT_FOUND, f"there is no license {license_id}")
+    ground.answer(
+        answers.of_license(found),
+        f"{found.id}  {found.name}\n"
+        f"plan {found.plan}, {found.payment_term}, {found.credits:,} credits a period",
+    )
+
+
+@command("top-up")
+@click.argument("license_id", metavar="LICENSE")
+@click.argument("credits_added", metavar="CREDITS", type=int)
+@click.option("--reference", required=True, help="Counts once: an invoice, say.")
+def top_up(
+    ground: Ground,
+    *,
+    license_id: str,
+    credits_added: int,
+    reference: str,
+) -> None:
+    """Add credits to the running period."""
+    with with_database(ground) as deps:
+        producer.top_up(deps, license_id, credits_added, reference)
+        _show_balance(ground, balance_of(deps, license_id))
+
+
+@command("balance")
+@click.argument("license_id", metavar="LICENSE")
+def balance(ground: Ground, *, license_id: str) -> None:
+    """Show the running period's credits."""
+    with with_database(ground) as deps:
+        _show_balance(ground, balance_of(deps, license_id))
+
+
+def balance_of(deps: Deps, license_id: str) -> Balance:
+    """The balance, once the running period is open."""
+    producer.open_license(deps, license_id)
+    with deps.database.transaction() as connection:
+        found = ledger.balance(connection, license_id)
+    if found is None:
+        raise Refused(Code.WRONG_STATE, f"license {license_id} has not started")
+    return found
+
+
+def _show_balance(ground: Ground, found: Balance) -> None:
+    ground.answer(answers.of_balance(found), balance_text(found))
+
+
+def balance_text(found: Balance) -> str:
+    """A balance for a person."""
+    return (
+        f"{found.available:,} credits available "
+        f"(granted {found.granted:,}, reserved {found.reserved:,}, "
+        f"spent {found.spent:,}, expired {found.expired:,}; "
+        f"until {found.ends_at:%Y-%m-%d %H:%M} UTC)"
+    )
+
+
+license_.add_command(create)
+license_.add_command(show)
+license_.name = "license"
+
+COMMANDS: tuple[click.Command, ...] = (license_, top_up, balance)

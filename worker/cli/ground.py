@@ -1,0 +1,136 @@
+"""What each command stands on: its options, its servers, and how it answers."""
+
+import functools
+import json
+import logging
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from storage import migrations, processes
+from storage.db import Database
+from worker.answers import Answer
+from worker.embedded.stack import Wanted, running
+from worker.settings import MISSED_REPORTS, Settings
+from worker.wiring import Deps, connect, wire
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """The settings of this call, and whether it answers in JSON."""
+
+    settings: Settings
+    json: bool
+
+    def answer(self, answer: Answer, human: str) -> None:
+        """Print the answer's object, or the same for a person."""
+        click.echo(json.dumps(answer) if self.json else human)
+
+    def say(self, human: str) -> None:
+        """Print something for a person alone."""
+        if not self.json:
+            click.echo(human)
+
+
+def command(
+    name: str,
+) -> Callable[[Callable[..., None]], click.Command]:
+    """A command that takes `--home` and `--json`, and a `Ground` first."""
+
+    def decorate(function: Callable[..., None]) -> click.Command:
+        @click.option("--home", type=click.Path(path_type=Path), help="Home folder.")
+        @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+        @functools.wraps(function)
+        def run(*, home: Path | None, as_json: bool, **options: Any) -> None:  # noqa: ANN401 - click's options
+            logging.basicConfig(level=logging.WARNING, format="%(message)s")
+            function(Ground(_settings(home), as_json), **options)
+
+        return click.command(name)(run)
+
+    return decorate
+
+
+def _settings(home: Path | None) -> Settings:
+    if home is not None:
+        # So that each process started from here finds the same home.
+        os.environ["HOLDFAST_HOME"] = str(home.expanduser().absolute())
+    return Settings()
+
+
+@contextmanager
+def with_database(ground: Ground, *, migrate: bool = False) -> Iterator[Deps]:
+    """The database: the one that is named, or the embedded one of the home.
+
+    The embedded one is always migrated, a named one where `migrate` asks for it.
+    """
+    settings = ground.settings
+    if settings.database_url:
+        if migrate:
+            migrate_at(settings.database_url)
+        yield from _wired(settings)
+        return
+    with running(Wanted(home=settings.home, prepare=migrate_at)) as note:
+        yield from _wired(
+            settings.model_copy(update={"database_url": note.database_url}),
+        )
+
+
+@contextmanager
+def with_workers(ground: Ground, *, migrate: bool = False) -> Iterator[Deps]:
+    """The database with workers behind it; what is not up is started, and stopped."""
+    settings = ground.settings
+    if migrate and settings.database_url:
+        migrate_at(settings.database_url)
+    if settings.database_url and settings.broker_url and _workers_live(settings):
+        yield from _wired(settings)
+        return
+    wanted = Wanted(
+        home=settings.home,
+        prepare=_leave_alone if settings.database_url else migrate_at,
+        database_url=settings.database_url,
+        broker_url=settings.broker_url,
+        workers=True,
+        worker_grace_s=settings.worker_grace_s,
+    )
+    with running(wanted) as note:
+        urls = {"database_url": note.database_url, "broker_url": note.broker_url}
+        yield from _wired(settings.model_copy(update=urls))
+
+
+def _leave_alone(_: str) -> None:
+    """A database that is named is migrated by `holdfast migrate` alone."""
+
+
+def _workers_live(settings: Settings) -> bool:
+    database = connect(settings, pool=1)
+    try:
+        with database.transaction() as connection:
+            within_s = settings.report_interval_s * MISSED_REPORTS
+            return processes.alive(connection, within_s=within_s) >= {
+                "worker",
+                "dispatcher",
+            }
+    finally:
+        database.close()
+
+
+def _wired(settings: Settings) -> Iterator[Deps]:
+    deps = wire(settings)
+    try:
+        yield deps
+    finally:
+        deps.database.close()
+
+
+def migrate_at(url: str) -> None:
+    """Bring the schema at a URL to the newest version."""
+    database = Database(url, pool=1)
+    try:
+        migrations.migrate(database)
+    finally:
+        database.close()

@@ -1,0 +1,257 @@
+"""Quotes and jobs: `quote`, `export`, `jobs`, `job`, `cancel`."""
+
+import functools
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pricing.findings import EmailLevel, OnlyWith
+from pricing.plans import Item
+from storage import quotes, reports
+from storage.errors import ArtifactError
+from storage.quotes import StoredQuote
+from storage.reports import JobReport
+from storage.states import JobState
+from worker import answers, producer
+from worker.cli.ground import Ground, command, with_database, with_workers
+from worker.cli.progress import follow, follow_with_bar, reading, report_of
+from worker.errors import bad
+from worker.readers import delimited
+from worker.wiring import Deps
+
+_FAILED = frozenset({JobState.FAILED, JobState.CANCELLED})
+
+
+def _asked(function: Callable[..., None]) -> Callable[..., None]:
+    """The options that `quote` and `export` share, made into one request."""
+
+    @click.argument(
+        "file", type=click.Path(exists=True, dir_okay=False, path_type=Path)
+    )
+    @click.option("--license", "license_id", required=True, help="Who pays.")
+    @click.option("--user", "user_id", required=True, help="For whom.")
+    @click.option("--retrieve", default="", help="email, phone, or email,phone.")
+    @click.option(
+        "--email-level",
+        type=click.Choice([level.value for level in EmailLevel]),
+        default=EmailLevel.VERIFIED.value,
+        show_default=True,
+    )
+    @click.option("--only-with", type=click.Choice([with_.value for with_ in OnlyWith]))
+    @functools.wraps(function)
+    def run(
+        ground: Ground,
+        *,
+        license_id: str,
+        user_id: str,
+        retrieve: str,
+        email_level: str,
+        only_with: str | None,
+        **options: Any,  # noqa: ANN401 - click's options
+    ) -> None:
+        request = quotes.Request(
+            kind="export",
+            license_id=license_id,
+            user_id=user_id,
+            retrieve=_items(retrieve),
+            email_level=EmailLevel(email_level),
+            only_with=OnlyWith(only_with) if only_with else None,
+            export={"format": "csv"},
+        )
+        function(ground, request=request, **options)
+
+    return run
+
+
+def _items(retrieve: str) -> tuple[Item, ...]:
+    wanted = [name.strip() for name in retrieve.split(",") if name.strip()]
+    for name in wanted:
+        if name not in (Item.EMAIL, Item.PHONE):
+            raise bad("retrieve", f"{name!r} is neither email nor phone")
+    return tuple(item for item in (Item.EMAIL, Item.PHONE) if item in wanted)
+
+
+def make_quote(
+    ground: Ground, deps: Deps, request: quotes.Request, file: Path
+) -> StoredQuote:
+    """Quote a file's records, with a bar while it is read."""
+    with reading(ground, file, "quoting") as stream:
+        return producer.quote(deps, request, delimited.read(stream))
+
+
+@command("quote")
+@_asked
+def quote(ground: Ground, *, request: quotes.Request, file: Path) -> None:
+    """Say what exporting FILE can cost at most; nothing is reserved."""
+    with with_database(ground) as deps:
+        stored = make_quote(ground, deps, request, file)
+    ground.answer(answers.of_quote(stored), quote_text(stored))
+
+
+@command("export")
+@_asked
+@click.option("--max-credits", type=int, help="Refuse above this.")
+@click.option("--name", help="What people call the job.")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--watch", is_flag=True, help="Show progress.")
+def export(
+    ground: Ground,
+    *,
+    request: quotes.Request,
+    file: Path,
+    max_credits: int | None,
+    name: str | None,
+    out: Path | None,
+    watch: bool,
+) -> None:
+    """Quote FILE, run the job, wait for its end, and write its file to OUT."""
+    with with_workers(ground) as deps:
+        stored = make_quote(ground, deps, request, file)
+        if watch:
+            ground.say(quote_text(stored))
+        job_id = producer.submit(deps, stored.id, name=name, max_credits=max_credits)
+        report = watch_job(ground, deps, job_id, watch=watch)
+        if out is not None:
+            save(deps, report, out)
+            ground.say(f"written to {out}")
+    _exit_by(report)
+
+
+def watch_job(ground: Ground, deps: Deps, job_id: str, *, watch: bool) -> JobReport:
+    """Follow a job to its end and answer it; with `watch` and JSON, line by line."""
+    if watch and ground.json:
+        report = report_of(deps, job_id)
+        for report in follow(deps, job_id):
+            click.echo(json.dumps(_answer(deps, report)))
+        return report
+    if watch:
+        report = follow_with_bar(ground, deps, job_id)
+    else:
+        *_, report = follow(deps, job_id)
+    ground.answer(_answer(deps, report), job_text(deps, report))
+    return report
+
+
+@command("jobs")
+@click.option("--license", "license_id", help="Of this license.")
+@click.option("--state", type=click.Choice([state.value for state in JobState]))
+def jobs(ground: Ground, *, license_id: str | None, state: str | None) -> None:
+    """List the newest jobs."""
+    with with_database(ground) as deps:
+        with deps.database.transaction() as connection:
+            found = reports.jobs(
+                connection,
+                license_id=license_id,
+                state=JobState(state) if state else None,
+            )
+        items = [_answer(deps, report) for report in found]
+    ground.answer(
+        {"items": items, "next": None},
+        "\n".join(_job_line(report) for report in found) or "no jobs",
+    )
+
+
+@command("job")
+@click.argument("job_id", metavar="ID")
+@click.option("--watch", is_flag=True, help="Follow it to its end.")
+def job(ground: Ground, *, job_id: str, watch: bool) -> None:
+    """Show a job."""
+    with (with_workers if watch else with_database)(ground) as deps:
+        if watch:
+            _exit_by(watch_job(ground, deps, job_id, watch=True))
+            return
+        report = report_of(deps, job_id)
+        ground.answer(_answer(deps, report), job_text(deps, report))
+
+
+@command("cancel")
+@click.argument("job_id", metavar="ID")
+def cancel(ground: Ground, *, job_id: str) -> None:
+    """Stop a job; what was delivered stays charged, the rest is released."""
+    with with_database(ground) as deps:
+        producer.cancel(deps, job_id)
+        report = report_of(deps, job_id)
+        ground.answer(_answer(deps, report), job_text(deps, report))
+
+
+def save(deps: Deps, report: JobReport, out: Path) -> None:
+    """Copy a job's file out of the store. Raises `ArtifactError`."""
+    if report.file_artifact is None:
+        raise ArtifactError(f"{report.id} left no file")
+    with deps.artifacts.open(report.file_artifact) as source, out.open("wb") as target:
+        shutil.copyfileobj(source, target)
+
+
+def _exit_by(report: JobReport) -> None:
+    if report.state in _FAILED:
+        raise click.exceptions.Exit(1)
+
+
+def _answer(deps: Deps, report: JobReport) -> answers.Answer:
+    url = deps.artifacts.locate(report.file_artifact) if report.file_artifact else None
+    return answers.of_job(report, file_url=url)
+
+
+def quote_text(stored: StoredQuote) -> str:
+    """A quote for a person, line by line."""
+    quote = stored.quote
+    lines = [f"quote {stored.id}: at most {quote.max_credits:,} credits"]
+    lines += [
+        f"  {line.item.value:<8} {line.count:>9,} x {line.unit_credits}, "
+        f"{line.free:,} free: {line.credits:>9,}"
+        for line in quote.lines
+    ]
+    lines.append(
+        f"  {quote.records:,} records ({quote.companies:,} companies, "
+        f"{quote.persons:,} persons, {quote.duplicates:,} duplicates left out), "
+        f"{quote.available:,} credits available"
+    )
+    if quote.changed:
+        lines.append(f"  {len(quote.changed):,} ids are priced as somebody new")
+    if not quote.affordable:
+        lines.append(f"  not affordable; the first {quote.fits_records:,} records fit")
+    return "\n".join(lines)
+
+
+def job_text(deps: Deps, report: JobReport) -> str:
+    """A job for a person."""
+    records = (
+        f"{report.delivered:,} delivered, {report.excluded:,} excluded, "
+        f"{report.rejected:,} rejected, {report.unreached:,} unreached "
+        f"of {report.records:,}"
+    )
+    credits_ = (
+        f"{report.reserved:,} reserved, {report.settled:,} settled, "
+        f"{report.released:,} released"
+    )
+    lines = [
+        f"job {report.id}: {report.state}",
+        f"  records  {records}",
+        f"  found    {report.emails_found:,} e-mails, {report.phones_found:,} phones",
+        f"  credits  {credits_}",
+    ]
+    if report.waiting_reason:
+        until = answers.instant(report.waiting_until)
+        lines.append(f"  waiting  {report.waiting_reason} until {until}")
+    if report.error_code:
+        lines.append(f"  error    {report.error_code}: {report.error_detail}")
+    if report.file_artifact:
+        lines.append(f"  file     {deps.artifacts.locate(report.file_artifact)}")
+        lines.append(f"           {report.file_bytes:,} bytes, {report.file_sha256}")
+    return "\n".join(lines)
+
+
+def _job_line(report: JobReport) -> str:
+    return (
+        f"{report.id}  {report.state:<10}  {report.license_id}  "
+        f"{report.delivered + report.excluded + report.rejected:,}"
+        f"/{report.records:,} records  {report.settled:,}/{report.reserved:,} credits  "
+        f"{report.name or ''}"
+    ).rstrip()
+
+
+COMMANDS: tuple[click.Command, ...] = (quote, export, jobs, job, cancel)

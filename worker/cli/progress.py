@@ -1,0 +1,91 @@
+"""Progress on a terminal: how far a file is read, how far a job has come."""
+
+import io
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event
+from typing import BinaryIO, TextIO
+
+import click
+
+from storage import reports
+from storage.reports import JobReport
+from storage.states import ENDED
+from worker.cli.ground import Ground
+from worker.clock import wait
+from worker.errors import Code, Refused
+from worker.wiring import Deps
+
+_LOOK_AGAIN_S = 0.2
+_BUFFER_BYTES = 1 << 18
+
+
+def _terminal(ground: Ground) -> TextIO:
+    """Where a bar goes: standard error, and nowhere but to a terminal."""
+    return sys.stderr if sys.stderr.isatty() and not ground.json else io.StringIO()
+
+
+class _Counted(io.RawIOBase):
+    """A stream that says how much is read from it."""
+
+    def __init__(self, stream: BinaryIO, count: Callable[[int], None]) -> None:
+        self._stream = stream
+        self._count = count
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        data = self._stream.read(len(buffer))
+        buffer[: len(data)] = data
+        self._count(len(data))
+        return len(data)
+
+
+@contextmanager
+def reading(ground: Ground, file: Path, label: str) -> Iterator[BinaryIO]:
+    """Open a file; a bar shows how far it has been read."""
+    size = file.stat().st_size
+    with (
+        file.open("rb") as stream,
+        click.progressbar(length=size, label=label, file=_terminal(ground)) as bar,
+    ):
+        yield io.BufferedReader(_Counted(stream, bar.update), _BUFFER_BYTES)
+
+
+def report_of(deps: Deps, job_id: str) -> JobReport:
+    """The job as it stands. Raises `Refused` where there is none."""
+    with deps.database.transaction() as connection:
+        report = reports.job(connection, job_id)
+    if report is None:
+        raise Refused(Code.NOT_FOUND, f"there is no job {job_id}")
+    return report
+
+
+def follow(deps: Deps, job_id: str) -> Iterator[JobReport]:
+    """The job each time it has moved, until it has ended."""
+    never, last = Event(), None
+    while True:
+        report = report_of(deps, job_id)
+        if report != last:
+            yield report
+        if report.state in ENDED:
+            return
+        last = report
+        wait(never, _LOOK_AGAIN_S)
+
+
+def follow_with_bar(ground: Ground, deps: Deps, job_id: str) -> JobReport:
+    """Follow a job to its end; a bar shows its records."""
+    report = report_of(deps, job_id)
+    with click.progressbar(
+        length=report.records, label=job_id, file=_terminal(ground)
+    ) as bar:
+        at = 0
+        for report in follow(deps, job_id):
+            reached = report.delivered + report.excluded + report.rejected
+            bar.update(reached - at)
+            at = reached
+    return report

@@ -1,0 +1,109 @@
+"""The dispatcher: the one process that publishes, and the home of the sweeper.
+
+It marks what may go, commits, then publishes ids; what the broker does not take
+waits again. It works on while the broker is down. Several may run: an advisory lock
+lets one mark at a time.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from threading import Event
+
+from celery import Celery
+from kombu.exceptions import OperationalError
+
+from storage import dispatch, processes
+from worker import sweeper
+from worker.app import CHUNKS, CONTROL
+from worker.clock import Every, wait
+from worker.tasks import RUN_CHUNK, RUN_ENTRY
+from worker.turns import choose
+from worker.wiring import Deps
+
+log = logging.getLogger(__name__)
+
+_ENTRIES_MAX = 200
+_BROKER_PAUSE_S = 1.0
+
+
+class Dispatcher:
+    """Ticks until it is told to stop."""
+
+    def __init__(self, deps: Deps, app: Celery) -> None:
+        self._deps = deps
+        self._app = app
+        self._deficits: Mapping[str, int] = {}
+
+    def run(self, stop: Event) -> None:
+        """Dispatch, sweep and report; an accident is logged and does not end it."""
+        settings = self._deps.settings
+        report = Every(settings.report_interval_s)
+        sweep = Every(settings.sweep_interval_s)
+        audit = Every(settings.audit_interval_s)
+        while not stop.is_set():
+            pause_s = settings.dispatch_interval_s
+            try:
+                if report.due():
+                    self._report()
+                if sweep.due():
+                    sweeper.sweep(self._deps)
+                if audit.due():
+                    sweeper.audit(self._deps)
+                if not self.tick():
+                    pause_s = max(pause_s, _BROKER_PAUSE_S)
+            except Exception:
+                log.exception("the dispatcher stumbled and goes on")
+                pause_s = max(pause_s, _BROKER_PAUSE_S)
+            wait(stop, pause_s)
+        self._leave()
+
+    def tick(self) -> bool:
+        """Hand what may go to the broker; False where it did not take it."""
+        chunk_ids, entry_ids = self._mark()
+        sent = 0
+        tasks = [(RUN_ENTRY, CONTROL, entry_id) for entry_id in entry_ids]
+        tasks += [(RUN_CHUNK, CHUNKS, chunk_id) for chunk_id in chunk_ids]
+        try:
+            for name, queue, row_id in tasks:
+                self._app.send_task(name, args=[row_id], queue=queue)
+                sent += 1
+        except (OperationalError, OSError) as error:
+            log.warning("the broker takes nothing: %s", error)
+            self._unmark(
+                chunk_ids[max(0, sent - len(entry_ids)) :],
+                entry_ids[sent:],
+            )
+            return False
+        return True
+
+    def _mark(self) -> tuple[list[int], list[int]]:
+        settings = self._deps.settings
+        with self._deps.database.transaction() as connection:
+            if not dispatch.lead(connection):
+                return [], []
+            entry_ids = dispatch.mark_entries(connection, limit=_ENTRIES_MAX)
+            waiting = dispatch.waiting(connection, window=settings.job_window)
+            if not waiting:
+                return [], entry_ids
+            turn = choose(
+                waiting,
+                self._deficits,
+                room=max(0, settings.flight_max - dispatch.in_flight(connection)),
+                quantum_records=settings.chunk_records,
+                small_job_records=settings.small_job_records,
+            )
+            self._deficits = turn.deficits
+            marked = set(dispatch.mark_chunks(connection, turn.chunk_ids))
+        return [chunk for chunk in turn.chunk_ids if chunk in marked], entry_ids
+
+    def _unmark(self, chunk_ids: Sequence[int], entry_ids: Sequence[int]) -> None:
+        with self._deps.database.transaction() as connection:
+            dispatch.unmark(connection, chunk_ids=chunk_ids, entry_ids=entry_ids)
+
+    def _report(self) -> None:
+        with self._deps.database.transaction() as connection:
+            processes.report(connection, self._deps.owner, "dispatcher")
+
+    def _leave(self) -> None:
+        with self._deps.database.transaction() as connection:
+            processes.leave(connection, self._deps.owner)

@@ -1,0 +1,57 @@
+"""The run of an outbox entry: take it, do what its topic says, done or later."""
+
+import logging
+
+from storage import jobs, outbox
+from storage.errors import Superseded
+from worker.completion import complete
+from worker.fates import Done, Fate, Later, Never, backoff_s
+from worker.wiring import Deps
+
+log = logging.getLogger(__name__)
+
+
+def run_entry(deps: Deps, entry_id: int) -> Fate:
+    """Run an outbox entry once; a failure brings it back later."""
+    with deps.database.transaction() as connection:
+        entry = outbox.take(
+            connection, entry_id, owner=deps.owner, lease_s=deps.settings.lease_s
+        )
+    if entry is None:
+        return Never("not to be taken")
+    try:
+        _handle(deps, entry)
+    except Superseded as error:
+        return Never(str(error))
+    except Exception as error:
+        log.exception("%s of %s failed", entry.topic, entry.key)
+        return _fail(deps, entry, error)
+    return Done()
+
+
+def _handle(deps: Deps, entry: outbox.Taken) -> None:
+    if entry.topic == jobs.COMPLETE:
+        complete(deps, entry)
+    elif entry.topic == jobs.FINISHED:
+        _announce(deps, entry)
+    else:
+        raise LookupError(f"nobody handles {entry.topic}")
+
+
+def _announce(deps: Deps, entry: outbox.Taken) -> None:
+    with deps.database.transaction() as connection:
+        if outbox.done(connection, entry):
+            log.info("job %s has ended", entry.key)
+
+
+def _fail(deps: Deps, entry: outbox.Taken, error: Exception) -> Fate:
+    settings = deps.settings
+    delay_s = backoff_s(
+        entry.attempt - 1, base_s=settings.retry_base_s, max_s=settings.retry_max_s
+    )
+    why = f"{type(error).__name__}: {error}"
+    with deps.database.transaction() as connection:
+        held = outbox.give_back(connection, entry, delay_s=delay_s, error=why)
+        if held and entry.topic == jobs.COMPLETE:
+            jobs.wait_for(connection, entry.key, "storage", delay_s)
+    return Later(delay_s, why) if held else Never("superseded")

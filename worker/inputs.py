@@ -1,0 +1,78 @@
+"""The priced records of a job as a file: one JSON object a line, cut into slices.
+
+The quote writes it, chunks read their slice of it. Each line holds the record's
+number, its fields, and the frozen price of each of its claims.
+"""
+
+import json
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from pricing.claims import PricedClaim
+from pricing.plans import Item
+from storage.artifacts import Artifacts, Draft
+from storage.quotes import Slice
+from worker.records import Record
+
+
+class PricedRecord(NamedTuple):
+    """A record with the claims it was quoted at."""
+
+    record: Record
+    claims: tuple[PricedClaim, ...]
+
+
+class InputWriter:
+    """Writes priced records and remembers where each slice begins."""
+
+    def __init__(self, draft: Draft, slice_records: int) -> None:
+        self._draft = draft
+        self._slice_records = slice_records
+        self._lines: list[bytes] = []
+        self.slices: list[Slice] = []
+
+    def add(self, record: Record, claims: tuple[PricedClaim, ...]) -> None:
+        """Append one record."""
+        line = json.dumps(
+            (record.number, record.fields, claims),
+            ensure_ascii=False,
+            separators=(",", ":"),
+        )
+        self._lines.append(line.encode())
+        if len(self._lines) == self._slice_records:
+            self.flush()
+
+    def flush(self) -> None:
+        """End the slice that is being written."""
+        if not self._lines:
+            return
+        data = b"\n".join(self._lines) + b"\n"
+        self.slices.append(Slice(self._draft.bytes, len(data), len(self._lines)))
+        self._draft.write(data)
+        self._lines.clear()
+
+
+def read_slice(
+    artifacts: Artifacts,
+    name: str,
+    *,
+    first_byte: int,
+    size: int,
+) -> list[bytes]:
+    """The lines of one slice, not yet parsed."""
+    with artifacts.open(name) as stream:
+        stream.seek(first_byte)
+        return stream.read(size).splitlines()
+
+
+def parse(lines: list[bytes]) -> Iterator[PricedRecord]:
+    """Priced records from their lines."""
+    for line in lines:
+        number, fields, claims = json.loads(line)
+        yield PricedRecord(
+            Record(number, fields),
+            tuple(
+                PricedClaim(Item(item), digest, credits_)
+                for item, digest, credits_ in claims
+            ),
+        )

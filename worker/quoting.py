@@ -1,0 +1,114 @@
+"""Pricing a stream of records: duplicates, entitlements, frozen prices, the input.
+
+Records pass through in batches: for each, one query says which persons the directory
+knows and one what has been paid for; nothing is written while a transaction is open.
+"""
+
+from collections.abc import Iterator
+from itertools import islice
+
+from pricing.claims import KNOWN, Asked, Entitlements, lookup_digest
+from pricing.quote import Tally
+from storage import directory, entitlements
+from storage.db import Database
+from worker.errors import BadInput, Problem, bad
+from worker.inputs import InputWriter
+from worker.readers import Reading
+from worker.records import Record
+
+PROBLEMS_MAX = 100
+"""How many problems an answer lists; the others are counted."""
+
+_BATCH_RECORDS = 5_000
+
+
+def price_all(
+    database: Database,
+    license_id: str,
+    reading: Reading,
+    tally: Tally,
+    writer: InputWriter,
+) -> None:
+    """Price every record and write it to the job's input.
+
+    Raises `BadInput` with the first problems once the whole file has been read: then
+    the input must not be kept.
+    """
+    problems = _Problems()
+    rows = problems.filter(reading)
+    while batch := list(islice(rows, _BATCH_RECORDS)):
+        if not problems.total:
+            _price_batch(database, license_id, batch, tally, writer)
+    writer.flush()
+    problems.raise_if_any()
+    if tally.records == 0:
+        raise bad(None, "the file has no records", line=2)
+
+
+class _Problems:
+    """Collects what is wrong, without keeping more than an answer lists."""
+
+    def __init__(self) -> None:
+        self.total = 0
+        self._first: list[Problem] = []
+
+    def filter(self, reading: Reading) -> Iterator[Record]:
+        for row in reading.rows:
+            if isinstance(row, Record):
+                yield row
+            else:
+                self.total += len(row)
+                room = PROBLEMS_MAX - len(self._first)
+                self._first.extend(row[:room])
+
+    def raise_if_any(self) -> None:
+        if self.total:
+            raise BadInput(self._first, self.total)
+
+
+def _price_batch(
+    database: Database,
+    license_id: str,
+    batch: list[Record],
+    tally: Tally,
+    writer: InputWriter,
+) -> None:
+    fresh = [
+        record
+        for record in batch
+        if not tally.is_duplicate(Asked(record.company_id, record.person_id))
+    ]
+    known, paid = _look_up(database, license_id, fresh, tally)
+    for record in fresh:
+        asked = Asked(record.company_id, record.person_id, _digest(record, known))
+        writer.add(record, tally.price(record.number, asked, paid))
+
+
+def _look_up(
+    database: Database,
+    license_id: str,
+    records: list[Record],
+    tally: Tally,
+) -> tuple[set[str], Entitlements]:
+    persons = {record.person_id for record in records if record.person_id is not None}
+    with database.transaction() as connection:
+        known = directory.known(connection, persons) if tally.retrieve else set()
+        paid = entitlements.paid(
+            connection,
+            license_id,
+            tally.terms.window_starts(tally.quoted_at),
+            companies={record.company_id for record in records},
+            persons=persons,
+            items=tally.retrieve,
+        )
+    return known, paid
+
+
+def _digest(record: Record, known: set[str]) -> str:
+    if record.person_id is None or record.person_id in known:
+        return KNOWN
+    return lookup_digest(
+        record.text("first_name"),
+        record.text("last_name"),
+        record.text("company_domain"),
+    )

@@ -1,0 +1,80 @@
+"""CSV: UTF-8, comma, one header line; `company_id` is required, all columns kept."""
+
+import csv
+import io
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from worker.errors import Problem, bad
+from worker.readers import Reading
+from worker.records import COMPANY_ID, Record, problems_of
+
+_CELL_BYTES_MAX = 1 << 20
+
+
+def read(stream: BinaryIO) -> Reading:
+    """Read the header at once and the rows as they are asked for.
+
+    Raises `BadInput` where the header cannot be used. What is not UTF-8 is found in
+    its own row, so that a problem names line and field.
+    """
+    lines = io.TextIOWrapper(
+        stream, encoding="utf-8-sig", errors="surrogateescape", newline=""
+    )
+    csv.field_size_limit(_CELL_BYTES_MAX)
+    rows = csv.reader(lines, strict=True)
+    try:
+        header = next(rows, None)
+    except csv.Error as error:
+        raise bad(None, f"the header cannot be read: {error}", line=1) from error
+    columns = _columns(header)
+    return Reading(columns, _records(rows, columns))
+
+
+def _columns(header: list[str] | None) -> tuple[str, ...]:
+    if not header:
+        raise bad(None, "the file is empty: a header line is missing", line=1)
+    for place, name in enumerate(header, start=1):
+        if not name.strip():
+            raise bad(None, f"column {place} has no name", line=1)
+        if not name.isprintable():
+            raise bad(None, f"the name of column {place} cannot be read", line=1)
+        if header.index(name) != place - 1:
+            raise bad(name, "the column is there twice", line=1)
+    if COMPANY_ID not in header:
+        raise bad(COMPANY_ID, "the column is missing", line=1)
+    return tuple(header)
+
+
+def _records(
+    rows: Iterator[list[str]],
+    columns: tuple[str, ...],
+) -> Iterator[Record | list[Problem]]:
+    number, line = 0, 2
+    while True:
+        try:
+            row = next(rows, None)
+        except csv.Error as error:
+            # Where the row ends is not known after this: nothing below can be trusted.
+            yield [Problem(line, None, f"the row cannot be read: {error}")]
+            return
+        if row is None:
+            return
+        if row:
+            number += 1
+            yield _record(number, line, row, columns)
+        line = rows.line_num + 1  # type: ignore[attr-defined]
+
+
+def _record(
+    number: int,
+    line: int,
+    row: list[str],
+    columns: tuple[str, ...],
+) -> Record | list[Problem]:
+    if len(row) != len(columns):
+        message = f"has {len(row)} fields, the header has {len(columns)}"
+        return [Problem(line, None, message)]
+    fields = dict(zip(columns, row, strict=True))
+    problems = problems_of(line, fields)
+    return problems or Record(number, fields)

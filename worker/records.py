@@ -1,0 +1,74 @@
+"""Records as they come in: one company, with or without a person.
+
+Whatever the format, a record is its number in the input and its fields by column.
+Ids are the client's: 1 to 200 characters, no control characters, compared exactly.
+"""
+
+import re
+from typing import NamedTuple
+
+from worker.errors import Problem
+
+COMPANY_ID = "company_id"
+PERSON_ID = "person_id"
+
+ID_LENGTH_MAX = 200
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_UNUSABLE = re.compile(r"[\x00\ud800-\udfff]")
+
+
+class Record(NamedTuple):
+    """One input row; `number` counts from 1, bad and doubled rows included."""
+
+    number: int
+    fields: dict[str, str]
+
+    @property
+    def company_id(self) -> str:
+        """The company's id, never empty."""
+        return self.fields[COMPANY_ID]
+
+    @property
+    def person_id(self) -> str | None:
+        """The person's id, or None for the company alone."""
+        return self.fields.get(PERSON_ID) or None
+
+    def text(self, field: str) -> str:
+        """A field, empty where the input has none."""
+        return self.fields.get(field, "")
+
+
+def id_problem(value: str) -> str | None:
+    """What is wrong with an id, in words; None where it is fine."""
+    if not value:
+        return "is empty"
+    if len(value) > ID_LENGTH_MAX:
+        return f"is {len(value)} characters long; at most {ID_LENGTH_MAX} are allowed"
+    if _CONTROL.search(value):
+        return "contains a control character"
+    return None
+
+
+def problems_of(line: int, fields: dict[str, str]) -> list[Problem]:
+    """What keeps a row from being a record; the usual row costs two cheap looks."""
+    found = [
+        Problem(line, name, _why_unusable(value))
+        for name, value in fields.items()
+        if (not value.isascii() and _UNUSABLE.search(value)) or "\0" in value
+    ]
+    unusable = {problem.field for problem in found}
+    company_id, person_id = fields[COMPANY_ID], fields.get(PERSON_ID, "")
+    message = id_problem(company_id)
+    if message is not None and COMPANY_ID not in unusable:
+        if person_id and not company_id:
+            message = "is empty: a person needs its company"
+        found.append(Problem(line, COMPANY_ID, message))
+    if person_id and PERSON_ID not in unusable:
+        message = id_problem(person_id)
+        if message is not None:
+            found.append(Problem(line, PERSON_ID, message))
+    return found
+
+
+def _why_unusable(value: str) -> str:
+    return "contains a NUL character" if "\0" in value else "is not valid UTF-8"

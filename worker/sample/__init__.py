@@ -1,0 +1,1 @@
+"""The demo's data: the members of the U.S. Congress, as this package's files."""

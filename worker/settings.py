@@ -1,0 +1,86 @@
+"""All settings, read once from the environment (`HOLDFAST_...`) and handed down."""
+
+import os
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+MISSED_REPORTS = 6
+"""After so many missed reports a process is taken for gone."""
+
+
+class Settings(BaseSettings):
+    """What can be set; the defaults suit one machine.
+
+    Times are seconds. A lease must be longer than the slowest batch.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="HOLDFAST_",
+        frozen=True,
+        extra="ignore",
+    )
+
+    home: Path = Field(default_factory=lambda: Path.home() / ".holdfast")
+    """Where the embedded servers, the files and the logs live."""
+    database_url: str | None = None
+    """PostgreSQL 15 or newer; unset: the embedded one of `home`."""
+    broker_url: str | None = None
+    """Redis 6.2 or newer, Valkey, or RabbitMQ; unset: the embedded Valkey."""
+    artifacts_url: str | None = None
+    """Where files are kept; unset: the folder `files` of `home`."""
+    directory: Path | None = None
+    """A JSON Lines file that is loaded into the directory before `up` is ready."""
+
+    under_up: bool = False
+    """Set by `up` for its children: readiness waits for worker and dispatcher."""
+
+    clock_offset_s: float = 0
+    """Shifts business time (windows, periods, expiries), never leases."""
+    quote_lifetime_s: float = Field(default=15 * 60, gt=0)
+    reservation_lifetime_s: float = Field(default=14 * 24 * 3600, gt=0)
+    """How long a job may stand still before it is cancelled."""
+
+    chunk_records: int = Field(default=1000, ge=1, le=100_000)
+    """Records of a chunk, the unit of work."""
+    batch_records: int = Field(default=500, ge=1, le=10_000)
+    """Records of a batch, the unit of settlement: one part, one checkpoint."""
+    worker_concurrency: int = Field(
+        default_factory=lambda: min(os.cpu_count() or 1, 4), ge=1
+    )
+    worker_grace_s: float = Field(default=120, gt=0)
+    """How long a worker may take to stop; Celery's warm shutdown can need 30 s."""
+
+    lease_s: float = Field(default=90, gt=0)
+    """How long a chunk stays with a worker that shows no progress."""
+    chunk_budget_s: float = Field(default=240, gt=0)
+    """After so long a worker gives a chunk back and takes the next."""
+    visibility_timeout_s: int = Field(default=900, ge=1)
+    """After so long Redis delivers an unacknowledged message again."""
+    message_lost_s: float = Field(default=60, gt=0)
+    """After so long a message that nobody took is sent again."""
+    retry_base_s: float = Field(default=5, gt=0)
+    """The first delay after a failure; it doubles with each further one."""
+    retry_max_s: float = Field(default=600, gt=0)
+    crashes_max: int = Field(default=3, ge=1)
+    """At so many crashes without progress a chunk is split."""
+
+    dispatch_interval_s: float = Field(default=0.25, gt=0)
+    sweep_interval_s: float = Field(default=5, gt=0)
+    audit_interval_s: float = Field(default=3600, gt=0)
+    report_interval_s: float = Field(default=10, gt=0)
+    """How often workers and dispatchers say that they are alive."""
+    job_window: int = Field(default=8, ge=1)
+    """Chunks of one job in the broker at once."""
+    flight_max: int = Field(default=64, ge=1)
+    """Chunks of all jobs in the broker at once."""
+    small_job_records: int = Field(default=50, ge=0)
+    """Jobs up to this size have a share of `flight_max` of their own: a quarter."""
+
+    @property
+    def store_url(self) -> str:
+        """Where files are kept."""
+        if self.artifacts_url:
+            return self.artifacts_url
+        return (self.home.expanduser().absolute() / "files").as_uri()

@@ -1,0 +1,150 @@
+"""The sweeper: brings back what a crash, a lost message or a long pause left behind.
+
+Each sweep looks, decides by a pure function, and writes under a guard, in short
+transactions of their own. It closes no reservation: it brings work back or cancels,
+and completion closes.
+"""
+
+import logging
+from enum import StrEnum
+
+from pricing.settlement import Outcome
+from storage import audit as checks
+from storage import jobs, periods, processes, sweeps
+from storage.chunks import RecordOutcome
+from storage.errors import ArtifactError
+from storage.states import JobState
+from storage.sweeps import LapsedChunk
+from worker.fates import backoff_s
+from worker.inputs import parse, read_slice
+from worker.settings import Settings
+from worker.wiring import Deps
+
+log = logging.getLogger(__name__)
+
+WORKER_CRASHED = "worker_crashed"
+"""The code of a record that is rejected because it keeps killing workers."""
+
+_LIMIT = 200
+_SILENT_S = 3600.0
+
+
+class Rescue(StrEnum):
+    """What to do with a chunk whose worker is gone."""
+
+    BRING_BACK = "bring_back"
+    SPLIT = "split"
+    REJECT = "reject"
+
+
+def decide(lapsed: LapsedChunk, crashes_max: int) -> Rescue:
+    """Bring it back, until it has crashed too often: then narrow it down."""
+    if lapsed.crashes + 1 < crashes_max:
+        return Rescue.BRING_BACK
+    return Rescue.SPLIT if lapsed.stop - lapsed.cursor > 1 else Rescue.REJECT
+
+
+def sweep(deps: Deps) -> None:
+    """Do all sweeps once."""
+    _rescue_chunks(deps)
+    settings = deps.settings
+    with deps.database.transaction() as connection:
+        sweeps.bring_back_lost_messages(connection, after_s=settings.message_lost_s)
+        sweeps.bring_back_entries(connection, delay_s=settings.retry_base_s)
+        processes.forget_silent(connection, after_s=_SILENT_S)
+    _move_jobs(deps)
+    with deps.database.transaction() as connection:
+        ended = periods.end(connection)
+    if ended:
+        log.info("%s periods have ended", ended)
+
+
+def audit(deps: Deps) -> list[checks.Violation]:
+    """Check the ledger's promises, and say loudly where one is broken."""
+    with deps.database.transaction() as connection:
+        violations = checks.run(connection)
+    for violation in violations:
+        log.critical("audit: %s: %s", violation.check, violation.detail)
+    return violations
+
+
+def _rescue_chunks(deps: Deps) -> None:
+    with deps.database.transaction() as connection:
+        lapsed = sweeps.lapsed_chunks(connection, limit=_LIMIT)
+    for chunk in lapsed:
+        rescue = decide(chunk, deps.settings.crashes_max)
+        log.warning("the worker of chunk %s is gone: %s", chunk.id, rescue)
+        match rescue:
+            case Rescue.BRING_BACK:
+                _bring_back(deps, chunk)
+            case Rescue.SPLIT:
+                _split(deps, chunk)
+            case Rescue.REJECT:
+                _reject(deps, chunk)
+
+
+def _bring_back(deps: Deps, chunk: LapsedChunk) -> None:
+    with deps.database.transaction() as connection:
+        sweeps.bring_back(connection, chunk, delay_s=_delay_s(deps.settings, chunk))
+
+
+def _delay_s(settings: Settings, chunk: LapsedChunk) -> float:
+    """The first crash is most often a deployment: go on at once."""
+    if chunk.crashes == 0:
+        return 0
+    return backoff_s(
+        chunk.crashes - 1, base_s=settings.retry_base_s, max_s=settings.retry_max_s
+    )
+
+
+def _split(deps: Deps, chunk: LapsedChunk) -> None:
+    """Halve it. One more crash halves again, but a single record has all its tries."""
+    left = chunk.stop - chunk.cursor
+    crashes = deps.settings.crashes_max - 1 if left > 3 else 0  # noqa: PLR2004 - halves of 2 or 3 hold a single record
+    with deps.database.transaction() as connection:
+        sweeps.split(connection, chunk, crashes=crashes)
+
+
+def _reject(deps: Deps, chunk: LapsedChunk) -> None:
+    try:
+        lines = read_slice(
+            deps.artifacts, chunk.input, first_byte=chunk.first_byte, size=chunk.bytes
+        )
+    except ArtifactError as error:
+        log.warning("chunk %s cannot be looked into: %s", chunk.id, error)
+        return
+    at = chunk.cursor - chunk.first_line
+    record = next(parse(lines[at : at + 1])).record
+    rejected = RecordOutcome(
+        record=record.number,
+        company_id=record.company_id,
+        person_id=record.person_id,
+        outcome=Outcome.REJECTED,
+        code=WORKER_CRASHED,
+        message="this record ended the worker each time it was tried",
+    )
+    with deps.database.transaction() as connection:
+        sweeps.reject_crashing(connection, chunk, rejected)
+
+
+def _move_jobs(deps: Deps) -> None:
+    """Move jobs that wait for something which has happened, or never will."""
+    with deps.database.transaction() as connection:
+        overdue = sweeps.overdue_jobs(connection)
+        pausing = sweeps.jobs_in(connection, JobState.PAUSING)
+        unfinished = sweeps.unfinished_jobs(connection)
+    for job_id in overdue:
+        with deps.database.transaction() as connection:
+            sweeps.cancel_overdue(connection, job_id)
+    with deps.database.transaction() as connection:
+        cancelling = sweeps.jobs_in(connection, JobState.CANCELLING)
+    for job_id in cancelling:
+        with deps.database.transaction() as connection:
+            jobs.stop_idle_chunks(connection, job_id)
+    for job_id in pausing:
+        with deps.database.transaction() as connection:
+            jobs.come_to_rest(connection, job_id)
+    for job_id in unfinished:
+        log.critical("job %s had been left behind; its completion is queued", job_id)
+        with deps.database.transaction() as connection:
+            sweeps.queue_completion(connection, job_id)

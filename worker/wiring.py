@@ -1,0 +1,73 @@
+"""The composition root: settings become the few things that use cases need."""
+
+import os
+import secrets
+import socket
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+
+from pricing.findings import Finding
+from storage import directory
+from storage.artifacts import Artifacts, open_artifacts
+from storage.db import Database
+from worker.errors import NotConfigured
+from worker.providers import Provider
+from worker.providers.directory import Directory
+from worker.settings import Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deps:
+    """What use cases are given.
+
+    `owner` is unique to this boot of this process; `draining` says that the process
+    has been asked to stop, and is read between batches.
+    """
+
+    settings: Settings
+    database: Database
+    artifacts: Artifacts
+    provider: Provider
+    owner: str
+    draining: Callable[[], bool]
+
+
+def new_owner() -> str:
+    """A name for this boot of this process, never used again."""
+    return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+
+
+def connect(settings: Settings, *, pool: int = 5) -> Database:
+    """The database that the settings name."""
+    if not settings.database_url:
+        raise NotConfigured("HOLDFAST_DATABASE_URL is not set")
+    return Database(
+        settings.database_url, clock_offset_s=settings.clock_offset_s, pool=pool
+    )
+
+
+def _never() -> bool:
+    return False
+
+
+def wire(
+    settings: Settings,
+    *,
+    draining: Callable[[], bool] = _never,
+    pool: int = 5,
+) -> Deps:
+    """Everything, from settings."""
+    database = connect(settings, pool=pool)
+
+    def look_up(persons: Collection[str]) -> Mapping[str, Finding]:
+        with database.transaction() as connection:
+            return directory.look_up(connection, persons)
+
+    return Deps(
+        settings=settings,
+        database=database,
+        artifacts=open_artifacts(settings.store_url),
+        provider=Directory(look_up),
+        owner=new_owner(),
+        draining=draining,
+    )
