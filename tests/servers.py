@@ -5,6 +5,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from worker.embedded import postgres
+from worker.embedded.home import open_home, remove_home
+from worker.embedded.locks import Locks
+from worker.embedded.supervisor import Supervisor
+
 
 @contextmanager
 def postgres_server(folder: Path) -> Iterator[str]:
@@ -13,4 +18,13 @@ def postgres_server(folder: Path) -> Iterator[str]:
     if named:
         yield named
         return
-    raise NotImplementedError(folder)
+    home = open_home(folder)
+    with Locks(home.root).owned() as lock_fd:
+        assert lock_fd is not None
+        supervisor = Supervisor(home.logs, lock_fd)
+        try:
+            supervisor.start(postgres.child_of(home, durable=False))
+            yield postgres.url_of(home)
+        finally:
+            supervisor.stop()
+            remove_home(folder)

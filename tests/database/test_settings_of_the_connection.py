@@ -1,0 +1,39 @@
+"""What every transaction can rely on."""
+
+from contextlib import suppress
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import text
+
+from storage.db import Database, transaction_open
+from storage.licenses import business_now
+
+
+def test_what_raises_changes_nothing(database):
+    with suppress(ZeroDivisionError), database.transaction() as connection:
+        connection.execute(
+            text("INSERT INTO processes (id, role) VALUES ('x', 'worker')")
+        )
+        raise ZeroDivisionError
+    with database.transaction() as connection:
+        assert connection.execute(text("SELECT count(*) FROM processes")).scalar() == 0
+
+
+def test_transactions_do_not_nest(database):
+    with database.transaction():
+        assert transaction_open()
+        with pytest.raises(RuntimeError), database.transaction():
+            pass
+    assert not transaction_open()
+
+
+def test_the_offset_moves_business_time_and_not_the_clock_of_leases(database_url):
+    shifted = Database(database_url, clock_offset_s=86400.0)
+    with shifted.transaction() as connection:
+        ahead = (
+            business_now(connection)
+            - connection.execute(text("SELECT clock_timestamp()")).scalar_one()
+        )
+    shifted.close()
+    assert abs(ahead - timedelta(days=1)) < timedelta(seconds=5)

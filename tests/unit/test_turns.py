@@ -1,0 +1,61 @@
+"""Whose chunk goes next."""
+
+from storage.dispatch import Waiting
+from worker.turns import choose
+
+
+def _chunks(license_id: str, job_records: int, ids: range, records: int = 1000):
+    return [
+        Waiting(license_id, f"job-{license_id}", job_records, chunk_id, records)
+        for chunk_id in ids
+    ]
+
+
+def _choose(waiting, deficits=None, room=8):
+    return choose(
+        waiting,
+        deficits or {},
+        room=room,
+        quantum_records=1000,
+        small_job_records=50,
+    )
+
+
+def test_licenses_take_turns():
+    waiting = _chunks("big", 1_000_000, range(10)) + _chunks(
+        "other", 3000, range(20, 23)
+    )
+    assert _choose(waiting, room=4).chunk_ids == (0, 20, 1, 21)
+
+
+def test_a_small_job_goes_first_in_its_share_of_the_room():
+    waiting = _chunks("big", 1_000_000, range(10)) + _chunks("small", 10, range(20, 21))
+    assert _choose(waiting, room=4).chunk_ids == (20, 0, 1, 2)
+
+
+def test_a_flood_of_small_jobs_keeps_nobody_waiting_for_two_turns():
+    small = _chunks("small", 10, range(20, 40), records=10)
+    big = _chunks("big", 1_000_000, range(4))
+    first = _choose(small + big, room=4)
+    second = _choose(small + big, first.deficits, room=4)
+    assert {0, 1, 2, 3} & {*first.chunk_ids, *second.chunk_ids}
+
+
+def test_without_room_nobody_goes():
+    assert _choose(_chunks("big", 5000, range(5)), room=0).chunk_ids == ()
+
+
+def test_a_chunk_larger_than_the_quantum_saves_up_for_its_turn():
+    waiting = _chunks("large", 9000, range(3), records=3000) + _chunks(
+        "fine", 9000, range(10, 19)
+    )
+    assert _choose(waiting, room=4).chunk_ids == (10, 11, 0, 12)
+
+
+def test_who_is_owed_most_begins_when_the_room_was_used_up():
+    waiting = _chunks("a", 9000, range(3)) + _chunks("b", 9000, range(10, 13))
+    assert _choose(waiting, {"b": 1000}, room=1).chunk_ids == (10,)
+
+
+def test_a_license_that_has_nothing_left_keeps_nothing():
+    assert _choose(_chunks("a", 900, range(1), records=900)).deficits == {}
