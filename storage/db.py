@@ -19,9 +19,18 @@ class Database:
     """One PostgreSQL, through a pool of connections.
 
     `clock_offset_s` shifts business time (windows, periods, expiries), never leases.
+    A transaction that stands still for `idle_s` is ended: a worker that froze inside
+    one must let go of its locks.
     """
 
-    def __init__(self, url: str, *, clock_offset_s: float = 0, pool: int = 5) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        clock_offset_s: float = 0,
+        idle_s: float = 60,
+        pool: int = 5,
+    ) -> None:
         self.url: URL = make_url(url)
         self._engine = create_engine(
             self.url,
@@ -37,8 +46,7 @@ class Database:
                     f"-c holdfast.clock_offset_s={clock_offset_s} "
                     # Waiting longer means something hangs; the caller retries.
                     "-c lock_timeout=30s "
-                    # A worker that froze inside a transaction must let go of it.
-                    "-c idle_in_transaction_session_timeout=60s "
+                    f"-c idle_in_transaction_session_timeout={idle_s * 1000:.0f} "
                     "-c timezone=UTC"
                 ),
             },

@@ -5,10 +5,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from worker.embedded import postgres
-from worker.embedded.home import open_home, remove_home
+from worker.embedded import postgres, valkey
+from worker.embedded.home import Home, open_home, remove_home
 from worker.embedded.locks import Locks
 from worker.embedded.supervisor import Supervisor
+
+
+@contextmanager
+def _supervised(folder: Path) -> Iterator[tuple[Home, Supervisor]]:
+    home = open_home(folder)
+    with Locks(home.root).owned() as lock_fd:
+        assert lock_fd is not None
+        supervisor = Supervisor(home.logs, lock_fd)
+        try:
+            yield home, supervisor
+        finally:
+            supervisor.stop()
+            remove_home(folder)
 
 
 @contextmanager
@@ -18,13 +31,36 @@ def postgres_server(folder: Path) -> Iterator[str]:
     if named:
         yield named
         return
-    home = open_home(folder)
-    with Locks(home.root).owned() as lock_fd:
-        assert lock_fd is not None
-        supervisor = Supervisor(home.logs, lock_fd)
-        try:
-            supervisor.start(postgres.child_of(home, durable=False))
-            yield postgres.url_of(home)
-        finally:
-            supervisor.stop()
-            remove_home(folder)
+    with _supervised(folder) as (home, supervisor):
+        supervisor.start(postgres.child_of(home, durable=False))
+        yield postgres.url_of(home)
+
+
+class OwnBroker:
+    """A Valkey of the test's own, which it may stop and start again."""
+
+    def __init__(self, home: Home) -> None:
+        self._home = home
+        self._locks = Locks(home.root)
+        self.url = valkey.url_of(home)
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Run it for as long as the block; what was queued outlives that."""
+        with self._locks.owned() as lock_fd:
+            assert lock_fd is not None
+            supervisor = Supervisor(self._home.logs, lock_fd)
+            try:
+                supervisor.start(valkey.child_of(self._home))
+                yield
+            finally:
+                supervisor.stop()
+
+
+@contextmanager
+def own_broker(folder: Path) -> Iterator[OwnBroker]:
+    """A Valkey that is not running yet."""
+    try:
+        yield OwnBroker(open_home(folder))
+    finally:
+        remove_home(folder)

@@ -42,7 +42,11 @@ def connect(settings: Settings, *, pool: int = 5) -> Database:
     if not settings.database_url:
         raise NotConfigured("HOLDFAST_DATABASE_URL is not set")
     return Database(
-        settings.database_url, clock_offset_s=settings.clock_offset_s, pool=pool
+        settings.database_url,
+        clock_offset_s=settings.clock_offset_s,
+        # A frozen worker lets go of its locks before its lease has lapsed.
+        idle_s=min(60, settings.lease_s / 2),
+        pool=pool,
     )
 
 

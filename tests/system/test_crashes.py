@@ -1,0 +1,123 @@
+"""Whatever is killed, frozen, lost or doubled: a job ends, each credit right."""
+
+import os
+import signal
+
+import psutil
+from celery import Celery
+from sqlalchemy import text
+
+from tests.system.fleet import (
+    answer,
+    assert_exact,
+    kill,
+    load_persons,
+    submit,
+    until,
+)
+from worker.app import make_app
+from worker.dispatcher import RUN_CHUNK
+
+_PERSONS = 1_200
+
+
+def test_a_worker_killed_in_the_middle_costs_nothing(fleet):
+    load_persons(fleet.deps, _PERSONS)
+    _, victim = fleet.start("dispatcher", "worker")
+    job_id = submit(fleet.deps, 0, _PERSONS)
+    fleet.reached(job_id, 100)
+    kill(victim)
+    fleet.start("worker")
+    assert_exact(fleet, job_id, 0, _PERSONS)
+
+
+def test_a_child_killed_in_the_middle_costs_nothing(fleet):
+    load_persons(fleet.deps, _PERSONS)
+    _, worker = fleet.start("dispatcher", "worker")
+    job_id = submit(fleet.deps, 0, _PERSONS)
+    for reached in (50, 300, 600):
+        fleet.reached(job_id, reached)
+        for child in psutil.Process(worker.pid).children():
+            child.kill()
+    assert_exact(fleet, job_id, 0, _PERSONS)
+
+
+def test_a_broker_that_forgets_everything_loses_no_record(fleet, broker):
+    load_persons(fleet.deps, _PERSONS)
+    fleet.start("dispatcher", "worker")
+    job_id = submit(fleet.deps, 0, _PERSONS)
+    for reached in (50, 400, 800):
+        fleet.reached(job_id, reached)
+        broker.flush()
+    assert_exact(fleet, job_id, 0, _PERSONS)
+
+
+def _send_again(fleet, app: Celery, copies: int) -> None:
+    """Deliver what was handed to the broker, and what runs, so many times more."""
+    with fleet.deps.database.transaction() as connection:
+        chunk_ids = connection.execute(text("SELECT id FROM chunks")).scalars().all()
+    for chunk_id in chunk_ids:
+        for _ in range(copies):
+            app.send_task(RUN_CHUNK, args=[chunk_id], queue="chunks")
+
+
+def test_a_chunk_delivered_many_times_is_charged_once(fleet):
+    load_persons(fleet.deps, _PERSONS)
+    job_id = submit(fleet.deps, 0, _PERSONS)
+    app = make_app(fleet.deps.settings)
+    _send_again(fleet, app, 2)
+    fleet.start("dispatcher", "worker", "worker")
+    fleet.reached(job_id, 200)
+    _send_again(fleet, app, 2)
+    assert_exact(fleet, job_id, 0, _PERSONS)
+    assert fleet.scalar("SELECT count(*) FROM outcomes") == _PERSONS
+
+
+def test_a_worker_frozen_past_its_lease_changes_nothing_when_it_wakes(fleet):
+    load_persons(fleet.deps, _PERSONS)
+    _, sleeper = fleet.start("dispatcher", "worker")
+    job_id = submit(fleet.deps, 0, _PERSONS)
+    fleet.reached(job_id, 60)
+    frozen = [sleeper.pid, *(c.pid for c in psutil.Process(sleeper.pid).children())]
+    for pid in frozen:
+        os.kill(pid, signal.SIGSTOP)
+    held = "SELECT count(*) FROM chunks WHERE attempt > 1 OR state = 'done'"
+    before = fleet.scalar(held)
+    fleet.start("worker")
+    until(lambda: fleet.scalar(held) > before)
+    for pid in frozen:
+        os.kill(pid, signal.SIGCONT)
+    assert_exact(fleet, job_id, 0, _PERSONS)
+
+
+def test_workers_restarted_all_through_a_job_lose_nothing(fleet):
+    load_persons(fleet.deps, _PERSONS)
+    _, worker = fleet.start("dispatcher", "worker")
+    job_id = submit(fleet.deps, 0, _PERSONS)
+    for reached in (50, 300, 550, 800):
+        fleet.reached(job_id, reached)
+        worker.send_signal(signal.SIGTERM)
+        (worker,) = fleet.start("worker")
+    assert_exact(fleet, job_id, 0, _PERSONS)
+
+
+def test_a_dispatcher_killed_in_the_middle_is_replaced_by_another(fleet):
+    load_persons(fleet.deps, _PERSONS)
+    first, *_ = fleet.start("dispatcher", "dispatcher", "worker")
+    job_id = submit(fleet.deps, 0, _PERSONS)
+    fleet.reached(job_id, 100)
+    kill(first)
+    assert_exact(fleet, job_id, 0, _PERSONS)
+
+
+def test_two_jobs_at_once_over_the_same_contacts_pay_once_for_each(fleet):
+    load_persons(fleet.deps, _PERSONS)
+    jobs = [submit(fleet.deps, 0, _PERSONS), submit(fleet.deps, 0, _PERSONS)]
+    fleet.start("dispatcher", "worker", "worker")
+    reports = [fleet.ended(job_id) for job_id in jobs]
+    right = answer(0, _PERSONS)
+    assert sum(report.settled for report in reports) == right.settled
+    assert all(report.delivered == _PERSONS for report in reports)
+    assert all(
+        report.reserved == report.settled + report.released for report in reports
+    )
