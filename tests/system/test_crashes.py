@@ -73,18 +73,39 @@ def test_a_chunk_delivered_many_times_is_charged_once(fleet):
     assert fleet.scalar("SELECT count(*) FROM outcomes") == _PERSONS
 
 
+def _freeze_while_it_holds_chunks(fleet, worker) -> tuple[list[int], dict[int, int]]:
+    """Stop a worker and its children; return them and the attempts they are at."""
+    pids = [worker.pid, *(child.pid for child in psutil.Process(worker.pid).children())]
+
+    def freeze() -> dict[int, int]:
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        with fleet.deps.database.transaction() as connection:
+            rows = connection.execute(
+                text("SELECT id, attempt FROM chunks WHERE state = 'running'")
+            )
+            held = {row.id: row.attempt for row in rows}
+        for pid in pids if not held else ():
+            os.kill(pid, signal.SIGCONT)
+        return held
+
+    return pids, until(freeze)
+
+
 def test_a_worker_frozen_past_its_lease_changes_nothing_when_it_wakes(fleet):
     load_persons(fleet.deps, _PERSONS)
     _, sleeper = fleet.start("dispatcher", "worker")
     job_id = submit(fleet.deps, 0, _PERSONS)
     fleet.reached(job_id, 60)
-    frozen = [sleeper.pid, *(c.pid for c in psutil.Process(sleeper.pid).children())]
-    for pid in frozen:
-        os.kill(pid, signal.SIGSTOP)
-    held = "SELECT count(*) FROM chunks WHERE attempt > 1 OR state = 'done'"
-    before = fleet.scalar(held)
+    frozen, held = _freeze_while_it_holds_chunks(fleet, sleeper)
     fleet.start("worker")
-    until(lambda: fleet.scalar(held) > before)
+    for chunk_id, attempt in held.items():
+        until(
+            lambda chunk_id=chunk_id, attempt=attempt: (
+                fleet.scalar("SELECT attempt FROM chunks WHERE id = :id", id=chunk_id)
+                > attempt
+            )
+        )
     for pid in frozen:
         os.kill(pid, signal.SIGCONT)
     assert_exact(fleet, job_id, 0, _PERSONS)

@@ -80,7 +80,7 @@ class Supervisor:
         self._running: list[_Running] = []
         self._stopping = threading.Event()
         self._watch = threading.Thread(target=self._watch_all, daemon=True)
-        self._guardian = _Guardian(lock_fd)
+        self._guardian = _Guardian(logs, lock_fd)
 
     def start(self, child: Child) -> None:
         """Start a child and wait until it serves. Raises `StartFailed`."""
@@ -190,14 +190,14 @@ class Supervisor:
 class _Guardian:
     """The pipe to the process that cleans up after us."""
 
-    def __init__(self, lock_fd: int) -> None:
+    def __init__(self, logs: Path, lock_fd: int) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-S", str(Path(__file__).with_name("guardian.py"))],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             start_new_session=True,
             pass_fds=(lock_fd,),
-            cwd="/",
+            cwd=logs,
         )
 
     def add(self, kind: Kind, pid: int) -> None:
