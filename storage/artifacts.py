@@ -75,6 +75,25 @@ def _translated(name: str) -> Iterator[None]:
         raise ArtifactError(f"{name}: {error.strerror or error}") from error
 
 
+@contextmanager
+def written(path: Path) -> Iterator[BinaryIO]:
+    """Write beside the place, make it durable, then move it there.
+
+    Raises `DiskFull` or `ArtifactError`; then nothing has appeared.
+    """
+    draft_path = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    with _translated(str(path)):
+        try:
+            with draft_path.open("xb") as stream:
+                yield stream
+                stream.flush()
+                os.fsync(stream.fileno())
+            draft_path.replace(path)
+            _sync_folder(path.parent)
+        finally:
+            draft_path.unlink(missing_ok=True)
+
+
 class LocalFolder:
     """Files in a folder of this machine, or one that all workers mount."""
 
@@ -88,20 +107,12 @@ class LocalFolder:
 
     @contextmanager
     def create(self, name: str) -> Iterator[Draft]:
-        """Write beside the place, make it durable, then move it there."""
+        """Write a file, whole or not at all."""
         path = self._path(name)
-        draft_path = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
         with _translated(name):
             path.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                with draft_path.open("xb") as stream:
-                    yield Draft(stream)
-                    stream.flush()
-                    os.fsync(stream.fileno())
-                draft_path.replace(path)
-                _sync_folder(path.parent)
-            finally:
-                draft_path.unlink(missing_ok=True)
+        with written(path) as stream:
+            yield Draft(stream)
 
     @contextmanager
     def open(self, name: str) -> Iterator[BinaryIO]:

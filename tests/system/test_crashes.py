@@ -2,21 +2,26 @@
 
 import os
 import signal
+from functools import partial
 
 import psutil
 from celery import Celery
 from sqlalchemy import text
 
+from tests.servers import own_broker
 from tests.system.fleet import (
     answer,
     assert_exact,
+    completions,
+    fleet_of,
     kill,
     load_persons,
     submit,
     until,
 )
+from worker import producer
 from worker.app import make_app
-from worker.dispatcher import RUN_CHUNK
+from worker.tasks import RUN_CHUNK
 
 _PERSONS = 1_200
 
@@ -92,6 +97,12 @@ def _freeze_while_it_holds_chunks(fleet, worker) -> tuple[list[int], dict[int, i
     return pids, until(freeze)
 
 
+def _taken_over(fleet, chunk_id: int, attempt: int) -> bool:
+    return (
+        fleet.scalar("SELECT attempt FROM chunks WHERE id = :i", i=chunk_id) > attempt
+    )
+
+
 def test_a_worker_frozen_past_its_lease_changes_nothing_when_it_wakes(fleet):
     load_persons(fleet.deps, _PERSONS)
     _, sleeper = fleet.start("dispatcher", "worker")
@@ -100,12 +111,7 @@ def test_a_worker_frozen_past_its_lease_changes_nothing_when_it_wakes(fleet):
     frozen, held = _freeze_while_it_holds_chunks(fleet, sleeper)
     fleet.start("worker")
     for chunk_id, attempt in held.items():
-        until(
-            lambda chunk_id=chunk_id, attempt=attempt: (
-                fleet.scalar("SELECT attempt FROM chunks WHERE id = :id", id=chunk_id)
-                > attempt
-            )
-        )
+        until(partial(_taken_over, fleet, chunk_id, attempt))
     for pid in frozen:
         os.kill(pid, signal.SIGCONT)
     assert_exact(fleet, job_id, 0, _PERSONS)
@@ -129,6 +135,58 @@ def test_a_dispatcher_killed_in_the_middle_is_replaced_by_another(fleet):
     fleet.reached(job_id, 100)
     kill(first)
     assert_exact(fleet, job_id, 0, _PERSONS)
+
+
+def test_a_broker_that_stops_with_a_task_in_flight_holds_nothing_up_for_long(
+    database_url, tmp_path
+):
+    with (
+        own_broker(tmp_path / "broker") as broker,
+        fleet_of(tmp_path / "fleet", database_url, broker.url) as fleet,
+    ):
+        load_persons(fleet.deps, _PERSONS)
+        job_id = submit(fleet.deps, 0, _PERSONS)
+        with broker.running():
+            fleet.start("dispatcher", "worker")
+            fleet.reached(job_id, 100)
+        with broker.running():
+            # The worker ends with its broker, or finds it again; `up` and the
+            # container's restart policy see to the first.
+            fleet.start("worker")
+            assert_exact(fleet, job_id, 0, _PERSONS)
+
+
+def test_a_job_submitted_while_the_broker_is_down_runs_once_it_is_up(
+    database_url, tmp_path
+):
+    with (
+        own_broker(tmp_path / "broker") as broker,
+        fleet_of(tmp_path / "fleet", database_url, broker.url) as fleet,
+    ):
+        load_persons(fleet.deps, 100)
+        fleet.start("dispatcher")
+        job_id = submit(fleet.deps, 0, 100)
+        until(lambda: "the broker takes nothing" in fleet.log())
+        with broker.running():
+            fleet.start("worker")
+            assert_exact(fleet, job_id, 0, 100)
+
+
+def test_a_cancelled_job_keeps_what_it_delivered_and_releases_the_rest(fleet):
+    load_persons(fleet.deps, _PERSONS)
+    fleet.start("dispatcher", "worker")
+    job_id = submit(fleet.deps, 0, _PERSONS)
+    fleet.reached(job_id, 100)
+    producer.cancel(fleet.deps, job_id)
+    report = fleet.ended(job_id)
+    assert report.state == "cancelled"
+    assert 100 <= report.delivered < _PERSONS
+    assert report.delivered + report.unreached == _PERSONS
+    assert report.released == report.reserved - report.settled
+    assert completions(fleet, job_id) == 1
+    rows = fleet.scalar("SELECT sum(records) FROM parts WHERE job_id = :id", id=job_id)
+    assert rows == report.delivered
+    producer.cancel(fleet.deps, job_id)
 
 
 def test_two_jobs_at_once_over_the_same_contacts_pay_once_for_each(fleet):

@@ -32,7 +32,9 @@ def _argv(home: Path, *words: str) -> list[str]:
     return [sys.executable, "-P", "-m", "worker.cli", *words, "--home", str(home)]
 
 
-def _holdfast(home: Path, *words: str, **settings: str) -> subprocess.CompletedProcess:
+def _holdfast(
+    home: Path, *words: str, **settings: str
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         _argv(home, *words),
         env=_env(**settings),
@@ -43,7 +45,7 @@ def _holdfast(home: Path, *words: str, **settings: str) -> subprocess.CompletedP
     )
 
 
-def _begin(home: Path, *words: str) -> subprocess.Popen:
+def _begin(home: Path, *words: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         _argv(home, *words), env=_env(), stdout=subprocess.PIPE, text=True
     )
@@ -76,8 +78,9 @@ def _folder_of(process: psutil.Process) -> str:
         return ""
 
 
-def _ready(up: subprocess.Popen) -> str:
+def _ready(up: subprocess.Popen[str]) -> str:
     """Where the API is, once `up` says that it is ready."""
+    assert up.stdout is not None
     line = up.stdout.readline()
     assert line.startswith("ready http://127.0.0.1:"), line
     return line.split()[1].removeprefix("http://")

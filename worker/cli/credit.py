@@ -74,7 +74,7 @@ def _show_license(ground: Ground, deps: Deps, license_id: str) -> None:
     )
 
 
-@command("top-up")
+@command("top-up", negative_numbers=True)
 @click.argument("license_id", metavar="LICENSE")
 @click.argument("credits_added", metavar="CREDITS", type=int)
 @click.option("--reference", required=True, help="Counts once: an invoice, say.")

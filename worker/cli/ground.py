@@ -39,8 +39,14 @@ class Ground:
 
 def command(
     name: str,
+    *,
+    negative_numbers: bool = False,
 ) -> Callable[[Callable[..., None]], click.Command]:
-    """A command that takes `--home` and `--json`, and a `Ground` first."""
+    """A command that takes `--home` and `--json`, and a `Ground` first.
+
+    With `negative_numbers`, `-5` is an argument for us to judge, not an option.
+    """
+    context = {"ignore_unknown_options": negative_numbers}
 
     def decorate(function: Callable[..., None]) -> click.Command:
         @click.option("--home", type=click.Path(path_type=Path), help="Home folder.")
@@ -50,7 +56,7 @@ def command(
             logging.basicConfig(level=logging.WARNING, format="%(message)s")
             function(Ground(_settings(home), as_json), **options)
 
-        return click.command(name)(run)
+        return click.command(name, context_settings=context)(run)
 
     return decorate
 

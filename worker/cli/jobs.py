@@ -12,6 +12,7 @@ import click
 from pricing.findings import EmailLevel, OnlyWith
 from pricing.plans import Item
 from storage import quotes, reports
+from storage.artifacts import written
 from storage.errors import ArtifactError
 from storage.quotes import StoredQuote
 from storage.reports import JobReport
@@ -179,10 +180,13 @@ def cancel(ground: Ground, *, job_id: str) -> None:
 
 
 def save(deps: Deps, report: JobReport, out: Path) -> None:
-    """Copy a job's file out of the store. Raises `ArtifactError`."""
+    """Copy a job's file out of the store, whole or not at all.
+
+    Raises `ArtifactError`, and `DiskFull` where there is no room.
+    """
     if report.file_artifact is None:
         raise ArtifactError(f"{report.id} left no file")
-    with deps.artifacts.open(report.file_artifact) as source, out.open("wb") as target:
+    with deps.artifacts.open(report.file_artifact) as source, written(out) as target:
         shutil.copyfileobj(source, target)
 
 

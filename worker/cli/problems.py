@@ -20,7 +20,7 @@ def report(error: Exception) -> int:
     """Say what is wrong on standard error; return the exit status."""
     match error:
         case click.ClickException():
-            error.show()
+            _show_usage(error)
             return error.exit_code
         case BadInput():
             _show_bad_input(error)
@@ -44,6 +44,13 @@ def report(error: Exception) -> int:
 
 def _is_unmigrated(error: ProgrammingError) -> bool:
     return getattr(error.orig, "sqlstate", None) == _UNDEFINED_TABLE
+
+
+def _show_usage(error: click.ClickException) -> None:
+    if _wants_json():
+        _show(Code.INVALID_REQUEST, error.format_message())
+    else:
+        error.show()
 
 
 def _show_bad_input(error: BadInput) -> None:
