@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from tests.servers import own_broker
 from tests.system.fleet import (
+    Fleet,
     answer,
     assert_exact,
     completions,
@@ -97,7 +98,7 @@ def _freeze_while_it_holds_chunks(fleet, worker) -> tuple[list[int], dict[int, i
     return pids, until(freeze)
 
 
-def _taken_over(fleet, chunk_id: int, attempt: int) -> bool:
+def _taken_over(fleet: Fleet, chunk_id: int, attempt: int) -> bool:
     return (
         fleet.scalar("SELECT attempt FROM chunks WHERE id = :i", i=chunk_id) > attempt
     )
