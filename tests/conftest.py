@@ -3,6 +3,7 @@
 import os
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import psycopg
 import pytest
@@ -41,16 +42,25 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
 
 
+@contextmanager
+def empty_database(server: str) -> Iterator[str]:
+    """The URL of a database with nothing in it."""
+    name = f"holdfast_test_{uuid.uuid4().hex[:12]}"
+    _administrate(server, "CREATE DATABASE {}", name)
+    try:
+        yield _url(server, name)
+    finally:
+        _administrate(server, "DROP DATABASE {} WITH (FORCE)", name)
+
+
 @pytest.fixture(scope="session")
 def template(server: str) -> Iterator[str]:
     """The name of a migrated database that tests copy."""
-    name = f"holdfast_test_{uuid.uuid4().hex[:12]}"
-    _administrate(server, "CREATE DATABASE {}", name)
-    database = Database(_url(server, name))
-    migrate(database)
-    database.close()
-    yield name
-    _administrate(server, "DROP DATABASE {} WITH (FORCE)", name)
+    with empty_database(server) as url:
+        database = Database(url)
+        migrate(database)
+        database.close()
+        yield str(make_url(url).database)
 
 
 def _url(server: str, name: str) -> str:
