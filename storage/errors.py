@@ -8,6 +8,9 @@ StorageError
     └── DiskFull        no room left for it
 """
 
+import psycopg
+from sqlalchemy.exc import IntegrityError
+
 
 class StorageError(Exception):
     """Something below failed; the transaction it happened in was rolled back."""
@@ -31,3 +34,12 @@ class ArtifactError(StorageError):
 
 class DiskFull(ArtifactError):
     """There is no room left for a file."""
+
+
+def is_violation(error: IntegrityError, constraint: str) -> bool:
+    """Whether it is this constraint that an error is about."""
+    cause = error.orig
+    return (
+        isinstance(cause, psycopg.errors.IntegrityError)
+        and cause.diag.constraint_name == constraint
+    )

@@ -222,6 +222,15 @@ charges = Table(
     CheckConstraint("rule <> 'price' OR paid_by IS NULL", name="payer"),
     CheckConstraint("rule <> 'paid_meanwhile' OR paid_by IS NOT NULL", name="paid_by"),
     Index("charges_license_id_id_idx", "license_id", "id"),
+    # Settling asks for these before each batch, and mostly there are none.
+    Index(
+        "charges_unchanged_idx",
+        "job_id",
+        "item",
+        "subject",
+        "digest",
+        postgresql_where=text("rule = 'unchanged'"),
+    ),
     Index(
         "charges_paid_by_idx", "paid_by", postgresql_where=text("paid_by IS NOT NULL")
     ),
@@ -250,6 +259,8 @@ entitlements = Table(
     Column("item", _Id, nullable=False),
     Column("subject", _Id, nullable=False),
     Column("digest", _Id, nullable=False),
+    # The charge that it was last settled as, whoever paid; none after a view alone.
+    Column("settled_as", BigInteger),
     # The charge that paid; none once that has been refunded.
     Column("paid_by", BigInteger),
     Column("exported_at", _Instant),

@@ -15,7 +15,7 @@ from pricing.settlement import Outcome, Result, due_claims
 from storage import chunks, jobs
 from storage.artifacts import Written
 from storage.chunks import Batch, RecordOutcome, TakenChunk
-from storage.errors import ArtifactError, Superseded
+from storage.errors import ArtifactError, Conflict, Superseded
 from storage.ledger import Claim
 from storage.states import JobState
 from worker.clock import Stopwatch
@@ -27,6 +27,9 @@ from worker.records import Record
 from worker.wiring import Deps
 
 log = logging.getLogger(__name__)
+
+_CONFLICTS_MAX = 20
+"""Each conflict means that another batch went through: a few tries always do."""
 
 
 def run_chunk(deps: Deps, chunk_id: int) -> Fate:
@@ -62,17 +65,28 @@ def _run(deps: Deps, chunk: TakenChunk) -> Fate:
         stop = min(cursor + deps.settings.batch_records, chunk.stop)
         first = chunk.first_line
         batch = _run_batch(deps, chunk, cursor, lines[cursor - first : stop - first])
-        with deps.database.transaction() as connection:
-            state = chunks.checkpoint(
-                connection, chunk, batch, lease_s=deps.settings.lease_s
-            )
-            if chunk.failures and cursor == chunk.cursor:
-                jobs.wait_for(connection, chunk.job_id, None)
+        state = _checkpoint(deps, chunk, batch)
         cursor = stop
         why = _why_stop(deps, state, watch)
         if cursor < chunk.stop and why is not None:
             return _give_back(deps, chunk, why)
     return Done()
+
+
+def _checkpoint(deps: Deps, chunk: TakenChunk, batch: Batch) -> JobState:
+    """Commit a batch; where another batch of the job got in between, once more."""
+    for _ in range(_CONFLICTS_MAX):
+        try:
+            with deps.database.transaction() as connection:
+                state = chunks.checkpoint(
+                    connection, chunk, batch, lease_s=deps.settings.lease_s
+                )
+                if chunk.failures and batch.start == chunk.cursor:
+                    jobs.wait_for(connection, chunk.job_id, None)
+        except Conflict:
+            continue
+        return state
+    raise Conflict(f"chunk {chunk.id} could not settle beside others of its job")
 
 
 def _why_stop(deps: Deps, state: JobState, watch: Stopwatch) -> str | None:

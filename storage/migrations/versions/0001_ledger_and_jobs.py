@@ -111,6 +111,13 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("paid_by IS NOT NULL"),
     )
+    op.create_index(
+        "charges_unchanged_idx",
+        "charges",
+        ["job_id", "item", "subject", "digest"],
+        unique=False,
+        postgresql_where=sa.text("rule = 'unchanged'"),
+    )
     op.create_table(
         "directory",
         sa.Column("person_id", sa.Text(collation="C"), nullable=False),
@@ -129,6 +136,7 @@ def upgrade() -> None:
         sa.Column("item", sa.Text(collation="C"), nullable=False),
         sa.Column("subject", sa.Text(collation="C"), nullable=False),
         sa.Column("digest", sa.Text(collation="C"), nullable=False),
+        sa.Column("settled_as", sa.BigInteger(), nullable=True),
         sa.Column("paid_by", sa.BigInteger(), nullable=True),
         sa.Column("exported_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("viewed_at", sa.DateTime(timezone=True), nullable=True),

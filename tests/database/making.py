@@ -1,0 +1,168 @@
+"""What many tests need to be there: a license, a job with its quote, claims."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection, text
+
+from pricing.claims import KNOWN
+from pricing.findings import EmailLevel
+from pricing.plans import Item, PaymentTerm, Plan, terms_of
+from pricing.quote import Quote
+from storage import jobs, ledger, licenses, periods, quotes
+from storage.ledger import Claim, Payer, Reservation, ReserveResult
+from storage.quotes import Slice
+from storage.states import JobState
+
+LIFETIME_S = 14 * 24 * 3600.0
+USER = "user-1"
+
+
+def make_license(
+    connection: Connection,
+    license_id: str = "acme",
+    *,
+    plan: Plan = Plan.V2,
+    term: PaymentTerm = PaymentTerm.YEARLY,
+    credits_granted: int = 500,
+    starts_at: datetime | None = None,
+) -> licenses.CreateResult:
+    """A license with its running period, as the producer creates it."""
+    result = licenses.create(
+        connection,
+        licenses.License(
+            id=license_id,
+            name=license_id.title(),
+            plan=plan,
+            payment_term=term,
+            credits=credits_granted,
+            features=frozenset(),
+            starts_at=starts_at or licenses.business_now(connection),
+        ),
+        starts_at_given=starts_at is not None,
+    )
+    periods.open_current(connection, license_id)
+    return result
+
+
+def make_job(
+    connection: Connection,
+    job_id: str = "job-1",
+    amount: int = 60,
+    *,
+    license_id: str = "acme",
+    quoted_at: datetime | None = None,
+    kind: str = "push",
+    chunks: Sequence[int] = (),
+) -> ReserveResult:
+    """A reservation and, where it was created, its job, a chunk for each number.
+
+    Without chunks the job has nothing to run and waits for its completion.
+    """
+    result = ledger.reserve(
+        connection, license_id, job_id, amount, lifetime_s=LIFETIME_S
+    )
+    if result is ReserveResult.CREATED:
+        stored = _stored_quote(
+            connection, license_id, job_id, amount, quoted_at, kind, chunks
+        )
+        quotes.put(connection, stored)
+        jobs.create(connection, job_id, stored, name=None)
+    return result
+
+
+def _stored_quote(  # noqa: PLR0917 - one caller, right above
+    connection: Connection,
+    license_id: str,
+    job_id: str,
+    amount: int,
+    quoted_at: datetime | None,
+    kind: str,
+    chunks: Sequence[int],
+) -> quotes.StoredQuote:
+    license_ = licenses.get(connection, license_id)
+    assert license_ is not None
+    moment = quoted_at or licenses.business_now(connection)
+    return quotes.StoredQuote(
+        id=f"quote of {job_id}",
+        expires_at=moment,
+        request=quotes.Request(
+            kind=kind,
+            license_id=license_id,
+            user_id=USER,
+            retrieve=(),
+            email_level=EmailLevel.VERIFIED,
+            only_with=None,
+            export=None,
+        ),
+        quote=Quote(
+            terms=terms_of(license_.plan, license_.payment_term),
+            quoted_at=moment,
+            max_credits=amount,
+            lines=(),
+            records=sum(chunks),
+            companies=0,
+            persons=0,
+            duplicates=0,
+            changed=(),
+            available=amount,
+            fits_records=sum(chunks),
+        ),
+        input=quotes.Input(
+            name=f"inputs/{job_id}.jsonl",
+            columns=("company_id",),
+            slices=tuple(Slice(0, 1, records) for records in chunks),
+        ),
+    )
+
+
+def payer_of(connection: Connection, job_id: str) -> Payer:
+    """For whom the batches of a job settle, as its worker would know it."""
+    reservation = ledger.reservation_of(connection, job_id)
+    stored = quotes.get(connection, f"quote of {job_id}")
+    assert reservation is not None
+    assert stored is not None
+    return Payer(
+        license_id=reservation.license_id,
+        period_id=reservation.period_id,
+        reservation_id=reservation.id,
+        job_id=job_id,
+        user_id=USER,
+        cut=stored.quote.terms.window_starts(stored.quote.quoted_at),
+        views_count=stored.quote.terms.views_count,
+    )
+
+
+def settle(connection: Connection, job_id: str, *claims: str) -> int:
+    """Settle a batch whose claims are written as `company:c1=1`."""
+    payer = payer_of(connection, job_id)
+    return ledger.settle(connection, payer, [claim(words) for words in claims])
+
+
+def claim(words: str) -> Claim:
+    """A claim from `company:c1=1`, `company:c1=unchanged` or `email:p1~digest=1`."""
+    named, _, price = words.partition("=")
+    item, _, subject = named.partition(":")
+    subject, _, digest = subject.partition("~")
+    if price == "unchanged":
+        return Claim(Item(item), subject, digest or KNOWN, 0, unchanged=True)
+    return Claim(Item(item), subject, digest or KNOWN, int(price))
+
+
+def end_job(connection: Connection, job_id: str) -> Reservation | None:
+    """Close a job's reservation and end the job, as completion does."""
+    closed = ledger.close(connection, job_id)
+    jobs.end(connection, job_id, jobs.Finished(state=JobState.SUCCEEDED))
+    return closed
+
+
+def charge_of(connection: Connection, job_id: str, words: str) -> int:
+    """The id of the charge that a job has for `item:subject`, or 0."""
+    item, _, subject = words.partition(":")
+    found: int | None = connection.execute(
+        text("""
+            SELECT id FROM charges
+             WHERE job_id = :job_id AND item = :item AND subject = :subject"""),
+        {"job_id": job_id, "item": item, "subject": subject},
+    ).scalar_one_or_none()
+    return found or 0
