@@ -5,6 +5,7 @@ time it is asked, so that a subject has one price in the whole job; a million
 records pass through it without being held.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -155,14 +156,18 @@ class Tally:
     ) -> tuple[PricedClaim, ...]:
         first = self._persons.get(person_id)
         if first is None:
-            claims = self._claims(number, person_id, digest, paid)
+            claims = self._claims(number, person_id, digest, paid, {})
             self._persons[person_id] = self._subject(digest, claims)
             return claims
         if digest in (KNOWN, first.digest):
             return first.claims
         others = self._others.get((person_id, digest))
         if others is None:
-            others = self._claims(number, person_id, digest, paid)
+            # A known id may have gone on with the subject that this one names.
+            same = {
+                claim.item: claim for claim in first.claims if claim.digest == digest
+            }
+            others = self._claims(number, person_id, digest, paid, same)
             self._others[person_id, digest] = others
         return others
 
@@ -172,15 +177,21 @@ class Tally:
         person_id: str,
         digest: str,
         paid: Entitlements,
+        priced: Mapping[Item, PricedClaim],
     ) -> tuple[PricedClaim, ...]:
-        """Price what is retrieved for a subject that is new to this job."""
+        """Price what is retrieved for a subject, but for what has its price."""
         claims = tuple(
-            self._claim(item, person_id, digest, paid) for item in self.retrieve
+            priced.get(item) or self._claim(item, person_id, digest, paid)
+            for item in self.retrieve
         )
         for claim in claims if digest != KNOWN else ():
-            if claim.credits and (
-                person_id in self._persons
-                or self._paid_digests(claim.item, person_id, paid)
+            if (
+                claim.credits
+                and claim.item not in priced
+                and (
+                    person_id in self._persons
+                    or self._paid_digests(claim.item, person_id, paid)
+                )
             ):
                 self.changed.append(Changed(number, claim.item, person_id))
         return claims

@@ -3,13 +3,22 @@
 import csv
 import io
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import BinaryIO
 
 from worker.errors import Problem, bad
 from worker.readers import Reading
 from worker.records import COMPANY_ID, Record, problems_of
 
-_CELL_BYTES_MAX = 1 << 20
+_CELL_CHARACTERS_MAX = 1 << 20
+
+
+class _Text(io.TextIOWrapper):
+    """A stream's text; the stream stays its owner's to close."""
+
+    def close(self) -> None:
+        with suppress(ValueError):  # let go before
+            self.detach()
 
 
 def read(stream: BinaryIO) -> Reading:
@@ -18,10 +27,8 @@ def read(stream: BinaryIO) -> Reading:
     Raises `BadInput` where the header cannot be used. What is not UTF-8 is found in
     its own row, so that a problem names line and field.
     """
-    lines = io.TextIOWrapper(
-        stream, encoding="utf-8-sig", errors="surrogateescape", newline=""
-    )
-    csv.field_size_limit(_CELL_BYTES_MAX)
+    lines = _Text(stream, encoding="utf-8-sig", errors="surrogateescape", newline="")
+    csv.field_size_limit(_CELL_CHARACTERS_MAX)
     rows = csv.reader(lines, strict=True)
     try:
         header = next(rows, None)
