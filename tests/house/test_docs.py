@@ -1,0 +1,85 @@
+"""What the documents say of the product is true of it."""
+
+import re
+from pathlib import Path
+
+import click
+import pytest
+
+from storage.audit import CHECKS
+from storage.states import JobState
+from worker.cli import holdfast
+from worker.settings import Settings
+
+_ROOT = Path(__file__).parents[2]
+_PAGES = [_ROOT / "README.md", *sorted((_ROOT / "docs").rglob("*.md"))]
+
+
+def _read(name: str) -> str:
+    return (_ROOT / name).read_text()
+
+
+def _commands(group: click.Group, prefix: str = "") -> set[str]:
+    names: set[str] = set()
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            names |= _commands(command, f"{prefix}{name} ")
+        else:
+            names.add(f"{prefix}{name}")
+    return names
+
+
+@pytest.mark.parametrize("page", _PAGES, ids=lambda page: page.name)
+def test_every_link_leads_somewhere(page):
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", page.read_text()):
+        assert (page.parent / target).exists(), target
+
+
+def test_every_command_is_described_and_no_other():
+    page = _read("docs/command-line.md")
+    rows = re.findall(r"^\| (`.+?`) \|", page, flags=re.MULTILINE)
+    described = {
+        re.split(r" [A-Z\[.-]", words)[0]
+        for row in rows
+        for words in re.findall(r"`([^`]+)`", row)
+    }
+    assert described == _commands(holdfast)
+
+
+def test_every_setting_is_described_with_its_default():
+    page = _read("docs/settings.md")
+    rows = dict(re.findall(r"^\| `HOLDFAST_(\w+)` \| `?(.*?)`? \|", page, re.MULTILINE))
+    described = {name.lower() for name in rows}
+    assert described == set(Settings.model_fields) - {"under_up"}
+    for name, field in Settings.model_fields.items():
+        if isinstance(field.default, (int, float)) and name != "under_up":
+            assert float(rows[name.upper()]) == float(field.default), name
+
+
+def test_every_audit_check_and_every_job_state_is_described():
+    ledger, job = _read("docs/ledger.md"), _read("docs/job.md")
+    assert set(re.findall(r"^\| `(\w+_\w+)` \|", ledger, re.MULTILINE)) >= set(CHECKS)
+    assert all(f"`{state}`" in job for state in JobState)
+
+
+def test_the_readme_begins_with_the_two_commands_that_exist():
+    first_screen = "\n".join(_read("README.md").splitlines()[:24])
+    targets = re.findall(r"^(\w[\w-]*):", _read("Makefile"), re.MULTILINE)
+    for target in ("demo", "test"):
+        assert f"make {target}" in first_screen
+        assert target in targets
+    for page in _PAGES:
+        for target in re.findall(r"`make ([\w-]+)`", page.read_text()):
+            assert target in targets, page
+
+
+def test_the_commands_that_the_readme_shows_can_be_parsed():
+    shown = re.findall(r"^holdfast ((?:.*\\\n)*.*)$", _read("README.md"), re.MULTILINE)
+    assert len(shown) > 5
+    for line in shown:
+        words = line.replace("\\\n", " ").replace('"', "").split()
+        group: click.Command = holdfast
+        while isinstance(group, click.Group):
+            group = group.commands[words.pop(0)]
+        options = {option for param in group.params for option in param.opts}
+        assert {word for word in words if word.startswith("--")} <= options
