@@ -33,7 +33,7 @@ test-full: setup ## The million records, the crash loops, the long fuzzing
 	HYPOTHESIS_PROFILE=long $(PYTEST) --timeout 3600 tests
 
 test-servers: setup ## Database and worker tests against the servers in HOLDFAST_TEST_*_URL
-	$(PYTEST) -m "not full" tests/database tests/system
+	$(PYTEST) -m "not full" tests/database tests/system/test_crashes.py
 
 lint: setup ## Format check, ruff with all rules, mypy strict
 	$(BIN)/ruff format --check .

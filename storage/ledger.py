@@ -396,11 +396,12 @@ released AS (
   INSERT INTO transfers (license_id, period_id, reservation_id, kind,
                          from_account, to_account, credits)
   SELECT license_id, period_id, id, 'release', 'reservation', 'available', released
-    FROM closed WHERE released > 0),
+    FROM closed WHERE released > 0
+  RETURNING license_id, period_id, credits),
 expired AS (
   INSERT INTO transfers (license_id, period_id, kind, from_account, to_account, credits)
-  SELECT license_id, period_id, 'expire', 'available', 'expired', released
-    FROM closed, period WHERE released > 0 AND ended_at IS NOT NULL)
+  SELECT license_id, period_id, 'expire', 'available', 'expired', credits
+    FROM released, period WHERE ended_at IS NOT NULL)
 SELECT * FROM closed
 """
 
@@ -432,13 +433,15 @@ def balance(connection: Connection, license_id: str) -> Balance | None:
     return None if row is None else Balance(**row)
 
 
-_REFUND = """
-WITH freed AS (
-  UPDATE entitlements AS e SET paid_by = NULL, exported_at = NULL, viewed_at = NULL
-    FROM charges AS c
-   WHERE c.id = :charge_id AND e.paid_by = c.id AND e.license_id = c.license_id
-     AND e.item = c.item AND e.subject = c.subject AND e.digest = c.digest),
-refund AS (
+_FREE = text("""
+UPDATE entitlements AS e SET paid_by = NULL, exported_at = NULL, viewed_at = NULL
+  FROM charges AS c
+ WHERE c.id = :charge_id AND e.paid_by = c.id AND e.license_id = c.license_id
+   AND e.item = c.item AND e.subject = c.subject AND e.digest = c.digest
+""")
+
+_REFUND = text("""
+WITH refund AS (
   SELECT license_id, period_id, credits FROM refunds WHERE charge_id = :charge_id),
 period AS (
   UPDATE periods AS p
@@ -452,11 +455,12 @@ moved AS (
                          credits, reference)
   SELECT license_id, period_id, 'refund', 'spent', 'available', credits,
          'charge ' || CAST(:charge_id AS bigint)
-    FROM refund)
+    FROM refund
+  RETURNING license_id, period_id, credits)
 INSERT INTO transfers (license_id, period_id, kind, from_account, to_account, credits)
 SELECT license_id, period_id, 'expire', 'available', 'expired', credits
-  FROM refund, period WHERE ended_at IS NOT NULL
-"""
+  FROM moved, period WHERE ended_at IS NOT NULL
+""")
 
 
 def refund(connection: Connection, charge_id: int, reason: str) -> RefundResult:
@@ -489,5 +493,7 @@ def refund(connection: Connection, charge_id: int, reason: str) -> RefundResult:
     ).one_or_none()
     if created is None:
         return RefundResult.ALREADY_REFUNDED
-    connection.execute(text(_REFUND), {"charge_id": charge_id})
+    # Entitlement before period, as settling and closing lock them.
+    connection.execute(_FREE, {"charge_id": charge_id})
+    connection.execute(_REFUND, {"charge_id": charge_id})
     return RefundResult.REFUNDED

@@ -428,7 +428,9 @@ outcomes = Table(
     _one_of("outcome", Outcome),
     CheckConstraint("(outcome = 'rejected') = (code IS NOT NULL)", name="rejected"),
     CheckConstraint(
-        "outcome = 'delivered' OR NOT (email_found OR phone_found)", name="found"
+        "(outcome = 'delivered' AND person_id IS NOT NULL) "
+        "OR NOT (email_found OR phone_found)",
+        name="found",
     ),
 )
 

@@ -149,10 +149,12 @@ def claim(words: str) -> Claim:
     return Claim(Item(item), subject, digest or KNOWN, int(price))
 
 
-def end_job(connection: Connection, job_id: str) -> Reservation | None:
+def end_job(
+    connection: Connection, job_id: str, state: JobState = JobState.SUCCEEDED
+) -> Reservation | None:
     """Close a job's reservation and end the job, as completion does."""
     closed = ledger.close(connection, job_id)
-    jobs.end(connection, job_id, jobs.Finished(state=JobState.SUCCEEDED))
+    jobs.end(connection, job_id, jobs.Finished(state=state))
     return closed
 
 

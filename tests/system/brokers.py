@@ -40,9 +40,22 @@ class _Redis:
             self._client.delete(key)
 
 
+_DELAYS = [f"celery_delayed_{level}" for level in range(28)]
+"""What Celery declares beside each quorum queue; nobody here delays a message."""
+
+
 class _Rabbit:
     def __init__(self, url: str) -> None:
         self.url = url
+        with Connection(url) as connection:
+            self._delays_were_there = self._is_declared(connection, _DELAYS[0])
+
+    def _is_declared(self, connection: Connection, queue: str) -> bool:
+        try:
+            connection.default_channel.queue_declare(queue, passive=True)
+        except connection.channel_errors:
+            return False
+        return True
 
     def flush(self) -> None:
         with Connection(self.url) as connection:
@@ -51,8 +64,13 @@ class _Rabbit:
 
     def remove(self) -> None:
         with Connection(self.url) as connection:
+            channel = connection.default_channel
             for queue in (CHUNKS, CONTROL):
-                connection.default_channel.queue_delete(queue)
+                channel.queue_delete(queue)
+            channel.exchange_delete(CONTROL)
+            for name in () if self._delays_were_there else _DELAYS:
+                channel.queue_delete(name)
+                channel.exchange_delete(name)
 
 
 @contextmanager

@@ -71,25 +71,21 @@ class Answer(NamedTuple):
 class Fleet:
     """Processes on one database and one broker; all of them end with the block."""
 
-    def __init__(self, folder: Path, database_url: str, broker_url: str) -> None:
+    def __init__(
+        self, folder: Path, database_url: str, broker_url: str, **settings: str
+    ) -> None:
+        given = QUICK | settings
         self._env = dict(os.environ) | {
             "HOLDFAST_HOME": str(folder),
             "HOLDFAST_DATABASE_URL": database_url,
             "HOLDFAST_BROKER_URL": broker_url,
-            **{f"HOLDFAST_{name}": value for name, value in QUICK.items()},
+            **{f"HOLDFAST_{name}": value for name, value in given.items()},
         }
         self._folder = folder
         self._processes: list[subprocess.Popen[bytes]] = []
-        quick = {name.lower(): value for name, value in QUICK.items()}
-        settings = Settings.model_validate(
-            {
-                "home": folder,
-                "database_url": database_url,
-                "broker_url": broker_url,
-                **quick,
-            },
-        )
-        self.deps: Deps = wire(settings)
+        urls = {"home": folder, "database_url": database_url, "broker_url": broker_url}
+        quick = {name.lower(): value for name, value in given.items()}
+        self.deps: Deps = wire(Settings.model_validate(urls | quick))
 
     def start(self, *names: str) -> list[subprocess.Popen[bytes]]:
         """Start one process for each name, `worker` or `dispatcher`."""
@@ -145,23 +141,25 @@ class Fleet:
         assert found is not None
         return found
 
-    def ended(self, job_id: str) -> JobReport:
-        """Wait until a job has ended, completion's last entry included."""
+    def ended(self, job_id: str, *, within_s: float = _WITHIN_S) -> JobReport:
+        """Wait until a job has ended."""
 
         def look() -> JobReport | None:
             report = self.report(job_id)
             return report if report.state in ENDED else None
 
-        found = until(look)
+        found = until(look, within_s=within_s)
         assert found is not None
         return found
 
 
 @contextmanager
-def fleet_of(folder: Path, database_url: str, broker_url: str) -> Iterator[Fleet]:
-    """A fleet with nothing started yet, a license, and a directory."""
+def fleet_of(
+    folder: Path, database_url: str, broker_url: str, **settings: str
+) -> Iterator[Fleet]:
+    """A fleet with nothing started yet, and a license."""
     folder.mkdir()
-    fleet = Fleet(folder, database_url, broker_url)
+    fleet = Fleet(folder, database_url, broker_url, **settings)
     try:
         producer.create_license(
             fleet.deps,
@@ -170,7 +168,7 @@ def fleet_of(folder: Path, database_url: str, broker_url: str) -> Iterator[Fleet
                 name="Acme",
                 plan=Plan.V2,
                 payment_term=PaymentTerm.MONTHLY,
-                credits=1_000_000,
+                credits=10_000_000,
             ),
         )
         yield fleet
@@ -206,7 +204,7 @@ def _phone(number: int) -> bool:
 
 def load_persons(deps: Deps, count: int) -> None:
     """Fill the directory: e-mails for two of three, phones for every second."""
-    lines = [
+    lines = (
         json.dumps(
             {
                 "person_id": f"p{number}",
@@ -216,7 +214,7 @@ def load_persons(deps: Deps, count: int) -> None:
             },
         ).encode()
         for number in range(count)
-    ]
+    )
     load_directory(deps, lines)
 
 

@@ -645,7 +645,7 @@ def upgrade() -> None:
             name=op.f("outcomes_rejected_check"),
         ),
         sa.CheckConstraint(
-            "outcome = 'delivered' OR NOT (email_found OR phone_found)",
+            "(outcome = 'delivered' AND person_id IS NOT NULL) OR NOT (email_found OR phone_found)",
             name=op.f("outcomes_found_check"),
         ),
         sa.CheckConstraint(

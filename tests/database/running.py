@@ -1,0 +1,141 @@
+"""Quotes, jobs and their work, in this process and against the real database."""
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from sqlalchemy import text
+
+from pricing.findings import EmailLevel
+from pricing.plans import Item, PaymentTerm, Plan
+from storage import ledger, reports
+from storage.ledger import Balance
+from storage.quotes import Request, StoredQuote
+from worker import chunks, entries, loading, producer
+from worker.readers import delimited
+from worker.settings import Settings
+from worker.wiring import Deps, wire
+
+
+def wire_to(database_url: str, home: Path, *, days: float = 0, pool: int = 5) -> Deps:
+    """The use cases on a database, with business time so many days ahead."""
+    return wire(
+        Settings(
+            home=home,
+            database_url=database_url,
+            artifacts_url=(home / "files").as_uri(),
+            clock_offset_s=days * 24 * 3600,
+            chunk_records=2,
+            batch_records=1,
+        ),
+        pool=pool,
+    )
+
+
+def create_license(
+    deps: Deps,
+    license_id: str = "acme",
+    *,
+    plan: Plan = Plan.V2,
+    term: PaymentTerm = PaymentTerm.YEARLY,
+    credits_granted: int = 500,
+) -> None:
+    """A license that starts now."""
+    producer.create_license(
+        deps,
+        producer.NewLicense(
+            id=license_id,
+            name=license_id.title(),
+            plan=plan,
+            payment_term=term,
+            credits=credits_granted,
+        ),
+    )
+
+
+def know(deps: Deps, *persons: str) -> None:
+    """Let the directory know a valid e-mail and a phone of these persons."""
+    lines = [
+        f'{{"person_id": "{person}", "email": "{person}@example.com",'
+        f' "email_status": "valid", "phone": "+1 555 {place}"}}'.encode()
+        for place, person in enumerate(persons)
+    ]
+    loading.load_directory(deps, lines)
+
+
+def quote(
+    deps: Deps,
+    contacts: Sequence[str],
+    *,
+    license_id: str = "acme",
+    retrieve: tuple[Item, ...] = (Item.EMAIL, Item.PHONE),
+) -> StoredQuote:
+    """A quote for contacts written as `company` or `company/person`."""
+    rows = [contact.replace("/", ",") for contact in contacts]
+    rows = [row if "," in row else f"{row}," for row in rows]
+    csv = "\n".join(["company_id,person_id", *rows])
+    return producer.quote(
+        deps,
+        Request(
+            kind="export",
+            license_id=license_id,
+            user_id="user-1",
+            retrieve=retrieve,
+            email_level=EmailLevel.VERIFIED,
+            only_with=None,
+            export={"format": "csv"},
+        ),
+        delimited.read(io.BytesIO(csv.encode())),
+    )
+
+
+def run_chunks(deps: Deps, job_id: str) -> None:
+    """Run all chunks of a job that wait, one after the other."""
+    with deps.database.transaction() as connection:
+        chunk_ids = connection.execute(
+            text("""
+                SELECT id FROM chunks
+                 WHERE job_id = :job_id AND state = 'pending' ORDER BY id"""),
+            {"job_id": job_id},
+        ).scalars()
+        waiting = list(chunk_ids)
+    for chunk_id in waiting:
+        chunks.run_chunk(deps, chunk_id)
+
+
+def complete(deps: Deps) -> None:
+    """Run all that waits in the outbox, and what that puts there."""
+    while True:
+        with deps.database.transaction() as connection:
+            waiting = list(
+                connection.execute(
+                    text("SELECT id FROM outbox WHERE state = 'pending' ORDER BY id")
+                ).scalars()
+            )
+        if not waiting:
+            return
+        for entry_id in waiting:
+            entries.run_entry(deps, entry_id)
+
+
+def run(deps: Deps, job_id: str) -> reports.JobReport:
+    """Run a job to its end."""
+    run_chunks(deps, job_id)
+    complete(deps)
+    return report(deps, job_id)
+
+
+def report(deps: Deps, job_id: str) -> reports.JobReport:
+    """How a job stands."""
+    with deps.database.transaction() as connection:
+        found = reports.job(connection, job_id)
+    assert found is not None
+    return found
+
+
+def balance(deps: Deps, license_id: str = "acme") -> Balance:
+    """The running period's credits."""
+    with deps.database.transaction() as connection:
+        found = ledger.balance(connection, license_id)
+    assert found is not None
+    return found

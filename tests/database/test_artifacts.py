@@ -1,0 +1,167 @@
+"""A file appears under its name whole or not at all."""
+
+import hashlib
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from storage.artifacts import LocalFolder, open_artifacts
+from storage.errors import ArtifactError
+
+
+@pytest.fixture
+def folder(tmp_path) -> LocalFolder:
+    return LocalFolder(tmp_path / "files")
+
+
+def _names(tmp_path) -> list[str]:
+    """All files there are, drafts included."""
+    root = tmp_path / "files"
+    return sorted(
+        str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()
+    )
+
+
+def test_what_was_written_is_read_with_its_size_and_digest(folder):
+    with folder.create("jobs/job-1/part.csv") as draft:
+        draft.write(b"one,")
+        draft.write(b"two\n")
+    with folder.open("jobs/job-1/part.csv") as stream:
+        data = stream.read()
+        stream.seek(4)
+        assert stream.read() == b"two\n"
+    assert data == b"one,two\n"
+    assert (draft.bytes, draft.sha256) == (8, hashlib.sha256(data).hexdigest())
+
+
+def test_nothing_is_there_before_the_end(folder, tmp_path):
+    with folder.create("a.csv") as draft:
+        draft.write(b"x" * 100_000)
+        with pytest.raises(ArtifactError), folder.open("a.csv"):
+            pass
+    assert _names(tmp_path) == ["a.csv"]
+
+
+def test_what_raises_leaves_nothing_behind(folder, tmp_path):
+    with suppress(ZeroDivisionError), folder.create("a.csv") as draft:
+        draft.write(b"half")
+        raise ZeroDivisionError
+    assert _names(tmp_path) == []
+
+
+def test_a_failed_second_try_leaves_the_first_file_whole(folder, tmp_path):
+    with folder.create("a.csv") as draft:
+        draft.write(b"first")
+    with suppress(ZeroDivisionError), folder.create("a.csv") as draft:
+        draft.write(b"second, half")
+        raise ZeroDivisionError
+    with folder.open("a.csv") as stream:
+        assert stream.read() == b"first"
+    assert _names(tmp_path) == ["a.csv"]
+
+
+def test_two_who_write_the_same_at_once_both_succeed_and_one_file_stays(
+    folder, tmp_path
+):
+    with folder.create("a.csv") as one, folder.create("a.csv") as other:
+        one.write(b"same")
+        other.write(b"same")
+    assert _names(tmp_path) == ["a.csv"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        ".",
+        "..",
+        "../x",
+        "a/../../x",
+        "/etc/passwd",
+        "a//b",
+        "a/",
+        ".hidden",
+        "a/.hidden",
+        "-rf",
+        "a b",
+        "a\n",
+        "a\0b",
+        "ä",
+    ],
+)
+def test_a_name_that_could_lead_elsewhere_is_refused(folder, tmp_path, name):
+    with pytest.raises(ArtifactError), folder.create(name) as draft:
+        draft.write(b"x")
+    with pytest.raises(ArtifactError), folder.open(name):
+        pass
+    with pytest.raises(ArtifactError):
+        folder.locate(name)
+    assert list(tmp_path.rglob("*")) == []
+
+
+def test_a_file_that_is_not_there_is_an_error_that_names_it(folder):
+    with (
+        pytest.raises(ArtifactError, match=r"a\.csv: No such file"),
+        folder.open("a.csv"),
+    ):
+        pass
+
+
+def test_a_place_that_cannot_be_written_is_an_error(tmp_path):
+    (tmp_path / "files").write_text("a file where the folder should be")
+    folder = LocalFolder(tmp_path / "files")
+    with pytest.raises(ArtifactError), folder.create("a.csv"):
+        pass
+
+
+_FILL = """
+import resource, signal, sys
+from pathlib import Path
+from storage.artifacts import LocalFolder
+from storage.errors import DiskFull
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+folder = LocalFolder(Path(sys.argv[1]))
+with folder.create("small.csv") as draft:
+    draft.write(b"x" * 4096)
+try:
+    with folder.create("large.csv") as draft:
+        for _ in range(int(sys.argv[2])):
+            draft.write(b"x" * 1000)
+except DiskFull as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize("writes", [5, 50])
+def test_no_room_left_is_said_and_leaves_nothing_behind(tmp_path, writes):
+    filled = subprocess.run(
+        [sys.executable, "-c", _FILL, str(tmp_path / "files"), str(writes)],
+        cwd=Path.cwd(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "no room left for" in filled.stdout
+    assert "large.csv" in filled.stdout
+    assert _names(tmp_path) == ["small.csv"]
+
+
+def test_a_store_is_named_by_the_url_of_a_folder(tmp_path):
+    store = open_artifacts((tmp_path / "with space").as_uri())
+    with store.create("a.csv") as draft:
+        draft.write(b"x")
+    assert (tmp_path / "with space" / "a.csv").read_bytes() == b"x"
+    assert store.locate("a.csv") == str(tmp_path / "with space" / "a.csv")
+
+
+@pytest.mark.parametrize(
+    "url", ["", "files", "/files", "file://host/files", "ftp://x/y", "file:files"]
+)
+def test_what_names_no_store_is_refused(url):
+    with pytest.raises(ArtifactError):
+        open_artifacts(url)
