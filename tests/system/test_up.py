@@ -134,12 +134,11 @@ def _child(home: Path, word: str) -> psutil.Process:
 
     def matches(process: psutil.Process) -> bool:
         try:
-            words = process.cmdline()
-        except psutil.NoSuchProcess:
+            words = process.cmdline() or [""]
+            leads = os.getpgid(process.pid) == process.pid and process.ppid() != 1
+        except (psutil.NoSuchProcess, ProcessLookupError):
             return False
-        parent = process.ppid()
-        is_leader = os.getpgid(process.pid) == process.pid and parent != 1
-        return is_leader and (word in words or Path(words[0]).name.startswith(word))
+        return leads and (word in words or Path(words[0]).name.startswith(word))
 
     return until(lambda: [p for p in _living(home) if matches(p)])[0]
 
