@@ -6,6 +6,7 @@ import os
 import resource
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from sqlalchemy import text
 
 from storage.tables import metadata
+from worker.embedded.home import remove_home
 
 _EXIT_BAD = 2
 
@@ -60,13 +62,14 @@ class Terminal:
 
 
 @pytest.fixture
-def terminal(database_url: str, tmp_path: Path) -> Terminal:
+def terminal(database_url: str, tmp_path: Path) -> Iterator[Terminal]:
     terminal = Terminal(tmp_path / "home", database_url)
     terminal.answer(
         *("license", "create", "acme", "--name", "Acme", "--plan", "V2"),
         *("--payment-term", "monthly", "--credits", "500"),
     )
-    return terminal
+    yield terminal
+    remove_home(terminal.home)
 
 
 def _rows(database) -> dict[str, int]:
