@@ -71,6 +71,8 @@ def create(
             credits=wanted.credits,
             features=sorted(wanted.features),
             starts_at=wanted.starts_at,
+            anchor_at=wanted.starts_at,
+            anchor_term=wanted.payment_term.value,
         )
         .on_conflict_do_nothing(index_elements=["id"])
         .returning(tables.licenses.c.id),

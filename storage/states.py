@@ -75,3 +75,12 @@ class EntryState(StrEnum):
     DISPATCHED = "dispatched"
     RUNNING = "running"
     DONE = "done"
+
+
+class Scope(StrEnum):
+    """What a key may do."""
+
+    PRODUCER = "producer"
+    OPERATOR = "operator"
+    FINANCE = "finance"
+    ADMIN = "admin"

@@ -1,0 +1,58 @@
+"""Every table with its constraints: if it must never happen, one of them says so.
+
+Ids that clients choose are compared exactly, byte by byte, hence the collation
+"C". Instants are `timestamptz`; whole numbers of credits are `bigint`. Triggers and
+functions stand in `guards`, which the migrations repeat word for word.
+"""
+
+from storage.tables.accounts import keys, licenses, notifications, users
+from storage.tables.base import metadata
+from storage.tables.jobs import chunks, jobs, outcomes, parts, quotes, uploads
+from storage.tables.ledger import (
+    charge_ids,
+    charges,
+    entitlements,
+    periods,
+    refunds,
+    reservations,
+    transfers,
+)
+from storage.tables.work import (
+    deliveries,
+    delivery_attempts,
+    directory,
+    events,
+    outbox,
+    processes,
+    requests,
+    webhooks,
+)
+
+__all__ = [
+    "charge_ids",
+    "charges",
+    "chunks",
+    "deliveries",
+    "delivery_attempts",
+    "directory",
+    "entitlements",
+    "events",
+    "jobs",
+    "keys",
+    "licenses",
+    "metadata",
+    "notifications",
+    "outbox",
+    "outcomes",
+    "parts",
+    "periods",
+    "processes",
+    "quotes",
+    "refunds",
+    "requests",
+    "reservations",
+    "transfers",
+    "uploads",
+    "users",
+    "webhooks",
+]

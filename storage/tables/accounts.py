@@ -1,0 +1,82 @@
+"""Who pays, who may spend, who may call: licenses, users, keys, notifications."""
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Identity,
+    Index,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+)
+
+from pricing.permission import Role
+from pricing.plans import PaymentTerm, Plan
+from storage.states import Scope
+from storage.tables.base import NOW, Id, Instant, metadata, one_of
+
+licenses = Table(
+    "licenses",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("plan", Text, nullable=False),
+    Column("payment_term", Text, nullable=False),
+    Column("credits", BigInteger, nullable=False),
+    Column("features", ARRAY(Text), nullable=False),
+    Column("starts_at", Instant, nullable=False),
+    Column("created_at", Instant, nullable=False, server_default=NOW),
+    # Periods are counted from here, by this term: a changed payment term starts
+    # with the next period.
+    Column("anchor_at", Instant, nullable=False),
+    Column("anchor_term", Text, nullable=False),
+    one_of("plan", Plan),
+    one_of("payment_term", PaymentTerm),
+    one_of("anchor_term", PaymentTerm),
+    CheckConstraint("credits >= 0", name="credits"),
+    CheckConstraint("length(id) BETWEEN 1 AND 200", name="id"),
+)
+
+users = Table(
+    "users",
+    metadata,
+    Column("license_id", Id, ForeignKey("licenses.id"), nullable=False),
+    Column("id", Id, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("credits_allowed", Boolean, nullable=False),
+    PrimaryKeyConstraint("license_id", "id"),
+    one_of("role", Role),
+    CheckConstraint("length(id) BETWEEN 1 AND 200", name="id"),
+)
+
+notifications = Table(
+    "notifications",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("license_id", Id, ForeignKey("licenses.id"), nullable=False),
+    Column("user_id", Id, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("created_at", Instant, nullable=False, server_default=NOW),
+    Index("notifications_license_id_id_idx", "license_id", "id"),
+)
+
+keys = Table(
+    "keys",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("name", Text, nullable=False),
+    # SHA-256 of the key, in hex; the key itself is shown once and never kept.
+    Column("digest", Text, nullable=False, unique=True),
+    Column("scope", Text, nullable=False),
+    # None: for all licenses.
+    Column("license_id", Id, ForeignKey("licenses.id")),
+    Column("created_at", Instant, nullable=False, server_default=NOW),
+    Column("last_used_at", Instant),
+    Column("revoked_at", Instant),
+    one_of("scope", Scope),
+)

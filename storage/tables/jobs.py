@@ -1,0 +1,206 @@
+"""Work: uploads, quotes, jobs, their chunks, parts and outcomes."""
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    Integer,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from pricing.findings import EmailLevel, OnlyWith
+from pricing.settlement import Outcome
+from storage.states import ENDED, ChunkState, JobState
+from storage.tables.base import NOW, Id, Instant, metadata, one_of
+
+uploads = Table(
+    "uploads",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("license_id", Id, ForeignKey("licenses.id"), nullable=False),
+    # The good records as a file, one JSON array a line; None once it was removed.
+    Column("artifact", Text),
+    Column("columns", ARRAY(Text), nullable=False),
+    Column("records", Integer, nullable=False),
+    Column("companies", Integer, nullable=False),
+    Column("persons", Integer, nullable=False),
+    Column("duplicates", Integer, nullable=False),
+    Column("problems", JSONB, nullable=False),
+    Column("problems_total", Integer, nullable=False),
+    Column("created_at", Instant, nullable=False, server_default=NOW),
+    Index("uploads_created_at_idx", "created_at"),
+)
+
+quotes = Table(
+    "quotes",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("license_id", Id, ForeignKey("licenses.id"), nullable=False),
+    Column("user_id", Id, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("retrieve", ARRAY(Text), nullable=False),
+    Column("email_level", Text, nullable=False),
+    Column("only_with", Text),
+    Column("export", JSONB(none_as_null=True)),
+    Column("terms", JSONB, nullable=False),
+    Column("quoted_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    Column("max_credits", BigInteger, nullable=False),
+    Column("available", BigInteger, nullable=False),
+    Column("fits_records", Integer, nullable=False),
+    Column("lines", JSONB, nullable=False),
+    Column("changed", JSONB, nullable=False),
+    Column("records", Integer, nullable=False),
+    Column("companies", Integer, nullable=False),
+    Column("persons", Integer, nullable=False),
+    Column("duplicates", Integer, nullable=False),
+    Column("input", Text, nullable=False),
+    Column("columns", ARRAY(Text), nullable=False),
+    Column("slices", JSONB, nullable=False),
+    CheckConstraint("kind IN ('export', 'push')", name="kind"),
+    one_of("email_level", EmailLevel),
+    one_of("only_with", OnlyWith),
+    CheckConstraint("max_credits >= 0", name="max_credits"),
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    # No job without its reservation.
+    Column("id", Id, ForeignKey("reservations.job_id"), primary_key=True),
+    # A quote makes one job.
+    Column("quote_id", Id, ForeignKey("quotes.id"), nullable=False, unique=True),
+    Column("license_id", Id, ForeignKey("licenses.id"), nullable=False),
+    Column("user_id", Id, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("name", Text),
+    Column("state", Text, nullable=False, server_default=text("'queued'")),
+    # How a job that was stopped will end, kept while it is being finished.
+    Column("ending", Text),
+    # A job is retried by one other.
+    Column("retry_of", Id, ForeignKey("jobs.id"), unique=True),
+    Column("records", Integer, nullable=False),
+    Column("open_chunks", Integer, nullable=False),
+    Column("waiting_reason", Text),
+    Column("waiting_until", Instant),
+    Column("error_code", Text),
+    Column("error_detail", Text),
+    Column("file_name", Text),
+    Column("file_artifact", Text),
+    Column("file_bytes", BigInteger),
+    Column("file_sha256", Text),
+    Column("created_at", Instant, nullable=False),
+    Column("started_at", Instant),
+    Column("finished_at", Instant),
+    one_of("state", JobState),
+    CheckConstraint("ending IN ('cancelled', 'failed')", name="ending"),
+    CheckConstraint("kind IN ('export', 'push')", name="kind"),
+    CheckConstraint("open_chunks >= 0", name="open_chunks"),
+    CheckConstraint(
+        "(finished_at IS NOT NULL) = "
+        f"(state IN ({', '.join(repr(str(state)) for state in sorted(ENDED))}))",
+        name="finished_at",
+    ),
+    Index("jobs_license_id_created_at_idx", "license_id", "created_at", "id"),
+    Index("jobs_created_at_idx", "created_at", "id"),
+    Index(
+        "jobs_open_idx",
+        "state",
+        postgresql_where=text("finished_at IS NULL"),
+    ),
+)
+
+chunks = Table(
+    "chunks",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("job_id", Id, ForeignKey("jobs.id"), nullable=False),
+    # Where its lines lie in the job's input; the halves of a split chunk share them.
+    Column("first_byte", BigInteger, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("first_line", Integer, nullable=False),
+    # Positions in the job's input: work begins at `first`, stands at `cursor`.
+    Column("first", Integer, nullable=False),
+    Column("cursor", Integer, nullable=False),
+    Column("stop", Integer, nullable=False),
+    Column("state", Text, nullable=False, server_default=text("'pending'")),
+    Column("attempt", Integer, nullable=False, server_default=text("0")),
+    Column("owner", Text),
+    Column("lease_until", Instant),
+    Column("run_at", Instant, nullable=False, server_default=NOW),
+    Column("dispatched_at", Instant),
+    Column("crashes", Integer, nullable=False, server_default=text("0")),
+    Column("failures", Integer, nullable=False, server_default=text("0")),
+    Column("last_error", Text),
+    Column("delivered", Integer, nullable=False, server_default=text("0")),
+    Column("excluded", Integer, nullable=False, server_default=text("0")),
+    Column("rejected", Integer, nullable=False, server_default=text("0")),
+    Column("emails_found", Integer, nullable=False, server_default=text("0")),
+    Column("phones_found", Integer, nullable=False, server_default=text("0")),
+    one_of("state", ChunkState),
+    CheckConstraint(
+        "first_line <= first AND first <= cursor AND cursor <= stop", name="cursor"
+    ),
+    CheckConstraint(
+        "delivered + excluded + rejected = cursor - first", name="outcomes"
+    ),
+    CheckConstraint("state <> 'done' OR cursor = stop", name="done"),
+    CheckConstraint("(state = 'running') = (lease_until IS NOT NULL)", name="lease"),
+    UniqueConstraint("job_id", "first"),
+    Index(
+        "chunks_open_idx",
+        "state",
+        "run_at",
+        postgresql_where=text("state IN ('pending', 'dispatched', 'running')"),
+    ),
+)
+
+parts = Table(
+    "parts",
+    metadata,
+    Column("job_id", Id, ForeignKey("jobs.id"), nullable=False),
+    # The position of its first record: no two parts hold the same record.
+    Column("position", Integer, nullable=False),
+    Column("name", Text, nullable=False, unique=True),
+    Column("records", Integer, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("sha256", Text, nullable=False),
+    PrimaryKeyConstraint("job_id", "position"),
+    CheckConstraint("records > 0", name="records"),
+)
+
+outcomes = Table(
+    "outcomes",
+    metadata,
+    Column("job_id", Id, nullable=False),
+    Column("record", Integer, nullable=False),
+    Column("company_id", Id, nullable=False),
+    Column("person_id", Id),
+    Column("outcome", Text, nullable=False),
+    Column("email_found", Boolean, nullable=False),
+    Column("phone_found", Boolean, nullable=False),
+    Column("code", Text),
+    Column("field", Text),
+    Column("message", Text),
+    # A record ends once.
+    PrimaryKeyConstraint("job_id", "record"),
+    ForeignKeyConstraint(["job_id"], ["jobs.id"]),
+    one_of("outcome", Outcome),
+    CheckConstraint("(outcome = 'rejected') = (code IS NOT NULL)", name="rejected"),
+    CheckConstraint(
+        "(outcome = 'delivered' AND person_id IS NOT NULL) "
+        "OR NOT (email_found OR phone_found)",
+        name="found",
+    ),
+)

@@ -1,0 +1,222 @@
+"""Credits: periods, reservations, transfers, charges, refunds, entitlements."""
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    PrimaryKeyConstraint,
+    Sequence,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+from pricing.plans import Item
+from pricing.settlement import Rule
+from storage.tables.base import NOW, Id, Instant, metadata, one_of
+
+periods = Table(
+    "periods",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("license_id", Id, ForeignKey("licenses.id"), nullable=False),
+    Column("starts_at", Instant, nullable=False),
+    Column("ends_at", Instant, nullable=False),
+    Column("granted", BigInteger, nullable=False, server_default=text("0")),
+    Column("reserved", BigInteger, nullable=False, server_default=text("0")),
+    Column("spent", BigInteger, nullable=False, server_default=text("0")),
+    Column("expired", BigInteger, nullable=False, server_default=text("0")),
+    Column("ended_at", Instant),
+    # Whoever needs a period first opens it; all others find it.
+    UniqueConstraint("license_id", "starts_at"),
+    CheckConstraint("starts_at < ends_at", name="length"),
+    CheckConstraint(
+        "granted >= 0 AND reserved >= 0 AND spent >= 0 AND expired >= 0",
+        name="counters",
+    ),
+    CheckConstraint("granted - reserved - spent - expired >= 0", name="available"),
+    CheckConstraint(
+        "ended_at IS NULL OR granted - reserved - spent - expired = 0",
+        name="ended",
+    ),
+    # Nothing expires before its period has ended.
+    CheckConstraint("ended_at IS NOT NULL OR expired = 0", name="expired"),
+)
+
+reservations = Table(
+    "reservations",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("license_id", Id, ForeignKey("licenses.id"), nullable=False),
+    Column("period_id", BigInteger, ForeignKey("periods.id"), nullable=False),
+    Column("job_id", Id, nullable=False, unique=True),
+    Column("state", Text, nullable=False, server_default=text("'open'")),
+    Column("amount", BigInteger, nullable=False),
+    Column("settled", BigInteger, nullable=False, server_default=text("0")),
+    Column("released", BigInteger, nullable=False, server_default=text("0")),
+    Column("deadline_at", Instant, nullable=False),
+    Column("created_at", Instant, nullable=False, server_default=NOW),
+    Column("closed_at", Instant),
+    CheckConstraint("state IN ('open', 'closed')", name="state"),
+    CheckConstraint("amount >= 0 AND settled >= 0 AND released >= 0", name="counters"),
+    # The guarantee: what a job costs never exceeds what its quote reserved.
+    CheckConstraint("settled + released <= amount", name="guarantee"),
+    CheckConstraint(
+        "(state = 'open' AND released = 0 AND closed_at IS NULL) OR "
+        "(state = 'closed' AND settled + released = amount"
+        " AND closed_at IS NOT NULL)",
+        name="closed",
+    ),
+    Index(
+        "reservations_open_idx", "period_id", postgresql_where=text("state = 'open'")
+    ),
+)
+
+transfers = Table(
+    "transfers",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("license_id", Id, ForeignKey("licenses.id"), nullable=False),
+    Column("period_id", BigInteger, ForeignKey("periods.id"), nullable=False),
+    Column("reservation_id", BigInteger, ForeignKey("reservations.id")),
+    Column("kind", Text, nullable=False),
+    Column("from_account", Text, nullable=False),
+    Column("to_account", Text, nullable=False),
+    Column("credits", BigInteger, nullable=False),
+    Column("reference", Text),
+    Column("created_at", Instant, nullable=False, server_default=NOW),
+    CheckConstraint("credits > 0", name="credits"),
+    CheckConstraint(
+        "(kind, from_account, to_account) IN ("
+        "('grant', 'outside', 'available'), "
+        "('reserve', 'available', 'reservation'), "
+        "('settle', 'reservation', 'spent'), "
+        "('view', 'available', 'spent'), "
+        "('release', 'reservation', 'available'), "
+        "('expire', 'available', 'expired'), "
+        "('refund', 'spent', 'available'))",
+        name="kind",
+    ),
+    CheckConstraint(
+        "(kind IN ('reserve', 'settle', 'release')) = (reservation_id IS NOT NULL)",
+        name="reservation",
+    ),
+    CheckConstraint(
+        "(kind IN ('grant', 'refund')) = (reference IS NOT NULL)", name="reference"
+    ),
+    Index("transfers_period_id_idx", "period_id"),
+    Index(
+        "transfers_grant_idx",
+        "license_id",
+        "reference",
+        unique=True,
+        postgresql_where=text("kind = 'grant'"),
+    ),
+    Index(
+        "transfers_reservation_once_idx",
+        "reservation_id",
+        "kind",
+        unique=True,
+        postgresql_where=text("kind IN ('reserve', 'release')"),
+    ),
+    Index("transfers_reservation_id_idx", "reservation_id"),
+)
+
+charge_ids = Sequence("charges_id_seq", metadata=metadata, data_type=BigInteger)
+
+charges = Table(
+    "charges",
+    metadata,
+    # Drawn by the settling statement itself: an entitlement names its payer.
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("license_id", Id, nullable=False),
+    Column("period_id", BigInteger, nullable=False),
+    # A job's charge has its reservation; a view's has neither, but `view_id`.
+    Column("reservation_id", BigInteger),
+    Column("job_id", Id),
+    Column("user_id", Id, nullable=False),
+    Column("item", Id, nullable=False),
+    Column("subject", Id, nullable=False),
+    Column("digest", Id, nullable=False),
+    Column("credits", Integer, nullable=False),
+    Column("rule", Id, nullable=False),
+    Column("paid_by", BigInteger),
+    Column("charged_at", Instant, nullable=False),
+    Column("view_id", Id),
+    # Of a view: since when a use would have freed it. A job's quote says it for its.
+    Column("free_since", Instant),
+    # The idempotency key: a delivered claim is settled once, whoever repeats it.
+    UniqueConstraint("job_id", "item", "subject", "digest"),
+    one_of("item", Item),
+    one_of("rule", Rule),
+    CheckConstraint("credits >= 0", name="credits"),
+    CheckConstraint(
+        "(job_id IS NULL) = (view_id IS NOT NULL)"
+        " AND (job_id IS NULL) = (reservation_id IS NULL)"
+        " AND (view_id IS NULL OR (item = 'company' AND free_since IS NOT NULL))",
+        name="source",
+    ),
+    CheckConstraint("(rule = 'price') = (credits > 0)", name="priced"),
+    CheckConstraint("rule <> 'price' OR paid_by IS NULL", name="payer"),
+    CheckConstraint("rule <> 'paid_meanwhile' OR paid_by IS NOT NULL", name="paid_by"),
+    Index("charges_license_id_id_idx", "license_id", "id"),
+    # A view is charged once.
+    Index(
+        "charges_view_idx",
+        "view_id",
+        unique=True,
+        postgresql_where=text("view_id IS NOT NULL"),
+    ),
+    # Settling asks for these before each batch, and mostly there are none.
+    Index(
+        "charges_unchanged_idx",
+        "job_id",
+        "item",
+        "subject",
+        "digest",
+        postgresql_where=text("rule = 'unchanged'"),
+    ),
+    Index(
+        "charges_paid_by_idx", "paid_by", postgresql_where=text("paid_by IS NOT NULL")
+    ),
+)
+
+refunds = Table(
+    "refunds",
+    metadata,
+    # A charge is refunded once, in full.
+    Column("charge_id", BigInteger, ForeignKey("charges.id"), primary_key=True),
+    Column("license_id", Id, ForeignKey("licenses.id"), nullable=False),
+    Column("period_id", BigInteger, ForeignKey("periods.id"), nullable=False),
+    # None: of a view.
+    Column("job_id", Id),
+    Column("credits", Integer, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("refunded_at", Instant, nullable=False),
+    CheckConstraint("credits > 0", name="credits"),
+    Index("refunds_period_id_idx", "period_id"),
+    Index("refunds_job_id_idx", "job_id"),
+)
+
+entitlements = Table(
+    "entitlements",
+    metadata,
+    Column("license_id", Id, nullable=False),
+    Column("item", Id, nullable=False),
+    Column("subject", Id, nullable=False),
+    Column("digest", Id, nullable=False),
+    # The charge that it was last settled as, whoever paid; none after a view alone.
+    Column("settled_as", BigInteger),
+    # The charge that paid; none once that has been refunded.
+    Column("paid_by", BigInteger),
+    Column("exported_at", Instant),
+    Column("viewed_at", Instant),
+    PrimaryKeyConstraint("license_id", "item", "subject", "digest"),
+    one_of("item", Item),
+    postgresql_with={"fillfactor": "90"},
+)
