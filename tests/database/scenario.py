@@ -24,7 +24,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, text
 
 from pricing.plans import PaymentTerm, Plan
-from storage import ledger, licenses, periods
+from storage import ledger, licenses, periods, refunds
 from storage.db import Database
 from storage.errors import Superseded
 from tests.database.making import (
@@ -131,7 +131,7 @@ def _close(connection: Connection, job_id: str) -> str:
 
 
 def _refund(connection: Connection, job_id: str, words: str) -> str:
-    return ledger.refund(connection, charge_of(connection, job_id, words), "a test")
+    return refunds.refund(connection, charge_of(connection, job_id, words), "a test")
 
 
 def _viewed(connection: Connection, license_id: str, words: str) -> str:

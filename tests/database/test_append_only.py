@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
-from storage import audit, ledger
+from storage import audit, refunds
 from storage.db import Database
 from tests.database.making import charge_of, end_job, make_job, make_license, settle
 
@@ -22,7 +22,7 @@ def books(shared_database) -> Iterator[Database]:
         settle(connection, "job-2", "company:c1=1")
         end_job(connection, "job-1")
         charge = charge_of(connection, "job-1", "phone:p1")
-        ledger.refund(connection, charge, "a wrong number")
+        refunds.refund(connection, charge, "a wrong number")
     yield shared_database
     with shared_database.transaction() as connection:
         assert audit.run(connection) == []

@@ -26,10 +26,11 @@ from sqlalchemy import Connection, text
 
 from pricing.plans import PaymentTerm
 from pricing.settlement import Rule
-from storage import audit, ledger, periods
+from storage import audit, ledger, periods, refunds
 from storage.db import Database
 from storage.errors import Superseded
-from storage.ledger import GrantResult, RefundResult, ReserveResult
+from storage.ledger import GrantResult, ReserveResult
+from storage.refunds import RefundResult
 from tests.database.making import charge_of, end_job, make_job, make_license, settle
 
 START = datetime(2027, 1, 1, tzinfo=UTC)
@@ -286,7 +287,7 @@ class Ledger(RuleBasedStateMachine):
         subject = subjects[min(pick, len(subjects) - 1)]
         with self.transaction() as connection:
             charge = charge_of(connection, job.id, subject)
-            result = ledger.refund(connection, charge, "a property")
+            result = refunds.refund(connection, charge, "a property")
         line = job.lines.get(subject)
         if line is None:
             assert result is RefundResult.NOT_FOUND

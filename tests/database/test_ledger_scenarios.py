@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from pricing.settlement import Rule
-from storage.ledger import GrantResult, RefundResult, ReserveResult
+from storage.ledger import GrantResult, ReserveResult
+from storage.refunds import RefundResult
 from tests.database.scenario import Scenario, parse
 
 STORIES = sorted((Path(__file__).parent / "scenarios").glob("*.txt"))

@@ -7,9 +7,9 @@ from psycopg.errors import LockNotAvailable
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
-from storage import ledger
+from storage import refunds
 from storage.db import Database
-from storage.ledger import RefundResult
+from storage.refunds import RefundResult
 from tests.database.making import charge_of, end_job, make_job, make_license, settle
 
 _WAITING = text("""
@@ -20,7 +20,7 @@ SELECT count(*) FROM pg_stat_activity
 
 def _refund(database: Database, charge: int) -> RefundResult:
     with database.transaction() as connection:
-        return ledger.refund(connection, charge, "a reason")
+        return refunds.refund(connection, charge, "a reason")
 
 
 def _wait_until_somebody_waits(database: Database) -> None:
@@ -73,6 +73,6 @@ def test_what_expires_after_a_release_is_written_after_it(database):
         )
         end_job(connection, "job-1")
         charge = charge_of(connection, "job-1", "company:c1")
-        ledger.refund(connection, charge, "a reason")
+        refunds.refund(connection, charge, "a reason")
         kinds = connection.execute(text("SELECT kind FROM transfers ORDER BY id"))
         assert list(kinds.scalars())[-4:] == ["release", "expire", "refund", "expire"]

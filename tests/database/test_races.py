@@ -13,10 +13,11 @@ import pytest
 from sqlalchemy import text
 
 from pricing.plans import PaymentTerm
-from storage import chunks, jobs, ledger, licenses, outbox, periods
+from storage import chunks, jobs, ledger, licenses, outbox, periods, refunds
 from storage.db import Database
 from storage.errors import Conflict, Superseded
-from storage.ledger import RefundResult, ReserveResult
+from storage.ledger import ReserveResult
+from storage.refunds import RefundResult
 from tests.database import running
 from tests.database.making import (
     charge_of,
@@ -170,7 +171,7 @@ def test_a_refund_that_meets_a_free_use_leaves_the_next_one_to_pay(crowd):
     def refund(job_id: str) -> int:
         with crowd.transaction() as connection:
             charge = charge_of(connection, job_id, "company:c1")
-            result = ledger.refund(connection, charge, "a race")
+            result = refunds.refund(connection, charge, "a race")
         assert result is RefundResult.REFUNDED
         return -1
 
@@ -213,7 +214,7 @@ def test_a_charge_refunded_by_many_at_once_is_given_back_once(crowd):
 
     def refund() -> RefundResult:
         with crowd.transaction() as connection:
-            return ledger.refund(connection, charge, "a race")
+            return refunds.refund(connection, charge, "a race")
 
     assert Counter(at_once(*[refund] * 20)) == {
         RefundResult.REFUNDED: 1,

@@ -3,9 +3,9 @@
 import pytest
 from sqlalchemy import text
 
-from storage import ledger
+from storage import refunds
 from storage.errors import Superseded
-from storage.ledger import RefundResult
+from storage.refunds import RefundResult
 from tests.database.making import charge_of, end_job, make_job, make_license, settle
 
 
@@ -26,7 +26,7 @@ def two_jobs(database):
 def _refund(database) -> None:
     with database.transaction() as connection:
         charge = charge_of(connection, "job-1", "company:c1")
-        result = ledger.refund(connection, charge, "between two batches")
+        result = refunds.refund(connection, charge, "between two batches")
     assert result is RefundResult.REFUNDED
 
 

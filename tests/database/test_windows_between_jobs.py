@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from pricing.plans import Item, PaymentTerm
 from pricing.settlement import Rule
-from storage import ledger, reports
+from storage import refunds, reports
 from tests.database import running
 from tests.database.making import charge_of, end_job, make_job, make_license, settle
 from worker import producer
@@ -168,8 +168,8 @@ def test_a_quote_makes_no_job_after_its_period(at):
 def _refund(deps: Deps, job_id: str, words: str) -> None:
     with deps.database.transaction() as connection:
         charge = charge_of(connection, job_id, words)
-        result = ledger.refund(connection, charge, "a wrong number")
-    assert result is ledger.RefundResult.REFUNDED
+        result = refunds.refund(connection, charge, "a wrong number")
+    assert result is refunds.RefundResult.REFUNDED
 
 
 def test_what_was_refunded_costs_again(today):
