@@ -30,7 +30,7 @@ SELECT format('period %s of %s: granted %s, reserved %s, spent %s, expired %s; '
                 - coalesce(sum(credits) FILTER (WHERE kind = 'settle'), 0)
                 - coalesce(sum(credits) FILTER (WHERE kind = 'release'), 0)
                 + open.settled AS reserved,
-              coalesce(sum(credits) FILTER (WHERE kind = 'settle'), 0)
+              coalesce(sum(credits) FILTER (WHERE kind IN ('settle', 'view')), 0)
                 - coalesce(sum(credits) FILTER (WHERE kind = 'refund'), 0)
                 - open.settled AS spent,
               coalesce(sum(credits) FILTER (WHERE kind = 'expire'), 0) AS expired
@@ -41,16 +41,19 @@ SELECT format('period %s of %s: granted %s, reserved %s, spent %s, expired %s; '
 """
 
 _SPENT_IS_SETTLED = """
-SELECT format('period %s of %s: spent %s, but settled %s and refunded %s',
-              p.id, p.license_id, p.spent, s.settled, r.refunded)
+SELECT format('period %s of %s: spent %s, but settled %s, viewed %s and refunded %s',
+              p.id, p.license_id, p.spent, s.settled, v.viewed, r.refunded)
   FROM periods AS p
  CROSS JOIN LATERAL (
        SELECT coalesce(sum(settled), 0) AS settled FROM reservations
         WHERE period_id = p.id AND state = 'closed') AS s
  CROSS JOIN LATERAL (
+       SELECT coalesce(sum(credits), 0) AS viewed FROM charges
+        WHERE period_id = p.id AND view_id IS NOT NULL) AS v
+ CROSS JOIN LATERAL (
        SELECT coalesce(sum(credits), 0) AS refunded FROM refunds
         WHERE period_id = p.id) AS r
- WHERE p.spent <> s.settled - r.refunded
+ WHERE p.spent <> s.settled + v.viewed - r.refunded
 """
 
 _RESERVATION_IS_ITS_CHARGES = """
@@ -71,20 +74,25 @@ SELECT format('reservation of %s: amount %s, settled %s, released %s; charges %s
 """
 
 _ONE_PAYER_A_WINDOW = """
-SELECT format('%s %s of %s: charge %s at %s and charge %s at %s, window %s days',
-              item, subject, license_id, earlier_id, earlier_at, id, charged_at, days)
+SELECT format('%s %s of %s: charge %s at %s and charge %s at %s, window from %s',
+              item, subject, license_id, earlier_id, earlier_at, id, charged_at,
+              free_since)
   FROM (SELECT c.id, c.license_id, c.item, c.subject, c.charged_at,
-               (q.terms ->> 'window_days')::integer AS days,
-               date_trunc('second', q.quoted_at) AS quoted_at,
+               coalesce(c.free_since,
+                        date_trunc('second', q.quoted_at) - make_interval(
+                          days => (q.terms ->> 'window_days')::integer)) AS free_since,
+               coalesce((q.terms ->> 'views_count')::boolean, true) AS views_count,
                lag(c.id) OVER same AS earlier_id,
-               lag(c.charged_at) OVER same AS earlier_at
-          FROM charges AS c JOIN jobs AS j ON j.id = c.job_id
-          JOIN quotes AS q ON q.id = j.quote_id
+               lag(c.charged_at) OVER same AS earlier_at,
+               lag(c.view_id) OVER same AS earlier_view
+          FROM charges AS c
+          LEFT JOIN jobs AS j ON j.id = c.job_id
+          LEFT JOIN quotes AS q ON q.id = j.quote_id
          WHERE c.credits > 0
            AND NOT EXISTS (SELECT 1 FROM refunds WHERE charge_id = c.id)
         WINDOW same AS (PARTITION BY c.license_id, c.item, c.subject, c.digest
                         ORDER BY c.charged_at, c.id)) AS paid
- WHERE earlier_at >= quoted_at - make_interval(days => days)
+ WHERE earlier_at >= free_since AND (views_count OR earlier_view IS NULL)
 """
 
 _PAYERS_PAID = """

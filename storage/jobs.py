@@ -7,12 +7,13 @@ brings that to zero puts its completion into the outbox, in the same transaction
 
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import IntegrityError
 
 from storage import outbox
+from storage.errors import StorageError, is_violation
 from storage.quotes import StoredQuote
 from storage.states import JobState
 
@@ -23,19 +24,14 @@ FINISHED = "job.finished"
 """The outbox topic that announces an ended job."""
 
 
-class CancelResult(StrEnum):
-    """What became of a request to cancel."""
-
-    CANCELLING = "cancelling"
-    ALREADY = "already"
-    WRONG_STATE = "wrong_state"
-    NOT_FOUND = "not_found"
+class AlreadyRetried(StorageError):
+    """Another has retried the same job at this moment."""
 
 
 _CREATE = text("""
-INSERT INTO jobs (id, quote_id, license_id, user_id, kind, name, records,
+INSERT INTO jobs (id, quote_id, license_id, user_id, kind, name, retry_of, records,
                   open_chunks, created_at)
-VALUES (:id, :quote_id, :license_id, :user_id, :kind, :name, :records,
+VALUES (:id, :quote_id, :license_id, :user_id, :kind, :name, :retry_of, :records,
         :open_chunks, holdfast_now())
 """)
 
@@ -59,21 +55,26 @@ def create(
     stored: StoredQuote,
     *,
     name: str | None,
+    retry_of: str | None = None,
 ) -> None:
     """Make the job of a quote, and its chunks; its reservation must be there."""
-    connection.execute(
-        _CREATE,
-        {
-            "id": job_id,
-            "quote_id": stored.id,
-            "license_id": stored.request.license_id,
-            "user_id": stored.request.user_id,
-            "kind": stored.request.kind,
-            "name": name,
-            "records": stored.quote.records,
-            "open_chunks": len(stored.input.slices),
-        },
-    )
+    parameters = {
+        "id": job_id,
+        "quote_id": stored.id,
+        "license_id": stored.request.license_id,
+        "user_id": stored.request.user_id,
+        "kind": stored.request.kind,
+        "name": name,
+        "retry_of": retry_of,
+        "records": stored.quote.records,
+        "open_chunks": len(stored.input.slices),
+    }
+    try:
+        connection.execute(_CREATE, parameters)
+    except IntegrityError as error:
+        if is_violation(error, "jobs_retry_of_key"):
+            raise AlreadyRetried(f"{retry_of} has been retried") from error
+        raise
     connection.execute(_CUT, {"job_id": job_id, "quote_id": stored.id})
     finish_if_done(connection, job_id)
 
@@ -116,71 +117,27 @@ def start(connection: Connection, job_id: str) -> None:
     )
 
 
-def cancel(connection: Connection, job_id: str) -> CancelResult:
-    """Ask a job to stop; what runs ends its batch, what was settled stays settled.
-
-    `stop_idle_chunks` must follow, in a transaction of its own: chunks are locked
-    before their job, never after.
-    """
-    moved = connection.execute(
-        text("""
-            UPDATE jobs SET state = 'cancelling', ending = 'cancelled'
-             WHERE id = :job_id
-               AND state IN ('queued', 'running', 'pausing', 'paused')"""),
-        {"job_id": job_id},
-    )
-    if moved.rowcount == 1:
-        return CancelResult.CANCELLING
-    state = state_of(connection, job_id)
-    match state:
-        case None:
-            return CancelResult.NOT_FOUND
-        case JobState.CANCELLING | JobState.CANCELLED:
-            return CancelResult.ALREADY
-        case _:
-            return CancelResult.WRONG_STATE
-
-
-def stop_idle_chunks(connection: Connection, job_id: str) -> int:
-    """Take a cancelling job's chunks that nobody runs out of the work.
-
-    A lapsed lease counts as nobody: the new attempt fences the worker off.
-    """
-    stopped = connection.execute(
-        text("""
-            UPDATE chunks SET state = 'cancelled', attempt = attempt + 1,
-                   lease_until = NULL, owner = NULL
-             WHERE id IN (
-               SELECT chunks.id FROM chunks JOIN jobs ON jobs.id = chunks.job_id
-                WHERE chunks.job_id = :job_id AND jobs.state = 'cancelling'
-                  AND (chunks.state IN ('pending', 'dispatched')
-                    OR (chunks.state = 'running'
-                        AND chunks.lease_until < clock_timestamp()))
-                ORDER BY chunks.id FOR NO KEY UPDATE OF chunks)"""),
-        {"job_id": job_id},
-    )
-    close_chunks(connection, job_id, stopped.rowcount)
-    return stopped.rowcount
-
-
-def come_to_rest(connection: Connection, job_id: str) -> bool:
-    """Turn a pausing job into a paused one once none of its chunks runs."""
-    moved = connection.execute(
-        text("""
-            UPDATE jobs SET state = 'paused'
-             WHERE id = :job_id AND state = 'pausing'
-               AND NOT EXISTS (SELECT 1 FROM chunks
-                                WHERE job_id = :job_id AND state = 'running')"""),
-        {"job_id": job_id},
-    )
-    return moved.rowcount == 1
-
-
 def of_quote(connection: Connection, quote_id: str) -> str | None:
     """The id of the job that a quote has made, if it has made one."""
     return connection.execute(
         text("SELECT id FROM jobs WHERE quote_id = :quote_id"),
         {"quote_id": quote_id},
+    ).scalar_one_or_none()
+
+
+def retried_by(connection: Connection, job_id: str) -> str | None:
+    """The id of the job that retries this one, if there is one."""
+    return connection.execute(
+        text("SELECT id FROM jobs WHERE retry_of = :job_id"),
+        {"job_id": job_id},
+    ).scalar_one_or_none()
+
+
+def license_of(connection: Connection, job_id: str) -> str | None:
+    """Whose job it is, if it exists."""
+    return connection.execute(
+        text("SELECT license_id FROM jobs WHERE id = :job_id"),
+        {"job_id": job_id},
     ).scalar_one_or_none()
 
 

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, Row, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from pricing.permission import Role
@@ -101,6 +102,10 @@ def get(connection: Connection, license_id: str) -> License | None:
     ).one_or_none()
     if row is None:
         return None
+    return _license(row)
+
+
+def _license(row: Row[Any]) -> License:
     return License(
         id=row.id,
         name=row.name,
@@ -110,6 +115,62 @@ def get(connection: Connection, license_id: str) -> License | None:
         features=frozenset(row.features),
         starts_at=row.starts_at,
     )
+
+
+def every(connection: Connection, *, after: str, limit: int) -> list[License]:
+    """Licenses in the order of their ids, after one of them."""
+    table = tables.licenses
+    rows = connection.execute(
+        select(table).where(table.c.id > after).order_by(table.c.id).limit(limit),
+    )
+    return [_license(row) for row in rows]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What is to be changed of a license; None leaves it.
+
+    Plan and term count for new quotes, credits from the next period.
+    """
+
+    plan: Plan | None = None
+    payment_term: PaymentTerm | None = None
+    credits: int | None = None
+    features: frozenset[str] | None = None
+
+
+def change(connection: Connection, license_id: str, change: Change) -> None:
+    """Change a license that exists."""
+    values = {
+        "plan": change.plan.value if change.plan else None,
+        "payment_term": change.payment_term.value if change.payment_term else None,
+        "credits": change.credits,
+        "features": None if change.features is None else sorted(change.features),
+    }
+    given = {name: value for name, value in values.items() if value is not None}
+    if given:
+        connection.execute(
+            update(tables.licenses)
+            .where(tables.licenses.c.id == license_id)
+            .values(**given),
+        )
+
+
+def users_of(
+    connection: Connection, license_id: str, *, after: str, limit: int
+) -> list[User]:
+    """The users that were named, in the order of their ids."""
+    table = tables.users
+    rows = connection.execute(
+        select(table)
+        .where(table.c.license_id == license_id, table.c.id > after)
+        .order_by(table.c.id)
+        .limit(limit),
+    )
+    return [
+        User(id=row.id, role=Role(row.role), credits_allowed=row.credits_allowed)
+        for row in rows
+    ]
 
 
 def put_user(connection: Connection, license_id: str, user: User) -> None:

@@ -4,6 +4,9 @@ Opening is unique by license and start, so any number may try at once, also afte
 week in which nothing ran.
 """
 
+from dataclasses import dataclass
+from datetime import datetime
+
 from sqlalchemy import Connection, text
 
 from pricing.periods import period_at
@@ -49,7 +52,7 @@ def open_current(connection: Connection, license_id: str) -> bool:
     """
     row = connection.execute(
         text("""
-            SELECT starts_at, payment_term, credits, holdfast_now() AS now,
+            SELECT anchor_at, anchor_term, credits, holdfast_now() AS now,
                    EXISTS (SELECT 1 FROM periods
                             WHERE license_id = licenses.id AND ended_at IS NULL
                               AND starts_at <= holdfast_now()
@@ -59,7 +62,7 @@ def open_current(connection: Connection, license_id: str) -> bool:
     ).one()
     if row.is_open:
         return True
-    period = period_at(row.starts_at, PaymentTerm(row.payment_term), row.now)
+    period = period_at(row.anchor_at, PaymentTerm(row.anchor_term), row.now)
     if period is None:
         return False
     end(connection, license_id=license_id)
@@ -90,3 +93,58 @@ def end(
         {"license_id": license_id, "limit": limit},
     )
     return len(ended.all())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeriodRow:
+    """A period with its counters, as its row has them."""
+
+    starts_at: datetime
+    ends_at: datetime
+    granted: int
+    reserved: int
+    spent: int
+    expired: int
+    ended_at: datetime | None
+
+
+def of_license(
+    connection: Connection, license_id: str, *, before: datetime | None, limit: int
+) -> list[PeriodRow]:
+    """The periods of a license, the newest first, that start before an instant.
+
+    What open reservations have settled counts as spent, as in the balance.
+    """
+    rows = connection.execute(
+        text("""
+            SELECT starts_at, ends_at, granted, reserved - open.settled AS reserved,
+                   spent + open.settled AS spent, expired, ended_at
+              FROM periods, LATERAL (
+                   SELECT coalesce(sum(settled), 0)::bigint AS settled
+                     FROM reservations
+                    WHERE period_id = periods.id AND state = 'open') AS open
+             WHERE license_id = :license_id
+               AND (CAST(:before AS timestamptz) IS NULL OR starts_at < :before)
+             ORDER BY starts_at DESC LIMIT :limit"""),
+        {"license_id": license_id, "before": before, "limit": limit},
+    )
+    return [PeriodRow(**row) for row in rows.mappings()]
+
+
+def change_term(connection: Connection, license_id: str, term: PaymentTerm) -> None:
+    """Count periods by another term from the end of the one that runs now.
+
+    Before the license has started its calendar is simply another one. The running
+    period must be open.
+    """
+    connection.execute(
+        text("""
+            UPDATE licenses AS l
+               SET anchor_term = :term,
+                   anchor_at = coalesce(
+                     (SELECT ends_at FROM periods
+                       WHERE license_id = l.id AND starts_at <= holdfast_now()
+                         AND holdfast_now() < ends_at), l.anchor_at)
+             WHERE id = :license_id AND anchor_term <> :term"""),
+        {"license_id": license_id, "term": term.value},
+    )

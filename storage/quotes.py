@@ -100,6 +100,15 @@ def get(
     return None if row is None else _stored(dict(row))
 
 
+def of_job(connection: Connection, job_id: str) -> StoredQuote | None:
+    """The quote that a job was made of."""
+    table = tables.quotes
+    made = select(tables.jobs.c.quote_id).where(tables.jobs.c.id == job_id)
+    statement = select(table).where(table.c.id.in_(made))
+    row = connection.execute(statement).mappings().one_or_none()
+    return None if row is None else _stored(dict(row))
+
+
 def terms_from(stored: dict[str, Any]) -> Terms:
     """The terms that a quote froze."""
     return Terms(

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, text
 
 from pricing.settlement import Outcome
-from storage import chunks, jobs, outbox
+from storage import chunks, jobs, outbox, steering
 
 
 class LapsedChunk(NamedTuple):
@@ -181,7 +181,7 @@ def overdue_jobs(connection: Connection) -> list[str]:
 
 def cancel_overdue(connection: Connection, job_id: str) -> bool:
     """Cancel a job whose reservation has expired, as a user would."""
-    if jobs.cancel(connection, job_id) is not jobs.CancelResult.CANCELLING:
+    if steering.cancel(connection, job_id) is not steering.SteerResult.DONE:
         return False
     connection.execute(
         text("""

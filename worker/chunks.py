@@ -12,7 +12,7 @@ from pricing.claims import PricedClaim
 from pricing.findings import NOTHING, Finding, accepted, passes
 from pricing.plans import Item
 from pricing.settlement import Outcome, Result, due_claims
-from storage import chunks, jobs
+from storage import chunks, jobs, steering
 from storage.artifacts import Written
 from storage.chunks import Batch, RecordOutcome, TakenChunk
 from storage.errors import ArtifactError, Conflict, Superseded
@@ -104,8 +104,8 @@ def _give_back(deps: Deps, chunk: TakenChunk, why: str) -> Fate:
     with deps.database.transaction() as connection:
         chunks.give_back(connection, chunk)
     with deps.database.transaction() as connection:
-        jobs.stop_idle_chunks(connection, chunk.job_id)
-        jobs.come_to_rest(connection, chunk.job_id)
+        steering.stop_idle_chunks(connection, chunk.job_id)
+        steering.come_to_rest(connection, chunk.job_id)
     return Later(0, why)
 
 

@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from pricing.settlement import Outcome
 from storage import audit as checks
-from storage import jobs, periods, processes, sweeps
+from storage import periods, processes, steering, sweeps
 from storage.chunks import RecordOutcome
 from storage.errors import ArtifactError
 from storage.states import JobState
@@ -140,10 +140,10 @@ def _move_jobs(deps: Deps) -> None:
         cancelling = sweeps.jobs_in(connection, JobState.CANCELLING)
     for job_id in cancelling:
         with deps.database.transaction() as connection:
-            jobs.stop_idle_chunks(connection, job_id)
+            steering.stop_idle_chunks(connection, job_id)
     for job_id in pausing:
         with deps.database.transaction() as connection:
-            jobs.come_to_rest(connection, job_id)
+            steering.come_to_rest(connection, job_id)
     for job_id in unfinished:
         log.critical("job %s had been left behind; its completion is queued", job_id)
         with deps.database.transaction() as connection:

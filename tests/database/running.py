@@ -11,7 +11,7 @@ from pricing.plans import Item, PaymentTerm, Plan
 from storage import ledger, reports
 from storage.ledger import Balance
 from storage.quotes import Request, StoredQuote
-from worker import chunks, entries, loading, producer
+from worker import chunks, entries, licensing, loading, producer
 from worker.readers import delimited
 from worker.settings import Settings
 from worker.wiring import Deps, wire
@@ -41,9 +41,9 @@ def create_license(
     credits_granted: int = 500,
 ) -> None:
     """A license that starts now."""
-    producer.create_license(
+    licensing.create_license(
         deps,
-        producer.NewLicense(
+        licensing.NewLicense(
             id=license_id,
             name=license_id.title(),
             plan=plan,

@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import Connection, text
 
 from pricing.settlement import Outcome
-from storage import chunks, dispatch, jobs, ledger, sweeps
+from storage import chunks, dispatch, jobs, ledger, steering, sweeps
 from storage.artifacts import Written
 from storage.chunks import Batch, RecordOutcome, TakenChunk
 from storage.db import Database
@@ -229,9 +229,9 @@ def test_a_late_worker_changes_nothing(job):
 def test_nothing_is_settled_once_a_cancelled_job_has_closed(job):
     chunk = _take_one(job)
     with job.transaction() as connection:
-        jobs.cancel(connection, "job-1")
+        steering.cancel(connection, "job-1")
         _let_leases_lapse(connection)
-        jobs.stop_idle_chunks(connection, "job-1")
+        steering.stop_idle_chunks(connection, "job-1")
         end_job(connection, "job-1", JobState.CANCELLED)
     before = _everything(job)
     with pytest.raises(Superseded), job.transaction() as connection:
@@ -242,7 +242,7 @@ def test_nothing_is_settled_once_a_cancelled_job_has_closed(job):
 def test_a_worker_learns_of_a_cancel_at_its_checkpoint(job):
     chunk = _take_one(job)
     with job.transaction() as connection:
-        jobs.cancel(connection, "job-1")
+        steering.cancel(connection, "job-1")
     with job.transaction() as connection:
         assert _checkpoint(connection, chunk, 0, 2) == "cancelling"
 
@@ -358,23 +358,23 @@ def two_chunks(database: Database) -> Database:
 def test_a_cancelled_job_stops_the_chunks_that_nobody_runs(two_chunks):
     held = _take_one(two_chunks)
     with two_chunks.transaction() as connection:
-        assert jobs.stop_idle_chunks(connection, "job-1") == 0
-        jobs.cancel(connection, "job-1")
+        assert steering.stop_idle_chunks(connection, "job-1") == 0
+        steering.cancel(connection, "job-1")
     with two_chunks.transaction() as connection:
-        assert jobs.stop_idle_chunks(connection, "job-1") == 1
+        assert steering.stop_idle_chunks(connection, "job-1") == 1
         assert _state(connection) == "cancelling"
         assert _checkpoint(connection, held, 0, 1) == "cancelling"
         chunks.give_back(connection, held)
-        assert jobs.stop_idle_chunks(connection, "job-1") == 1
+        assert steering.stop_idle_chunks(connection, "job-1") == 1
         assert _state(connection) == "finishing"
 
 
 def test_a_cancelled_job_does_not_wait_for_a_worker_that_is_gone(two_chunks):
     gone = _take_one(two_chunks)
     with two_chunks.transaction() as connection:
-        jobs.cancel(connection, "job-1")
+        steering.cancel(connection, "job-1")
         _let_leases_lapse(connection)
-        assert jobs.stop_idle_chunks(connection, "job-1") == 2
+        assert steering.stop_idle_chunks(connection, "job-1") == 2
         assert _state(connection) == "finishing"
     with pytest.raises(Superseded), two_chunks.transaction() as connection:
         _checkpoint(connection, gone, 0, 2)
@@ -383,8 +383,8 @@ def test_a_cancelled_job_does_not_wait_for_a_worker_that_is_gone(two_chunks):
 def test_a_chunk_that_ends_while_its_job_is_cancelled_ends_the_job(two_chunks):
     held = _take_one(two_chunks)
     with two_chunks.transaction() as connection:
-        jobs.cancel(connection, "job-1")
-        jobs.stop_idle_chunks(connection, "job-1")
+        steering.cancel(connection, "job-1")
+        steering.stop_idle_chunks(connection, "job-1")
         assert _checkpoint(connection, held, 0, 2) == "finishing"
 
 
@@ -392,20 +392,20 @@ def test_a_pausing_job_rests_once_its_last_running_chunk_was_given_back(two_chun
     held = _take_one(two_chunks)
     with two_chunks.transaction() as connection:
         connection.execute(text("UPDATE jobs SET state = 'pausing'"))
-        assert not jobs.come_to_rest(connection, "job-1")
+        assert not steering.come_to_rest(connection, "job-1")
         chunks.give_back(connection, held)
-        assert jobs.come_to_rest(connection, "job-1")
-        assert not jobs.come_to_rest(connection, "job-1")
+        assert steering.come_to_rest(connection, "job-1")
+        assert not steering.come_to_rest(connection, "job-1")
         assert _state(connection) == "paused"
 
 
 @pytest.mark.parametrize(
     ("state", "result"),
     [
-        ("queued", "cancelling"),
-        ("running", "cancelling"),
-        ("pausing", "cancelling"),
-        ("paused", "cancelling"),
+        ("queued", "done"),
+        ("running", "done"),
+        ("pausing", "done"),
+        ("paused", "done"),
         ("cancelling", "already"),
         ("finishing", "wrong_state"),
     ],
@@ -413,8 +413,8 @@ def test_a_pausing_job_rests_once_its_last_running_chunk_was_given_back(two_chun
 def test_a_job_is_cancelled_from_where_it_can_be(two_chunks, state, result):
     with two_chunks.transaction() as connection:
         connection.execute(text("UPDATE jobs SET state = :state"), {"state": state})
-        assert jobs.cancel(connection, "job-1") == result
-        assert jobs.cancel(connection, "job-9") == "not_found"
+        assert steering.cancel(connection, "job-1") == result
+        assert steering.cancel(connection, "job-9") == "not_found"
 
 
 # -- What waits ---------------------------------------------------------------

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import text
 
 from pricing.plans import PaymentTerm
-from storage import chunks, jobs, ledger, licenses, outbox, periods, refunds
+from storage import chunks, jobs, ledger, licenses, outbox, periods, refunds, steering
 from storage.db import Database
 from storage.errors import Conflict, Superseded
 from storage.ledger import ReserveResult
@@ -331,9 +331,9 @@ def test_a_job_cancelled_while_its_chunk_is_taken_still_ends(crowd):
 
     def cancel(job_id: str) -> None:
         with crowd.transaction() as connection:
-            jobs.cancel(connection, job_id)
+            steering.cancel(connection, job_id)
         with crowd.transaction() as connection:
-            jobs.stop_idle_chunks(connection, job_id)
+            steering.stop_idle_chunks(connection, job_id)
 
     for number in range(ROUNDS):
         job_id = f"job-{number}"
@@ -350,7 +350,7 @@ def test_a_job_cancelled_while_its_chunk_is_taken_still_ends(crowd):
             if held is not None:
                 assert jobs.state_of(connection, job_id) == "cancelling"
                 chunks.give_back(connection, held)
-                jobs.stop_idle_chunks(connection, job_id)
+                steering.stop_idle_chunks(connection, job_id)
             assert jobs.state_of(connection, job_id) == "finishing"
 
 

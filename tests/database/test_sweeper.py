@@ -14,7 +14,7 @@ from pricing.plans import Item, PaymentTerm, Plan
 from storage import chunks, dispatch, outbox, quotes, reports
 from storage.reports import JobReport
 from storage.states import ENDED
-from worker import producer
+from worker import licensing, producer
 from worker.chunks import run_chunk
 from worker.entries import run_entry
 from worker.fates import Done, Later, Never
@@ -39,14 +39,14 @@ def deps(database_url: str, tmp_path: Path) -> Iterator[Deps]:
         message_lost_s=0.001,
     )
     deps = wire(settings)
-    new = producer.NewLicense(
+    new = licensing.NewLicense(
         id="acme",
         name="Acme",
         plan=Plan.V1,
         payment_term=PaymentTerm.MONTHLY,
         credits=1_000,
     )
-    producer.create_license(deps, new)
+    licensing.create_license(deps, new)
     load_directory(deps, [b'{"person_id":"p%d","phone":"1"}' % n for n in range(20)])
     yield deps
     deps.database.close()

@@ -22,7 +22,7 @@ from pricing.plans import Item, PaymentTerm, Plan
 from storage import quotes, reports
 from storage.reports import JobReport
 from storage.states import ENDED
-from worker import producer
+from worker import licensing, producer
 from worker.loading import load_directory
 from worker.readers import delimited
 from worker.settings import Settings
@@ -161,9 +161,9 @@ def fleet_of(
     folder.mkdir()
     fleet = Fleet(folder, database_url, broker_url, **settings)
     try:
-        producer.create_license(
+        licensing.create_license(
             fleet.deps,
-            producer.NewLicense(
+            licensing.NewLicense(
                 id=LICENSE,
                 name="Acme",
                 plan=Plan.V2,

@@ -20,7 +20,7 @@ from tests.system.fleet import (
     submit,
     until,
 )
-from worker import producer
+from worker import steering
 from worker.app import make_app
 from worker.tasks import RUN_CHUNK
 
@@ -178,7 +178,7 @@ def test_a_cancelled_job_keeps_what_it_delivered_and_releases_the_rest(fleet):
     fleet.start("dispatcher", "worker")
     job_id = submit(fleet.deps, 0, _PERSONS)
     fleet.reached(job_id, 100)
-    producer.cancel(fleet.deps, job_id)
+    steering.cancel(fleet.deps, job_id)
     report = fleet.ended(job_id)
     assert report.state == "cancelled"
     assert 100 <= report.delivered < _PERSONS
@@ -187,7 +187,7 @@ def test_a_cancelled_job_keeps_what_it_delivered_and_releases_the_rest(fleet):
     assert completions(fleet, job_id) == 1
     rows = fleet.scalar("SELECT sum(records) FROM parts WHERE job_id = :id", id=job_id)
     assert rows == report.delivered
-    producer.cancel(fleet.deps, job_id)
+    steering.cancel(fleet.deps, job_id)
 
 
 def test_two_jobs_at_once_over_the_same_contacts_pay_once_for_each(fleet):

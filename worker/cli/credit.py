@@ -4,9 +4,9 @@ import click
 
 from pricing.permission import USER_PERMISSIONS
 from pricing.plans import PaymentTerm, Plan
-from storage import ledger, licenses
+from storage import licenses
 from storage.ledger import Balance
-from worker import answers, producer
+from worker import answers, licensing
 from worker.cli.ground import Ground, command, with_database
 from worker.errors import Code, Refused
 from worker.wiring import Deps
@@ -41,7 +41,7 @@ def create(
     features: tuple[str, ...],
 ) -> None:
     """Create a license; CREDITS are granted at the start of each period."""
-    wanted = producer.NewLicense(
+    wanted = licensing.NewLicense(
         id=license_id,
         name=name,
         plan=Plan(plan),
@@ -50,7 +50,7 @@ def create(
         features=frozenset(features),
     )
     with with_database(ground) as deps:
-        producer.create_license(deps, wanted)
+        licensing.create_license(deps, wanted)
         _show_license(ground, deps, license_id)
 
 
@@ -87,8 +87,8 @@ def top_up(
 ) -> None:
     """Add credits to the running period."""
     with with_database(ground) as deps:
-        producer.top_up(deps, license_id, credits_added, reference)
-        _show_balance(ground, balance_of(deps, license_id))
+        licensing.top_up(deps, license_id, credits_added, reference)
+        _show_balance(ground, licensing.balance_of(deps, license_id))
 
 
 @command("balance")
@@ -96,17 +96,7 @@ def top_up(
 def balance(ground: Ground, *, license_id: str) -> None:
     """Show the running period's credits."""
     with with_database(ground) as deps:
-        _show_balance(ground, balance_of(deps, license_id))
-
-
-def balance_of(deps: Deps, license_id: str) -> Balance:
-    """The balance, once the running period is open."""
-    producer.open_license(deps, license_id)
-    with deps.database.transaction() as connection:
-        found = ledger.balance(connection, license_id)
-    if found is None:
-        raise Refused(Code.WRONG_STATE, f"license {license_id} has not started")
-    return found
+        _show_balance(ground, licensing.balance_of(deps, license_id))
 
 
 def _show_balance(ground: Ground, found: Balance) -> None:

@@ -18,8 +18,8 @@ from pricing.findings import EmailLevel
 from pricing.plans import Item, PaymentTerm, Plan
 from storage import quotes, reports
 from storage.reports import JobReport
-from worker import producer
-from worker.cli.credit import balance_of, balance_text
+from worker import licensing, producer
+from worker.cli.credit import balance_text
 from worker.cli.ground import Ground, command, with_workers
 from worker.cli.jobs import make_quote, quote_text, save
 from worker.cli.progress import follow
@@ -55,7 +55,7 @@ def demo(ground: Ground) -> None:
             _export(fresh, deps, license_id, out / f"congress-{number}.csv")
             for number in range(1, len(_EXPECTED) + 1)
         )
-        ground.say(balance_text(balance_of(deps, license_id)))
+        ground.say(balance_text(licensing.balance_of(deps, license_id)))
     ground.answer(
         {"exports": [run._asdict() for run in numbers], "right": numbers == _EXPECTED},
         "every number is right"
@@ -82,9 +82,9 @@ def _fresh_home(ground: Ground, folder: Path) -> Iterator[Ground]:
 
 def _license(deps: Deps) -> str:
     license_id = f"demo-{secrets.token_hex(4)}"
-    producer.create_license(
+    licensing.create_license(
         deps,
-        producer.NewLicense(
+        licensing.NewLicense(
             id=license_id,
             name="The demo",
             plan=Plan.V2,

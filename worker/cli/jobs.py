@@ -17,7 +17,7 @@ from storage.errors import ArtifactError
 from storage.quotes import StoredQuote
 from storage.reports import JobReport
 from storage.states import JobState
-from worker import answers, producer
+from worker import answers, producer, steering
 from worker.cli.ground import Ground, command, with_database, with_workers
 from worker.cli.progress import follow, follow_with_bar, reading, report_of
 from worker.errors import bad
@@ -174,7 +174,7 @@ def job(ground: Ground, *, job_id: str, watch: bool) -> None:
 def cancel(ground: Ground, *, job_id: str) -> None:
     """Stop a job; what was delivered stays charged, the rest is released."""
     with with_database(ground) as deps:
-        producer.cancel(deps, job_id)
+        steering.cancel(deps, job_id)
         report = report_of(deps, job_id)
         ground.answer(_answer(deps, report), job_text(deps, report))
 

@@ -1,0 +1,76 @@
+"""Charges as people ask for them: one, those of a job, those of a period."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Charge:
+    """One line, with the moment it was given back, if it was."""
+
+    id: int
+    license_id: str
+    job_id: str | None
+    view_id: str | None
+    user_id: str
+    item: str
+    subject: str
+    credits: int
+    rule: str
+    paid_by: int | None
+    charged_at: datetime
+    refunded_at: datetime | None
+
+
+_CHARGES = """
+SELECT c.id, c.license_id, c.job_id, c.view_id, c.user_id, c.item, c.subject, c.credits,
+       c.rule, c.paid_by, c.charged_at, r.refunded_at
+  FROM charges AS c LEFT JOIN refunds AS r ON r.charge_id = c.id
+"""
+
+
+def get(connection: Connection, charge_id: int) -> Charge | None:
+    """The charge of this id."""
+    row = connection.execute(text(_CHARGES + "WHERE c.id = :id"), {"id": charge_id})
+    found = row.mappings().one_or_none()
+    return None if found is None else Charge(**found)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which charges to list; what is None does not matter."""
+
+    license_id: str | None = None
+    job_id: str | None = None
+    item: str | None = None
+    period_starts_at: datetime | None = None
+
+
+def find(
+    connection: Connection, wanted: Wanted, *, after: int, limit: int
+) -> list[Charge]:
+    """Charges in the order of their ids, after one of them."""
+    rows = connection.execute(
+        text(
+            _CHARGES  # noqa: S608 - a constant
+            + """
+             WHERE c.id > :after
+               AND (CAST(:license_id AS text) IS NULL OR c.license_id = :license_id)
+               AND (CAST(:job_id AS text) IS NULL OR c.job_id = :job_id)
+               AND (CAST(:item AS text) IS NULL OR c.item = :item)
+               AND (CAST(:starts_at AS timestamptz) IS NULL OR c.period_id IN (
+                    SELECT id FROM periods WHERE starts_at = :starts_at))
+             ORDER BY c.id LIMIT :limit""",
+        ),
+        {
+            "after": after,
+            "limit": limit,
+            "license_id": wanted.license_id,
+            "job_id": wanted.job_id,
+            "item": wanted.item,
+            "starts_at": wanted.period_starts_at,
+        },
+    )
+    return [Charge(**row) for row in rows.mappings()]

@@ -1,0 +1,76 @@
+"""What a period's credits went to, by user, job, item or day."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import Connection, text
+
+
+class UsageBy(StrEnum):
+    """What usage is summed by."""
+
+    USER = "user"
+    JOB = "job"
+    ITEM = "item"
+    DAY = "day"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeriodOf:
+    """A period as a report names it."""
+
+    id: int
+    starts_at: datetime
+    ends_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """The charges of one key, less what was refunded of them."""
+
+    key: str
+    credits: int
+    count: int
+
+
+# A view has no job: its usage stands under the word that says so.
+_KEYS = {
+    UsageBy.USER: "c.user_id",
+    UsageBy.JOB: "coalesce(c.job_id, 'views')",
+    UsageBy.ITEM: "c.item",
+    UsageBy.DAY: "to_char(c.charged_at AT TIME ZONE 'UTC', 'YYYY-MM-DD')",
+}
+
+
+def period(
+    connection: Connection, license_id: str, starts_at: datetime | None
+) -> PeriodOf | None:
+    """The period that starts then, or the one that runs now."""
+    row = connection.execute(
+        text("""
+            SELECT id, starts_at, ends_at FROM periods
+             WHERE license_id = :license_id
+               AND CASE WHEN CAST(:starts_at AS timestamptz) IS NULL
+                        THEN starts_at <= holdfast_now() AND holdfast_now() < ends_at
+                        ELSE starts_at = :starts_at END"""),
+        {"license_id": license_id, "starts_at": starts_at},
+    )
+    found = row.mappings().one_or_none()
+    return None if found is None else PeriodOf(**found)
+
+
+def of_period(connection: Connection, period_id: int, by: UsageBy) -> list[Usage]:
+    """The usage of a period, the dearest first (days in their order)."""
+    key = _KEYS[by]
+    order = "key" if by is UsageBy.DAY else "credits DESC, key"
+    rows = connection.execute(
+        text(f"""
+            SELECT {key} AS key, count(*) AS count,
+                   (sum(c.credits) - coalesce(sum(r.credits), 0))::bigint AS credits
+              FROM charges AS c LEFT JOIN refunds AS r ON r.charge_id = c.id
+             WHERE c.period_id = :period_id
+             GROUP BY 1 ORDER BY {order}"""),  # noqa: S608 - constants only
+        {"period_id": period_id},
+    )
+    return [Usage(**row) for row in rows.mappings()]

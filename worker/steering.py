@@ -1,0 +1,94 @@
+"""What people ask of a job: cancel, pause, resume, retry.
+
+The same verb again changes nothing. A verb that does not fit the job's state is
+refused with `wrong_state`.
+"""
+
+from collections.abc import Callable, Iterator
+
+from sqlalchemy import Connection
+
+from storage import jobs, outcomes, quotes, steering
+from storage.states import ENDED, JobState
+from storage.steering import SteerResult
+from worker import producer
+from worker.errors import Code, Refused
+from worker.inputs import parse
+from worker.readers import Reading
+from worker.records import Record
+from worker.wiring import Deps
+
+
+def cancel(deps: Deps, job_id: str) -> None:
+    """Stop a job: what was delivered stays charged, the rest is released."""
+    _steer(deps, job_id, steering.cancel)
+    with deps.database.transaction() as connection:
+        steering.stop_idle_chunks(connection, job_id)
+
+
+def pause(deps: Deps, job_id: str) -> None:
+    """Let a job rest; it keeps its reservation, until that passes its deadline."""
+    _steer(deps, job_id, steering.pause)
+    with deps.database.transaction() as connection:
+        steering.come_to_rest(connection, job_id)
+
+
+def resume(deps: Deps, job_id: str) -> None:
+    """Let a paused job go on."""
+    _steer(deps, job_id, steering.resume)
+
+
+def _steer(
+    deps: Deps, job_id: str, verb: Callable[[Connection, str], SteerResult]
+) -> None:
+    with deps.database.transaction() as connection:
+        result = verb(connection, job_id)
+        state = jobs.state_of(connection, job_id)
+    match result:
+        case SteerResult.NOT_FOUND:
+            raise Refused(Code.NOT_FOUND, f"there is no job {job_id}")
+        case SteerResult.WRONG_STATE:
+            raise Refused(Code.WRONG_STATE, f"{job_id} is {state}")
+        case SteerResult.DONE | SteerResult.ALREADY:
+            pass
+
+
+_RETRIED = ENDED - {JobState.SUCCEEDED}
+
+
+def retry(deps: Deps, job_id: str, *, max_credits: int | None = None) -> str:
+    """Try the rejected and unreached records of an ended job again, as a new job.
+
+    They are quoted anew, and keep their numbers. A job is retried once: the same
+    again answers the job that the first made.
+    """
+    with deps.database.transaction() as connection:
+        made = jobs.retried_by(connection, job_id)
+        state = jobs.state_of(connection, job_id)
+        stored = quotes.of_job(connection, job_id)
+        settled = outcomes.settled_records(connection, job_id)
+    if made is not None:
+        return made
+    if stored is None:
+        raise Refused(Code.NOT_FOUND, f"there is no job {job_id}")
+    if state not in _RETRIED or len(settled) == stored.quote.records:
+        raise Refused(
+            Code.WRONG_STATE, f"{job_id} is {state}: nothing is to be retried"
+        )
+    reading = Reading(stored.input.columns, _left(deps, stored, settled))
+    quote = producer.quote(deps, stored.request, reading)
+    try:
+        return producer.submit(deps, quote.id, max_credits=max_credits, retry_of=job_id)
+    except jobs.AlreadyRetried:
+        return retry(deps, job_id)
+
+
+def _left(
+    deps: Deps, stored: quotes.StoredQuote, settled: set[int]
+) -> Iterator[Record]:
+    """The records of a job's input that have not been delivered or excluded."""
+    with deps.artifacts.open(stored.input.name) as stream:
+        for line in stream:
+            for record, _ in parse([line]):
+                if record.number not in settled:
+                    yield record

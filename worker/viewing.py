@@ -1,0 +1,71 @@
+"""Viewing a company: free and without a trace, or charged at once (section 2)."""
+
+from pricing.plans import terms_of
+from pricing.settlement import FreeBecause
+from storage import licenses, views
+from storage.views import Booked, View, ViewRefusal
+from worker.checks import check_id
+from worker.errors import Code, Refused
+from worker.licensing import open_license
+from worker.once import Once
+from worker.permission import check_permission, telling_who_may_not_spend
+from worker.producer import new_id
+from worker.wiring import Deps
+
+
+def view(
+    deps: Deps,
+    license_id: str,
+    user_id: str,
+    company_id: str,
+    *,
+    once: Once | None = None,
+) -> Booked:
+    """View a company, at once and for good.
+
+    Raises `Refused` where the user may not spend or the credits do not suffice; a
+    view that costs nothing goes through for everybody.
+    """
+    check_id("user", user_id)
+    check_id("company_id", company_id)
+    license_ = open_license(deps, license_id)
+    terms = terms_of(license_.plan, license_.payment_term)
+    if not terms.views_count:
+        return Booked(0, FreeBecause.PLAN)
+    with telling_who_may_not_spend(deps), deps.database.transaction() as connection:
+        wanted = View(
+            id=new_id("view"),
+            license_id=license_id,
+            user_id=user_id,
+            company_id=company_id,
+            credits=terms.view,
+            free_since=terms.window_starts(licenses.business_now(connection)),
+        )
+        booked = views.book(connection, wanted)
+        if isinstance(booked, ViewRefusal):
+            raise _refused(license_id, booked, terms.view)
+        check_permission(connection, license_id, user_id, booked.credits)
+        if once is not None:
+            once(connection, wanted.id)
+    return booked
+
+
+def viewed(deps: Deps, license_id: str, view_id: str) -> Booked | None:
+    """A view that was booked before, as it was answered."""
+    license_ = open_license(deps, license_id)
+    terms = terms_of(license_.plan, license_.payment_term)
+    with deps.database.transaction() as connection:
+        since = terms.window_starts(licenses.business_now(connection))
+        return views.of_id(connection, view_id, since)
+
+
+def _refused(license_id: str, why: ViewRefusal, needed: int) -> Refused:
+    if why is ViewRefusal.NO_RUNNING_PERIOD:
+        return Refused(Code.WRONG_STATE, f"license {license_id} has not started")
+    return Refused(
+        Code.INSUFFICIENT_CREDITS,
+        f"{needed} credits are needed, 0 are available",
+        available=0,
+        needed=needed,
+        fits_records=0,
+    )
