@@ -18,7 +18,7 @@ from pricing.plans import Item, Terms
 from pricing.settlement import Outcome
 from storage import jobs, ledger, quotes
 from storage.artifacts import Written
-from storage.errors import Superseded
+from storage.errors import InvariantBroken, Superseded
 from storage.states import JobState
 
 
@@ -177,6 +177,8 @@ def checkpoint(
     Returns the job's state, so that the worker sees a pause or a cancel. Raises
     `Superseded` where this attempt does not hold the chunk any more.
     """
+    if not batch.outcomes:
+        raise InvariantBroken(f"chunk {chunk.id}: a batch without records")
     fence = connection.execute(
         _FENCE,
         {

@@ -28,22 +28,32 @@ def lead(connection: Connection) -> bool:
     return leads
 
 
+# Only jobs that have something to hand out take one of their license's places.
 _WAITING = text("""
-SELECT j.license_id, j.id AS job_id, j.records AS job_records, c.id AS chunk_id,
+WITH ready AS (
+  SELECT j.id, j.license_id, j.records, j.created_at, busy.chunks AS busy
+    FROM jobs AS j
+   CROSS JOIN LATERAL (
+         SELECT count(*) AS chunks FROM chunks
+          WHERE job_id = j.id AND state IN ('dispatched', 'running')) AS busy
+   WHERE j.finished_at IS NULL AND j.state IN ('queued', 'running')
+     AND busy.chunks < :window
+     AND EXISTS (SELECT 1 FROM chunks
+                  WHERE job_id = j.id AND state = 'pending'
+                    AND run_at <= clock_timestamp())),
+ranked AS (
+  SELECT *, row_number() OVER (PARTITION BY license_id, records <= :small_job_records
+                               ORDER BY created_at, id) AS turn
+    FROM ready)
+SELECT r.license_id, r.id AS job_id, r.records AS job_records, c.id AS chunk_id,
        c.stop - c.cursor AS records
-  FROM (SELECT id, license_id, records, created_at,
-               row_number() OVER (PARTITION BY license_id ORDER BY created_at, id)
-                 AS turn
-          FROM jobs WHERE finished_at IS NULL AND state IN ('queued', 'running')) AS j
- CROSS JOIN LATERAL (
-       SELECT count(*) AS chunks FROM chunks
-        WHERE job_id = j.id AND state IN ('dispatched', 'running')) AS busy
+  FROM ranked AS r
  CROSS JOIN LATERAL (
        SELECT id, cursor, stop, first FROM chunks
-        WHERE job_id = j.id AND state = 'pending' AND run_at <= clock_timestamp()
-        ORDER BY first LIMIT greatest(:window - busy.chunks, 0)) AS c
- WHERE j.turn <= :jobs_a_license
- ORDER BY j.created_at, j.id, c.first
+        WHERE job_id = r.id AND state = 'pending' AND run_at <= clock_timestamp()
+        ORDER BY first LIMIT :window - r.busy) AS c
+ WHERE r.turn <= :jobs_a_license
+ ORDER BY r.created_at, r.id, c.first
 """)
 
 
@@ -51,12 +61,20 @@ def waiting(
     connection: Connection,
     *,
     window: int,
+    small_job_records: int = 0,
     jobs_a_license: int = 20,
 ) -> list[Waiting]:
-    """Chunks that may go, oldest job first, at most `window` of a job in flight."""
+    """Chunks that may go, oldest job first, at most `window` of a job in flight.
+
+    Of each license so many jobs are looked at, and as many small ones beside them.
+    """
     rows = connection.execute(
         _WAITING,
-        {"window": window, "jobs_a_license": jobs_a_license},
+        {
+            "window": window,
+            "small_job_records": small_job_records,
+            "jobs_a_license": jobs_a_license,
+        },
     )
     return [Waiting(*row) for row in rows]
 

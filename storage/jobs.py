@@ -247,6 +247,6 @@ def wait_for(
                    waiting_until = CASE WHEN CAST(:reason AS text) IS NOT NULL
                      THEN clock_timestamp() + make_interval(secs => :delay_s) END
              WHERE id = :job_id AND finished_at IS NULL
-               AND waiting_reason IS DISTINCT FROM CAST(:reason AS text)"""),
+               AND coalesce(waiting_reason, CAST(:reason AS text)) IS NOT NULL"""),
         {"job_id": job_id, "reason": reason, "delay_s": delay_s},
     )

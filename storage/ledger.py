@@ -165,8 +165,9 @@ WITH period AS (
      AND granted - reserved - spent - expired >= :amount
   RETURNING id),
 reservation AS (
-  INSERT INTO reservations (license_id, period_id, job_id, amount, deadline_at)
-  SELECT :license_id, id, :job_id, :amount,
+  INSERT INTO reservations (license_id, period_id, job_id, amount, lifetime_s,
+                            deadline_at)
+  SELECT :license_id, id, :job_id, :amount, :lifetime_s,
          holdfast_now() + make_interval(secs => :lifetime_s)
     FROM period
   RETURNING id, period_id),
@@ -304,7 +305,7 @@ settled AS (
   UPDATE reservations AS r
      SET settled = r.settled + bill.credits,
          deadline_at = greatest(
-           r.deadline_at, holdfast_now() + (r.deadline_at - r.created_at))
+           r.deadline_at, holdfast_now() + make_interval(secs => r.lifetime_s))
     FROM bill
    WHERE r.id = :reservation_id AND r.state = 'open'
   RETURNING bill.credits),

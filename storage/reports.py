@@ -83,25 +83,36 @@ def job(connection: Connection, job_id: str) -> JobReport | None:
     return None if row is None else _report(dict(row))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WantedJobs:
+    """Which jobs to list; what is None does not matter. `before` is a job's id."""
+
+    license_id: str | None = None
+    kind: str | None = None
+    state: JobState | None = None
+    before: str | None = None
+
+
 def jobs(
-    connection: Connection,
-    *,
-    license_id: str | None = None,
-    state: JobState | None = None,
-    limit: int = 100,
+    connection: Connection, wanted: WantedJobs, *, limit: int = 100
 ) -> list[JobReport]:
-    """The newest jobs, of one license or in one state if asked."""
+    """The newest jobs, or those that were made before one of them."""
     rows = connection.execute(
         text(
-            _JOBS
+            _JOBS  # noqa: S608 - a constant
             + """
              WHERE (CAST(:license_id AS text) IS NULL OR j.license_id = :license_id)
+               AND (CAST(:kind AS text) IS NULL OR j.kind = :kind)
                AND (CAST(:state AS text) IS NULL OR j.state = :state)
+               AND (CAST(:before AS text) IS NULL OR (j.created_at, j.id) < (
+                    SELECT created_at, id FROM jobs WHERE id = :before))
              ORDER BY j.created_at DESC, j.id DESC LIMIT :limit""",
         ),
         {
-            "license_id": license_id,
-            "state": state.value if state else None,
+            "license_id": wanted.license_id,
+            "kind": wanted.kind,
+            "state": wanted.state.value if wanted.state else None,
+            "before": wanted.before,
             "limit": limit,
         },
     ).mappings()

@@ -1,10 +1,15 @@
 """The objects that clients are answered with, the same for the API and `--json`."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
+from storage.charges import Charge
+from storage.keys import Key
 from storage.ledger import Balance
-from storage.licenses import License
+from storage.licenses import License, User
+from storage.notifications import Notification
+from storage.outcomes import OutcomeRow
+from storage.periods import PeriodRow
 from storage.quotes import StoredQuote
 from storage.reports import JobReport
 
@@ -28,6 +33,96 @@ def of_license(license_: License) -> Answer:
         "credits": license_.credits,
         "starts_at": instant(license_.starts_at),
         "features": sorted(license_.features),
+    }
+
+
+def of_key(key: Key) -> Answer:
+    """A key, without what is secret."""
+    return {
+        "id": key.id,
+        "name": key.name,
+        "scope": key.scope.value,
+        "license": key.license_id,
+        "created_at": instant(key.created_at),
+        "last_used_at": instant(key.last_used_at),
+        "revoked_at": instant(key.revoked_at),
+    }
+
+
+def of_user(user: User) -> Answer:
+    """A user of a license."""
+    return {
+        "id": user.id,
+        "role": user.role.value,
+        "credits_allowed": user.credits_allowed,
+    }
+
+
+def of_period(row: PeriodRow) -> Answer:
+    """A period with its counters."""
+    return {
+        "starts_at": instant(row.starts_at),
+        "ends_at": instant(row.ends_at),
+        "granted": row.granted,
+        "reserved": row.reserved,
+        "spent": row.spent,
+        "expired": row.expired,
+        "available": row.granted - row.reserved - row.spent - row.expired,
+        "ended_at": instant(row.ended_at),
+    }
+
+
+def of_notification(notification: Notification) -> Answer:
+    """A message to a user."""
+    return {
+        "id": notification.id,
+        "user": notification.user_id,
+        "code": notification.code,
+        "message": notification.message,
+        "created_at": instant(notification.created_at),
+    }
+
+
+def of_charge(charge: Charge) -> Answer:
+    """A charge."""
+    return {
+        "id": charge.id,
+        "job": charge.job_id,
+        "view": charge.view_id,
+        "user": charge.user_id,
+        "item": charge.item,
+        "subject": charge.subject,
+        "credits": charge.credits,
+        "rule": charge.rule,
+        "paid_by": charge.paid_by,
+        "charged_at": instant(charge.charged_at),
+        "refunded_at": instant(charge.refunded_at),
+    }
+
+
+def of_rejection(row: OutcomeRow) -> Answer:
+    """A record that was rejected, and why."""
+    return {
+        "record": row.record,
+        "company_id": row.company_id,
+        "person_id": row.person_id,
+        "code": row.code,
+        "field": row.field,
+        "message": row.message,
+        "link": None,
+    }
+
+
+def of_outcome(row: OutcomeRow) -> Answer:
+    """What became of a record."""
+    return {
+        "record": row.record,
+        "company_id": row.company_id,
+        "person_id": row.person_id,
+        "outcome": row.outcome,
+        "email_found": row.email_found,
+        "phone_found": row.phone_found,
+        "code": row.code,
     }
 
 
@@ -77,8 +172,15 @@ def of_quote(stored: StoredQuote) -> Answer:
     }
 
 
-def of_job(report: JobReport, *, file_url: str | None = None) -> Answer:
-    """A job; `file_url` says where its file can be had, once it is there."""
+class Link(NamedTuple):
+    """Where a file can be had, and until when; None: for good."""
+
+    url: str
+    expires_at: datetime | None = None
+
+
+def of_job(report: JobReport, *, link: Link | None = None) -> Answer:
+    """A job; `link` says where its file can be had, once it is there."""
     return {
         "id": report.id,
         "kind": report.kind,
@@ -107,7 +209,7 @@ def of_job(report: JobReport, *, file_url: str | None = None) -> Answer:
             "chunks_done": report.chunks_done,
         },
         "found": {"email": report.emails_found, "phone": report.phones_found},
-        "file": _file(report, file_url),
+        "file": _file(report, link),
         "error": _error(report),
     }
 
@@ -118,15 +220,15 @@ def _waiting(report: JobReport) -> Answer | None:
     return {"reason": report.waiting_reason, "until": instant(report.waiting_until)}
 
 
-def _file(report: JobReport, url: str | None) -> Answer | None:
+def _file(report: JobReport, link: Link | None) -> Answer | None:
     if report.file_name is None:
         return None
     return {
         "name": report.file_name,
         "bytes": report.file_bytes,
         "sha256": report.file_sha256,
-        "url": url,
-        "expires_at": None,
+        "url": link.url if link else None,
+        "expires_at": instant(link.expires_at) if link else None,
     }
 
 

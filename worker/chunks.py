@@ -60,6 +60,8 @@ def _run(deps: Deps, chunk: TakenChunk) -> Fate:
         first_byte=chunk.first_byte,
         size=chunk.bytes,
     )
+    if len(lines) < chunk.stop - chunk.first_line:
+        raise ArtifactError(f"{chunk.input} has fewer lines than it was written with")
     cursor = chunk.cursor
     while cursor < chunk.stop:
         stop = min(cursor + deps.settings.batch_records, chunk.stop)

@@ -26,11 +26,11 @@ class Stopwatch:
 
 
 class Every:
-    """Whether it is time again: at once, then each `interval_s`."""
+    """Whether it is time again: at once, or after a while, then each `interval_s`."""
 
-    def __init__(self, interval_s: float) -> None:
+    def __init__(self, interval_s: float, *, at_once: bool = True) -> None:
         self._interval_s = interval_s
-        self._next_s = 0.0
+        self._next_s = 0.0 if at_once else monotonic_s() + interval_s
 
     def due(self) -> bool:
         """True once an interval; then the next one begins."""

@@ -6,7 +6,7 @@ lets one mark at a time.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from threading import Event
 
 from celery import Celery
@@ -17,7 +17,7 @@ from worker import sweeper
 from worker.app import CHUNKS, CONTROL
 from worker.clock import Every, wait
 from worker.tasks import RUN_CHUNK, RUN_ENTRY
-from worker.turns import choose
+from worker.turns import Turn, choose
 from worker.wiring import Deps
 
 log = logging.getLogger(__name__)
@@ -32,14 +32,14 @@ class Dispatcher:
     def __init__(self, deps: Deps, app: Celery) -> None:
         self._deps = deps
         self._app = app
-        self._deficits: Mapping[str, int] = {}
+        self._turn = Turn()
 
     def run(self, stop: Event) -> None:
         """Dispatch, sweep and report; an accident is logged and does not end it."""
         settings = self._deps.settings
         report = Every(settings.report_interval_s)
         sweep = Every(settings.sweep_interval_s)
-        audit = Every(settings.audit_interval_s)
+        audit = Every(settings.audit_interval_s, at_once=False)
         while not stop.is_set():
             pause_s = settings.dispatch_interval_s
             try:
@@ -82,17 +82,20 @@ class Dispatcher:
             if not dispatch.lead(connection):
                 return [], []
             entry_ids = dispatch.mark_entries(connection, limit=_ENTRIES_MAX)
-            waiting = dispatch.waiting(connection, window=settings.job_window)
+            waiting = dispatch.waiting(
+                connection,
+                window=settings.job_window,
+                small_job_records=settings.small_job_records,
+            )
             if not waiting:
                 return [], entry_ids
-            turn = choose(
+            self._turn = turn = choose(
                 waiting,
-                self._deficits,
+                self._turn,
                 room=max(0, settings.flight_max - dispatch.in_flight(connection)),
                 quantum_records=settings.chunk_records,
                 small_job_records=settings.small_job_records,
             )
-            self._deficits = turn.deficits
             marked = set(dispatch.mark_chunks(connection, turn.chunk_ids))
         return [chunk for chunk in turn.chunk_ids if chunk in marked], entry_ids
 

@@ -36,6 +36,28 @@ class BadInput(WorkerError):
         super().__init__("; ".join(str(problem) for problem in problems[:3]))
 
 
+PROBLEMS_MAX = 100
+"""How many problems an answer lists; the others are counted."""
+
+
+class Problems:
+    """Collects what is wrong, without keeping more than an answer lists."""
+
+    def __init__(self) -> None:
+        self.total = 0
+        self.first: list[Problem] = []
+
+    def add(self, found: list[Problem]) -> None:
+        """Count problems, and keep them while there is room."""
+        self.total += len(found)
+        self.first.extend(found[: PROBLEMS_MAX - len(self.first)])
+
+    def raise_if_any(self) -> None:
+        """Raise `BadInput` where something was wrong."""
+        if self.total:
+            raise BadInput(self.first, self.total)
+
+
 def bad(field: str | None, message: str, *, line: int = 0) -> BadInput:
     """One problem as an error."""
     return BadInput([Problem(line, field, message)])
@@ -47,11 +69,16 @@ class Code(StrEnum):
     INVALID_REQUEST = "invalid_request"
     INSUFFICIENT_CREDITS = "insufficient_credits"
     CREDITS_NOT_ALLOWED = "credits_not_allowed"
+    FORBIDDEN = "forbidden"
+    UNAUTHORIZED = "unauthorized"
     NOT_FOUND = "not_found"
     ALREADY_EXISTS = "already_exists"
     CEILING_EXCEEDED = "ceiling_exceeded"
     QUOTE_EXPIRED = "quote_expired"
+    IDEMPOTENCY_MISMATCH = "idempotency_mismatch"
     WRONG_STATE = "wrong_state"
+    TOO_LARGE = "too_large"
+    RATE_LIMITED = "rate_limited"
     UNAVAILABLE = "unavailable"
 
 

@@ -76,3 +76,23 @@ def parse(lines: list[bytes]) -> Iterator[PricedRecord]:
                 for item, digest, credits_ in claims
             ),
         )
+
+
+def fits_records(artifacts: Artifacts, name: str, available: int) -> int:
+    """How many of the first records of a job's input cost at most this together."""
+    seen: set[tuple[str, str, str]] = set()
+    cost = count = 0
+    with artifacts.open(name) as stream:
+        for line in stream:
+            for record, claims in parse([line]):
+                for item, digest, credits_ in claims:
+                    subject = (
+                        record.company_id if item is Item.COMPANY else record.person_id
+                    )
+                    claim = (item, subject or "", digest)
+                    cost += 0 if claim in seen else credits_
+                    seen.add(claim)
+            if cost > available:
+                return count
+            count += 1
+    return count

@@ -11,9 +11,8 @@ from typing import Any
 from pricing.findings import EmailStatus
 from storage import directory
 from storage.directory import Entry
-from worker.errors import BadInput, Problem
-from worker.quoting import PROBLEMS_MAX
-from worker.records import PERSON_ID, id_problem
+from worker.errors import Problem, Problems
+from worker.records import PERSON_ID, has_control_character, id_problem
 from worker.wiring import Deps
 
 _STATUSES = frozenset(status.value for status in EmailStatus)
@@ -25,21 +24,20 @@ def load_directory(deps: Deps, lines: Iterable[bytes]) -> int:
     Raises `BadInput` with the first problems, by line and field; then nothing has
     changed.
     """
-    problems: list[Problem] = []
+    problems = Problems()
     with deps.database.transaction() as connection:
         persons = directory.load(connection, _entries(lines, problems))
-        if problems:
-            raise BadInput(problems[:PROBLEMS_MAX], len(problems))
+        problems.raise_if_any()
     return persons
 
 
-def _entries(lines: Iterable[bytes], problems: list[Problem]) -> Iterator[Entry]:
+def _entries(lines: Iterable[bytes], problems: Problems) -> Iterator[Entry]:
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         parsed = _parse(number, line)
         if isinstance(parsed, Problem):
-            problems.append(parsed)
+            problems.add([parsed])
         else:
             yield parsed
 
@@ -51,6 +49,8 @@ def _parse(number: int, line: bytes) -> Entry | Problem:
         return Problem(number, None, "is not valid UTF-8")
     except ValueError as error:
         return Problem(number, None, f"is not JSON: {error}")
+    except RecursionError:
+        return Problem(number, None, "is nested too deeply")
     if not isinstance(values, dict):
         return Problem(number, None, "is not an object")
     return _problem(number, values) or Entry(
@@ -72,7 +72,7 @@ def _problem(number: int, values: dict[str, Any]) -> Problem | None:
         value = values.get(field)
         if value is not None and not isinstance(value, str):
             return Problem(number, field, "is no text")
-        if value and id_problem(value) == "contains a control character":
+        if value and has_control_character(value):
             return Problem(number, field, "contains a control character")
     status = values.get("email_status")
     if status and status not in _STATUSES:

@@ -5,16 +5,17 @@ back all that its transaction did.
 """
 
 import secrets
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
 from pricing.plans import Item, terms_of
 from pricing.quote import Tally, expires_at
-from storage import jobs, ledger, licenses, quotes
+from storage import jobs, ledger, licenses, periods, quotes
 from storage.ledger import ReserveResult
 from worker.checks import check_id, check_name
 from worker.errors import Code, Refused, bad
-from worker.inputs import InputWriter
+from worker.inputs import InputWriter, fits_records
 from worker.licensing import open_license
 from worker.once import Once
 from worker.permission import check_permission, telling_who_may_not_spend
@@ -84,23 +85,39 @@ def submit(
     """
     if name is not None:
         check_name(name)
-    job_id = new_id("job")
-    with telling_who_may_not_spend(deps), deps.database.transaction() as connection:
-        stored = quotes.get(connection, quote_id, lock=True)
-        if stored is None:
-            raise Refused(Code.NOT_FOUND, f"there is no quote {quote_id}")
-        _check_quote(connection, stored, max_credits)
-        check_permission(
-            connection,
-            stored.request.license_id,
-            stored.request.user_id,
-            stored.quote.max_credits,
-        )
-        _reserve(deps, connection, stored, job_id)
-        jobs.create(connection, job_id, stored, name=name, retry_of=retry_of)
-        if once is not None:
-            once(connection, job_id)
-    return job_id
+    submission = _Submission(new_id("job"), name, max_credits, retry_of, once)
+    try:
+        with telling_who_may_not_spend(deps), deps.database.transaction() as connection:
+            _submit(deps, connection, quote_id, submission)
+    except _Insufficient as short:
+        raise _insufficient(deps, short) from short
+    return submission.job_id
+
+
+class _Submission(NamedTuple):
+    job_id: str
+    name: str | None
+    max_credits: int | None
+    retry_of: str | None
+    once: Once | None
+
+
+def _submit(
+    deps: Deps, connection: Connection, quote_id: str, submission: _Submission
+) -> None:
+    job_id, name, max_credits, retry_of, once = submission
+    stored = quotes.get(connection, quote_id, lock=True)
+    if stored is None:
+        raise Refused(Code.NOT_FOUND, f"there is no quote {quote_id}")
+    _check_quote(connection, stored, max_credits)
+    request = stored.request
+    check_permission(
+        connection, request.license_id, request.user_id, stored.quote.max_credits
+    )
+    _reserve(deps, connection, stored, job_id)
+    jobs.create(connection, job_id, stored, name=name, retry_of=retry_of)
+    if once is not None:
+        once(connection, job_id)
 
 
 def _check_quote(
@@ -123,35 +140,53 @@ def _check_quote(
         )
 
 
+class _Insufficient(Exception):
+    """The credits do not suffice; what does fit is counted outside the transaction."""
+
+    def __init__(self, stored: quotes.StoredQuote, available: int) -> None:
+        self.stored = stored
+        self.available = available
+        super().__init__(f"{available} credits are available")
+
+
 def _reserve(
     deps: Deps,
     connection: Connection,
     stored: quotes.StoredQuote,
     job_id: str,
 ) -> None:
-    needed = stored.quote.max_credits
+    license_id = stored.request.license_id
+    periods.open_current(connection, license_id)
     result = ledger.reserve(
         connection,
-        stored.request.license_id,
+        license_id,
         job_id,
-        needed,
+        stored.quote.max_credits,
         lifetime_s=deps.settings.reservation_lifetime_s,
     )
     match result:
         case ReserveResult.CREATED:
             return
-        case ReserveResult.INSUFFICIENT_CREDITS | ReserveResult.NO_RUNNING_PERIOD:
-            balance = ledger.balance(connection, stored.request.license_id)
-            available = balance.available if balance else 0
-            raise Refused(
-                Code.INSUFFICIENT_CREDITS,
-                f"{needed} credits are needed, {available} are available",
-                available=available,
-                needed=needed,
-                fits_records=stored.quote.fits_records,
-            )
+        case ReserveResult.INSUFFICIENT_CREDITS:
+            balance = ledger.balance(connection, license_id)
+            raise _Insufficient(stored, balance.available if balance else 0)
+        case ReserveResult.NO_RUNNING_PERIOD:
+            raise Refused(Code.WRONG_STATE, f"license {license_id} has not started")
         case ReserveResult.EXISTS | ReserveResult.EXISTS_WITH_DIFFERENT_AMOUNT:
             raise Refused(Code.ALREADY_EXISTS, f"{job_id} has a reservation")
+
+
+def _insufficient(deps: Deps, short: _Insufficient) -> Refused:
+    needed = short.stored.quote.max_credits
+    return Refused(
+        Code.INSUFFICIENT_CREDITS,
+        f"{needed} credits are needed, {short.available} are available",
+        available=short.available,
+        needed=needed,
+        fits_records=fits_records(
+            deps.artifacts, short.stored.input.name, short.available
+        ),
+    )
 
 
 def _check_request(request: quotes.Request) -> None:

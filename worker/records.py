@@ -38,6 +38,11 @@ class Record(NamedTuple):
         return self.fields.get(field, "")
 
 
+def has_control_character(value: str) -> bool:
+    """Whether a text holds what no id and no address holds."""
+    return _CONTROL.search(value) is not None
+
+
 def id_problem(value: str) -> str | None:
     """What is wrong with an id, in words; None where it is fine."""
     if not value:

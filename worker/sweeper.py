@@ -6,6 +6,8 @@ and completion closes.
 """
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 
 from pricing.settlement import Outcome
@@ -45,14 +47,30 @@ def decide(lapsed: LapsedChunk, crashes_max: int) -> Rescue:
 
 
 def sweep(deps: Deps) -> None:
-    """Do all sweeps once."""
-    _rescue_chunks(deps)
+    """Do all sweeps once; one that fails is logged and stops none of the others."""
+    steps = (_rescue_chunks, _bring_back, _move_jobs, _end_periods)
+    for step in steps:
+        with _going_on():
+            step(deps)
+
+
+@contextmanager
+def _going_on() -> Iterator[None]:
+    try:
+        yield
+    except Exception:
+        log.exception("a sweep failed; the others go on")
+
+
+def _bring_back(deps: Deps) -> None:
     settings = deps.settings
     with deps.database.transaction() as connection:
         sweeps.bring_back_lost_messages(connection, after_s=settings.message_lost_s)
         sweeps.bring_back_entries(connection, delay_s=settings.retry_base_s)
         processes.forget_silent(connection, after_s=_SILENT_S)
-    _move_jobs(deps)
+
+
+def _end_periods(deps: Deps) -> None:
     with deps.database.transaction() as connection:
         ended = periods.end(connection)
     if ended:
@@ -72,18 +90,23 @@ def _rescue_chunks(deps: Deps) -> None:
     with deps.database.transaction() as connection:
         lapsed = sweeps.lapsed_chunks(connection, limit=_LIMIT)
     for chunk in lapsed:
-        rescue = decide(chunk, deps.settings.crashes_max)
-        log.warning("the worker of chunk %s is gone: %s", chunk.id, rescue)
-        match rescue:
-            case Rescue.BRING_BACK:
-                _bring_back(deps, chunk)
-            case Rescue.SPLIT:
-                _split(deps, chunk)
-            case Rescue.REJECT:
-                _reject(deps, chunk)
+        with _going_on():
+            _rescue(deps, chunk)
 
 
-def _bring_back(deps: Deps, chunk: LapsedChunk) -> None:
+def _rescue(deps: Deps, chunk: LapsedChunk) -> None:
+    rescue = decide(chunk, deps.settings.crashes_max)
+    log.warning("the worker of chunk %s is gone: %s", chunk.id, rescue)
+    match rescue:
+        case Rescue.BRING_BACK:
+            _let_go_on(deps, chunk)
+        case Rescue.SPLIT:
+            _split(deps, chunk)
+        case Rescue.REJECT:
+            _reject(deps, chunk)
+
+
+def _let_go_on(deps: Deps, chunk: LapsedChunk) -> None:
     with deps.database.transaction() as connection:
         sweeps.bring_back(connection, chunk, delay_s=_delay_s(deps.settings, chunk))
 
@@ -114,7 +137,11 @@ def _reject(deps: Deps, chunk: LapsedChunk) -> None:
         log.warning("chunk %s cannot be looked into: %s", chunk.id, error)
         return
     at = chunk.cursor - chunk.first_line
-    record = next(parse(lines[at : at + 1])).record
+    priced = next(parse(lines[at : at + 1]), None)
+    if priced is None:
+        log.critical("%s has fewer lines than it was written with", chunk.input)
+        return
+    record = priced.record
     rejected = RecordOutcome(
         record=record.number,
         company_id=record.company_id,
@@ -134,15 +161,15 @@ def _move_jobs(deps: Deps) -> None:
         pausing = sweeps.jobs_in(connection, JobState.PAUSING)
         unfinished = sweeps.unfinished_jobs(connection)
     for job_id in overdue:
-        with deps.database.transaction() as connection:
+        with _going_on(), deps.database.transaction() as connection:
             sweeps.cancel_overdue(connection, job_id)
     with deps.database.transaction() as connection:
         cancelling = sweeps.jobs_in(connection, JobState.CANCELLING)
     for job_id in cancelling:
-        with deps.database.transaction() as connection:
+        with _going_on(), deps.database.transaction() as connection:
             steering.stop_idle_chunks(connection, job_id)
     for job_id in pausing:
-        with deps.database.transaction() as connection:
+        with _going_on(), deps.database.transaction() as connection:
             steering.come_to_rest(connection, job_id)
     for job_id in unfinished:
         log.critical("job %s had been left behind; its completion is queued", job_id)

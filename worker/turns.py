@@ -5,7 +5,10 @@ what it could not spend it keeps while it has work. A part of the room is for sm
 jobs alone, so that ten records never wait behind a million.
 """
 
-from collections.abc import Mapping, Sequence
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from storage.dispatch import Waiting
@@ -15,15 +18,20 @@ _SMALL_SHARE = 4
 
 
 class Turn(NamedTuple):
-    """The chunks that go, in their order, and what each license keeps for later."""
+    """The chunks that go, and how the next turn goes on.
 
-    chunk_ids: tuple[int, ...]
-    deficits: Mapping[str, int]
+    `deficits` is what each license may still spend, `last` the license that was
+    served last: the one after it begins.
+    """
+
+    chunk_ids: tuple[int, ...] = ()
+    deficits: Mapping[str, int] = MappingProxyType({})
+    last: str = ""
 
 
 def choose(
     waiting: Sequence[Waiting],
-    deficits: Mapping[str, int],
+    before: Turn,
     *,
     room: int,
     quantum_records: int,
@@ -32,36 +40,47 @@ def choose(
     """Choose at most `room` chunks, small jobs first in their share of it."""
     small = [chunk for chunk in waiting if chunk.job_records <= small_job_records]
     share = min(len(small), -(-room // _SMALL_SHARE))
-    first = _rounds(small, {}, share, quantum_records).chunk_ids
-    rest = [chunk for chunk in waiting if chunk.chunk_id not in set(first)]
-    then = _rounds(rest, deficits, room - len(first), quantum_records)
-    return Turn((*first, *then.chunk_ids), then.deficits)
+    first = set(
+        _rounds(small, Turn(last=before.last), share, quantum_records).chunk_ids
+    )
+    rest = [chunk for chunk in waiting if chunk.chunk_id not in first]
+    then = _rounds(rest, before, room - len(first), quantum_records)
+    ordered = [chunk.chunk_id for chunk in small if chunk.chunk_id in first]
+    return then._replace(chunk_ids=(*ordered, *then.chunk_ids))
 
 
 def _rounds(
-    waiting: Sequence[Waiting],
-    deficits: Mapping[str, int],
-    room: int,
-    quantum_records: int,
+    waiting: Sequence[Waiting], before: Turn, room: int, quantum_records: int
 ) -> Turn:
-    queues: dict[str, list[Waiting]] = {}
+    queues: dict[str, deque[Waiting]] = {}
     for chunk in waiting:
-        queues.setdefault(chunk.license_id, []).append(chunk)
-    # Whoever is owed most begins, so that a full broker starves nobody.
-    order = sorted(queues, key=lambda license_id: -deficits.get(license_id, 0))
-    kept = {license_id: deficits.get(license_id, 0) for license_id in order}
+        queues.setdefault(chunk.license_id, deque()).append(chunk)
+    kept = {name: before.deficits.get(name, 0) for name in queues}
     chosen: list[int] = []
-    while len(chosen) < room and any(queues.values()):
-        for license_id in order:
-            queue = queues[license_id]
-            if not queue:
-                continue
-            kept[license_id] += quantum_records
-            while queue and len(chosen) < room and queue[0].records <= kept[license_id]:
-                chunk = queue.pop(0)
-                kept[license_id] -= chunk.records
+    last = before.last
+    while len(chosen) < room and queues:
+        for name in _from_after(last, queues):
+            if len(chosen) >= room:
+                break
+            queue = queues[name]
+            kept[name] += quantum_records
+            while queue and len(chosen) < room and queue[0].records <= kept[name]:
+                chunk = queue.popleft()
+                kept[name] -= chunk.records
                 chosen.append(chunk.chunk_id)
-    return Turn(
-        tuple(chosen),
-        {license_id: kept[license_id] for license_id in order if queues[license_id]},
-    )
+            last = name
+            if not queue:
+                del queues[name]
+    deficits = {
+        # No debt grows while the room is short: a turn's worth is kept at most.
+        name: min(kept[name], max(quantum_records, queue[0].records))
+        for name, queue in queues.items()
+    }
+    return Turn(tuple(chosen), deficits, last)
+
+
+def _from_after(last: str, names: Iterable[str]) -> list[str]:
+    """All names in their order, beginning with the one after `last`."""
+    ordered = sorted(names)
+    at = bisect_right(ordered, last)
+    return ordered[at:] + ordered[:at]

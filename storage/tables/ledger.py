@@ -4,6 +4,7 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Column,
+    Float,
     ForeignKey,
     Identity,
     Index,
@@ -62,6 +63,8 @@ reservations = Table(
     Column("deadline_at", Instant, nullable=False),
     Column("created_at", Instant, nullable=False, server_default=NOW),
     Column("closed_at", Instant),
+    # How far ahead each settling moves the deadline.
+    Column("lifetime_s", Float, nullable=False),
     CheckConstraint("state IN ('open', 'closed')", name="state"),
     CheckConstraint("amount >= 0 AND settled >= 0 AND released >= 0", name="counters"),
     # The guarantee: what a job costs never exceeds what its quote reserved.

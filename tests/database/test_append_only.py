@@ -97,8 +97,8 @@ def test_a_closed_reservation_stays_as_it_closed(books, statement):
         (
             """
             INSERT INTO reservations (license_id, period_id, job_id, amount,
-              deadline_at)
-            SELECT license_id, period_id, job_id, 1, now() FROM reservations WHERE
+              lifetime_s, deadline_at)
+            SELECT license_id, period_id, job_id, 1, 1, now() FROM reservations WHERE
               state = 'open'""",
             "reservations_job_id_key",
         ),

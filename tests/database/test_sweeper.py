@@ -4,6 +4,7 @@ import io
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -12,11 +13,13 @@ from sqlalchemy import text
 from pricing.findings import EmailLevel
 from pricing.plans import Item, PaymentTerm, Plan
 from storage import chunks, dispatch, outbox, quotes, reports
+from storage.licenses import business_now
 from storage.reports import JobReport
 from storage.states import ENDED
-from worker import licensing, producer
+from worker import licensing, producer, steering
 from worker.chunks import run_chunk
 from worker.entries import run_entry
+from worker.errors import Refused
 from worker.fates import Done, Later, Never
 from worker.loading import load_directory
 from worker.readers import delimited
@@ -262,3 +265,132 @@ def test_a_part_that_was_changed_is_never_sealed(deps, job_id):
     assert _report(deps, job_id).file_name is None
     path.write_bytes(data)
     assert _finish(deps, job_id).state == "succeeded"
+
+
+def test_progress_moves_the_deadline_by_the_lifetime_and_no_further(deps, job_id):
+    for chunk_id in _pending(deps, "chunks"):
+        run_chunk(deps, chunk_id)
+    with deps.database.transaction() as connection:
+        ahead_s = connection.execute(
+            text(
+                "SELECT extract(epoch FROM deadline_at - holdfast_now()) FROM reservations"
+            )
+        ).scalar_one()
+    lifetime_s = deps.settings.reservation_lifetime_s
+    assert lifetime_s - 60 < ahead_s <= lifetime_s
+
+
+def _cut_short(deps: Deps) -> tuple[Path, bytes]:
+    (path,) = Path(deps.settings.home, "files", "inputs").glob("*.jsonl")
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 4])
+    return path, data
+
+
+def test_an_input_that_was_cut_short_makes_the_job_wait_and_not_spin(deps, job_id):
+    path, data = _cut_short(deps)
+    for chunk_id in _pending(deps, "chunks"):
+        assert isinstance(run_chunk(deps, chunk_id), Later)
+    report = _report(deps, job_id)
+    assert (report.delivered, report.waiting_reason) == (0, "storage")
+    path.write_bytes(data)
+    assert _finish(deps, job_id).state == "succeeded"
+
+
+def test_a_sweep_that_fails_stops_none_of_the_others(deps, job_id):
+    path, data = _cut_short(deps)
+    first, second = _pending(deps, "chunks")
+    with deps.database.transaction() as connection:
+        connection.execute(
+            text("""
+                UPDATE chunks SET crashes = 2, state = 'running', stop = first + 1,
+                       lease_until = clock_timestamp()
+                 WHERE id = :id"""),
+            {"id": second},
+        )
+        assert dispatch.mark_chunks(connection, [first]) == [first]
+    sweep(deps)
+    assert first in _pending(deps, "chunks")
+    path.write_bytes(data)
+    with deps.database.transaction() as connection:
+        connection.execute(
+            text("UPDATE chunks SET stop = first + 10 WHERE id = :id"), {"id": second}
+        )
+    sweep(deps)
+    assert _finish(deps, job_id).state == "succeeded"
+
+
+def test_a_license_with_many_jobs_that_wait_can_still_run_another(deps):
+    jobs = [_submit(deps, number) for number in range(23)]
+    with deps.database.transaction() as connection:
+        connection.execute(
+            text("""
+                UPDATE chunks SET run_at = clock_timestamp() + interval '1 hour'
+                 WHERE job_id <> :last"""),
+            {"last": jobs[-1]},
+        )
+        found = dispatch.waiting(connection, window=8)
+    assert {chunk.job_id for chunk in found} == {jobs[-1]}
+    for job in jobs:
+        steering.cancel(deps, job)
+    assert {_finish(deps, job).state for job in jobs} == {"cancelled"}
+
+
+def test_a_quote_from_before_the_start_makes_a_job_after_it(deps):
+    started = deps.settings.model_copy(update={"clock_offset_s": 120.0})
+    with deps.database.transaction() as connection:
+        now = business_now(connection)
+    licensing.create_license(
+        deps,
+        licensing.NewLicense(
+            id="soon",
+            name="Soon",
+            plan=Plan.V1,
+            payment_term=PaymentTerm.MONTHLY,
+            credits=10,
+            starts_at=now + timedelta(seconds=60),
+        ),
+    )
+    stored = _quote(deps, 1, license_id="soon")
+    with pytest.raises(Refused) as refused:
+        producer.submit(deps, stored)
+    assert refused.value.code == "wrong_state"
+    later = wire(started)
+    job = producer.submit(later, stored)
+    later.database.close()
+    assert _finish(deps, job).settled == 1
+
+
+def test_a_refusal_counts_what_fits_by_what_is_available_now(deps):
+    first, second = (_quote(deps, start, records=600) for start in (0, 5000))
+    producer.submit(deps, first)
+    with pytest.raises(Refused) as refused:
+        producer.submit(deps, second)
+    assert refused.value.facts == {"available": 400, "needed": 600, "fits_records": 400}
+    (job,) = _jobs(deps)
+    steering.cancel(deps, job)
+    _finish(deps, job)
+
+
+def _quote(deps: Deps, start: int, records: int = 1, license_id: str = "acme") -> str:
+    request = quotes.Request(
+        kind="export",
+        license_id=license_id,
+        user_id="u",
+        retrieve=(),
+        email_level=EmailLevel.VERIFIED,
+        only_with=None,
+        export={"format": "csv"},
+    )
+    rows = "".join(f"x{number}\n" for number in range(start, start + records))
+    stream = io.BytesIO(f"company_id\n{rows}".encode())
+    return producer.quote(deps, request, delimited.read(stream)).id
+
+
+def _submit(deps: Deps, number: int) -> str:
+    return producer.submit(deps, _quote(deps, number))
+
+
+def _jobs(deps: Deps) -> list[str]:
+    with deps.database.transaction() as connection:
+        return list(connection.execute(text("SELECT id FROM jobs")).scalars())

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -223,6 +224,29 @@ def test_a_bad_line_in_the_directory_stops_the_start(home, tmp_path):
     assert up.returncode == 2
     assert "line 2: email_status: is none of" in up.stderr
     assert not _living(home)
+
+
+def test_a_home_may_have_any_name(tmp_path):
+    home = tmp_path / 'a "b" #c, 100%41?'
+    contacts = tmp_path / "contacts.csv"
+    contacts.write_text("company_id\nc1\n")
+    try:
+        _create_license(home)
+        words = ("export", str(contacts), "--license", "acme", "--user", "u", "--json")
+        export = _holdfast(home, *words)
+        assert export.returncode == 0, export.stderr
+        assert json.loads(export.stdout)["credits"]["settled"] == 1
+    finally:
+        remove_home(home)
+
+
+def test_a_taken_port_is_named_before_anything_starts(home):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        up = _holdfast(home, "up", "--port", str(port))
+    assert up.returncode == 1
+    assert f"127.0.0.1:{port}: " in up.stderr
+    assert "Traceback" not in up.stderr
 
 
 def test_short_commands_at_once_take_turns_or_share(home):

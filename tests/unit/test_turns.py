@@ -1,7 +1,7 @@
 """Whose chunk goes next."""
 
 from storage.dispatch import Waiting
-from worker.turns import choose
+from worker.turns import Turn, choose
 
 
 def _chunks(license_id: str, job_records: int, ids: range, records: int = 1000):
@@ -11,10 +11,10 @@ def _chunks(license_id: str, job_records: int, ids: range, records: int = 1000):
     ]
 
 
-def _choose(waiting, deficits=None, room=8):
+def _choose(waiting, before=None, room=8):
     return choose(
         waiting,
-        deficits or {},
+        before or Turn(),
         room=room,
         quantum_records=1000,
         small_job_records=50,
@@ -37,7 +37,7 @@ def test_a_flood_of_small_jobs_keeps_nobody_waiting_for_two_turns():
     small = _chunks("small", 10, range(20, 40), records=10)
     big = _chunks("big", 1_000_000, range(4))
     first = _choose(small + big, room=4)
-    second = _choose(small + big, first.deficits, room=4)
+    second = _choose(small + big, first, room=4)
     assert {0, 1, 2, 3} & {*first.chunk_ids, *second.chunk_ids}
 
 
@@ -49,12 +49,33 @@ def test_a_chunk_larger_than_the_quantum_saves_up_for_its_turn():
     waiting = _chunks("large", 9000, range(3), records=3000) + _chunks(
         "fine", 9000, range(10, 19)
     )
-    assert _choose(waiting, room=4).chunk_ids == (10, 11, 0, 12)
+    assert _choose(waiting, room=4).chunk_ids == (10, 11, 12, 0)
 
 
-def test_who_is_owed_most_begins_when_the_room_was_used_up():
+def test_the_one_after_who_was_served_last_begins():
     waiting = _chunks("a", 9000, range(3)) + _chunks("b", 9000, range(10, 13))
-    assert _choose(waiting, {"b": 1000}, room=1).chunk_ids == (10,)
+    first = _choose(waiting, room=1)
+    assert (first.chunk_ids, first.last) == ((0,), "a")
+    assert _choose(waiting, first, room=1).chunk_ids == (10,)
+
+
+def test_a_license_that_comes_new_waits_for_one_turn_of_the_others():
+    busy = [
+        *_chunks("a", 900_000, range(900)),
+        *_chunks("b", 900_000, range(1000, 1900)),
+    ]
+    turn = Turn()
+    for _ in range(500):
+        turn = _choose(busy, turn, room=1)
+        busy = [chunk for chunk in busy if chunk.chunk_id not in turn.chunk_ids]
+    new = _chunks("c", 100, range(5000, 5001), records=100)
+    served = []
+    for _ in range(3):
+        turn = _choose(busy + new, turn, room=1)
+        served += turn.chunk_ids
+        busy = [chunk for chunk in busy if chunk.chunk_id not in turn.chunk_ids]
+    assert 5000 in served
+    assert max(turn.deficits.values()) <= 1000
 
 
 def test_a_license_that_has_nothing_left_keeps_nothing():

@@ -102,6 +102,9 @@ def with_workers(ground: Ground, *, migrate: bool = False) -> Iterator[Deps]:
         broker_url=settings.broker_url,
         workers=True,
         worker_grace_s=settings.worker_grace_s,
+        workers_live=lambda url: _workers_live(
+            settings.model_copy(update={"database_url": url})
+        ),
     )
     with running(wanted) as note:
         urls = {"database_url": note.database_url, "broker_url": note.broker_url}

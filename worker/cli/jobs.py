@@ -110,6 +110,8 @@ def export(
     watch: bool,
 ) -> None:
     """Quote FILE, run the job, wait for its end, and write its file to OUT."""
+    if out is not None and not out.absolute().parent.is_dir():
+        raise bad("out", f"there is no folder {out.absolute().parent}")
     with with_workers(ground) as deps:
         stored = make_quote(ground, deps, request, file)
         if watch:
@@ -144,11 +146,10 @@ def jobs(ground: Ground, *, license_id: str | None, state: str | None) -> None:
     """List the newest jobs."""
     with with_database(ground) as deps:
         with deps.database.transaction() as connection:
-            found = reports.jobs(
-                connection,
-                license_id=license_id,
-                state=JobState(state) if state else None,
+            wanted = reports.WantedJobs(
+                license_id=license_id, state=JobState(state) if state else None
             )
+            found = reports.jobs(connection, wanted)
         items = [_answer(deps, report) for report in found]
     ground.answer(
         {"items": items, "next": None},
@@ -196,8 +197,9 @@ def _exit_by(report: JobReport) -> None:
 
 
 def _answer(deps: Deps, report: JobReport) -> answers.Answer:
-    url = deps.artifacts.locate(report.file_artifact) if report.file_artifact else None
-    return answers.of_job(report, file_url=url)
+    artifact = report.file_artifact
+    link = answers.Link(deps.artifacts.locate(artifact)) if artifact else None
+    return answers.of_job(report, link=link)
 
 
 def quote_text(stored: StoredQuote) -> str:

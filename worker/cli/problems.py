@@ -5,7 +5,8 @@ import sys
 import traceback
 
 import click
-from sqlalchemy.exc import OperationalError, ProgrammingError
+from pydantic import ValidationError
+from sqlalchemy.exc import ArgumentError, OperationalError, ProgrammingError
 
 from storage.errors import StorageError
 from worker.embedded.errors import EmbeddedError
@@ -25,21 +26,39 @@ def report(error: Exception) -> int:
         case BadInput():
             _show_bad_input(error)
             return BAD
+        case ValidationError():
+            _show_settings(error)
+            return BAD
+        case UnicodeEncodeError():
+            _show(Code.INVALID_REQUEST, "an argument is not valid UTF-8")
+            return BAD
         case Refused():
             _show(error.code, error.detail, **error.facts)
             return FAILED
+    detail = _accident(error)
+    if detail is None:
+        traceback.print_exception(error)
+    else:
+        _show(Code.UNAVAILABLE, detail)
+    return FAILED
+
+
+def _accident(error: Exception) -> str | None:
+    """What has failed, in a sentence; None for what nobody has foreseen."""
+    match error:
         case NotConfigured() | StorageError() | EmbeddedError():
-            _show(Code.UNAVAILABLE, str(error))
-            return FAILED
+            return str(error)
+        case ArgumentError():
+            return f"HOLDFAST_DATABASE_URL: {error}"
         case OperationalError():
-            _show(Code.UNAVAILABLE, f"the database does not answer: {error.orig}")
-            return FAILED
+            return f"the database does not answer: {error.orig}"
         case ProgrammingError() if _is_unmigrated(error):
-            _show(Code.UNAVAILABLE, "the database is not migrated: holdfast migrate")
-            return FAILED
+            return "the database is not migrated: holdfast migrate"
+        case OSError():
+            name = f"{error.filename}: " if error.filename else ""
+            return f"{name}{error.strerror or error}"
         case _:
-            traceback.print_exception(error)
-            return FAILED
+            return None
 
 
 def _is_unmigrated(error: ProgrammingError) -> bool:
@@ -51,6 +70,12 @@ def _show_usage(error: click.ClickException) -> None:
         _show(Code.INVALID_REQUEST, error.format_message())
     else:
         error.show()
+
+
+def _show_settings(error: ValidationError) -> None:
+    for found in error.errors():
+        name = f"HOLDFAST_{'_'.join(map(str, found['loc'])).upper()}"
+        _show(Code.INVALID_REQUEST, f"{name}: {found['msg']}")
 
 
 def _show_bad_input(error: BadInput) -> None:

@@ -8,6 +8,7 @@ The modes of folders that were there before are never changed.
 import hashlib
 import os
 import pwd
+import re
 import shutil
 import stat
 import tempfile
@@ -20,6 +21,7 @@ from worker.embedded.errors import StartFailed
 STATE_FOLDER = Path("/var/lib/holdfast")
 """Where what `nobody` must reach lies, if we are root and the home is closed."""
 
+_PLAIN = re.compile(rb"[A-Za-z0-9/._-]+")
 _PRIVATE = 0o700
 _PASSABLE = 0o755
 _SOCKET_PATH_MAX = 90
@@ -110,7 +112,9 @@ def _short_socket_folder(base: Path) -> Path:
 
 def _socket_folder(base: Path, owner: Owner | None) -> Path:
     folder = base / "run"
-    if len(os.fsencode(folder)) > _SOCKET_PATH_MAX:
+    path = os.fsencode(folder)
+    # In URLs and in the servers' own settings other characters mean something.
+    if len(path) > _SOCKET_PATH_MAX or not _PLAIN.fullmatch(path):
         folder = _short_socket_folder(base)
     own_folder(folder, owner)
     return folder

@@ -9,10 +9,15 @@ to reach the servers; it counts only while the owner is there.
 import fcntl
 import json
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from worker.clock import wait
+
+_LOOK_S = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,11 +36,11 @@ class Lock:
     def __init__(self, path: Path) -> None:
         self.fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
-    def take(self, *, shared: bool = False, wait: bool = False) -> bool:
-        """Take it; without `wait`, False where somebody else holds it."""
+    def take(self, *, shared: bool = False) -> bool:
+        """Take it; False where somebody else holds it."""
         mode = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
         try:
-            fcntl.flock(self.fd, mode if wait else mode | fcntl.LOCK_NB)
+            fcntl.flock(self.fd, mode | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
         return True
@@ -83,12 +88,16 @@ class Locks:
         draft.replace(self._note)
 
     def withdraw(self, *, wait_for_users: bool) -> None:
-        """Tell nobody any more, and wait for those who were told."""
+        """Tell nobody any more, once nobody who was told is left.
+
+        Until then others are still told: whoever comes meanwhile is waited for too.
+        """
+        users = self._open("users")
+        never = threading.Event()
+        while wait_for_users and not users.take():
+            wait(never, _LOOK_S)
         self._note.unlink(missing_ok=True)
-        if wait_for_users:
-            users = self._open("users")
-            users.take(wait=True)
-            users.close()
+        users.close()
 
     def _open(self, name: str) -> Lock:
         return Lock(self._root / f"{name}.lock")

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from worker.clock import Stopwatch, wait
 from worker.embedded import postgres, valkey
-from worker.embedded.errors import HomeInUse
+from worker.embedded.errors import HomeInUse, StartFailed
 from worker.embedded.home import Home, open_home
 from worker.embedded.locks import Locks, Note
 from worker.embedded.supervisor import Child, Kind, Supervisor
@@ -31,7 +31,8 @@ _OK = 200
 class Wanted:
     """What is to run; a URL that is given is used instead of a server of our own.
 
-    `prepare` is called with the database's URL before anything else starts. `api` is
+    `prepare` is called with the database's URL before anything else starts, and
+    `workers_live` says with it whether worker and dispatcher have reported. `api` is
     where the API listens; with it, the stack is `up` and refuses to share a home.
     """
 
@@ -42,6 +43,7 @@ class Wanted:
     workers: bool = False
     api: tuple[str, int] | None = None
     worker_grace_s: float = 120
+    workers_live: Callable[[str], bool] | None = None
 
 
 @contextmanager
@@ -94,16 +96,17 @@ def _own(wanted: Wanted, home: Home, locks: Locks, lock_fd: int) -> Iterator[Not
 def _start(
     wanted: Wanted, home: Home, supervisor: Supervisor, cleanup: ExitStack
 ) -> Note:
+    # Bound first: what is taken is found before anything has started.
+    listening = None if wanted.api is None else _listen(wanted.api, cleanup)
     note = _start_database(wanted, home, supervisor)
     if not wanted.workers:
         return note
     note = _start_broker(wanted, home, supervisor, note)
     env = _env(wanted, home, note)
     supervisor.start(_worker(wanted, home, env))
-    supervisor.start(_command(home, "dispatcher", env))
-    if wanted.api is None:
+    supervisor.start(_dispatcher(wanted, home, env, note.database_url))
+    if listening is None:
         return note
-    listening = cleanup.enter_context(socket.create_server(wanted.api))
     host, port = listening.getsockname()[:2]
     fd = listening.fileno()
     child = _command(home, "api", env, "--fd", str(fd))
@@ -111,6 +114,14 @@ def _start(
         replace(child, pass_fds=(fd,), ready=lambda: _is_ready(host, port))
     )
     return replace(note, api_url=f"http://{host}:{port}", up=True)
+
+
+def _listen(address: tuple[str, int], cleanup: ExitStack) -> socket.socket:
+    try:
+        return cleanup.enter_context(socket.create_server(address))
+    except OSError as error:
+        host, port = address
+        raise StartFailed(f"{host}:{port}: {error.strerror or error}") from error
 
 
 def _start_database(wanted: Wanted, home: Home, supervisor: Supervisor) -> Note:
@@ -147,6 +158,12 @@ def _command(home: Home, name: str, env: dict[str, str], *options: str) -> Child
         stops=((signal.SIGTERM, 15),),
         cwd=home.root,
     )
+
+
+def _dispatcher(wanted: Wanted, home: Home, env: dict[str, str], url: str) -> Child:
+    """Started after the worker, and ready once both have reported."""
+    child, live = _command(home, "dispatcher", env), wanted.workers_live
+    return child if live is None else replace(child, ready=lambda: live(url))
 
 
 def _worker(wanted: Wanted, home: Home, env: dict[str, str]) -> Child:

@@ -25,7 +25,8 @@ def child_of(home: Home) -> Child:
         "port": "0",
         "unixsocket": str(_socket(home)),
         "unixsocketperm": "700",
-        "dir": str(data),
+        # Where it is started: a path of the home's could need quoting.
+        "dir": ".",
         "appendonly": "yes",
         "appendfsync": "everysec",
         "save": "",

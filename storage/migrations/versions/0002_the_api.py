@@ -26,6 +26,7 @@ def upgrade() -> None:
     _let_views_be_charged()
     _let_terms_change()
     op.create_unique_constraint(op.f("jobs_retry_of_key"), "jobs", ["retry_of"])
+    _keep_the_lifetime_of_reservations()
 
 
 def _add_tables() -> None:
@@ -241,6 +242,15 @@ def _let_views_be_charged() -> None:
     op.create_check_constraint(
         op.f("transfers_kind_check"), "transfers", TRANSFER_KINDS
     )
+
+
+def _keep_the_lifetime_of_reservations() -> None:
+    # A default fills the rows: closed reservations refuse an update.
+    lifetime_s = sa.Column(
+        "lifetime_s", sa.Float(), nullable=False, server_default=sa.text("1209600")
+    )
+    op.add_column("reservations", lifetime_s)
+    op.alter_column("reservations", "lifetime_s", server_default=None)
 
 
 def _let_terms_change() -> None:
