@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MISSED_REPORTS = 6
@@ -32,6 +32,27 @@ class Settings(BaseSettings):
     """Where files are kept; unset: the folder `files` of `home`."""
     directory: Path | None = None
     """A JSON Lines file that is loaded into the directory before `up` is ready."""
+
+    redis_url: str | None = None
+    """For the rate limits; unset: the broker where that is a Redis, else each process
+    counts for itself."""
+    public_url: str | None = None
+    """What links to files begin with; unset: the address that was asked."""
+    bootstrap_key: str | None = Field(default=None, min_length=20)
+    """An admin key, taken as it is; 20 characters or more."""
+    secret_keys: SecretStr | None = None
+    """Keys of 20 characters or more, separated by commas: the first encrypts, any
+    decrypts. Unset: a key of the home's own, in `secret.key`."""
+    rate_a_minute: int = Field(default=600, ge=1)
+    """Requests that one key may make in a minute."""
+    body_bytes_max: int = Field(default=16 << 20, ge=1)
+    """The largest body of a request that is no upload."""
+    inline_records_max: int = Field(default=10_000, ge=1)
+    """Records that a quote's body may hold."""
+    file_link_s: float = Field(default=900, gt=0)
+    """How long a link to a file can be used."""
+    request_kept_s: float = Field(default=7 * 24 * 3600, gt=0)
+    """For so long the same Idempotency-Key is answered the same."""
 
     under_up: bool = False
     """Set by `up` for its children: readiness waits for worker and dispatcher."""
@@ -77,6 +98,12 @@ class Settings(BaseSettings):
     """Chunks of all jobs in the broker at once."""
     small_job_records: int = Field(default=50, ge=0)
     """Jobs up to this size have a share of `flight_max` of their own: a quarter."""
+
+    @property
+    def limits_url(self) -> str | None:
+        """The Redis that counts requests, if there is one."""
+        url = self.redis_url or self.broker_url or ""
+        return url if url.startswith(("redis", "rediss", "unix")) else None
 
     @property
     def store_url(self) -> str:

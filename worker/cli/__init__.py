@@ -8,7 +8,7 @@ import sys
 
 import click
 
-from worker.cli import credit, demo, house, jobs, serve
+from worker.cli import credit, demo, house, jobs, keys, serve
 from worker.cli.problems import report
 
 
@@ -17,7 +17,7 @@ def holdfast() -> None:
     """Bulk exports that can never cost more than their quote."""
 
 
-for _module in (credit, jobs, house, serve, demo):
+for _module in (credit, jobs, house, keys, serve, demo):
     for _command in _module.COMMANDS:
         holdfast.add_command(_command)
 

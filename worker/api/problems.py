@@ -1,0 +1,128 @@
+"""Errors as RFC 9457 has them: `application/problem+json`, with a stable code."""
+
+import logging
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from starlette.exceptions import HTTPException
+
+from storage.errors import StorageError
+from worker.errors import BadInput, Code, NotConfigured, Refused
+
+log = logging.getLogger(__name__)
+
+_RETRY_AFTER_S = 5
+
+STATUS = {
+    Code.INVALID_REQUEST: 422,
+    Code.INSUFFICIENT_CREDITS: 402,
+    Code.CREDITS_NOT_ALLOWED: 403,
+    Code.FORBIDDEN: 403,
+    Code.UNAUTHORIZED: 401,
+    Code.NOT_FOUND: 404,
+    Code.ALREADY_EXISTS: 409,
+    Code.CEILING_EXCEEDED: 409,
+    Code.QUOTE_EXPIRED: 409,
+    Code.IDEMPOTENCY_MISMATCH: 409,
+    Code.WRONG_STATE: 409,
+    Code.TOO_LARGE: 413,
+    Code.RATE_LIMITED: 429,
+    Code.UNAVAILABLE: 503,
+}
+
+_CODE_OF_STATUS = {
+    401: Code.UNAUTHORIZED,
+    403: Code.FORBIDDEN,
+    404: Code.NOT_FOUND,
+    405: Code.NOT_FOUND,
+    413: Code.TOO_LARGE,
+}
+
+
+def problem(
+    code: Code,
+    detail: str,
+    *,
+    status: int | None = None,
+    headers: dict[str, str] | None = None,
+    **more: Any,  # noqa: ANN401 - a problem's own members
+) -> JSONResponse:
+    """An answer that says what is wrong; `more` are members of this problem."""
+    number = status or STATUS[code]
+    body = {
+        "type": "about:blank",
+        "title": HTTPStatus(number).phrase,
+        "status": number,
+        "code": code.value,
+        "detail": detail,
+        **more,
+    }
+    known = dict(headers or {})
+    if number == STATUS[Code.UNAUTHORIZED]:
+        known.setdefault("WWW-Authenticate", "Bearer")
+    if number in {429, 503}:
+        known.setdefault("Retry-After", str(_RETRY_AFTER_S))
+    return JSONResponse(
+        body, number, headers=known, media_type="application/problem+json"
+    )
+
+
+def add_handlers(api: FastAPI) -> None:
+    """Let every error leave as a problem."""
+    api.add_exception_handler(BadInput, _bad_input)
+    api.add_exception_handler(Refused, _refused)
+    api.add_exception_handler(RequestValidationError, _invalid)
+    api.add_exception_handler(HTTPException, _http)
+    for accident in (OperationalError, PoolTimeout, StorageError, NotConfigured):
+        api.add_exception_handler(accident, _unavailable)
+
+
+def _bad_input(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, BadInput)  # noqa: S101 - registered for it
+    errors = [
+        {"message": found.message}
+        | ({"line": found.line} if found.line else {})
+        | ({"field": found.field} if found.field else {})
+        for found in error.problems
+    ]
+    return problem(
+        Code.INVALID_REQUEST, str(error), errors=errors, errors_total=error.total
+    )
+
+
+def _refused(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, Refused)  # noqa: S101 - registered for it
+    headers = {}
+    if error.code is Code.RATE_LIMITED:
+        headers["Retry-After"] = str(error.facts.get("retry_after_s", _RETRY_AFTER_S))
+    return problem(error.code, error.detail, headers=headers, **error.facts)
+
+
+def _invalid(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for it
+    errors = [
+        {"field": ".".join(map(str, found["loc"][1:])), "message": found["msg"]}
+        for found in error.errors()
+    ]
+    first = errors[0]
+    detail = f"{first['field']}: {first['message']}".removeprefix(": ")
+    return problem(Code.INVALID_REQUEST, detail, errors=errors)
+
+
+def _http(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for it
+    code = _CODE_OF_STATUS.get(error.status_code)
+    headers = dict(error.headers) if error.headers else None
+    if code is None:
+        return problem(Code.INVALID_REQUEST, str(error.detail), headers=headers)
+    return problem(code, str(error.detail), status=error.status_code, headers=headers)
+
+
+def _unavailable(_: Request, error: Exception) -> JSONResponse:
+    log.error("unavailable: %s", error)
+    return problem(Code.UNAVAILABLE, "something that this needs does not answer")

@@ -1,0 +1,56 @@
+"""API keys: `keys create`, `keys list`, `keys revoke`."""
+
+import click
+
+from storage.keys import Key
+from storage.states import Scope
+from worker import answers, keys
+from worker.cli.ground import Ground, command, with_database
+
+
+@click.group("keys")
+def group() -> None:
+    """Who may call the API."""
+
+
+@command("create")
+@click.option("--name", required=True, help="What people call it.")
+@click.option(
+    "--scope", required=True, type=click.Choice([scope.value for scope in Scope])
+)
+@click.option("--license", "license_id", help="Bind it to this license.")
+def create(ground: Ground, *, name: str, scope: str, license_id: str | None) -> None:
+    """Make a key; it is shown once."""
+    with with_database(ground) as deps:
+        key_id, key = keys.create(deps, name, Scope(scope), license_id)
+    ground.answer({"id": key_id, "key": key}, f"{key_id}\n{key}")
+
+
+@command("list")
+def list_(ground: Ground) -> None:
+    """List all keys, without what is secret."""
+    with with_database(ground) as deps:
+        found = keys.every(deps)
+    items = [answers.of_key(key) for key in found]
+    human = "\n".join(_line(key) for key in found) or "no keys"
+    ground.answer({"items": items, "next": None}, human)
+
+
+def _line(key: Key) -> str:
+    state = "revoked" if key.revoked_at else "live"
+    return f"{key.id}  {key.scope:<9} {state:<8} {key.license_id or '*'}  {key.name}"
+
+
+@command("revoke")
+@click.argument("key_id", metavar="ID")
+def revoke(ground: Ground, *, key_id: str) -> None:
+    """End a key for good."""
+    with with_database(ground) as deps:
+        keys.revoke(deps, key_id)
+    ground.answer({"id": key_id, "revoked": True}, f"{key_id} is revoked")
+
+
+for _command in (create, list_, revoke):
+    group.add_command(_command)
+
+COMMANDS: tuple[click.Command, ...] = (group,)
