@@ -52,6 +52,7 @@ class Code(StrEnum):
     CEILING_EXCEEDED = "ceiling_exceeded"
     QUOTE_EXPIRED = "quote_expired"
     WRONG_STATE = "wrong_state"
+    TOO_LARGE = "too_large"
     UNAVAILABLE = "unavailable"
 
 

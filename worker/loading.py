@@ -11,8 +11,8 @@ from typing import Any
 from pricing.findings import EmailStatus
 from storage import directory
 from storage.directory import Entry
+from worker.checking import PROBLEMS_MAX
 from worker.errors import BadInput, Problem
-from worker.quoting import PROBLEMS_MAX
 from worker.records import PERSON_ID, id_problem
 from worker.wiring import Deps
 

@@ -5,6 +5,7 @@ back all that its transaction did.
 """
 
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -24,6 +25,9 @@ from worker.wiring import Deps
 
 CREDITS_MAX = 1_000_000_000_000
 """More than this in one grant is taken for a mistake."""
+
+Once = Callable[[Connection, str], None]
+"""Called in the transaction that makes something, with its id: all or nothing."""
 
 _NAME_LENGTH_MAX = 500
 
@@ -105,11 +109,17 @@ def open_license(deps: Deps, license_id: str) -> licenses.License:
     return license_
 
 
-def quote(deps: Deps, request: quotes.Request, reading: Reading) -> quotes.StoredQuote:
+def quote(
+    deps: Deps,
+    request: quotes.Request,
+    reading: Reading,
+    once: Once | None = None,
+) -> quotes.StoredQuote:
     """Price a file's records and keep the quote with them; it moves no credits.
 
-    Raises `BadInput` with lines and fields, `Refused` without a license, and
-    `DiskFull`; then nothing is kept.
+    `once` is called in the transaction that keeps it, with the quote's id. Raises
+    `BadInput` with lines and fields, `Refused` without a license, and `DiskFull`;
+    then nothing is kept.
     """
     _check_request(request)
     license_ = open_license(deps, request.license_id)
@@ -121,6 +131,7 @@ def quote(deps: Deps, request: quotes.Request, reading: Reading) -> quotes.Store
         quoted_at=quoted_at,
         retrieve=request.retrieve,
         available=balance.available if balance else 0,
+        duplicates=reading.duplicates,
     )
     quote_id = new_id("quote")
     name = f"inputs/{quote_id}.jsonl"
@@ -132,7 +143,7 @@ def quote(deps: Deps, request: quotes.Request, reading: Reading) -> quotes.Store
         request=request,
         quote=tally.quote(),
         input=quotes.Input(
-            name=name, columns=reading.columns, slices=tuple(writer.slices)
+            name=name, columns=tuple(reading.columns), slices=tuple(writer.slices)
         ),
         expires_at=expires_at(
             quoted_at,
@@ -142,6 +153,8 @@ def quote(deps: Deps, request: quotes.Request, reading: Reading) -> quotes.Store
     )
     with deps.database.transaction() as connection:
         quotes.put(connection, stored)
+        if once is not None:
+            once(connection, stored.id)
     return stored
 
 

@@ -4,20 +4,17 @@ Records pass through in batches: for each, one query says which persons the dire
 knows and one what has been paid for; nothing is written while a transaction is open.
 """
 
-from collections.abc import Iterator
 from itertools import islice
 
 from pricing.claims import KNOWN, Asked, Entitlements, lookup_digest
 from pricing.quote import Tally
 from storage import directory, entitlements
 from storage.db import Database
-from worker.errors import BadInput, Problem, bad
+from worker.checking import Problems
+from worker.errors import bad
 from worker.inputs import InputWriter
 from worker.readers import Reading
 from worker.records import Record
-
-PROBLEMS_MAX = 100
-"""How many problems an answer lists; the others are counted."""
 
 _BATCH_RECORDS = 5_000
 
@@ -34,8 +31,8 @@ def price_all(
     Raises `BadInput` with the first problems once the whole file has been read: then
     the input must not be kept.
     """
-    problems = _Problems()
-    rows = problems.filter(reading)
+    problems = Problems()
+    rows = problems.filter(reading.rows)
     while batch := list(islice(rows, _BATCH_RECORDS)):
         if not problems.total:
             _price_batch(database, license_id, batch, tally, writer)
@@ -43,27 +40,6 @@ def price_all(
     problems.raise_if_any()
     if tally.records == 0:
         raise bad(None, "the file has no records", line=2)
-
-
-class _Problems:
-    """Collects what is wrong, without keeping more than an answer lists."""
-
-    def __init__(self) -> None:
-        self.total = 0
-        self._first: list[Problem] = []
-
-    def filter(self, reading: Reading) -> Iterator[Record]:
-        for row in reading.rows:
-            if isinstance(row, Record):
-                yield row
-            else:
-                self.total += len(row)
-                room = PROBLEMS_MAX - len(self._first)
-                self._first.extend(row[:room])
-
-    def raise_if_any(self) -> None:
-        if self.total:
-            raise BadInput(self._first, self.total)
 
 
 def _price_batch(
