@@ -36,28 +36,6 @@ class BadInput(WorkerError):
         super().__init__("; ".join(str(problem) for problem in problems[:3]))
 
 
-PROBLEMS_MAX = 100
-"""How many problems an answer lists; the others are counted."""
-
-
-class Problems:
-    """Collects what is wrong, without keeping more than an answer lists."""
-
-    def __init__(self) -> None:
-        self.total = 0
-        self.first: list[Problem] = []
-
-    def add(self, found: list[Problem]) -> None:
-        """Count problems, and keep them while there is room."""
-        self.total += len(found)
-        self.first.extend(found[: PROBLEMS_MAX - len(self.first)])
-
-    def raise_if_any(self) -> None:
-        """Raise `BadInput` where something was wrong."""
-        if self.total:
-            raise BadInput(self.first, self.total)
-
-
 def bad(field: str | None, message: str, *, line: int = 0) -> BadInput:
     """One problem as an error."""
     return BadInput([Problem(line, field, message)])

@@ -11,7 +11,8 @@ from typing import Any
 from pricing.findings import EmailStatus
 from storage import directory
 from storage.directory import Entry
-from worker.errors import Problem, Problems
+from worker.checking import Problems
+from worker.errors import Problem
 from worker.records import PERSON_ID, has_control_character, id_problem
 from worker.wiring import Deps
 

@@ -29,11 +29,17 @@ def new_id(kind: str) -> str:
     return f"{kind}_{secrets.token_hex(10)}"
 
 
-def quote(deps: Deps, request: quotes.Request, reading: Reading) -> quotes.StoredQuote:
+def quote(
+    deps: Deps,
+    request: quotes.Request,
+    reading: Reading,
+    once: Once | None = None,
+) -> quotes.StoredQuote:
     """Price a file's records and keep the quote with them; it moves no credits.
 
-    Raises `BadInput` with lines and fields, `Refused` without a license, and
-    `DiskFull`; then nothing is kept.
+    `once` is called in the transaction that keeps it, with the quote's id. Raises
+    `BadInput` with lines and fields, `Refused` without a license, and `DiskFull`;
+    then nothing is kept.
     """
     _check_request(request)
     license_ = open_license(deps, request.license_id)
@@ -45,6 +51,7 @@ def quote(deps: Deps, request: quotes.Request, reading: Reading) -> quotes.Store
         quoted_at=quoted_at,
         retrieve=request.retrieve,
         available=balance.available if balance else 0,
+        duplicates=reading.duplicates,
     )
     quote_id = new_id("quote")
     name = f"inputs/{quote_id}.jsonl"
@@ -56,7 +63,7 @@ def quote(deps: Deps, request: quotes.Request, reading: Reading) -> quotes.Store
         request=request,
         quote=tally.quote(),
         input=quotes.Input(
-            name=name, columns=reading.columns, slices=tuple(writer.slices)
+            name=name, columns=tuple(reading.columns), slices=tuple(writer.slices)
         ),
         expires_at=expires_at(
             quoted_at,
@@ -66,6 +73,8 @@ def quote(deps: Deps, request: quotes.Request, reading: Reading) -> quotes.Store
     )
     with deps.database.transaction() as connection:
         quotes.put(connection, stored)
+        if once is not None:
+            once(connection, stored.id)
     return stored
 
 

@@ -4,14 +4,14 @@ Records pass through in batches: for each, one query says which persons the dire
 knows and one what has been paid for; nothing is written while a transaction is open.
 """
 
-from collections.abc import Iterator
 from itertools import islice
 
 from pricing.claims import KNOWN, Asked, Entitlements, lookup_digest
 from pricing.quote import Tally
 from storage import directory, entitlements
 from storage.db import Database
-from worker.errors import Problems, bad
+from worker.checking import Problems
+from worker.errors import bad
 from worker.inputs import InputWriter
 from worker.readers import Reading
 from worker.records import Record
@@ -32,7 +32,7 @@ def price_all(
     the input must not be kept.
     """
     problems = Problems()
-    rows = _good(reading, problems)
+    rows = problems.filter(reading.rows)
     while batch := list(islice(rows, _BATCH_RECORDS)):
         if not problems.total:
             _price_batch(database, license_id, batch, tally, writer)
@@ -40,14 +40,6 @@ def price_all(
     problems.raise_if_any()
     if tally.records == 0:
         raise bad(None, "the file has no records", line=2)
-
-
-def _good(reading: Reading, problems: Problems) -> Iterator[Record]:
-    for row in reading.rows:
-        if isinstance(row, Record):
-            yield row
-        else:
-            problems.add(row)
 
 
 def _price_batch(

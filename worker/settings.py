@@ -63,6 +63,8 @@ class Settings(BaseSettings):
     reservation_lifetime_s: float = Field(default=14 * 24 * 3600, gt=0)
     """How long a job may stand still before it is cancelled."""
 
+    records_max: int = Field(default=1_000_000, ge=1)
+    """Records of one upload, duplicates and bad ones included."""
     chunk_records: int = Field(default=1000, ge=1, le=100_000)
     """Records of a chunk, the unit of work."""
     batch_records: int = Field(default=500, ge=1, le=10_000)

@@ -272,9 +272,9 @@ def test_progress_moves_the_deadline_by_the_lifetime_and_no_further(deps, job_id
         run_chunk(deps, chunk_id)
     with deps.database.transaction() as connection:
         ahead_s = connection.execute(
-            text(
-                "SELECT extract(epoch FROM deadline_at - holdfast_now()) FROM reservations"
-            )
+            text("""
+                SELECT extract(epoch FROM deadline_at - holdfast_now())
+                  FROM reservations"""),
         ).scalar_one()
     lifetime_s = deps.settings.reservation_lifetime_s
     assert lifetime_s - 60 < ahead_s <= lifetime_s

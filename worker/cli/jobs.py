@@ -21,7 +21,7 @@ from worker import answers, producer, steering
 from worker.cli.ground import Ground, command, with_database, with_workers
 from worker.cli.progress import follow, follow_with_bar, reading, report_of
 from worker.errors import bad
-from worker.readers import delimited
+from worker.readers import BY_SUFFIX, Reader, delimited
 from worker.wiring import Deps
 
 _FAILED = frozenset({JobState.FAILED, JobState.CANCELLED})
@@ -80,8 +80,20 @@ def make_quote(
     ground: Ground, deps: Deps, request: quotes.Request, file: Path
 ) -> StoredQuote:
     """Quote a file's records, with a bar while it is read."""
+    read = _reader_of(file)
     with reading(ground, file, "quoting") as stream:
-        return producer.quote(deps, request, delimited.read(stream))
+        return producer.quote(deps, request, read(stream))
+
+
+def _reader_of(file: Path) -> Reader:
+    """How a file is read, by the end of its name; without one it is CSV."""
+    if not file.suffix:
+        return delimited.read
+    found = BY_SUFFIX.get(file.suffix.lower())
+    if found is None:
+        known = ", ".join(BY_SUFFIX)
+        raise bad("FILE", f"ends in {file.suffix}, which is none of {known}")
+    return found
 
 
 @command("quote")

@@ -7,8 +7,8 @@ from contextlib import suppress
 from typing import BinaryIO
 
 from worker.errors import Problem, bad
-from worker.readers import Reading
-from worker.records import COMPANY_ID, Record, problems_of
+from worker.readers.reading import Reading, Row, columns_of
+from worker.records import Record, problems_of
 
 _CELL_CHARACTERS_MAX = 1 << 20
 
@@ -41,22 +41,13 @@ def read(stream: BinaryIO) -> Reading:
 def _columns(header: list[str] | None) -> tuple[str, ...]:
     if not header:
         raise bad(None, "the file is empty: a header line is missing", line=1)
-    for place, name in enumerate(header, start=1):
-        if not name.strip():
-            raise bad(None, f"column {place} has no name", line=1)
-        if not name.isprintable():
-            raise bad(None, f"the name of column {place} cannot be read", line=1)
-        if header.index(name) != place - 1:
-            raise bad(name, "the column is there twice", line=1)
-    if COMPANY_ID not in header:
-        raise bad(COMPANY_ID, "the column is missing", line=1)
-    return tuple(header)
+    return columns_of(header, line=1)
 
 
 def _records(
     rows: Iterator[list[str]],
     columns: tuple[str, ...],
-) -> Iterator[Record | list[Problem]]:
+) -> Iterator[Row]:
     number, line = 0, 2
     while True:
         try:
@@ -78,7 +69,7 @@ def _record(
     line: int,
     row: list[str],
     columns: tuple[str, ...],
-) -> Record | list[Problem]:
+) -> Row:
     if len(row) != len(columns):
         message = f"has {len(row)} fields, the header has {len(columns)}"
         return [Problem(line, None, message)]

@@ -1,0 +1,36 @@
+"""Reading rows while collecting what is wrong with them."""
+
+from collections.abc import Iterable, Iterator
+
+from worker.errors import BadInput, Problem
+from worker.readers import Row
+from worker.records import Record
+
+PROBLEMS_MAX = 100
+"""How many problems an answer lists; the others are counted."""
+
+
+class Problems:
+    """What is wrong, without keeping more than an answer lists."""
+
+    def __init__(self) -> None:
+        self.total = 0
+        self.first: list[Problem] = []
+
+    def filter(self, rows: Iterable[Row]) -> Iterator[Record]:
+        """The records among the rows."""
+        for row in rows:
+            if isinstance(row, Record):
+                yield row
+            else:
+                self.add(row)
+
+    def add(self, found: list[Problem]) -> None:
+        """Count problems, and keep them while there is room."""
+        self.total += len(found)
+        self.first.extend(found[: PROBLEMS_MAX - len(self.first)])
+
+    def raise_if_any(self) -> None:
+        """Raise them as `BadInput`."""
+        if self.total:
+            raise BadInput(self.first, self.total)

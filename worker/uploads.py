@@ -1,0 +1,146 @@
+"""Taking in files of records: checked, without duplicates, kept until they are quoted.
+
+An upload is one file of JSON Lines, `[number, fields]` a line; the number is the
+record's place in the input, so that what is said of it later is said of that place.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from itertools import islice
+
+from storage import licenses, uploads
+from storage.artifacts import Draft
+from storage.uploads import StoredUpload
+from worker.checking import Problems
+from worker.distinct import Distinct, Seen
+from worker.errors import Code, Refused, bad
+from worker.once import Once
+from worker.producer import new_id
+from worker.readers import Reading, Row
+from worker.records import Record
+from worker.wiring import Deps
+
+_BATCH_RECORDS = 1_000
+_NO_CHARACTER_OF_IDS = "\0"
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_decode = json.JSONDecoder().decode
+
+
+def upload(
+    deps: Deps,
+    license_id: str,
+    reading: Reading,
+    *,
+    skip_bad: bool,
+    once: Once | None = None,
+) -> StoredUpload:
+    """Keep the records of a reading; `skip_bad` leaves out those that are none.
+
+    `once` is called in the transaction that keeps it, with the upload's id. Raises
+    `BadInput` with the first problems, `Refused` without a license or above the
+    records that may be, and `DiskFull`; then nothing is kept.
+    """
+    _check_license(deps, license_id)
+    upload_id = new_id("upload")
+    name = f"uploads/{upload_id}.jsonl"
+    problems, intake = Problems(), _Intake()
+    rows = _limited(reading.rows, deps.settings.records_max)
+    with deps.artifacts.create(name) as draft:
+        intake.write(draft, problems.filter(rows), problems, skip_bad=skip_bad)
+        if not skip_bad or not intake.records:
+            problems.raise_if_any()
+        if not intake.records:
+            raise bad(None, "there are no records")
+    stored = StoredUpload(
+        id=upload_id,
+        license_id=license_id,
+        artifact=name,
+        columns=tuple(reading.columns),
+        records=intake.records,
+        companies=intake.companies.count(),
+        persons=intake.persons.count(),
+        duplicates=intake.duplicates,
+        problems=tuple(uploads.Problem(*problem) for problem in problems.first),
+        problems_total=problems.total,
+    )
+    with deps.database.transaction() as connection:
+        uploads.put(connection, stored)
+        if once is not None:
+            once(connection, stored.id)
+    return stored
+
+
+def find(deps: Deps, license_id: str, upload_id: str) -> StoredUpload:
+    """A license's upload. Raises `Refused` where it has none of this id any more."""
+    with deps.database.transaction() as connection:
+        stored = uploads.get(connection, upload_id)
+    if stored is None or stored.license_id != license_id:
+        raise Refused(Code.NOT_FOUND, f"there is no upload {upload_id}")
+    return stored
+
+
+def reading_of(deps: Deps, stored: StoredUpload) -> Reading:
+    """An upload's records, to be quoted; they were checked when they came in."""
+    return Reading(stored.columns, _kept(deps, stored.artifact), stored.duplicates)
+
+
+def _kept(deps: Deps, name: str) -> Iterator[Row]:
+    with deps.artifacts.open(name) as stream:
+        for line in stream:
+            number, fields = _decode(line.decode())
+            yield Record(number, fields)
+
+
+def _check_license(deps: Deps, license_id: str) -> None:
+    with deps.database.transaction() as connection:
+        if licenses.get(connection, license_id) is None:
+            raise Refused(Code.NOT_FOUND, f"there is no license {license_id}")
+
+
+def _limited(rows: Iterable[Row], records_max: int) -> Iterator[Row]:
+    for number, row in enumerate(rows, start=1):
+        if number > records_max:
+            message = f"there are more than {records_max} records"
+            raise Refused(Code.TOO_LARGE, message, records_max=records_max)
+        yield row
+
+
+class _Intake:
+    """Counts records as they are written, and leaves out those that came before."""
+
+    def __init__(self) -> None:
+        self.records = 0
+        self.duplicates = 0
+        self.companies = Distinct()
+        self.persons = Distinct()
+        self._seen = Seen()
+
+    def write(
+        self,
+        draft: Draft,
+        records: Iterator[Record],
+        problems: Problems,
+        *,
+        skip_bad: bool,
+    ) -> None:
+        """Write all records, or only look for problems once there is one."""
+        while batch := list(islice(records, _BATCH_RECORDS)):
+            if skip_bad or not problems.total:
+                lines = [
+                    _encode((record.number, record.fields)) + "\n"
+                    for record in batch
+                    if self._is_new(record)
+                ]
+                draft.write("".join(lines).encode())
+
+    def _is_new(self, record: Record) -> bool:
+        company_id, person_id = record.company_id, record.person_id
+        if self._seen.before(company_id + _NO_CHARACTER_OF_IDS + (person_id or "")):
+            self.duplicates += 1
+            return False
+        self.records += 1
+        self.companies.add(company_id)
+        if person_id is not None:
+            self.persons.add(person_id)
+        return True
