@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from pricing.permission import may_spend
 from pricing.plans import Item, PaymentTerm, Plan, terms_of
 from pricing.quote import Tally, expires_at
-from storage import jobs, ledger, licenses, periods, quotes
+from storage import events, jobs, ledger, licenses, periods, quotes
 from storage.ledger import GrantResult, ReserveResult
 from worker.errors import Code, Refused, bad
 from worker.inputs import InputWriter
@@ -220,7 +220,11 @@ def _reserve(
     )
     match result:
         case ReserveResult.CREATED:
-            return
+            events.credits_low(
+                connection,
+                stored.request.license_id,
+                share=deps.settings.credits_low_share,
+            )
         case ReserveResult.INSUFFICIENT_CREDITS | ReserveResult.NO_RUNNING_PERIOD:
             balance = ledger.balance(connection, stored.request.license_id)
             available = balance.available if balance else 0

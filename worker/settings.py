@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MISSED_REPORTS = 6
@@ -41,6 +41,18 @@ class Settings(BaseSettings):
     quote_lifetime_s: float = Field(default=15 * 60, gt=0)
     reservation_lifetime_s: float = Field(default=14 * 24 * 3600, gt=0)
     """How long a job may stand still before it is cancelled."""
+    credits_low_share: float = Field(default=0.1, ge=0, le=1)
+    """Below this share of what a period was granted its credits are low."""
+
+    secret_keys: SecretStr | None = None
+    """Keys of 20 characters or more, separated by commas: the first encrypts, any
+    decrypts. Unset: a key of the home's own, in `secret.key`."""
+    webhook_attempts_max: int = Field(default=12, ge=1)
+    """After so many attempts a delivery is given up."""
+    webhook_timeout_s: float = Field(default=10, gt=0)
+    """A webhook must have answered in full within this time."""
+    webhook_allow_private: bool = False
+    """Let webhooks lead into private networks and to this machine."""
 
     chunk_records: int = Field(default=1000, ge=1, le=100_000)
     """Records of a chunk, the unit of work."""
