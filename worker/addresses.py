@@ -18,10 +18,12 @@ Address = IPv4Address | IPv6Address
 _SHARED = IPv4Network("100.64.0.0/10")
 """Behind a provider's own address translation (CGNAT)."""
 
-_TRANSLATED = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48"))
+_SPECIAL = (IPv4Network("192.0.0.0/24"), IPv4Network("192.88.99.0/24"))
+"""Protocol assignments, and the relays of 6to4."""
+
+_TRANSLATED = IPv6Network("64:ff9b::/96")
 """Translated to the IPv4 address in their last 32 bits (NAT64)."""
 
-_COMPATIBLE = IPv6Network("::/96")
 _LAST_32_BITS = 0xFFFF_FFFF
 
 
@@ -48,14 +50,18 @@ def _kind(address: Address) -> str | None:
         return "shared by a provider's customers"
     if isinstance(address, IPv6Address) and address.is_site_local:
         return "private"
-    # What carries an IPv4 address inside is judged by that one too.
-    if isinstance(address, IPv6Address) and address.ipv4_mapped:
+    # Nothing but a coat for an IPv4 address, which is judged by itself.
+    if isinstance(address, IPv6Address) and _is_coat(address):
         return None
     if address.is_private:
         return "private"
-    if address.is_reserved or not address.is_global:
+    if any(address in network for network in _SPECIAL):
         return "reserved"
-    return None
+    return None if address.is_global and not address.is_reserved else "reserved"
+
+
+def _is_coat(address: IPv6Address) -> bool:
+    return address.ipv4_mapped is not None or address in _TRANSLATED
 
 
 def _inside(address: Address) -> Iterator[IPv4Address]:
@@ -68,5 +74,5 @@ def _inside(address: Address) -> Iterator[IPv4Address]:
         yield address.sixtofour
     if address.teredo:
         yield from address.teredo
-    if address in _COMPATIBLE or any(address in network for network in _TRANSLATED):
+    if address in _TRANSLATED:
         yield IPv4Address(int(address) & _LAST_32_BITS)
