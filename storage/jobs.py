@@ -12,16 +12,13 @@ from typing import Any
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import IntegrityError
 
-from storage import outbox
+from storage import events, outbox
 from storage.errors import StorageError, is_violation
 from storage.quotes import StoredQuote
 from storage.states import JobState
 
 COMPLETE = "job.complete"
 """The outbox topic under which a job's completion is queued, once."""
-
-FINISHED = "job.finished"
-"""The outbox topic that announces an ended job."""
 
 
 class AlreadyRetried(StorageError):
@@ -163,13 +160,14 @@ class Finished:
 
 def end(connection: Connection, job_id: str, finished: Finished) -> bool:
     """End a finishing job; False where it has ended already."""
-    moved = connection.execute(
+    license_id = connection.execute(
         text("""
             UPDATE jobs SET state = :state, finished_at = holdfast_now(),
                    file_name = :file_name, file_artifact = :file_artifact,
                    file_bytes = :file_bytes, file_sha256 = :file_sha256,
                    waiting_reason = NULL, waiting_until = NULL
-             WHERE id = :job_id AND state = 'finishing'"""),
+             WHERE id = :job_id AND state = 'finishing'
+            RETURNING license_id"""),
         {
             "job_id": job_id,
             "state": finished.state.value,
@@ -178,10 +176,10 @@ def end(connection: Connection, job_id: str, finished: Finished) -> bool:
             "file_bytes": finished.file_bytes,
             "file_sha256": finished.file_sha256,
         },
-    )
-    if moved.rowcount == 0:
+    ).scalar_one_or_none()
+    if license_id is None:
         return False
-    outbox.put(connection, FINISHED, job_id)
+    events.job_finished(connection, job_id, license_id)
     return True
 
 

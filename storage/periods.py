@@ -11,6 +11,7 @@ from sqlalchemy import Connection, text
 
 from pricing.periods import period_at
 from pricing.plans import PaymentTerm
+from storage import events
 
 _OPEN = """
 WITH opened AS (
@@ -36,12 +37,16 @@ WITH ended AS (
                  WHERE ended_at IS NULL AND ends_at <= holdfast_now()
                    AND (CAST(:license_id AS text) IS NULL OR license_id = :license_id)
                  ORDER BY id LIMIT :limit)
-  RETURNING id, license_id, expired),
+  RETURNING id, license_id, starts_at, ends_at, granted, reserved, spent, expired),
 moved AS (
   INSERT INTO transfers (license_id, period_id, kind, from_account, to_account, credits)
   SELECT license_id, id, 'expire', 'available', 'expired', expired
     FROM ended WHERE expired > 0)
-SELECT id FROM ended
+SELECT ended.id, license_id, starts_at, ends_at, granted, expired,
+       reserved - open.settled AS reserved, spent + open.settled AS spent
+  FROM ended, LATERAL (
+       SELECT CAST(coalesce(sum(settled), 0) AS bigint) AS settled
+         FROM reservations WHERE period_id = ended.id AND state = 'open') AS open
 """
 
 
@@ -91,8 +96,20 @@ def end(
     ended = connection.execute(
         text(_END),
         {"license_id": license_id, "limit": limit},
-    )
-    return len(ended.all())
+    ).all()
+    for period in ended:
+        events.period_closed(
+            connection,
+            period.license_id,
+            period.id,
+            starts_at=period.starts_at,
+            ends_at=period.ends_at,
+            granted=period.granted,
+            reserved=period.reserved,
+            spent=period.spent,
+            expired=period.expired,
+        )
+    return len(ended)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, text
 
 from pricing.settlement import Outcome
-from storage import chunks, jobs, outbox, steering
+from storage import chunks, events, jobs, outbox, steering
 
 
 class LapsedChunk(NamedTuple):
@@ -190,6 +190,7 @@ def cancel_overdue(connection: Connection, job_id: str) -> bool:
              WHERE id = :job_id"""),
         {"job_id": job_id},
     )
+    events.reservation_expired(connection, job_id)
     return True
 
 

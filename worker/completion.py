@@ -6,6 +6,7 @@ fenced by the entry's attempt.
 """
 
 import hashlib
+import logging
 from typing import BinaryIO
 
 from pricing.plans import Item
@@ -15,13 +16,16 @@ from storage.errors import InvariantBroken, Superseded
 from storage.jobs import Finished, Finishing
 from storage.states import JobState
 from worker.clock import Every
+from worker.fates import Done, Fate, Never
 from worker.files import columns_of, file_name, writer_of
 from worker.wiring import Deps
+
+log = logging.getLogger(__name__)
 
 _COPY_BYTES = 1 << 20
 
 
-def complete(deps: Deps, entry: outbox.Taken) -> None:
+def complete(deps: Deps, entry: outbox.Taken) -> Fate:
     """Complete the job that the entry names. Raises `Superseded` if fenced off."""
     with deps.database.transaction() as connection:
         job = jobs.finishing(connection, entry.key)
@@ -30,9 +34,11 @@ def complete(deps: Deps, entry: outbox.Taken) -> None:
         if not outbox.done(connection, entry):
             raise Superseded(f"completion of {entry.key} is somebody else's")
         if job is None:
-            return
+            return Never("it has ended")
         ledger.close(connection, job.id)
         jobs.end(connection, job.id, _finished(job, sealed))
+    log.info("job %s has ended", job.id)
+    return Done()
 
 
 def _finished(job: Finishing, sealed: Written | None) -> Finished:

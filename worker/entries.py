@@ -1,14 +1,25 @@
 """The run of an outbox entry: take it, do what its topic says, done or later."""
 
 import logging
+from collections.abc import Callable, Mapping
 
-from storage import jobs, outbox
+from storage import events, jobs, outbox, webhooks
 from storage.errors import Superseded
 from worker.completion import complete
-from worker.fates import Done, Fate, Later, Never, backoff_s
+from worker.fates import Fate, Later, Never, backoff_s
+from worker.webhooks import deliver, fan_out
 from worker.wiring import Deps
 
 log = logging.getLogger(__name__)
+
+Handler = Callable[[Deps, outbox.Taken], Fate]
+"""Does what an entry asks for and marks it as done, in the same transaction."""
+
+_HANDLERS: Mapping[str, Handler] = {
+    jobs.COMPLETE: complete,
+    events.FAN_OUT: fan_out,
+    webhooks.DELIVER: deliver,
+}
 
 
 def run_entry(deps: Deps, entry_id: int) -> Fate:
@@ -20,28 +31,19 @@ def run_entry(deps: Deps, entry_id: int) -> Fate:
     if entry is None:
         return Never("not to be taken")
     try:
-        _handle(deps, entry)
+        return _handle(deps, entry)
     except Superseded as error:
         return Never(str(error))
     except Exception as error:
         log.exception("%s of %s failed", entry.topic, entry.key)
         return _fail(deps, entry, error)
-    return Done()
 
 
-def _handle(deps: Deps, entry: outbox.Taken) -> None:
-    if entry.topic == jobs.COMPLETE:
-        complete(deps, entry)
-    elif entry.topic == jobs.FINISHED:
-        _announce(deps, entry)
-    else:
+def _handle(deps: Deps, entry: outbox.Taken) -> Fate:
+    handler = _HANDLERS.get(entry.topic)
+    if handler is None:
         raise LookupError(f"nobody handles {entry.topic}")
-
-
-def _announce(deps: Deps, entry: outbox.Taken) -> None:
-    with deps.database.transaction() as connection:
-        if outbox.done(connection, entry):
-            log.info("job %s has ended", entry.key)
+    return handler(deps, entry)
 
 
 def _fail(deps: Deps, entry: outbox.Taken, error: Exception) -> Fate:

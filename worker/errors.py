@@ -3,7 +3,9 @@
 WorkerError
 ├── BadInput       names each line and field; nothing was changed
 ├── Refused        a rule said no, with a stable code; nothing was changed
-└── NotConfigured  a setting is missing
+├── NotConfigured  a setting is missing
+└── OutboundError  somebody else's server gave no answer that could be used
+    └── ForbiddenTarget  it must not be asked at all
 """
 
 from enum import StrEnum
@@ -72,3 +74,15 @@ class Refused(WorkerError):
 
 class NotConfigured(WorkerError):
     """A setting is missing or cannot be used."""
+
+
+class OutboundError(WorkerError):
+    """A request that we made outside got no answer that could be used."""
+
+
+class ForbiddenTarget(OutboundError):
+    """A URL leads, or may lead, to where no request of ours may go."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"forbidden target: {reason}")

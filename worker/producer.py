@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from pricing.plans import Item, terms_of
 from pricing.quote import Tally, expires_at
-from storage import jobs, ledger, licenses, periods, quotes
+from storage import events, jobs, ledger, licenses, periods, quotes
 from storage.ledger import ReserveResult
 from worker.checks import check_id, check_name
 from worker.errors import Code, Refused, bad
@@ -175,7 +175,9 @@ def _reserve(
     )
     match result:
         case ReserveResult.CREATED:
-            return
+            events.credits_low(
+                connection, license_id, share=deps.settings.credits_low_share
+            )
         case ReserveResult.INSUFFICIENT_CREDITS:
             balance = ledger.balance(connection, license_id)
             raise _Insufficient(stored, balance.available if balance else 0)

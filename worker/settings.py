@@ -62,6 +62,15 @@ class Settings(BaseSettings):
     quote_lifetime_s: float = Field(default=15 * 60, gt=0)
     reservation_lifetime_s: float = Field(default=14 * 24 * 3600, gt=0)
     """How long a job may stand still before it is cancelled."""
+    credits_low_share: float = Field(default=0.1, ge=0, le=1)
+    """Below this share of what a period was granted its credits are low."""
+
+    webhook_attempts_max: int = Field(default=12, ge=1)
+    """After so many attempts a delivery is given up."""
+    webhook_timeout_s: float = Field(default=10, gt=0)
+    """A webhook must have answered in full within this time."""
+    webhook_allow_private: bool = False
+    """Let webhooks lead into private networks and to this machine."""
 
     records_max: int = Field(default=1_000_000, ge=1)
     """Records of one upload, duplicates and bad ones included."""

@@ -11,8 +11,10 @@ from storage import directory
 from storage.artifacts import Artifacts, open_artifacts
 from storage.db import Database
 from worker.errors import NotConfigured
+from worker.outbound import Outbound
 from worker.providers import Provider
 from worker.providers.directory import Directory
+from worker.secrets import Keyring
 from worker.settings import Settings
 
 
@@ -28,6 +30,8 @@ class Deps:
     database: Database
     artifacts: Artifacts
     provider: Provider
+    keyring: Keyring
+    outbound: Outbound
     owner: str
     draining: Callable[[], bool]
 
@@ -72,6 +76,11 @@ def wire(
         database=database,
         artifacts=open_artifacts(settings.store_url),
         provider=Directory(look_up),
+        keyring=Keyring(settings),
+        outbound=Outbound(
+            allow_private=settings.webhook_allow_private,
+            timeout_s=settings.webhook_timeout_s,
+        ),
         owner=new_owner(),
         draining=draining,
     )

@@ -39,7 +39,7 @@ def _let_the_lease_lapse(connection: Connection) -> None:
 def test_what_is_put_twice_is_there_once(database):
     assert _put(database) == _put(database)
     with database.transaction() as connection:
-        outbox.put(connection, "job.finished", "job-1")
+        outbox.put(connection, "event.fan_out", "job-1")
         outbox.put(connection, "job.complete", "job-2")
         assert connection.execute(text("SELECT count(*) FROM outbox")).scalar() == 3
 

@@ -13,7 +13,17 @@ import pytest
 from sqlalchemy import text
 
 from pricing.plans import PaymentTerm
-from storage import chunks, jobs, ledger, licenses, outbox, periods, refunds, steering
+from storage import (
+    chunks,
+    events,
+    jobs,
+    ledger,
+    licenses,
+    outbox,
+    periods,
+    refunds,
+    steering,
+)
 from storage.db import Database
 from storage.errors import Conflict, Superseded
 from storage.ledger import ReserveResult
@@ -397,4 +407,4 @@ def test_a_completion_run_by_two_at_once_ends_the_job_once(deps):
     assert (report.state, report.settled, report.released) == ("succeeded", 2, 0)
     with deps.database.transaction() as connection:
         topics = connection.execute(text("SELECT topic FROM outbox")).scalars()
-        assert sorted(topics) == [jobs.COMPLETE, jobs.FINISHED]
+        assert sorted(topics) == [events.FAN_OUT, jobs.COMPLETE]

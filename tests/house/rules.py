@@ -63,6 +63,7 @@ CLOCK = "worker/clock.py"
 GUARDIAN = "worker/embedded/guardian.py"
 COMMITS = "storage/db.py"
 PUBLISHES = "worker/dispatcher.py"
+ASKS_OTHERS = "worker/outbound.py"
 
 MIGRATIONS = "storage/migrations/versions/"
 """Written once, with every table in one function, and never edited again."""
@@ -256,6 +257,19 @@ def one_place_publishes(source: Source) -> list[str]:
         source.wrong(node.lineno, f".{name}() belongs in {PUBLISHES}; write a row")
         for node, name in _method_calls(source)
         if name in publishes
+    ]
+
+
+def one_place_asks_others(source: Source) -> list[str]:
+    """A request of ours goes nowhere that the guard on addresses has not looked at."""
+    clients = ("aiohttp", "httpcore", "httpx", "requests", "urllib.request", "urllib3")
+    if source.path == ASKS_OTHERS:
+        return []
+    return [
+        source.wrong(line, f"{name} belongs in {ASKS_OTHERS}: Outbound.request()")
+        for line, name in _imports(source)
+        for client in clients
+        if _within(name, client)
     ]
 
 

@@ -23,7 +23,13 @@ def test_all_three_packages_are_looked_at():
 
 def test_the_places_that_rules_name_are_there():
     paths = {source.path for source in PRODUCT}
-    named = {rules.CLOCK, rules.GUARDIAN, rules.COMMITS, rules.PUBLISHES}
+    named = {
+        rules.ASKS_OTHERS,
+        rules.CLOCK,
+        rules.COMMITS,
+        rules.GUARDIAN,
+        rules.PUBLISHES,
+    }
     assert named <= paths
     places = {
         place
@@ -77,6 +83,10 @@ def test_one_place_commits():
 
 def test_one_place_publishes():
     assert _broken(rules.one_place_publishes) == []
+
+
+def test_one_place_asks_others():
+    assert _broken(rules.one_place_asks_others) == []
 
 
 def test_functions_are_at_most_50_lines():
@@ -151,6 +161,9 @@ BREAKING = [
     (rules.one_place_publishes, "worker/producer.py", "app.send_task('chunk.run')"),
     (rules.one_place_publishes, "worker/tasks.py", "run.delay(1)"),
     (rules.one_place_publishes, "worker/sweeper.py", "run.apply_async(args=[1])"),
+    (rules.one_place_asks_others, "worker/webhooks.py", "import httpx"),
+    (rules.one_place_asks_others, "worker/connectors/a.py", "from httpx import post"),
+    (rules.one_place_asks_others, "worker/a.py", "from urllib import request"),
     (rules.functions_are_short, "worker/a.py", LONG_FUNCTION),
     (rules.functions_are_short, "worker/a.py", "async " + LONG_FUNCTION),
     (rules.functions_are_short, "worker/a.py", LONG_FUNCTION.replace("= 1", "= 1 # a")),
@@ -195,6 +208,8 @@ KEEPING = [
     (rules.one_place_reads_the_clock, "storage/a.py", "x = func.now()"),
     (rules.one_place_commits, rules.COMMITS, "engine.begin()"),
     (rules.one_place_publishes, rules.PUBLISHES, "app.send_task('a')"),
+    (rules.one_place_asks_others, rules.ASKS_OTHERS, "import httpcore, httpx"),
+    (rules.one_place_asks_others, "worker/a.py", "from urllib.parse import urlsplit"),
     (rules.functions_are_short, "worker/a.py", COMMENTED_FUNCTION),
     (rules.functions_are_short, VERSION, LONG_FUNCTION),
     (rules.files_are_short, "worker/a.py", "x = 1\n" * 500),

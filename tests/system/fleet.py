@@ -266,7 +266,7 @@ def completions(fleet: Fleet, job_id: str) -> int:
         id=job_id,
     )
     announced = fleet.scalar(
-        "SELECT count(*) FROM outbox WHERE topic = 'job.finished' AND key = :id",
+        "SELECT count(*) FROM events WHERE type = 'job.finished' AND subject = :id",
         id=job_id,
     )
     assert released == announced
