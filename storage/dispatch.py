@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
+from storage.webhooks import DELIVER
+
 _LEADER = 4_846_002
 """An advisory lock: several dispatchers may run, one acts."""
 
@@ -101,16 +103,37 @@ def mark_chunks(connection: Connection, chunk_ids: Sequence[int]) -> list[int]:
     return sorted(rows.scalars())
 
 
-def mark_entries(connection: Connection, *, limit: int) -> list[int]:
-    """Mark outbox entries that are due as handed to the broker, oldest first."""
+_MARK_ENTRIES = text("""
+UPDATE outbox SET state = 'dispatched', dispatched_at = clock_timestamp()
+ WHERE id IN (
+   SELECT id FROM outbox
+    WHERE state = 'pending' AND run_at <= clock_timestamp()
+      AND (topic <> :slow OR id IN (
+           SELECT id FROM outbox
+            WHERE topic = :slow AND state = 'pending' AND run_at <= clock_timestamp()
+            ORDER BY id
+            LIMIT greatest(0, :slow_max - (
+                  SELECT count(*) FROM outbox
+                   WHERE topic = :slow AND state IN ('dispatched', 'running')))))
+    ORDER BY id LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED)
+RETURNING id
+""")
+
+
+def mark_entries(
+    connection: Connection,
+    *,
+    limit: int,
+    deliveries_max: int = 64,
+) -> list[int]:
+    """Mark outbox entries that are due as handed to the broker, oldest first.
+
+    At most `deliveries_max` of them are deliveries that nobody has answered yet: a
+    webhook that lets us wait must not take all workers.
+    """
     rows = connection.execute(
-        text("""
-            UPDATE outbox SET state = 'dispatched', dispatched_at = clock_timestamp()
-             WHERE id IN (SELECT id FROM outbox
-                           WHERE state = 'pending' AND run_at <= clock_timestamp()
-                           ORDER BY id LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED)
-            RETURNING id"""),
-        {"limit": limit},
+        _MARK_ENTRIES,
+        {"limit": limit, "slow": DELIVER, "slow_max": deliveries_max},
     )
     return sorted(rows.scalars())
 

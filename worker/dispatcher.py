@@ -81,7 +81,11 @@ class Dispatcher:
         with self._deps.database.transaction() as connection:
             if not dispatch.lead(connection):
                 return [], []
-            entry_ids = dispatch.mark_entries(connection, limit=_ENTRIES_MAX)
+            entry_ids = dispatch.mark_entries(
+                connection,
+                limit=_ENTRIES_MAX,
+                deliveries_max=settings.webhook_flight_max,
+            )
             waiting = dispatch.waiting(
                 connection,
                 window=settings.job_window,

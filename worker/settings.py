@@ -69,6 +69,8 @@ class Settings(BaseSettings):
     """After so many attempts a delivery is given up."""
     webhook_timeout_s: float = Field(default=10, gt=0)
     """A webhook must have answered in full within this time."""
+    webhook_flight_max: int = Field(default=2, ge=1)
+    """Deliveries in the broker at once; fewer than there are workers, for some wait."""
     webhook_allow_private: bool = False
     """Let webhooks lead into private networks and to this machine."""
 

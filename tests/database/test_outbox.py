@@ -153,3 +153,26 @@ def test_entries_are_handed_over_oldest_first_and_no_more_than_asked(database):
     with database.transaction() as connection:
         assert dispatch.mark_entries(connection, limit=2) == ids[:2]
         assert dispatch.mark_entries(connection, limit=2) == ids[2:]
+
+
+def test_deliveries_leave_room_for_everything_else(database):
+    with database.transaction() as connection:
+        for number in range(5):
+            outbox.put(connection, "webhook.deliver", str(number))
+        outbox.put(connection, "job.complete", "job-1")
+        ids = connection.execute(text("SELECT id FROM outbox ORDER BY id")).scalars()
+        *deliveries, completion = ids
+
+    def mark() -> list[int]:
+        with database.transaction() as connection:
+            return dispatch.mark_entries(connection, limit=10, deliveries_max=2)
+
+    assert mark() == [*deliveries[:2], completion]
+    assert mark() == []
+    with database.transaction() as connection:
+        taken = _take(connection, deliveries[0])
+        assert taken is not None
+    assert mark() == []
+    with database.transaction() as connection:
+        outbox.done(connection, taken)
+    assert mark() == [deliveries[2]]

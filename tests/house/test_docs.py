@@ -1,15 +1,20 @@
 """What the documents say of the product is true of it."""
 
+import json
 import re
+import time
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
 
 from storage.audit import CHECKS
+from storage.events import EventType
 from storage.states import JobState
 from worker.cli import holdfast
 from worker.settings import Settings
+from worker.webhooks import signature
 
 _ROOT = Path(__file__).parents[2]
 _PAGES = [_ROOT / "README.md", *sorted((_ROOT / "docs").rglob("*.md"))]
@@ -60,6 +65,26 @@ def test_every_audit_check_and_every_job_state_is_described():
     ledger, job = _read("docs/ledger.md"), _read("docs/job.md")
     assert set(re.findall(r"^\| `(\w+_\w+)` \|", ledger, re.MULTILINE)) >= set(CHECKS)
     assert all(f"`{state}`" in job for state in JobState)
+
+
+def test_every_event_is_described_and_its_examples_are_json():
+    page = _read("docs/webhooks.md")
+    rows = set(re.findall(r"^\| `(\w+\.\w+)` \|", page, re.MULTILINE))
+    assert rows == {type_.value for type_ in EventType}
+    examples = re.findall(r"^```json\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    assert {json.loads(example)["type"] for example in examples} == rows
+
+
+def test_the_signature_is_verified_as_described():
+    page = _read("docs/webhooks.md")
+    (snippet,) = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    described: dict[str, Any] = {}
+    exec(snippet, described)
+    header = signature("whsec_1", int(time.time()), b"{}")
+    assert described["verified"]("whsec_1", header, b"{}")
+    assert not described["verified"]("whsec_2", header, b"{}")
+    assert not described["verified"]("whsec_1", header, b"[]")
+    assert not described["verified"]("whsec_1", signature("whsec_1", 1, b"{}"), b"{}")
 
 
 def test_the_readme_begins_with_the_two_commands_that_exist():
