@@ -46,9 +46,14 @@ def cancel(connection: Connection, job_id: str) -> SteerResult:
     )
     if moved.rowcount == 1:
         return SteerResult.DONE
-    return _unless(
-        connection, job_id, frozenset({JobState.CANCELLING, JobState.CANCELLED})
-    )
+    # Its ending is cancelled while it is being finished, and after.
+    asked_before = connection.execute(
+        text("SELECT 1 FROM jobs WHERE id = :job_id AND ending = 'cancelled'"),
+        {"job_id": job_id},
+    ).one_or_none()
+    if asked_before is not None:
+        return SteerResult.ALREADY
+    return _unless(connection, job_id, frozenset())
 
 
 def pause(connection: Connection, job_id: str) -> SteerResult:

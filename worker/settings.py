@@ -47,6 +47,8 @@ class Settings(BaseSettings):
     """Requests that one key may make in a minute."""
     body_bytes_max: int = Field(default=16 << 20, ge=1)
     """The largest body of a request that is no upload."""
+    upload_bytes_max: int = Field(default=2 << 30, ge=1)
+    """The largest upload."""
     inline_records_max: int = Field(default=10_000, ge=1)
     """Records that a quote's body may hold."""
     file_link_s: float = Field(default=900, gt=0)

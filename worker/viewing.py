@@ -2,7 +2,7 @@
 
 from pricing.plans import terms_of
 from pricing.settlement import FreeBecause
-from storage import licenses, views
+from storage import events, licenses, views
 from storage.views import Booked, View, ViewRefusal
 from worker.checks import check_id
 from worker.errors import Code, Refused
@@ -45,6 +45,10 @@ def view(
         if isinstance(booked, ViewRefusal):
             raise _refused(license_id, booked, terms.view)
         check_permission(connection, license_id, user_id, booked.credits)
+        if booked.credits:
+            events.credits_low(
+                connection, license_id, share=deps.settings.credits_low_share
+            )
         if once is not None:
             once(connection, wanted.id)
     return booked

@@ -1,13 +1,54 @@
-"""The API's factory. What stands today: whether the process and its ground are well."""
+"""The API's factory: the routes on the use cases that the command line has too."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from worker.api import health
+from worker.api import (
+    charges,
+    document,
+    files,
+    health,
+    jobs,
+    licenses,
+    problems,
+    quotes,
+    uploads,
+    webhooks,
+)
+from worker.api.door import Door
+from worker.api.limits import BodyLimit, RateLimit
 from worker.settings import Settings
+from worker.wiring import wire
+
+_CONNECTIONS = 20
 
 
 def make_api(settings: Settings) -> FastAPI:
     """The API on these settings."""
-    api = FastAPI(title="Holdfast", version="1", openapi_url="/v1/openapi.json")
+    deps = wire(settings, pool=_CONNECTIONS)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        deps.database.close()
+
+    api = FastAPI(
+        title="Holdfast",
+        version="1",
+        openapi_url="/v1/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    api.state.door = Door(deps=deps, rate=RateLimit(settings))
     health.add_routes(api, settings)
+    for family in (licenses, uploads, quotes, jobs, files, charges, webhooks):
+        api.include_router(family.router, prefix="/v1")
+    problems.add_handlers(api)
+    document.describe(api)
+    api.add_middleware(
+        BodyLimit, bytes_max=settings.body_bytes_max, uploads="/v1/uploads"
+    )
     return api

@@ -1,4 +1,4 @@
-"""What the routes stand on: use cases, limits, the keyring; one for each process."""
+"""What the routes stand on: use cases and limits; one for each process."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,7 +9,6 @@ from storage import licenses
 from storage.reports import JobReport
 from worker.answers import Link
 from worker.api.limits import RateLimit
-from worker.secrets import Keyring
 from worker.wiring import Deps
 
 _FILE_PURPOSE = "file"
@@ -20,7 +19,6 @@ class Door:
     """What an API process holds."""
 
     deps: Deps
-    keyring: Keyring
     rate: RateLimit
 
     def link(self, request: Request, report: JobReport) -> Link | None:
@@ -34,7 +32,9 @@ class Door:
             microsecond=0
         )
         base = (settings.public_url or str(request.base_url)).rstrip("/")
-        signature = self.keyring.sign(_FILE_PURPOSE, _signed(report.id, expires_at))
+        signature = self.deps.keyring.sign(
+            _FILE_PURPOSE, _signed(report.id, expires_at)
+        )
         return Link(
             f"{base}/v1/files/{report.id}?expires={expires_at.timestamp():.0f}"
             f"&signature={signature}",
@@ -45,7 +45,7 @@ class Door:
         """Whether a link was made here and has not expired."""
         with self.deps.database.transaction() as connection:
             now = licenses.business_now(connection)
-        return now < expires_at and self.keyring.verify(
+        return now < expires_at and self.deps.keyring.verify(
             _FILE_PURPOSE, _signed(job_id, expires_at), signature
         )
 

@@ -7,7 +7,7 @@ things of another exist.
 
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
@@ -21,7 +21,7 @@ from storage.states import Scope
 from worker.api.door import Door, door_of
 from worker.api.replay import IDEMPOTENCY_KEY, replayed
 from worker.errors import Code, Refused
-from worker.keys import digest_of
+from worker.keys import digest_of, keep_bootstrap_key
 from worker.records import id_problem
 
 _Endpoint = TypeVar("_Endpoint", bound=Callable[..., Any])
@@ -30,15 +30,23 @@ OwnerOf = Callable[[Connection, str], str | None]
 """The license that a thing of this id belongs to, if there is one."""
 
 
+class Whose(NamedTuple):
+    """The path's parameter that names a thing, and who knows its license."""
+
+    parameter: str
+    owner_of: OwnerOf
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """Which scopes may call a route, besides admin, and whose thing its path names."""
 
     scopes: frozenset[Scope] = frozenset()
-    names: str | None = None
-    owner: OwnerOf | None = None
+    of: Whose | None = None
     spools: bool = False
     """Whether the route reads its own body, and sees to its Idempotency-Key."""
+    secret: bool = False
+    """Whether the answer shows a secret: then it is kept encrypted."""
 
 
 _RULE = "holdfast_rule"
@@ -46,14 +54,14 @@ _RULE = "holdfast_rule"
 
 def allow(
     *scopes: Scope,
-    names: str | None = None,
-    owner: OwnerOf | None = None,
+    of: Whose | None = None,
     spools: bool = False,
+    secret: bool = False,
 ) -> Callable[[_Endpoint], _Endpoint]:
-    """Say who may call a route; `names` is the path's parameter that `owner` knows."""
+    """Say who may call a route, and whose thing its path names."""
 
     def decorate(endpoint: _Endpoint) -> _Endpoint:
-        setattr(endpoint, _RULE, Rule(frozenset(scopes), names, owner, spools))
+        setattr(endpoint, _RULE, Rule(frozenset(scopes), of, spools, secret))
         return endpoint
 
     return decorate
@@ -105,7 +113,7 @@ class GuardedRoute(APIRoute):
             request.state.caller = await run_in_threadpool(_let_in, door, request, rule)
             once = request.method == "POST" and IDEMPOTENCY_KEY in request.headers
             if once and not rule.spools:
-                return await replayed(door.deps, request, handle)
+                return await replayed(door.deps, request, handle, secret=rule.secret)
             return await handle(request)
 
         return guarded
@@ -113,16 +121,25 @@ class GuardedRoute(APIRoute):
 
 def _let_in(door: Door, request: Request, rule: Rule) -> Key:
     kind, _, given = request.headers.get("Authorization", "").partition(" ")
-    with door.deps.database.transaction() as connection:
-        caller = keys.use(connection, digest_of(given.strip()))
+    caller = _caller(door, given.strip())
     if kind.lower() != "bearer" or caller is None:
         raise Refused(Code.UNAUTHORIZED, "a key is needed: Authorization: Bearer ...")
     door.rate.count(caller.id)
     if caller.scope is not Scope.ADMIN and caller.scope not in rule.scopes:
         raise Refused(Code.FORBIDDEN, f"a key of scope {caller.scope} may not do this")
-    if rule.owner is not None and rule.names is not None:
-        _see(door, caller, rule.owner, request.path_params[rule.names])
+    if rule.of is not None:
+        named = request.path_params[rule.of.parameter]
+        _see(door, caller, rule.of.owner_of, named)
     return caller
+
+
+def _caller(door: Door, given: str) -> Key | None:
+    if not given.isprintable():
+        return None
+    if given == door.deps.settings.bootstrap_key:
+        keep_bootstrap_key(door.deps)
+    with door.deps.database.transaction() as connection:
+        return keys.use(connection, digest_of(given))
 
 
 def _see(door: Door, caller: Key, owner_of: OwnerOf, named: str) -> None:

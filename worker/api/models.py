@@ -225,6 +225,17 @@ class Export(Body):
     format: Literal["csv"] = "csv"
 
 
+class Upload(BaseModel):
+    """A file of records that was kept; `problems` are the first that were left out."""
+
+    id: str
+    records: int
+    companies: int
+    persons: int
+    duplicates: int
+    problems: list[ErrorItem]
+
+
 class QuoteBody(Body):
     """What is asked for: records in the body, or an upload."""
 
@@ -426,3 +437,52 @@ class Refund(BaseModel):
     charge: int
     credits: int
     reason: str
+
+
+Event = Literal["job.finished", "credits.low", "reservation.expired", "period.closed"]
+
+
+class NewWebhook(Body):
+    """Where to tell a license of what happens."""
+
+    license: ClientId
+    url: Annotated[StrictStr, Field(min_length=1, max_length=2000)]
+    events: Annotated[list[Event], Field(min_length=1)]
+
+
+class Webhook(BaseModel):
+    """Where a license is told of what happens."""
+
+    id: str
+    license: str
+    url: str
+    events: list[str]
+    created_at: datetime
+
+
+class NewlyMadeWebhook(Webhook):
+    """A webhook with its secret, which is shown this once."""
+
+    secret: str | None
+
+
+class DeliveryAttempt(BaseModel):
+    """One request: the status it was answered with, or the error it ended in."""
+
+    attempted_at: datetime
+    status: int | None
+    error: str | None
+    took_s: float
+
+
+class Delivery(BaseModel):
+    """One event for one webhook."""
+
+    id: int
+    event: str
+    type: str
+    created_at: datetime
+    delivered_at: datetime | None
+    given_up_at: datetime | None
+    next_attempt_at: datetime | None
+    attempts: list[DeliveryAttempt]

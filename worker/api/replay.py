@@ -7,6 +7,7 @@ the answer is kept once it is there. A refusal is not remembered.
 import hashlib
 import json
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
@@ -28,13 +29,15 @@ _ERROR = 400
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-async def replayed(deps: Deps, request: Request, handle: Handler) -> Response:
+async def replayed(
+    deps: Deps, request: Request, handle: Handler, *, secret: bool = False
+) -> Response:
     """Answer a request once, and the same again as before."""
     asked = _asked(request, await request.body())
     for _ in range(_TRIES_MAX):
         before = await run_in_threadpool(look_up, deps, asked)
         if before is not None and before.status is not None:
-            return JSONResponse(before.answer, before.status)
+            return JSONResponse(_opened(deps, before.answer), before.status)
         request.state.asked = asked
         request.state.made = before.made if before else None
         try:
@@ -42,7 +45,7 @@ async def replayed(deps: Deps, request: Request, handle: Handler) -> Response:
         except AlreadyMade:
             continue
         if answer.status_code < _ERROR:
-            await run_in_threadpool(keep, deps, asked, answer)
+            await run_in_threadpool(keep, deps, asked, answer, secret=secret)
         return answer
     raise Refused(Code.UNAVAILABLE, "the same request is under way")
 
@@ -75,9 +78,22 @@ def look_up(deps: Deps, asked: requests.Request) -> Remembered | None:
     return before
 
 
-def keep(deps: Deps, asked: requests.Request, answer: Response) -> None:
-    """Keep an answer for whoever asks the same again."""
+_SEALED = "sealed"
+
+
+def _opened(deps: Deps, answer: Any) -> Any:  # noqa: ANN401 - any JSON
+    if isinstance(answer, dict) and set(answer) == {_SEALED}:
+        return json.loads(deps.keyring.decrypt(answer[_SEALED]))
+    return answer
+
+
+def keep(
+    deps: Deps, asked: requests.Request, answer: Response, *, secret: bool = False
+) -> None:
+    """Keep an answer for whoever asks the same again; a secret one is encrypted."""
     body = bytes(answer.body) or b"null"
+    if secret:
+        body = json.dumps({_SEALED: deps.keyring.encrypt(body.decode())}).encode()
     with deps.database.transaction() as connection:
         requests.answered(
             connection, asked, answer.status_code, json.dumps(json.loads(body))

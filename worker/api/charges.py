@@ -1,0 +1,96 @@
+"""Charges, and giving them back."""
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Request
+from sqlalchemy import Connection
+
+from storage import charges, refunds
+from storage.refunds import RefundResult
+from storage.states import Scope
+from worker import answers
+from worker.answers import Answer
+from worker.api import models, pages
+from worker.api.door import Door, door_of
+from worker.api.guard import GuardedRoute, Whose, allow, seen_license
+from worker.errors import Code, Refused, bad
+
+router = APIRouter(route_class=GuardedRoute, tags=["charges"])
+
+_BIGINT_MAX = (1 << 63) - 1
+
+ChargeId = Annotated[int, Path(ge=1, le=_BIGINT_MAX, description="The charge's id.")]
+
+
+def _owner(connection: Connection, named: str) -> str | None:
+    if not named.isascii() or not named.isdigit() or int(named) > _BIGINT_MAX:
+        return None
+    found = charges.get(connection, int(named))
+    return found.license_id if found else None
+
+
+_OF_IT = Whose("charge", _owner)
+
+
+@router.get("/charges", response_model=models.Page[models.Charge])
+@allow(Scope.FINANCE)
+def list_charges(
+    request: Request,
+    license: Annotated[models.ClientId | None, Query()] = None,
+    period: Annotated[datetime | None, Query(description="Its starts_at.")] = None,
+    item: models.Item | None = None,
+    limit: pages.Limit = pages.LIMIT,
+    cursor: pages.Cursor = None,
+) -> Answer:
+    """List charges in the order in which they were made."""
+    if period is not None and period.tzinfo is None:
+        raise bad("period", "needs its offset, such as Z")
+    wanted = charges.Wanted(
+        license_id=seen_license(request, license), item=item, period_starts_at=period
+    )
+    after = pages.decode_number(cursor, 0)
+    with door_of(request).deps.database.transaction() as connection:
+        found = charges.find(connection, wanted, after=after, limit=limit + 1)
+    return pages.page(found, limit, answers.of_charge, lambda row: row.id)
+
+
+@router.get("/charges/{charge}/refund", response_model=models.RefundPreview)
+@allow(Scope.FINANCE, of=_OF_IT)
+def preview_refund(request: Request, charge: ChargeId) -> Answer:
+    """Say what a refund would give back, and which charges were free on this one."""
+    door = door_of(request)
+    found = _charge(door, charge)
+    with door.deps.database.transaction() as connection:
+        free_on_it = refunds.free_on(connection, charge)
+    return {"credits": found.credits, "free_on_it": free_on_it}
+
+
+@router.post("/charges/{charge}/refund", status_code=201, response_model=models.Refund)
+@allow(Scope.FINANCE, of=_OF_IT)
+def refund(request: Request, charge: ChargeId, body: models.RefundBody) -> Answer:
+    """Give a charge back, once and in full."""
+    door = door_of(request)
+    found = _charge(door, charge)
+    with door.deps.database.transaction() as connection:
+        result = refunds.refund(connection, charge, body.reason)
+    match result:
+        case RefundResult.REFUNDED:
+            pass
+        case RefundResult.NOT_FOUND:
+            raise Refused(Code.NOT_FOUND, f"there is no charge {charge}")
+        case RefundResult.ALREADY_REFUNDED:
+            raise Refused(Code.WRONG_STATE, f"charge {charge} was refunded before")
+        case RefundResult.NOTHING_TO_REFUND:
+            raise Refused(Code.WRONG_STATE, f"charge {charge} has cost nothing")
+        case RefundResult.RESERVATION_OPEN:
+            raise Refused(Code.WRONG_STATE, f"the job of charge {charge} has not ended")
+    return {"charge": charge, "credits": found.credits, "reason": body.reason}
+
+
+def _charge(door: Door, charge_id: int) -> charges.Charge:
+    with door.deps.database.transaction() as connection:
+        found = charges.get(connection, charge_id)
+    if found is None:
+        raise Refused(Code.NOT_FOUND, f"there is no charge {charge_id}")
+    return found

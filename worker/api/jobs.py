@@ -1,0 +1,295 @@
+"""Jobs: submitted, followed, steered, and what became of them."""
+
+import asyncio
+import csv
+import io
+import json
+from collections.abc import AsyncIterator, Iterator
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Body, Path, Query, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import RedirectResponse, Response, StreamingResponse
+
+from storage import charges, jobs, outcomes, reports
+from storage.reports import JobReport, WantedJobs
+from storage.states import ENDED, JobState, Scope
+from worker import answers, producer, steering
+from worker.answers import Answer
+from worker.api import models, pages
+from worker.api.door import Door, door_of
+from worker.api.guard import GuardedRoute, Whose, allow, see_license, seen_license
+from worker.api.quotes import make_quote, see_quote
+from worker.api.replay import made_by, once_of
+from worker.clock import Every
+from worker.errors import Code, Refused
+
+router = APIRouter(route_class=GuardedRoute, tags=["jobs"])
+
+JobId = Annotated[models.ClientId, Path(description="The job's id.")]
+
+_LOOK_AGAIN_S = 1.0
+_COMMENT_EVERY_S = 15.0
+_PAGE = 500
+
+_OF_IT = Whose("job", jobs.license_of)
+_READERS = (Scope.PRODUCER, Scope.OPERATOR, Scope.FINANCE)
+_STEERERS = (Scope.PRODUCER, Scope.OPERATOR)
+
+
+@router.post("/jobs", status_code=202, response_model=models.Job)
+@allow(Scope.PRODUCER)
+def create_job(request: Request, body: models.QuotedJob | models.DirectJob) -> Answer:
+    """Reserve a quote's credits and enqueue its job, or quote and submit at once."""
+    door = door_of(request)
+    made = made_by(request)
+    if made is None:
+        made = _submit(door, request, body)
+    return _job(door, request, made)
+
+
+def _submit(
+    door: Door, request: Request, body: models.QuotedJob | models.DirectJob
+) -> str:
+    once = once_of(request)
+    if isinstance(body, models.QuotedJob):
+        see_quote(request, body.quote)
+        return producer.submit(door.deps, body.quote, name=body.name, once=once)
+    see_license(request, body.license)
+    quote = make_quote(door, body)
+    return producer.submit(
+        door.deps, quote.id, name=body.name, max_credits=body.max_credits, once=once
+    )
+
+
+def _report(door: Door, job_id: str) -> JobReport:
+    with door.deps.database.transaction() as connection:
+        report = reports.job(connection, job_id)
+    if report is None:
+        raise Refused(Code.NOT_FOUND, f"there is no job {job_id}")
+    return report
+
+
+def _job(door: Door, request: Request, job_id: str) -> Answer:
+    report = _report(door, job_id)
+    return answers.of_job(report, link=door.link(request, report))
+
+
+@router.get("/jobs", response_model=models.Page[models.Job])
+@allow(*_READERS)
+def list_jobs(
+    request: Request,
+    license: Annotated[models.ClientId | None, Query()] = None,
+    kind: Literal["export", "push"] | None = None,
+    state: models.State | None = None,
+    limit: pages.Limit = pages.LIMIT,
+    cursor: pages.Cursor = None,
+) -> Answer:
+    """List jobs, the newest first."""
+    door = door_of(request)
+    wanted = WantedJobs(
+        license_id=seen_license(request, license),
+        kind=kind,
+        state=JobState(state) if state else None,
+        before=pages.decode(cursor) if cursor else None,
+    )
+    with door.deps.database.transaction() as connection:
+        found = reports.jobs(connection, wanted, limit=limit + 1)
+    return pages.page(
+        found,
+        limit,
+        lambda row: answers.of_job(row, link=door.link(request, row)),
+        lambda row: row.id,
+    )
+
+
+@router.get("/jobs/{job}", response_model=models.Job)
+@allow(*_READERS, of=_OF_IT)
+def get_job(request: Request, job: JobId) -> Answer:
+    """Show a job."""
+    return _job(door_of(request), request, job)
+
+
+@router.post("/jobs/{job}/cancel", status_code=202, response_model=models.Job)
+@allow(*_STEERERS, of=_OF_IT)
+def cancel_job(request: Request, job: JobId) -> Answer:
+    """Stop a job; what was delivered stays charged, the rest is released."""
+    steering.cancel(door_of(request).deps, job)
+    return _job(door_of(request), request, job)
+
+
+@router.post("/jobs/{job}/pause", status_code=202, response_model=models.Job)
+@allow(*_STEERERS, of=_OF_IT)
+def pause_job(request: Request, job: JobId) -> Answer:
+    """Let a job rest; it keeps its reservation for a set time."""
+    steering.pause(door_of(request).deps, job)
+    return _job(door_of(request), request, job)
+
+
+@router.post("/jobs/{job}/resume", status_code=202, response_model=models.Job)
+@allow(*_STEERERS, of=_OF_IT)
+def resume_job(request: Request, job: JobId) -> Answer:
+    """Let a paused job go on."""
+    steering.resume(door_of(request).deps, job)
+    return _job(door_of(request), request, job)
+
+
+@router.post("/jobs/{job}/retry", status_code=202, response_model=models.Job)
+@allow(*_STEERERS, of=_OF_IT)
+def retry_job(
+    request: Request, job: JobId, body: Annotated[models.Retry | None, Body()] = None
+) -> Answer:
+    """Try the rejected and unreached records again, as a new job."""
+    door = door_of(request)
+    ceiling = body.max_credits if body else None
+    made = steering.retry(door.deps, job, max_credits=ceiling)
+    return _job(door, request, made)
+
+
+@router.get(
+    "/jobs/{job}/events",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"text/event-stream": {}}}},
+)
+@allow(*_READERS, of=_OF_IT)
+async def follow_job(request: Request, job: JobId) -> StreamingResponse:
+    """Follow a job to its end as server-sent events."""
+    door = door_of(request)
+    await run_in_threadpool(_report, door, job)
+    return StreamingResponse(
+        _events(door, request, job),
+        media_type="text/event-stream",
+        headers={"Cache-Control": "no-store"},
+    )
+
+
+async def _events(door: Door, request: Request, job_id: str) -> AsyncIterator[str]:
+    last: JobReport | None = None
+    comment = Every(_COMMENT_EVERY_S, at_once=False)
+    while True:
+        report = await run_in_threadpool(_report, door, job_id)
+        if report != last:
+            link = await run_in_threadpool(door.link, request, report)
+            data = json.dumps(answers.of_job(report, link=link))
+            yield f"event: job\ndata: {data}\n\n"
+        if report.state in ENDED:
+            return
+        last = report
+        if comment.due():
+            yield ": still here\n\n"
+        await asyncio.sleep(_LOOK_AGAIN_S)
+
+
+@router.get("/jobs/{job}/charges", response_model=models.Page[models.Charge])
+@allow(Scope.PRODUCER, Scope.FINANCE, of=_OF_IT)
+def list_job_charges(
+    request: Request,
+    job: JobId,
+    limit: pages.Limit = pages.LIMIT,
+    cursor: pages.Cursor = None,
+) -> Answer:
+    """List a job's charges."""
+    door = door_of(request)
+    _report(door, job)
+    with door.deps.database.transaction() as connection:
+        found = charges.find(
+            connection,
+            charges.Wanted(job_id=job),
+            after=pages.decode_number(cursor, 0),
+            limit=limit + 1,
+        )
+    return pages.page(found, limit, answers.of_charge, lambda row: row.id)
+
+
+@router.get("/jobs/{job}/records", response_model=models.Page[models.RecordOutcome])
+@allow(Scope.PRODUCER, of=_OF_IT)
+def list_records(
+    request: Request,
+    job: JobId,
+    limit: pages.Limit = pages.LIMIT,
+    cursor: pages.Cursor = None,
+) -> Answer:
+    """List what became of each record that was reached."""
+    return _outcomes(request, job, limit, cursor, rejected=False)
+
+
+@router.get(
+    "/jobs/{job}/rejections",
+    response_model=models.Page[models.Rejection],
+    responses={200: {"content": {"text/csv": {}}}},
+)
+@allow(Scope.PRODUCER, of=_OF_IT)
+def list_rejections(
+    request: Request,
+    job: JobId,
+    format: Literal["json", "csv"] = "json",
+    limit: pages.Limit = pages.LIMIT,
+    cursor: pages.Cursor = None,
+) -> Answer | Response:
+    """List the rejected records and why, a page at a time or all of them as CSV."""
+    if format == "csv":
+        door = door_of(request)
+        _report(door, job)
+        return StreamingResponse(_rejections(door, job), media_type="text/csv")
+    return _outcomes(request, job, limit, cursor, rejected=True)
+
+
+def _outcomes(
+    request: Request, job_id: str, limit: int, cursor: str | None, *, rejected: bool
+) -> Answer:
+    door = door_of(request)
+    _report(door, job_id)
+    with door.deps.database.transaction() as connection:
+        found = outcomes.of_job(
+            connection,
+            job_id,
+            after=pages.decode_number(cursor, 0),
+            limit=limit + 1,
+            rejected=rejected,
+        )
+    answer = answers.of_rejection if rejected else answers.of_outcome
+    return pages.page(found, limit, answer, lambda row: row.record)
+
+
+_REJECTION_COLUMNS = (
+    "record",
+    "company_id",
+    "person_id",
+    "code",
+    "field",
+    "message",
+    "link",
+)
+
+
+def _rejections(door: Door, job_id: str) -> Iterator[str]:
+    after = 0
+    yield _row(_REJECTION_COLUMNS)
+    while True:
+        with door.deps.database.transaction() as connection:
+            found = outcomes.of_job(
+                connection, job_id, after=after, limit=_PAGE, rejected=True
+            )
+        for row in found:
+            answer = answers.of_rejection(row)
+            yield _row([answer[name] for name in _REJECTION_COLUMNS])
+            after = row.record
+        if len(found) < _PAGE:
+            return
+
+
+def _row(cells: object) -> str:
+    line = io.StringIO(newline="")
+    csv.writer(line).writerow(cells)  # type: ignore[arg-type]
+    return line.getvalue()
+
+
+@router.get("/jobs/{job}/file", status_code=307, response_class=RedirectResponse)
+@allow(Scope.PRODUCER, of=_OF_IT)
+def get_file(request: Request, job: JobId) -> RedirectResponse:
+    """Lead to the job's file, by a link that needs no key and expires."""
+    door = door_of(request)
+    link = door.link(request, _report(door, job))
+    if link is None:
+        raise Refused(Code.NOT_FOUND, f"{job} has left no file")
+    return RedirectResponse(link.url, 307)

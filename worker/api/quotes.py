@@ -1,0 +1,79 @@
+"""Quotes: what a job can cost at most."""
+
+from fastapi import APIRouter, Request
+
+from pricing.findings import EmailLevel, OnlyWith
+from pricing.plans import Item
+from storage import quotes
+from storage.quotes import StoredQuote
+from storage.states import Scope
+from worker import answers, producer, uploads
+from worker.answers import Answer
+from worker.api import models
+from worker.api.door import Door, door_of
+from worker.api.guard import GuardedRoute, allow, see_license
+from worker.api.replay import made_by, once_of
+from worker.errors import Code, Refused, bad
+from worker.once import Once
+from worker.readers import Reading, inline
+
+router = APIRouter(route_class=GuardedRoute, tags=["quotes"])
+
+
+@router.post("/quotes", status_code=201, response_model=models.Quote)
+@allow(Scope.PRODUCER)
+def create_quote(request: Request, body: models.QuoteBody) -> Answer:
+    """Price records, and say what a job of them can cost at most."""
+    see_license(request, body.license)
+    door = door_of(request)
+    made = made_by(request)
+    if made is not None:
+        return answers.of_quote(_stored(door, made))
+    return answers.of_quote(make_quote(door, body, once_of(request)))
+
+
+def make_quote(
+    door: Door, body: models.QuoteBody, once: Once | None = None
+) -> StoredQuote:
+    """The quote that a body asks for."""
+    wanted = quotes.Request(
+        kind=body.kind,
+        license_id=body.license,
+        user_id=body.user,
+        retrieve=tuple(
+            item for item in (Item.EMAIL, Item.PHONE) if item.value in body.retrieve
+        ),
+        email_level=EmailLevel(body.email_level),
+        only_with=OnlyWith(body.only_with) if body.only_with else None,
+        export=body.export.model_dump(),
+    )
+    return producer.quote(door.deps, wanted, _reading(door, body), once)
+
+
+def _reading(door: Door, body: models.QuoteBody) -> Reading:
+    if (body.records is None) == (body.upload is None):
+        raise bad("records", "give either records or an upload")
+    if body.upload is not None:
+        stored = uploads.find(door.deps, body.license, body.upload)
+        return uploads.reading_of(door.deps, stored)
+    records = body.records or []
+    if len(records) > door.deps.settings.inline_records_max:
+        raise Refused(
+            Code.TOO_LARGE,
+            f"a body may hold {door.deps.settings.inline_records_max} records: "
+            "upload more than that",
+        )
+    return inline.read(records)
+
+
+def _stored(door: Door, quote_id: str) -> StoredQuote:
+    with door.deps.database.transaction() as connection:
+        stored = quotes.get(connection, quote_id)
+    if stored is None:
+        raise Refused(Code.NOT_FOUND, f"there is no quote {quote_id}")
+    return stored
+
+
+def see_quote(request: Request, quote_id: str) -> None:
+    """Refuse a bound key the quote of another license."""
+    see_license(request, _stored(door_of(request), quote_id).request.license_id)
