@@ -24,7 +24,7 @@ demo: setup ## Export the U.S. Congress twice, in a fresh home, and check every 
 
 test: setup ## All tests but the long ones: at most 6 minutes on two cores
 	$(PYTEST) tests/house tests/unit
-	$(PYTEST) -n 2 --dist worksteal -m "not full" tests/database tests/system
+	$(PYTEST) -n 2 --dist worksteal -m "not full" tests/database tests/api tests/system
 
 test-fast: setup ## The tests that start nothing
 	$(PYTEST) tests/house tests/unit

@@ -25,7 +25,12 @@ LicenseId = Annotated[models.ClientId, Path(description="The license's id.")]
 _OF_IT = Whose("license", license_itself)
 
 
-@router.post("/licenses", status_code=201, response_model=models.License)
+@router.post(
+    "/licenses",
+    status_code=201,
+    response_model=models.License,
+    responses={200: {"description": "It was there", "model": models.License}},
+)
 @allow()
 def create_license(
     request: Request, response: Response, body: models.NewLicense

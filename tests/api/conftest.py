@@ -1,0 +1,124 @@
+"""A real API over real HTTP, on the test's own database."""
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+from sqlalchemy import text
+
+from storage.states import ENDED, Scope
+from tests.database import running
+from worker import keys
+from worker.api.app import make_api
+from worker.chunks import run_chunk
+from worker.clock import wait
+from worker.entries import run_entry
+from worker.settings import Settings
+from worker.wiring import Deps
+
+ADMIN_KEY = "the-key-of-the-tests-1"
+
+
+class Api:
+    """Clients of one API, each with a key, and the work behind it."""
+
+    def __init__(self, url: str, deps: Deps) -> None:
+        self.url = url
+        self.deps = deps
+        self._clients: list[httpx.Client] = []
+        self.admin = self.client(ADMIN_KEY)
+
+    def client(self, key: str | None) -> httpx.Client:
+        """A client that calls with a key, or with none."""
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        client = httpx.Client(base_url=self.url, headers=headers, timeout=30)
+        self._clients.append(client)
+        return client
+
+    def close(self) -> None:
+        """Close all clients and the database."""
+        for client in self._clients:
+            client.close()
+        self.deps.database.close()
+
+    def key(self, scope: Scope, license_id: str | None = None) -> httpx.Client:
+        """A client with a new key of this scope."""
+        return self.client(keys.create(self.deps, "a test", scope, license_id)[1])
+
+    def license(self, license_id: str = "acme", **more: object) -> None:
+        """Create a license."""
+        body = {
+            "id": license_id,
+            "name": license_id.title(),
+            "plan": "V2",
+            "payment_term": "monthly",
+            "credits": 500,
+        }
+        made = self.admin.post("/v1/licenses", json=body | more)
+        assert made.status_code == 201, made.text
+
+    def work(self) -> None:
+        """Do what workers would, until nothing waits."""
+        while self._run("chunks", run_chunk) or self._run("outbox", run_entry):
+            pass
+
+    def _run(self, table: str, run: Callable[[Deps, int], object]) -> int:
+        with self.deps.database.transaction() as connection:
+            rows = connection.execute(
+                text(f"""
+                    SELECT {table}.id FROM {table}
+                     WHERE state = 'pending' AND run_at <= clock_timestamp()
+                       AND ('{table}' = 'outbox' OR EXISTS (
+                            SELECT 1 FROM jobs WHERE id = to_jsonb({table}) ->> 'job_id'
+                               AND jobs.state IN ('queued', 'running')))"""),
+            )
+            waiting = list(rows.scalars())
+        for row_id in waiting:
+            run(self.deps, row_id)
+        return len(waiting)
+
+    def ended(self, job_id: str) -> dict[str, Any]:
+        """The job once it has ended."""
+        self.work()
+        job: dict[str, Any] = self.admin.get(f"/v1/jobs/{job_id}").json()
+        assert job["state"] in ENDED, job
+        return job
+
+
+@pytest.fixture
+def settings() -> dict[str, object]:
+    """What a test sets beside the usual."""
+    return {}
+
+
+@pytest.fixture
+def api(
+    database_url: str, tmp_path: Path, settings: dict[str, object]
+) -> Iterator[Api]:
+    given = {
+        "home": tmp_path,
+        "database_url": database_url,
+        "bootstrap_key": ADMIN_KEY,
+        "webhook_allow_private": True,
+        **settings,
+    }
+    server = uvicorn.Server(
+        uvicorn.Config(
+            make_api(Settings.model_validate(given)), port=0, log_level="warning"
+        )
+    )
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    never = threading.Event()
+    while not server.started:
+        wait(never, 0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    api = Api(f"http://127.0.0.1:{port}", running.wire_to(database_url, tmp_path))
+    yield api
+    api.close()
+    server.should_exit = True
+    thread.join(timeout=30)

@@ -1,0 +1,161 @@
+"""Who may call what: every route, every scope, and the things of other licenses."""
+
+import re
+
+import pytest
+from fastapi.routing import APIRoute
+
+from storage.states import Scope
+from worker.api import charges, files, jobs, licenses, quotes, uploads, webhooks
+
+_PRODUCER, _OPERATOR, _FINANCE = Scope.PRODUCER, Scope.OPERATOR, Scope.FINANCE
+
+# As the contract has it; a route that is not named here is admin's alone.
+_ALLOWED = {
+    "GET /licenses/{license}/balance": {_PRODUCER, _FINANCE},
+    "GET /licenses/{license}/periods": {_FINANCE},
+    "GET /licenses/{license}/usage": {_FINANCE},
+    "POST /licenses/{license}/views": {_PRODUCER},
+    "GET /licenses/{license}/notifications": {_PRODUCER},
+    "POST /uploads": {_PRODUCER},
+    "POST /quotes": {_PRODUCER},
+    "POST /jobs": {_PRODUCER},
+    "GET /jobs": {_PRODUCER, _OPERATOR, _FINANCE},
+    "GET /jobs/{job}": {_PRODUCER, _OPERATOR, _FINANCE},
+    "GET /jobs/{job}/events": {_PRODUCER, _OPERATOR, _FINANCE},
+    "POST /jobs/{job}/cancel": {_PRODUCER, _OPERATOR},
+    "POST /jobs/{job}/pause": {_PRODUCER, _OPERATOR},
+    "POST /jobs/{job}/resume": {_PRODUCER, _OPERATOR},
+    "POST /jobs/{job}/retry": {_PRODUCER, _OPERATOR},
+    "GET /jobs/{job}/charges": {_PRODUCER, _FINANCE},
+    "GET /jobs/{job}/records": {_PRODUCER},
+    "GET /jobs/{job}/rejections": {_PRODUCER},
+    "GET /jobs/{job}/file": {_PRODUCER},
+    "GET /charges": {_FINANCE},
+    "GET /charges/{charge}/refund": {_FINANCE},
+    "POST /charges/{charge}/refund": {_FINANCE},
+    "POST /webhooks": {_PRODUCER},
+    "GET /webhooks": {_PRODUCER},
+    "DELETE /webhooks/{webhook}": {_PRODUCER},
+    "GET /webhooks/{webhook}/deliveries": {_PRODUCER},
+}
+_FAMILIES = (licenses, uploads, quotes, jobs, charges, webhooks)
+_ROUTES = sorted(
+    f"{method} {route.path}"
+    for family in _FAMILIES
+    for route in family.router.routes
+    if isinstance(route, APIRoute)
+    for method in route.methods or ()
+)
+
+
+def test_every_route_that_the_contract_names_is_there():
+    assert set(_ALLOWED) <= set(_ROUTES)
+    assert [getattr(route, "path", "") for route in files.router.routes] == [
+        "/files/{job}"
+    ]
+
+
+def _call(client, route: str, **names: str):
+    method, path = route.split()
+    path = re.sub(r"\{(\w+)\}", lambda m: names.get(m.group(1), "1"), path)
+    return client.request(method, f"/v1{path}")
+
+
+def test_no_route_answers_without_a_live_key(api):
+    stranger, nobody = api.client("hf_not_a_key"), api.client(None)
+    for route in _ROUTES:
+        for client in (stranger, nobody):
+            answer = _call(client, route)
+            assert (answer.status_code, answer.json()["code"]) == (401, "unauthorized")
+            assert answer.headers["WWW-Authenticate"] == "Bearer"
+            assert answer.headers["Content-Type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("scope", list(Scope))
+def test_each_scope_may_do_what_the_contract_says_and_no_more(api, scope):
+    client = api.key(scope)
+    for route in _ROUTES:
+        allowed = scope is Scope.ADMIN or scope in _ALLOWED.get(route, set())
+        answer = _call(client, route)
+        if allowed:
+            assert answer.status_code not in {401, 403}, route
+        else:
+            assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
+
+
+def _things_of(api, license_id: str) -> dict[str, str]:
+    """A license with one of each thing that a path can name."""
+    api.license(license_id)
+    body = {
+        "kind": "export",
+        "license": license_id,
+        "user": "u",
+        "records": [{"company": {"id": "c"}, "person": None}],
+    }
+    job_id = api.admin.post("/v1/jobs", json=body).json()["id"]
+    api.ended(job_id)
+    charge = api.admin.get(f"/v1/jobs/{job_id}/charges").json()["items"][0]["id"]
+    webhook = api.admin.post(
+        "/v1/webhooks",
+        json={
+            "license": license_id,
+            "url": "http://127.0.0.1:9/",
+            "events": ["period.closed"],
+        },
+    )
+    return {
+        "license": license_id,
+        "job": job_id,
+        "charge": str(charge),
+        "webhook": webhook.json()["id"],
+        "user": "u",
+    }
+
+
+def test_a_bound_key_does_not_learn_of_another_license(api):
+    theirs = _things_of(api, "theirs")
+    api.license("ours")
+    bound = api.key(Scope.ADMIN, "ours")
+    for route in _ROUTES:
+        if "{" in route:
+            answer = _call(bound, route, **theirs)
+            assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+    for path in ("jobs", "charges", "webhooks"):
+        assert bound.get(f"/v1/{path}").json()["items"] == []
+        assert bound.get(f"/v1/{path}?license=theirs").status_code == 404
+    listed = bound.get("/v1/licenses").json()["items"]
+    assert [license_["id"] for license_ in listed] == ["ours"]
+
+
+def test_a_bound_key_cannot_name_another_license_in_a_body(api):
+    api.license("theirs")
+    api.license("ours")
+    bound = api.key(Scope.PRODUCER, "ours")
+    body = {"kind": "export", "license": "theirs", "user": "u", "records": []}
+    quote = {**body, "records": [{"company": {"id": "c"}}]}
+    made = api.admin.post("/v1/quotes", json=quote).json()["id"]
+    for path, sent in (
+        ("quotes", quote),
+        ("jobs", quote),
+        ("jobs", {"quote": made}),
+        (
+            "webhooks",
+            {"license": "theirs", "url": "http://x.y", "events": ["credits.low"]},
+        ),
+    ):
+        assert bound.post(f"/v1/{path}", json=sent).status_code == 404, path
+    upload = bound.post(
+        "/v1/uploads?license=theirs", content="x", headers={"Content-Type": "text/csv"}
+    )
+    assert upload.status_code == 404
+
+
+def test_a_revoked_key_is_no_key(api):
+    from worker import keys  # noqa: PLC0415 - the one test that needs it
+
+    key_id, key = keys.create(api.deps, "a test", Scope.ADMIN)
+    client = api.client(key)
+    assert client.get("/v1/licenses").status_code == 200
+    keys.revoke(api.deps, key_id)
+    assert client.get("/v1/licenses").status_code == 401

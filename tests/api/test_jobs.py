@@ -1,0 +1,192 @@
+"""Quote, enqueue, follow, steer, and fetch what became of it."""
+
+import hashlib
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.database import running
+
+_RECORDS = [
+    {"company": {"id": "c1", "name": "One"}, "person": {"id": f"p{number}"}}
+    for number in range(4)
+]
+_BODY = {
+    "kind": "export",
+    "license": "acme",
+    "user": "ada",
+    "records": _RECORDS,
+    "retrieve": ["email", "phone"],
+}
+
+
+@pytest.fixture
+def acme(api):
+    api.license()
+    running.know(api.deps, "p0", "p1")
+    return api
+
+
+def test_a_job_goes_from_quote_to_file(acme):
+    quote = acme.admin.post("/v1/quotes", json=_BODY)
+    assert quote.status_code == 201
+    assert quote.json()["max_credits"] == 1 + 4 * 3
+    submitted = acme.admin.post("/v1/jobs", json={"quote": quote.json()["id"]})
+    assert submitted.status_code == 202
+    job = acme.ended(submitted.json()["id"])
+    assert job["credits"] == {
+        "reserved": 13,
+        "settled": 7,
+        "released": 6,
+        "refunded": 0,
+    }
+    download = acme.client(None).get(job["file"]["url"])
+    assert download.status_code == 200
+    assert hashlib.sha256(download.content).hexdigest() == job["file"]["sha256"]
+    part = acme.client(None).get(job["file"]["url"], headers={"Range": "bytes=0-9"})
+    assert (part.status_code, part.content) == (206, download.content[:10])
+    redirect = acme.admin.get(f"/v1/jobs/{job['id']}/file")
+    assert redirect.status_code == 307
+    assert redirect.headers["Location"].startswith(acme.url)
+
+
+def test_a_link_that_was_changed_or_has_expired_opens_nothing(acme, database_url):
+    job = acme.ended(acme.admin.post("/v1/jobs", json=_BODY).json()["id"])
+    url = job["file"]["url"]
+    forged = url[:-1] + ("0" if url[-1] != "0" else "1")
+    later = url.replace("expires=", "expires=9")
+    for wrong in (forged, later):
+        answer = acme.client(None).get(wrong)
+        assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
+
+
+def test_a_job_is_followed_to_its_end_by_events(acme):
+    job_id = acme.admin.post("/v1/jobs", json=_BODY).json()["id"]
+    with acme.admin.stream("GET", f"/v1/jobs/{job_id}/events") as stream:
+        lines = stream.iter_lines()
+        assert next(lines) == "event: job"
+        acme.work()
+        states = [
+            json.loads(line.removeprefix("data: "))["state"]
+            for line in lines
+            if line.startswith("data: ")
+        ]
+    assert states[-1] == "succeeded"
+
+
+def test_charges_and_records_are_listed_by_cursor(acme):
+    job_id = acme.admin.post("/v1/jobs", json=_BODY).json()["id"]
+    acme.ended(job_id)
+    seen, cursor = [], None
+    while True:
+        query = {"limit": 2} | ({"cursor": cursor} if cursor else {})
+        page = acme.admin.get(f"/v1/jobs/{job_id}/charges", params=query).json()
+        seen += page["items"]
+        cursor = page["next"]
+        if cursor is None:
+            break
+    assert sum(charge["credits"] for charge in seen) == 7
+    assert len({charge["id"] for charge in seen}) == len(seen) == 5
+    records = acme.admin.get(f"/v1/jobs/{job_id}/records").json()["items"]
+    assert [record["record"] for record in records] == [1, 2, 3, 4]
+    rejections = acme.admin.get(f"/v1/jobs/{job_id}/rejections?format=csv")
+    assert rejections.text.splitlines() == [
+        "record,company_id,person_id,code,field,message,link"
+    ]
+
+
+def test_a_job_is_paused_resumed_and_cancelled_each_as_often_as_you_like(acme):
+    job_id = acme.admin.post("/v1/jobs", json=_BODY).json()["id"]
+    for verb, state in (("pause", "paused"), ("resume", "queued")):
+        for _ in range(2):
+            answer = acme.admin.post(f"/v1/jobs/{job_id}/{verb}")
+            assert (answer.status_code, answer.json()["state"]) == (202, state)
+    for _ in range(2):
+        assert acme.admin.post(f"/v1/jobs/{job_id}/cancel").status_code == 202
+    assert acme.ended(job_id)["state"] == "cancelled"
+    assert acme.admin.post(f"/v1/jobs/{job_id}/cancel").status_code == 202
+    refused = acme.admin.post(f"/v1/jobs/{job_id}/pause")
+    assert (refused.status_code, refused.json()["code"]) == (409, "wrong_state")
+
+
+def test_a_retry_takes_what_was_not_reached_and_is_made_once(acme):
+    job_id = acme.admin.post("/v1/jobs", json=_BODY).json()["id"]
+    acme.admin.post(f"/v1/jobs/{job_id}/cancel")
+    assert acme.ended(job_id)["progress"]["unreached"] == 4
+    first = acme.admin.post(f"/v1/jobs/{job_id}/retry")
+    assert (first.status_code, first.json()["retry_of"]) == (202, job_id)
+    again = acme.admin.post(f"/v1/jobs/{job_id}/retry")
+    assert again.json()["id"] == first.json()["id"]
+    retried = acme.ended(first.json()["id"])
+    assert (retried["state"], retried["credits"]["settled"]) == ("succeeded", 7)
+
+
+def test_a_hundred_identical_submits_make_one_job(acme):
+    def submit(_: int) -> tuple[int, str]:
+        answer = acme.admin.post(
+            "/v1/jobs", json=_BODY, headers={"Idempotency-Key": "the same"}
+        )
+        return answer.status_code, answer.json().get("id")
+
+    with ThreadPoolExecutor(20) as threads:
+        answers = set(threads.map(submit, range(100)))
+    assert len(answers) == 1, answers
+    assert len(acme.admin.get("/v1/jobs").json()["items"]) == 1
+    acme.work()
+
+
+def test_the_same_key_with_another_request_is_refused(acme):
+    headers = {"Idempotency-Key": "k"}
+    assert acme.admin.post("/v1/quotes", json=_BODY, headers=headers).status_code == 201
+    other = acme.admin.post("/v1/quotes", json=_BODY | {"user": "bob"}, headers=headers)
+    assert (other.status_code, other.json()["code"]) == (409, "idempotency_mismatch")
+
+
+def test_a_refusal_is_not_remembered_under_its_key(acme):
+    headers = {"Idempotency-Key": "k"}
+    acme.license("poor", credits=0)
+    body = _BODY | {"license": "poor"}
+    refused = acme.admin.post("/v1/jobs", json=body, headers=headers)
+    assert refused.status_code == 402
+    problem = refused.json()
+    assert problem["code"] == "insufficient_credits"
+    assert (problem["available"], problem["needed"], problem["fits_records"]) == (
+        0,
+        13,
+        0,
+    )
+    top_up = {"credits": 13, "reference": "r"}
+    acme.admin.post("/v1/licenses/poor/top-ups", json=top_up)
+    assert acme.admin.post("/v1/jobs", json=body, headers=headers).status_code == 202
+    acme.work()
+
+
+def test_an_upload_is_kept_quoted_and_exported(acme):
+    data = "company_id,person_id\nc1,p0\nc1,p0\n,p9\n"
+    refused = acme.admin.post(
+        "/v1/uploads?license=acme", content=data, headers={"Content-Type": "text/csv"}
+    )
+    assert refused.status_code == 422
+    assert refused.json()["errors"][0] == {
+        "line": 4,
+        "field": "company_id",
+        "message": "is empty: a person needs its company",
+    }
+    kept = acme.admin.post(
+        "/v1/uploads?license=acme&skip_bad=true",
+        content=data,
+        headers={"Content-Type": "text/csv", "Idempotency-Key": "u"},
+    )
+    assert kept.status_code == 201
+    assert (kept.json()["records"], kept.json()["duplicates"]) == (1, 1)
+    again = acme.admin.post(
+        "/v1/uploads?license=acme&skip_bad=true",
+        content=data,
+        headers={"Content-Type": "text/csv", "Idempotency-Key": "u"},
+    )
+    assert again.json() == kept.json()
+    body = {**_BODY, "upload": kept.json()["id"]}
+    del body["records"]
+    job = acme.ended(acme.admin.post("/v1/jobs", json=body).json()["id"])
+    assert job["credits"]["settled"] == 4
