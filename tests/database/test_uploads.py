@@ -20,7 +20,7 @@ from storage.quotes import Request, StoredQuote
 from storage.uploads import StoredUpload
 from tests.database import running
 from worker import producer, uploads
-from worker.errors import BadInput, Code, Problem, Refused
+from worker.errors import BadInput, Code, Refused
 from worker.readers import BY_CONTENT_TYPE, Reading, delimited, inline
 from worker.wiring import Deps
 
@@ -125,7 +125,7 @@ def test_bad_lines_can_be_left_out_and_are_told(deps):
     stored = uploads.upload(deps, "acme", reading, skip_bad=True)
     assert (stored.records, stored.duplicates, stored.problems_total) == (2, 1, 150)
     assert len(stored.problems) == 100
-    assert stored.problems[0] == Problem(
+    assert stored.problems[0] == stored_uploads.Problem(
         3, "company_id", "contains a control character"
     )
     assert uploads.find(deps, "acme", stored.id) == stored
