@@ -60,6 +60,9 @@ class Asked:
 
 
 def _normal(text: str) -> str:
+    if text.isascii():
+        # All the forms of ASCII are the same; most of a million names are.
+        return " ".join(text.lower().split())
     # Unicode's compatibility caseless match (D146): folding can decompose what was
     # composed, as in Greek "ΐ", and one pass would tell it from its capital.
     folded = unicodedata.normalize("NFD", text).casefold()

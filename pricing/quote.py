@@ -95,6 +95,7 @@ class Tally:
     max_credits: int = 0
     changed: list[Changed] = field(default_factory=list)
     _free_since: datetime = field(init=False)
+    _units: dict[Item, int] = field(init=False)
     _seen: set[tuple[str, str | None]] = field(default_factory=set)
     _companies: dict[str, _Subject] = field(default_factory=dict)
     _persons: dict[str, _Subject] = field(default_factory=dict)
@@ -108,6 +109,7 @@ class Tally:
 
     def __post_init__(self) -> None:
         self._free_since = self.terms.window_starts(self.quoted_at)
+        self._units = {item: self.terms.unit(item) for item in Item}
 
     def is_duplicate(self, asked: Asked) -> bool:
         """Whether the same company with the same person (or none) came before."""
@@ -181,10 +183,14 @@ class Tally:
     ) -> tuple[PricedClaim, ...]:
         """Price what is retrieved for a subject, but for what has its price."""
         claims = tuple(
-            priced.get(item) or self._claim(item, person_id, digest, paid)
-            for item in self.retrieve
+            [
+                priced.get(item) or self._claim(item, person_id, digest, paid)
+                for item in self.retrieve
+            ]
         )
-        for claim in claims if digest != KNOWN else ():
+        if digest == KNOWN or not (paid or person_id in self._persons):
+            return claims
+        for claim in claims:
             if (
                 claim.credits
                 and claim.item not in priced
@@ -211,7 +217,7 @@ class Tally:
         paid: Entitlements,
     ) -> PricedClaim:
         """Price one claim that is new to this job, and count it in its line."""
-        price = self.terms.unit(item)
+        price = self._units[item]
         live = self._paid_digests(item, subject, paid) if paid else None
         if live:
             if digest == KNOWN:

@@ -14,6 +14,9 @@ from storage.artifacts import Artifacts, Draft
 from storage.quotes import Slice
 from worker.records import Record
 
+# Made once: `json.dumps` with options makes one for each line.
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
 
 class PricedRecord(NamedTuple):
     """A record with the claims it was quoted at."""
@@ -33,11 +36,7 @@ class InputWriter:
 
     def add(self, record: Record, claims: tuple[PricedClaim, ...]) -> None:
         """Append one record."""
-        line = json.dumps(
-            (record.number, record.fields, claims),
-            ensure_ascii=False,
-            separators=(",", ":"),
-        )
+        line = _encode((record.number, record.fields, claims))
         self._lines.append(line.encode())
         if len(self._lines) == self._slice_records:
             self.flush()

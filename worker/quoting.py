@@ -49,39 +49,42 @@ def _price_batch(
     tally: Tally,
     writer: InputWriter,
 ) -> None:
-    fresh = [
-        record
-        for record in batch
-        if not tally.is_duplicate(Asked(record.company_id, record.person_id))
-    ]
-    known, paid = _look_up(database, license_id, fresh, tally)
-    for record in fresh:
-        asked = Asked(record.company_id, record.person_id, _digest(record, known))
+    fresh: list[tuple[Record, str | None]] = []
+    for record in batch:
+        person_id = record.person_id
+        if not tally.is_duplicate(Asked(record.company_id, person_id)):
+            fresh.append((record, person_id))
+    persons = {person_id for _, person_id in fresh if person_id is not None}
+    companies = {record.company_id for record, _ in fresh}
+    known, paid = _look_up(database, license_id, companies, persons, tally)
+    for record, person_id in fresh:
+        digest = _digest(record, person_id, known)
+        asked = Asked(record.company_id, person_id, digest)
         writer.add(record, tally.price(record.number, asked, paid))
 
 
 def _look_up(
     database: Database,
     license_id: str,
-    records: list[Record],
+    companies: set[str],
+    persons: set[str],
     tally: Tally,
 ) -> tuple[set[str], Entitlements]:
-    persons = {record.person_id for record in records if record.person_id is not None}
     with database.transaction() as connection:
         known = directory.known(connection, persons) if tally.retrieve else set()
         paid = entitlements.paid(
             connection,
             license_id,
             tally.terms.window_starts(tally.quoted_at),
-            companies={record.company_id for record in records},
+            companies=companies,
             persons=persons,
             items=tally.retrieve,
         )
     return known, paid
 
 
-def _digest(record: Record, known: set[str]) -> str:
-    if record.person_id is None or record.person_id in known:
+def _digest(record: Record, person_id: str | None, known: set[str]) -> str:
+    if person_id is None or person_id in known:
         return KNOWN
     return lookup_digest(
         record.text("first_name"),

@@ -1,0 +1,110 @@
+"""Uploading a million records takes little more memory than ten thousand."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+_MIB_A_MILLION = 150
+_FIRST_MIB = 30
+_MILLION = 1_000_000
+
+_UPLOAD = """
+import csv, io, json, resource, sys
+from contextlib import closing
+from pathlib import Path
+
+import pyarrow as pa
+from pyarrow import parquet
+
+from tests.database import running
+from worker import uploads
+from worker.readers import BY_SUFFIX
+
+step, url, suffix = sys.argv[1], sys.argv[2], sys.argv[4]
+folder, count = Path(sys.argv[3]), int(sys.argv[5])
+NAMES = ("company_id", "company_name", "person_id", "first_name", "last_name")
+
+
+def rows(first, last):
+    for n in range(first, last):
+        yield f"company-{n:08d}", f"Company {n}", f"person-{n:08d}", "Ada", f"Name {n}"
+
+
+def write(path):
+    if suffix == ".parquet":
+        schema = pa.schema([(name, pa.string()) for name in NAMES])
+        with parquet.ParquetWriter(path, schema) as out:
+            for first in range(0, count, 10_000):
+                cells = zip(*rows(first, min(first + 10_000, count)))
+                arrays = [pa.array(column) for column in cells]
+                out.write_table(pa.table(arrays, schema=schema), row_group_size=10_000)
+        return
+    with path.open("w", newline="") as out:
+        if suffix == ".csv":
+            csv.writer(out).writerows([NAMES])
+            csv.writer(out).writerows(rows(0, count))
+        else:
+            out.writelines(
+                json.dumps(dict(zip(NAMES, row))) + "\\n" for row in rows(0, count)
+            )
+
+
+def peak_kib():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+deps = running.wire_to(url, folder)
+with closing(deps.database):
+    path = folder / f"records{suffix}"
+    if step == "write":
+        running.create_license(deps)
+        write(path)
+    else:
+        small = b"company_id\\na\\n"
+        uploads.upload(
+            deps, "acme", BY_SUFFIX[".csv"](io.BytesIO(small)), skip_bad=False
+        )
+        before = peak_kib()
+        with path.open("rb") as stream:
+            stored = uploads.upload(
+                deps, "acme", BY_SUFFIX[suffix](stream), skip_bad=False
+            )
+        assert stored.records == stored.companies == stored.persons == count
+        print(peak_kib() - before)
+"""
+
+
+# A process begins with the peak of whoever started it: that must be a small one.
+_START = """
+import subprocess, sys
+sys.exit(subprocess.run([sys.executable, "-c", *sys.argv[1:]]).returncode)
+"""
+
+
+def _growth_mib(url: str, folder: Path, suffix: str, count: int) -> float:
+    """By how much an upload's peak is above the process before it."""
+    words = (url, str(folder), suffix, str(count))
+    for step in ("write", "upload"):
+        done = subprocess.run(
+            [sys.executable, "-c", _START, _UPLOAD, step, *words],
+            cwd=Path(__file__).parents[2],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+    return int(done.stdout) / 1024
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
+@pytest.mark.parametrize(
+    "count", [100_000, pytest.param(1_000_000, marks=pytest.mark.full)]
+)
+def test_memory_grows_by_little(database_url, tmp_path, suffix, count):
+    grown = _growth_mib(database_url, tmp_path, suffix, count)
+    print(f"{grown:.0f} MiB for {count:,} records")
+    # What a first file costs at all counts for more where it is small.
+    fixed_mib = _FIRST_MIB if count < _MILLION else 0
+    assert grown <= fixed_mib + _MIB_A_MILLION * count / _MILLION

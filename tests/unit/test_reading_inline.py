@@ -1,0 +1,50 @@
+"""Records of a request's body: the shapes of JSON Lines, numbered by their place."""
+
+import pytest
+
+from worker.errors import Code, Problem, Refused
+from worker.readers import inline
+from worker.records import Record
+
+
+def test_places_count_from_1_as_numbers_and_as_lines():
+    reading = inline.read(
+        [
+            {"company": {"id": "a", "name": "A"}, "person": None},
+            {"company": {}},
+            {"company": {"id": "c"}, "person": {"id": "p"}, "note": 1.5},
+        ]
+    )
+    assert list(reading.rows) == [
+        Record(1, {"company_id": "a", "company_name": "A"}),
+        [Problem(2, "company_id", "is missing")],
+        Record(3, {"company_id": "c", "person_id": "p", "note": "1.5"}),
+    ]
+    assert tuple(reading.columns) == (
+        "company_id",
+        "company_name",
+        "person_id",
+        "note",
+    )
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_what_is_no_number_is_a_problem(number):
+    (row,) = inline.read([{"company_id": "a", "x": number}]).rows
+    assert isinstance(row, list)
+    assert (row[0].line, row[0].field) == (1, "x")
+
+
+def test_what_was_handed_in_is_not_changed():
+    record = {"company_id": 7, "note": None}
+    list(inline.read([record]).rows)
+    assert record == {"company_id": 7, "note": None}
+
+
+def test_more_than_a_body_holds_is_refused():
+    records = [{"company_id": "a"}] * (inline.RECORDS_MAX + 1)
+    assert inline.RECORDS_MAX == 10_000
+    with pytest.raises(Refused) as refused:
+        inline.read(records)
+    assert refused.value.code is Code.TOO_LARGE
+    assert len(list(inline.read(records[1:]).rows)) == 10_000
