@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from pricing.settlement import Outcome
 from storage import audit as checks
-from storage import periods, processes, steering, sweeps
+from storage import periods, processes, requests, steering, sweeps
 from storage.chunks import RecordOutcome
 from storage.errors import ArtifactError
 from storage.states import JobState
@@ -68,6 +68,7 @@ def _bring_back(deps: Deps) -> None:
         sweeps.bring_back_lost_messages(connection, after_s=settings.message_lost_s)
         sweeps.bring_back_entries(connection, delay_s=settings.retry_base_s)
         processes.forget_silent(connection, after_s=_SILENT_S)
+        requests.forget(connection, after_s=settings.request_kept_s)
 
 
 def _end_periods(deps: Deps) -> None:
