@@ -53,7 +53,9 @@ def cancel(connection: Connection, job_id: str) -> SteerResult:
     ).one_or_none()
     if asked_before is not None:
         return SteerResult.ALREADY
-    return _unless(connection, job_id, frozenset())
+    return _unless(
+        connection, job_id, frozenset({JobState.CANCELLING, JobState.CANCELLED})
+    )
 
 
 def pause(connection: Connection, job_id: str) -> SteerResult:

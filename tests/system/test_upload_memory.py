@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 _MIB_A_MILLION = 150
-_FIRST_MIB = 30
+_FIRST_MIB = 60
 _MILLION = 1_000_000
 
 _UPLOAD = """
