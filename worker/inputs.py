@@ -12,6 +12,7 @@ from pricing.claims import PricedClaim
 from pricing.plans import Item
 from storage.artifacts import Artifacts, Draft
 from storage.quotes import Slice
+from worker.distinct import Seen
 from worker.records import Record
 
 # Made once: `json.dumps` with options makes one for each line.
@@ -79,19 +80,25 @@ def parse(lines: list[bytes]) -> Iterator[PricedRecord]:
 
 def fits_records(artifacts: Artifacts, name: str, available: int) -> int:
     """How many of the first records of a job's input cost at most this together."""
-    seen: set[tuple[str, str, str]] = set()
+    # By digests: a million records can hold three million claims.
+    seen = Seen()
     cost = count = 0
     with artifacts.open(name) as stream:
         for line in stream:
             for record, claims in parse([line]):
-                for item, digest, credits_ in claims:
-                    subject = (
-                        record.company_id if item is Item.COMPANY else record.person_id
-                    )
-                    claim = (item, subject or "", digest)
-                    cost += 0 if claim in seen else credits_
-                    seen.add(claim)
+                cost += sum(
+                    claim.credits
+                    for claim in claims
+                    if claim.credits and not seen.before(_key_of(record, claim))
+                )
             if cost > available:
                 return count
             count += 1
     return count
+
+
+def _key_of(record: Record, claim: PricedClaim) -> str:
+    """One text for each item and subject; no id holds the character between."""
+    company = claim.item is Item.COMPANY
+    subject = record.company_id if company else record.person_id or ""
+    return f"{claim.item}\0{subject}\0{claim.digest}"

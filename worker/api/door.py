@@ -21,13 +21,16 @@ class Door:
     deps: Deps
     rate: RateLimit
 
-    def link(self, request: Request, report: JobReport) -> Link | None:
+    def instant(self) -> datetime:
+        """The instant that links end by: asked once for all links of an answer."""
+        with self.deps.database.transaction() as connection:
+            return licenses.business_now(connection)
+
+    def link(self, request: Request, report: JobReport, now: datetime) -> Link | None:
         """A link to a job's file that needs no key and expires."""
         if report.file_artifact is None:
             return None
         settings = self.deps.settings
-        with self.deps.database.transaction() as connection:
-            now = licenses.business_now(connection)
         expires_at = (now + timedelta(seconds=settings.file_link_s)).replace(
             microsecond=0
         )
@@ -43,9 +46,7 @@ class Door:
 
     def opens(self, job_id: str, expires_at: datetime, signature: str) -> bool:
         """Whether a link was made here and has not expired."""
-        with self.deps.database.transaction() as connection:
-            now = licenses.business_now(connection)
-        return now < expires_at and self.deps.keyring.verify(
+        return self.instant() < expires_at and self.deps.keyring.verify(
             _FILE_PURPOSE, _signed(job_id, expires_at), signature
         )
 

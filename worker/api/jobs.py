@@ -72,7 +72,7 @@ def _report(door: Door, job_id: str) -> JobReport:
 
 def _job(door: Door, request: Request, job_id: str) -> Answer:
     report = _report(door, job_id)
-    return answers.of_job(report, link=door.link(request, report))
+    return answers.of_job(report, link=door.link(request, report, door.instant()))
 
 
 @router.get("/jobs", response_model=models.Page[models.Job])
@@ -95,10 +95,11 @@ def list_jobs(
     )
     with door.deps.database.transaction() as connection:
         found = reports.jobs(connection, wanted, limit=limit + 1)
+    now = door.instant()
     return pages.page(
         found,
         limit,
-        lambda row: answers.of_job(row, link=door.link(request, row)),
+        lambda row: answers.of_job(row, link=door.link(request, row, now)),
         lambda row: row.id,
     )
 
@@ -169,7 +170,8 @@ async def _events(door: Door, request: Request, job_id: str) -> AsyncIterator[st
     while True:
         report = await run_in_threadpool(_report, door, job_id)
         if report != last:
-            link = await run_in_threadpool(door.link, request, report)
+            now = await run_in_threadpool(door.instant)
+            link = door.link(request, report, now)
             data = json.dumps(answers.of_job(report, link=link))
             yield f"event: job\ndata: {data}\n\n"
         if report.state in ENDED:
@@ -289,7 +291,7 @@ def _row(cells: object) -> str:
 def get_file(request: Request, job: JobId) -> RedirectResponse:
     """Lead to the job's file, by a link that needs no key and expires."""
     door = door_of(request)
-    link = door.link(request, _report(door, job))
+    link = door.link(request, _report(door, job), door.instant())
     if link is None:
         raise Refused(Code.NOT_FOUND, f"{job} has left no file")
     return RedirectResponse(link.url, 307)

@@ -14,6 +14,9 @@ from worker.errors import Problem, bad
 from worker.readers.reading import Reading, Row, columns_of
 from worker.records import Record, problems_of
 
+# Arrow's own pools keep what was freed; the system's gives it back.
+pa.set_memory_pool(pa.system_memory_pool())
+
 _BATCH_ROWS = 2_000
 _BUFFER_BYTES = 1 << 16
 """Columns are read through buffers of this size, not as a whole."""
