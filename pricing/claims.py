@@ -9,7 +9,6 @@ looked up by: the same id with another digest is a new subject.
 import hashlib
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
@@ -44,8 +43,7 @@ class PricedClaim(NamedTuple):
     credits: int
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     """Who one record names, as far as pricing needs to know."""
 
     company_id: str
