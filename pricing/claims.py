@@ -10,7 +10,7 @@ import hashlib
 import unicodedata
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from pricing.plans import Item, Terms
 
@@ -41,6 +41,22 @@ class PricedClaim(NamedTuple):
     item: Item
     digest: str
     credits: int
+
+
+class Asking(Protocol):
+    """Whatever says whom one record names, as far as pricing needs to know."""
+
+    @property
+    def company_id(self) -> str:
+        """The company's id, never empty."""
+
+    @property
+    def person_id(self) -> str | None:
+        """The person's id, or None for the company alone."""
+
+    @property
+    def digest(self) -> str:
+        """What the person is looked up by, `KNOWN` where the id alone decides."""
 
 
 class Asked(NamedTuple):

@@ -5,13 +5,14 @@ time it is asked, so that a subject has one price in the whole job; a million
 records pass through it without being held.
 """
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import NamedTuple
 
-from pricing.claims import KNOWN, Asked, Entitlements, PricedClaim, is_free
+from pricing.claims import KNOWN, Asked, Asking, Entitlements, PricedClaim, is_free
 from pricing.plans import Item, Terms
 
 
@@ -66,7 +67,7 @@ def expires_at(
 
 _Claims = tuple[PricedClaim, ...]
 
-_Live = Mapping[Item, Set[str]]
+_Live = Mapping[Item, AbstractSet[str]]
 """The digests under which an id is free, by item; an item without any is not there."""
 
 _NOTHING_LIVE: _Live = MappingProxyType({})
@@ -109,10 +110,17 @@ class Tally:
         default_factory=lambda: {item: _Count() for item in Item},
     )
     _shared: dict[_Claims, _Claims] = field(default_factory=dict)
+    _full_known: _Claims = field(init=False)
+    _full_price: int = field(init=False)
+    _persons_at_full_price: int = 0
 
     def __post_init__(self) -> None:
         self._free_since = self.terms.window_starts(self.quoted_at)
         self._units = {item: self.terms.unit(item) for item in Item}
+        self._full_known = tuple(
+            PricedClaim(item, KNOWN, self._units[item]) for item in self.retrieve
+        )
+        self._full_price = sum(claim.credits for claim in self._full_known)
 
     def is_duplicate(self, asked: Asked) -> bool:
         """Whether the same company with the same person (or none) came before."""
@@ -126,7 +134,7 @@ class Tally:
     def price(
         self,
         number: int,
-        asked: Asked,
+        asked: Asking,
         paid: Entitlements,
     ) -> tuple[PricedClaim, ...]:
         """Freeze the prices of one record, which must not be a duplicate.
@@ -134,10 +142,13 @@ class Tally:
         `number` counts from 1 in the input. `asked.digest` is `KNOWN` where the
         directory knows the person.
         """
-        company_id, person_id, digest = asked
+        company_id, person_id = asked.company_id, asked.person_id
         claims = self._companies.get(company_id) or self._company(company_id, paid)
         if person_id is not None:
-            claims += self._person(number, person_id, digest, paid)
+            if paid or person_id in self._persons:
+                claims += self._person(number, person_id, asked.digest, paid)
+            else:
+                claims += self._new_person(person_id, asked.digest)
         self.records += 1
         if self.max_credits <= self.available:
             self.fits_records = self.records
@@ -196,24 +207,34 @@ class Tally:
         paid: Entitlements,
     ) -> _Claims:
         """Price whom an id stands for when it comes first."""
-        self._persons[person_id] = digest
         live = self._live(self.retrieve, person_id, paid)
+        if not live:
+            return self._new_person(person_id, digest)
+        self._persons[person_id] = digest
         claims = tuple([self._claim(item, digest, live) for item in self.retrieve])
-        if live:
-            if digest == KNOWN:
-                claims = self._share(claims)
-            else:
-                reused = [claim for claim in claims if claim.item in live]
-                self._note_changed(number, person_id, reused)
-            self._reduced[person_id] = claims
+        if digest == KNOWN:
+            claims = self._share(claims)
+        else:
+            reused = [claim for claim in claims if claim.item in live]
+            self._note_changed(number, person_id, reused)
+        self._reduced[person_id] = claims
         return claims
+
+    def _new_person(self, person_id: str, digest: str) -> _Claims:
+        """Whoever comes first and has been paid for by nobody: most of a million."""
+        self._persons[person_id] = digest
+        self._persons_at_full_price += 1
+        self.max_credits += self._full_price
+        return self._at_full_price(digest)
 
     def _claims_of_first(self, person_id: str, digest: str) -> _Claims:
         return self._reduced.get(person_id) or self._at_full_price(digest)
 
     def _at_full_price(self, digest: str) -> _Claims:
+        if digest == KNOWN:
+            return self._full_known
         return tuple(
-            [PricedClaim(item, digest, self._units[item]) for item in self.retrieve]
+            [PricedClaim(item, digest, unit) for item, _, unit in self._full_known]
         )
 
     def _note_changed(
@@ -223,9 +244,7 @@ class Tally:
             Changed(number, claim.item, person_id) for claim in claims if claim.credits
         ]
 
-    def _live(
-        self, items: Sequence[Item], subject: str, paid: Entitlements
-    ) -> _Live:
+    def _live(self, items: Sequence[Item], subject: str, paid: Entitlements) -> _Live:
         if not paid:
             return _NOTHING_LIVE
         live = {}
@@ -258,15 +277,9 @@ class Tally:
     def quote(self) -> Quote:
         """What all records priced so far cost at most."""
         lines = tuple(
-            Line(
-                item=item,
-                count=count.count,
-                free=count.free,
-                unit_credits=self._units[item],
-                credits=(count.count - count.free) * self._units[item],
-            )
-            for item, count in self._counts.items()
-            if count.count
+            self._line(item, self._count_of(item), self._counts[item].free)
+            for item in Item
+            if self._count_of(item)
         )
         return Quote(
             terms=self.terms,
@@ -280,4 +293,18 @@ class Tally:
             changed=tuple(self.changed),
             available=self.available,
             fits_records=self.fits_records,
+        )
+
+    def _count_of(self, item: Item) -> int:
+        count = self._counts[item].count
+        return count + self._persons_at_full_price * (item in self.retrieve)
+
+    def _line(self, item: Item, count: int, free: int) -> Line:
+        unit = self._units[item]
+        return Line(
+            item=item,
+            count=count,
+            free=free,
+            unit_credits=unit,
+            credits=(count - free) * unit,
         )

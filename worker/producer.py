@@ -21,6 +21,7 @@ from worker.once import Once
 from worker.permission import check_permission, telling_who_may_not_spend
 from worker.quoting import price_all
 from worker.readers import Reading
+from worker.records import Kept
 from worker.wiring import Deps
 
 
@@ -32,7 +33,7 @@ def new_id(kind: str) -> str:
 def quote(
     deps: Deps,
     request: quotes.Request,
-    reading: Reading,
+    reading: Reading | Kept,
     once: Once | None = None,
 ) -> quotes.StoredQuote:
     """Price a file's records and keep the quote with them; it moves no credits.
@@ -51,7 +52,7 @@ def quote(
         quoted_at=quoted_at,
         retrieve=request.retrieve,
         available=balance.available if balance else 0,
-        duplicates=reading.duplicates,
+        duplicates=reading.duplicates or 0,
     )
     quote_id = new_id("quote")
     name = f"inputs/{quote_id}.jsonl"

@@ -75,7 +75,8 @@ def retry(deps: Deps, job_id: str, *, max_credits: int | None = None) -> str:
         raise Refused(
             Code.WRONG_STATE, f"{job_id} is {state}: nothing is to be retried"
         )
-    reading = Reading(stored.input.columns, _left(deps, stored, settled))
+    left = _left(deps, stored, settled)
+    reading = Reading(stored.input.columns, left, duplicates=0)
     quote = producer.quote(deps, stored.request, reading)
     try:
         return producer.submit(deps, quote.id, max_credits=max_credits, retry_of=job_id)

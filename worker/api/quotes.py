@@ -16,6 +16,7 @@ from worker.api.replay import made_by, once_of
 from worker.errors import Code, Refused, bad
 from worker.once import Once
 from worker.readers import Reading, inline
+from worker.records import Kept
 
 router = APIRouter(route_class=GuardedRoute, tags=["quotes"])
 
@@ -50,7 +51,7 @@ def make_quote(
     return producer.quote(door.deps, wanted, _reading(door, body), once)
 
 
-def _reading(door: Door, body: models.QuoteBody) -> Reading:
+def _reading(door: Door, body: models.QuoteBody) -> Reading | Kept:
     if (body.records is None) == (body.upload is None):
         raise bad("records", "give either records or an upload")
     if body.upload is not None:
