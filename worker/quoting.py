@@ -67,7 +67,8 @@ def _price_batch(
         person_id = record.person_id
         by_id = person_id is None or not tally.retrieve or person_id in known
         asked = Asked(record.company_id, person_id) if by_id else record
-        writer.add(record, tally.price(record.number, asked, paid))
+        claims = tally.price(record.number, asked, paid)
+        writer.add(record, asked.digest, claims)
 
 
 def _look_up(
