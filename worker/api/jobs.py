@@ -135,6 +135,14 @@ def resume_job(request: Request, job: JobId) -> Answer:
     return _job(door_of(request), request, job)
 
 
+@router.post("/jobs/{job}/give-up", status_code=202, response_model=models.Job)
+@allow(Scope.OPERATOR, of=_OF_IT)
+def give_up_job(request: Request, job: JobId) -> Answer:
+    """End a job whose file cannot be sealed, and refund all that it cost."""
+    steering.give_up(door_of(request).deps, job)
+    return _job(door_of(request), request, job)
+
+
 @router.post("/jobs/{job}/retry", status_code=202, response_model=models.Job)
 @allow(*_STEERERS, of=_OF_IT)
 def retry_job(
