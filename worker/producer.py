@@ -41,6 +41,18 @@ def quote(
     `BadInput` with lines and fields, `Refused` without a license, and `DiskFull`;
     then nothing is kept.
     """
+    stored = _priced(deps, request, reading)
+    with deps.database.transaction() as connection:
+        quotes.put(connection, stored)
+        if once is not None:
+            once(connection, stored.id)
+    return stored
+
+
+def _priced(
+    deps: Deps, request: quotes.Request, reading: Reading
+) -> quotes.StoredQuote:
+    """A quote whose input is written, and which no row knows of yet."""
     _check_request(request)
     license_ = open_license(deps, request.license_id)
     with deps.database.transaction() as connection:
@@ -58,7 +70,7 @@ def quote(
     with deps.artifacts.create(name) as draft:
         writer = InputWriter(draft, deps.settings.chunk_records)
         price_all(deps.database, license_.id, reading, tally, writer)
-    stored = quotes.StoredQuote(
+    return quotes.StoredQuote(
         id=quote_id,
         request=request,
         quote=tally.quote(),
@@ -71,11 +83,6 @@ def quote(
             balance.ends_at if balance else None,
         ),
     )
-    with deps.database.transaction() as connection:
-        quotes.put(connection, stored)
-        if once is not None:
-            once(connection, stored.id)
-    return stored
 
 
 def submit(
@@ -92,15 +99,28 @@ def submit(
     Returns the job's id. Raises `Refused`: no such quote, expired, used before,
     above the ceiling, not allowed, or not enough credits.
     """
-    if name is not None:
-        check_name(name)
-    submission = _Submission(new_id("job"), name, max_credits, retry_of, once)
-    try:
-        with telling_who_may_not_spend(deps), deps.database.transaction() as connection:
-            _submit(deps, connection, quote_id, submission)
-    except _Insufficient as short:
-        raise _insufficient(deps, short) from short
-    return submission.job_id
+    submission = _submission(name, max_credits, retry_of, once)
+    return _make(deps, submission, quote_id)
+
+
+def submit_at_once(
+    deps: Deps,
+    request: quotes.Request,
+    reading: Reading,
+    *,
+    name: str | None = None,
+    max_credits: int | None = None,
+    retry_of: str | None = None,
+    once: Once | None = None,
+) -> str:
+    """Quote a file's records and make their job, both or neither.
+
+    Returns the job's id. Raises what `quote` and `submit` raise; then neither the
+    quote nor the job is there.
+    """
+    submission = _submission(name, max_credits, retry_of, once)
+    stored = _priced(deps, request, reading)
+    return _make(deps, submission, stored.id, stored)
 
 
 class _Submission(NamedTuple):
@@ -109,6 +129,34 @@ class _Submission(NamedTuple):
     max_credits: int | None
     retry_of: str | None
     once: Once | None
+
+
+def _submission(
+    name: str | None,
+    max_credits: int | None,
+    retry_of: str | None,
+    once: Once | None,
+) -> _Submission:
+    if name is not None:
+        check_name(name)
+    return _Submission(new_id("job"), name, max_credits, retry_of, once)
+
+
+def _make(
+    deps: Deps,
+    submission: _Submission,
+    quote_id: str,
+    new: quotes.StoredQuote | None = None,
+) -> str:
+    """The job of a quote; a `new` quote is kept with it."""
+    try:
+        with telling_who_may_not_spend(deps), deps.database.transaction() as connection:
+            if new is not None:
+                quotes.put(connection, new)
+            _submit(deps, connection, quote_id, submission)
+    except _Insufficient as short:
+        raise _insufficient(deps, short) from short
+    return submission.job_id
 
 
 def _submit(

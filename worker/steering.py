@@ -81,9 +81,10 @@ def retry(deps: Deps, job_id: str, *, max_credits: int | None = None) -> str:
             Code.WRONG_STATE, f"{job_id} is {state}: nothing is to be retried"
         )
     reading = Reading(stored.input.columns, _left(deps, stored, settled))
-    quote = producer.quote(deps, stored.request, reading)
     try:
-        return producer.submit(deps, quote.id, max_credits=max_credits, retry_of=job_id)
+        return producer.submit_at_once(
+            deps, stored.request, reading, max_credits=max_credits, retry_of=job_id
+        )
     except jobs.AlreadyRetried:
         return retry(deps, job_id)
 

@@ -19,7 +19,7 @@ from worker.answers import Answer
 from worker.api import models, pages
 from worker.api.door import Door, door_of
 from worker.api.guard import GuardedRoute, Whose, allow, see_license, seen_license
-from worker.api.quotes import make_quote, see_quote
+from worker.api.quotes import reading_of, see_quote, wanted_of
 from worker.api.replay import made_by, once_of
 from worker.clock import Every
 from worker.errors import Code, Refused
@@ -56,9 +56,13 @@ def _submit(
         see_quote(request, body.quote)
         return producer.submit(door.deps, body.quote, name=body.name, once=once)
     see_license(request, body.license)
-    quote = make_quote(door, body)
-    return producer.submit(
-        door.deps, quote.id, name=body.name, max_credits=body.max_credits, once=once
+    return producer.submit_at_once(
+        door.deps,
+        wanted_of(body),
+        reading_of(door, body),
+        name=body.name,
+        max_credits=body.max_credits,
+        once=once,
     )
 
 
