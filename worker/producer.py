@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from pricing.plans import Item, terms_of
 from pricing.quote import Tally, expires_at
-from storage import events, jobs, ledger, licenses, periods, quotes
+from storage import events, jobs, keeping, ledger, licenses, periods, quotes
 from storage.ledger import ReserveResult
 from worker.checks import check_id, check_name
 from worker.errors import Code, Refused, bad
@@ -71,7 +71,7 @@ def quote(
             balance.ends_at if balance else None,
         ),
     )
-    with deps.database.transaction() as connection:
+    with keeping.kept_with_its_file(deps.database, deps.artifacts, name) as connection:
         quotes.put(connection, stored)
         if once is not None:
             once(connection, stored.id)
@@ -188,15 +188,13 @@ def _reserve(
 
 
 def _insufficient(deps: Deps, short: _Insufficient) -> Refused:
-    needed = short.stored.quote.max_credits
+    needed, name = short.stored.quote.max_credits, short.stored.input.name
     return Refused(
         Code.INSUFFICIENT_CREDITS,
         f"{needed} credits are needed, {short.available} are available",
         available=short.available,
         needed=needed,
-        fits_records=fits_records(
-            deps.artifacts, short.stored.input.name, short.available
-        ),
+        fits_records=fits_records(deps.artifacts, name, short.available) if name else 0,
     )
 
 
