@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import IntegrityError
 
-from storage import events, outbox
+from storage import events, outbox, removals
 from storage.errors import StorageError, is_violation
 from storage.quotes import StoredQuote
 from storage.states import JobState
@@ -164,17 +164,21 @@ class Finished:
 
 
 def end(connection: Connection, job_id: str, finished: Finished) -> bool:
-    """End a finishing job; False where it has ended already."""
-    license_id = connection.execute(
+    """End a finishing job; False where it has ended already.
+
+    Its file is let go where somebody in it was erased while it was sealed.
+    """
+    row = connection.execute(
         text("""
             UPDATE jobs SET state = :state, finished_at = holdfast_now(),
-                   file_name = :file_name, file_artifact = :file_artifact,
+                   file_name = :file_name,
+                   file_artifact = CASE WHEN keep_file THEN :file_artifact END,
                    file_bytes = :file_bytes, file_sha256 = :file_sha256,
                    error_code = coalesce(CAST(:error_code AS text), error_code),
                    error_detail = coalesce(CAST(:error_detail AS text), error_detail),
                    waiting_reason = NULL, waiting_until = NULL
              WHERE id = :job_id AND state = 'finishing'
-            RETURNING license_id"""),
+            RETURNING license_id, keep_file"""),
         {
             "job_id": job_id,
             "state": finished.state.value,
@@ -185,10 +189,12 @@ def end(connection: Connection, job_id: str, finished: Finished) -> bool:
             "error_code": finished.error_code,
             "error_detail": finished.error_detail,
         },
-    ).scalar_one_or_none()
-    if license_id is None:
+    ).one_or_none()
+    if row is None:
         return False
-    events.job_finished(connection, job_id, license_id)
+    if finished.file_artifact is not None and not row.keep_file:
+        removals.mark(connection, [finished.file_artifact])
+    events.job_finished(connection, job_id, row.license_id)
     return True
 
 

@@ -80,7 +80,11 @@ def retry(deps: Deps, job_id: str, *, max_credits: int | None = None) -> str:
         raise Refused(
             Code.WRONG_STATE, f"{job_id} is {state}: nothing is to be retried"
         )
-    reading = Reading(stored.input.columns, _left(deps, stored, settled))
+    if stored.input.name is None:
+        detail = f"the records of {job_id} have been removed: send them again"
+        raise Refused(Code.WRONG_STATE, detail)
+    left = _left(deps, stored.input.name, settled)
+    reading = Reading(stored.input.columns, left)
     try:
         return producer.submit_at_once(
             deps, stored.request, reading, max_credits=max_credits, retry_of=job_id
@@ -89,11 +93,9 @@ def retry(deps: Deps, job_id: str, *, max_credits: int | None = None) -> str:
         return retry(deps, job_id)
 
 
-def _left(
-    deps: Deps, stored: quotes.StoredQuote, settled: set[int]
-) -> Iterator[Record]:
+def _left(deps: Deps, name: str, settled: set[int]) -> Iterator[Record]:
     """The records of a job's input that have not been delivered or excluded."""
-    with deps.artifacts.open(stored.input.name) as stream:
+    with deps.artifacts.open(name) as stream:
         for line in stream:
             for record, _ in parse([line]):
                 if record.number not in settled:

@@ -303,7 +303,9 @@ def _row(cells: object) -> str:
 def get_file(request: Request, job: JobId) -> RedirectResponse:
     """Lead to the job's file, by a link that needs no key and expires."""
     door = door_of(request)
-    link = door.link(request, _report(door, job), door.instant())
+    report = _report(door, job)
+    link = door.link(request, report, door.instant())
     if link is None:
-        raise Refused(Code.NOT_FOUND, f"{job} has left no file")
+        gone = "has left no file" if report.file_name is None else "had a file once"
+        raise Refused(Code.NOT_FOUND, f"{job} {gone}")
     return RedirectResponse(link.url, 307)
