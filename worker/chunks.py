@@ -140,7 +140,7 @@ def _run_batch(
     for priced in records:
         record = priced.record
         finding = findings.get(record.person_id or "", NOTHING)
-        result = _result(chunk, record, finding)
+        result = _result(chunk, priced, finding)
         if result.outcome is Outcome.DELIVERED:
             rows.append(row_of(chunk.columns, chunk.retrieve, record, finding))
         outcomes.append(_outcome(record, result))
@@ -168,7 +168,7 @@ def _find(
             last_name=record.text("last_name"),
             company_domain=record.text("company_domain"),
         )
-        for record, _ in records
+        for record in (priced.record for priced in records if not priced.is_left_out)
         if record.person_id is not None
     ]
     found = deps.provider.find(persons, chunk.retrieve) if persons else {}
@@ -183,8 +183,9 @@ def _find(
     }
 
 
-def _result(chunk: TakenChunk, record: Record, finding: Finding) -> Result:
-    if record.person_id is not None and not passes(finding, chunk.only_with):
+def _result(chunk: TakenChunk, priced: PricedRecord, finding: Finding) -> Result:
+    is_person = priced.record.person_id is not None
+    if priced.is_left_out or (is_person and not passes(finding, chunk.only_with)):
         return Result(outcome=Outcome.EXCLUDED)
     return Result(
         outcome=Outcome.DELIVERED,
