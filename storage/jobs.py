@@ -20,6 +20,9 @@ from storage.states import JobState
 COMPLETE = "job.complete"
 """The outbox topic under which a job's completion is queued, once."""
 
+GIVEN_UP = "given_up"
+"""The error code of a job that an operator has given up."""
+
 
 class AlreadyRetried(StorageError):
     """Another has retried the same job at this moment."""
@@ -156,6 +159,8 @@ class Finished:
     file_artifact: str | None = None
     file_bytes: int | None = None
     file_sha256: str | None = None
+    error_code: str | None = None
+    error_detail: str | None = None
 
 
 def end(connection: Connection, job_id: str, finished: Finished) -> bool:
@@ -169,6 +174,8 @@ def end(connection: Connection, job_id: str, finished: Finished) -> bool:
                    file_name = :file_name,
                    file_artifact = CASE WHEN keep_file THEN :file_artifact END,
                    file_bytes = :file_bytes, file_sha256 = :file_sha256,
+                   error_code = coalesce(CAST(:error_code AS text), error_code),
+                   error_detail = coalesce(CAST(:error_detail AS text), error_detail),
                    waiting_reason = NULL, waiting_until = NULL
              WHERE id = :job_id AND state = 'finishing'
             RETURNING license_id, keep_file"""),
@@ -179,6 +186,8 @@ def end(connection: Connection, job_id: str, finished: Finished) -> bool:
             "file_artifact": finished.file_artifact,
             "file_bytes": finished.file_bytes,
             "file_sha256": finished.file_sha256,
+            "error_code": finished.error_code,
+            "error_detail": finished.error_detail,
         },
     ).one_or_none()
     if row is None:

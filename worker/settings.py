@@ -37,7 +37,8 @@ class Settings(BaseSettings):
     """For the rate limits; unset: the broker where that is a Redis, else each process
     counts for itself."""
     public_url: str | None = None
-    """What links to files begin with; unset: the address that was asked."""
+    """What links to files begin with; unset: the address that was asked, and in
+    webhooks the one that `up` serves on, or no link."""
     bootstrap_key: str | None = Field(default=None, min_length=20)
     """An admin key, taken as it is; 20 characters or more."""
     secret_keys: SecretStr | None = None

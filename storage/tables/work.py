@@ -76,7 +76,8 @@ requests = Table(
     # What the request made, written with it; the answer follows.
     Column("made", Id),
     Column("status", Integer),
-    Column("answer", JSONB(none_as_null=True)),
+    # As it was sent: JSONB would put its members in another order.
+    Column("answer", Text),
     Column("created_at", Instant, nullable=False, server_default=NOW),
     PrimaryKeyConstraint("key_id", "idempotency_key"),
     CheckConstraint("(status IS NULL) = (answer IS NULL)", name="answer"),
