@@ -5,13 +5,15 @@ back all that its transaction did.
 """
 
 import secrets
+from contextlib import suppress
 from typing import NamedTuple
 
 from sqlalchemy import Connection
 
 from pricing.plans import Item, terms_of
 from pricing.quote import Tally, expires_at
-from storage import events, jobs, ledger, licenses, periods, quotes
+from storage import events, jobs, keeping, ledger, licenses, periods, quotes
+from storage.errors import ArtifactError, StorageError
 from storage.ledger import ReserveResult
 from worker.checks import check_id, check_name
 from worker.errors import Code, Refused, bad
@@ -21,6 +23,7 @@ from worker.once import Once
 from worker.permission import check_permission, telling_who_may_not_spend
 from worker.quoting import price_all
 from worker.readers import Reading
+from worker.records import Kept
 from worker.wiring import Deps
 
 
@@ -32,7 +35,7 @@ def new_id(kind: str) -> str:
 def quote(
     deps: Deps,
     request: quotes.Request,
-    reading: Reading,
+    reading: Reading | Kept,
     once: Once | None = None,
 ) -> quotes.StoredQuote:
     """Price a file's records and keep the quote with them; it moves no credits.
@@ -42,15 +45,20 @@ def quote(
     then nothing is kept.
     """
     stored = _priced(deps, request, reading)
-    with deps.database.transaction() as connection:
+    name = _input_name(stored.id)
+    with keeping.kept_with_its_file(deps.database, deps.artifacts, name) as connection:
         quotes.put(connection, stored)
         if once is not None:
             once(connection, stored.id)
     return stored
 
 
+def _input_name(quote_id: str) -> str:
+    return f"inputs/{quote_id}.jsonl"
+
+
 def _priced(
-    deps: Deps, request: quotes.Request, reading: Reading
+    deps: Deps, request: quotes.Request, reading: Reading | Kept
 ) -> quotes.StoredQuote:
     """A quote whose input is written, and which no row knows of yet."""
     _check_request(request)
@@ -63,10 +71,10 @@ def _priced(
         quoted_at=quoted_at,
         retrieve=request.retrieve,
         available=balance.available if balance else 0,
-        duplicates=reading.duplicates,
+        duplicates=reading.duplicates or 0,
     )
     quote_id = new_id("quote")
-    name = f"inputs/{quote_id}.jsonl"
+    name = _input_name(quote_id)
     with deps.artifacts.create(name) as draft:
         writer = InputWriter(draft, deps.settings.chunk_records)
         price_all(deps.database, license_.id, reading, tally, writer)
@@ -106,7 +114,7 @@ def submit(
 def submit_at_once(
     deps: Deps,
     request: quotes.Request,
-    reading: Reading,
+    reading: Reading | Kept,
     *,
     name: str | None = None,
     max_credits: int | None = None,
@@ -120,7 +128,13 @@ def submit_at_once(
     """
     submission = _submission(name, max_credits, retry_of, once)
     stored = _priced(deps, request, reading)
-    return _make(deps, submission, stored.id, stored)
+    try:
+        return _make(deps, submission, stored.id, stored)
+    except (Refused, StorageError):
+        # What fits the credits has been counted in it by now.
+        with suppress(ArtifactError):
+            deps.artifacts.remove(_input_name(stored.id))
+        raise
 
 
 class _Submission(NamedTuple):
@@ -236,15 +250,13 @@ def _reserve(
 
 
 def _insufficient(deps: Deps, short: _Insufficient) -> Refused:
-    needed = short.stored.quote.max_credits
+    needed, name = short.stored.quote.max_credits, short.stored.input.name
     return Refused(
         Code.INSUFFICIENT_CREDITS,
         f"{needed} credits are needed, {short.available} are available",
         available=short.available,
         needed=needed,
-        fits_records=fits_records(
-            deps.artifacts, short.stored.input.name, short.available
-        ),
+        fits_records=fits_records(deps.artifacts, name, short.available) if name else 0,
     )
 
 

@@ -43,6 +43,7 @@ outbox = Table(
     CheckConstraint("(state = 'running') = (lease_until IS NOT NULL)", name="lease"),
     CheckConstraint("(state = 'done') = (done_at IS NOT NULL)", name="done"),
     Index("outbox_open_idx", "run_at", postgresql_where=text("state <> 'done'")),
+    Index("outbox_done_idx", "done_at", postgresql_where=text("state = 'done'")),
 )
 
 processes = Table(
@@ -108,6 +109,7 @@ events = Table(
     Column("data", JSONB, nullable=False),
     Column("created_at", Instant, nullable=False, server_default=NOW),
     UniqueConstraint("type", "subject"),
+    Index("events_created_at_idx", "created_at"),
 )
 
 deliveries = Table(
@@ -119,6 +121,7 @@ deliveries = Table(
     Column("delivered_at", Instant),
     Column("given_up_at", Instant),
     UniqueConstraint("webhook_id", "event_id"),
+    Index("deliveries_event_id_idx", "event_id"),
 )
 
 delivery_attempts = Table(

@@ -139,6 +139,14 @@ def resume_job(request: Request, job: JobId) -> Answer:
     return _job(door_of(request), request, job)
 
 
+@router.post("/jobs/{job}/give-up", status_code=202, response_model=models.Job)
+@allow(Scope.OPERATOR, of=_OF_IT)
+def give_up_job(request: Request, job: JobId) -> Answer:
+    """End a job whose file cannot be sealed, and refund all that it cost."""
+    steering.give_up(door_of(request).deps, job)
+    return _job(door_of(request), request, job)
+
+
 @router.post("/jobs/{job}/retry", status_code=202, response_model=models.Job)
 @allow(*_STEERERS, of=_OF_IT)
 def retry_job(
@@ -295,7 +303,9 @@ def _row(cells: object) -> str:
 def get_file(request: Request, job: JobId) -> RedirectResponse:
     """Lead to the job's file, by a link that needs no key and expires."""
     door = door_of(request)
-    link = door.link(request, _report(door, job), door.instant())
+    report = _report(door, job)
+    link = door.link(request, report, door.instant())
     if link is None:
-        raise Refused(Code.NOT_FOUND, f"{job} has left no file")
+        gone = "has left no file" if report.file_name is None else "had a file once"
+        raise Refused(Code.NOT_FOUND, f"{job} {gone}")
     return RedirectResponse(link.url, 307)
