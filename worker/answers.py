@@ -162,6 +162,7 @@ def of_quote(stored: StoredQuote) -> Answer:
         "companies": quote.companies,
         "persons": quote.persons,
         "duplicates": quote.duplicates,
+        "excluded": quote.excluded,
         "changed": [
             {"record": record, "item": item.value, "subject": subject}
             for record, item, subject in quote.changed
@@ -256,7 +257,7 @@ def _waiting(report: JobReport) -> Answer | None:
 
 
 def _file(report: JobReport, link: Link | None) -> Answer | None:
-    if report.file_name is None:
+    if report.file_artifact is None:
         return None
     return {
         "name": report.file_name,

@@ -3,7 +3,8 @@
 The quote writes it, chunks read their slice of it. A line is `[number, fields,
 own, claims]`: the record's number, its fields by column, the digest that it was priced
 with, and its claims with their frozen prices, each `[item, digest, credits]`. The
-digest of most claims is `"own"`: the one of their line.
+digest of most claims is `"own"`: the one of their line. A record that the export leaves
+out has no claims.
 """
 
 import json
@@ -27,6 +28,11 @@ class PricedRecord(NamedTuple):
 
     record: Record
     claims: tuple[PricedClaim, ...]
+
+    @property
+    def is_left_out(self) -> bool:
+        """Whether the export does without it: every other asks for its company."""
+        return not self.claims
 
 
 class InputWriter:

@@ -10,7 +10,7 @@ record's place in the input, so that what is said of it later is said of that pl
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
-from storage import licenses, uploads
+from storage import keeping, licenses, uploads
 from storage.artifacts import Draft
 from storage.uploads import StoredUpload
 from worker.checking import Problems
@@ -63,7 +63,7 @@ def upload(
         problems=tuple(uploads.Problem(*problem) for problem in problems.first),
         problems_total=problems.total,
     )
-    with deps.database.transaction() as connection:
+    with keeping.kept_with_its_file(deps.database, deps.artifacts, name) as connection:
         uploads.put(connection, stored)
         if once is not None:
             once(connection, stored.id)
@@ -74,6 +74,10 @@ def find(deps: Deps, license_id: str, upload_id: str) -> StoredUpload:
     """A license's upload. Raises `Refused` where it has none of this id any more."""
     with deps.database.transaction() as connection:
         stored = uploads.get(connection, upload_id)
+        removed = uploads.was_removed(connection, license_id, upload_id)
+    if removed:
+        detail = f"upload {upload_id} has been removed by now: upload it again"
+        raise Refused(Code.NOT_FOUND, detail)
     if stored is None or stored.license_id != license_id:
         raise Refused(Code.NOT_FOUND, f"there is no upload {upload_id}")
     return stored
@@ -87,16 +91,20 @@ def reading_of(deps: Deps, stored: StoredUpload) -> Kept:
 def _kept(deps: Deps, name: str) -> Iterator[KeptRecord]:
     with deps.artifacts.open(name) as stream:
         for line in stream:
-            number, company_id, person_id, digest, encoded = line.decode().split("\t")
-            yield KeptRecord(
-                int(number), company_id, person_id or None, digest, encoded[:-1]
-            )
+            yield from_line(line)
 
 
-def _line(record: Record) -> str:
+def to_line(record: Record) -> bytes:
+    """A record as a line of an upload's file."""
     number, person_id = record.number, record.person_id or ""
     label = f"{number}\t{record.company_id}\t{person_id}\t{record.digest}"
-    return f"{label}\t{record.encoded}\n"
+    return f"{label}\t{record.encoded}\n".encode()
+
+
+def from_line(line: bytes) -> KeptRecord:
+    """The record that a line of an upload's file holds."""
+    number, company_id, person_id, digest, encoded = line[:-1].decode().split("\t")
+    return KeptRecord(int(number), company_id, person_id or None, digest, encoded)
 
 
 def _check_license(deps: Deps, license_id: str) -> None:
@@ -134,8 +142,8 @@ class _Intake:
         """Write all records, or only look for problems once there is one."""
         while batch := list(islice(records, _BATCH_RECORDS)):
             if skip_bad or not problems.total:
-                lines = [_line(record) for record in batch if self._is_new(record)]
-                draft.write("".join(lines).encode())
+                lines = [to_line(record) for record in batch if self._is_new(record)]
+                draft.write(b"".join(lines))
 
     def _is_new(self, record: Record) -> bool:
         company_id, person_id = record.company_id, record.person_id

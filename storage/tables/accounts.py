@@ -13,6 +13,7 @@ from sqlalchemy import (
     Table,
     Text,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 
 from pricing.permission import Role
 from pricing.plans import PaymentTerm, Plan
@@ -53,6 +54,17 @@ users = Table(
     CheckConstraint("length(id) BETWEEN 1 AND 200", name="id"),
 )
 
+# How a license likes its exports, by names of its own.
+templates = Table(
+    "templates",
+    metadata,
+    Column("license_id", Id, ForeignKey("licenses.id"), nullable=False),
+    Column("name", Id, nullable=False),
+    Column("export", JSONB, nullable=False),
+    Column("changed_at", Instant, nullable=False, server_default=NOW),
+    PrimaryKeyConstraint("license_id", "name"),
+)
+
 notifications = Table(
     "notifications",
     metadata,
@@ -63,6 +75,7 @@ notifications = Table(
     Column("message", Text, nullable=False),
     Column("created_at", Instant, nullable=False, server_default=NOW),
     Index("notifications_license_id_id_idx", "license_id", "id"),
+    Index("notifications_created_at_idx", "created_at"),
 )
 
 keys = Table(

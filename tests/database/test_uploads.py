@@ -86,7 +86,7 @@ def _kept(deps: Deps) -> tuple[int, list[str]]:
 def _quoted(deps: Deps, reading: Reading | Kept) -> tuple[object, ...]:
     """All of a quote that does not depend on the moment."""
     stored: StoredQuote = producer.quote(deps, EXPORT, reading)
-    with deps.artifacts.open(stored.input.name) as stream:
+    with deps.artifacts.open(stored.input.name or "") as stream:
         numbers = [json.loads(line)[0] for line in stream]
     quote = replace(stored.quote, quoted_at=stored.quote.quoted_at.min)
     return quote, stored.input.columns, numbers
@@ -95,7 +95,7 @@ def _quoted(deps: Deps, reading: Reading | Kept) -> tuple[object, ...]:
 def _priced(deps: Deps, reading: Reading | Kept) -> list[PricedRecord]:
     """The records of a quote's input."""
     name = producer.quote(deps, EXPORT, reading).input.name
-    with deps.artifacts.open(name) as stream:
+    with deps.artifacts.open(name or "") as stream:
         return list(parse(stream.read().splitlines()))
 
 
