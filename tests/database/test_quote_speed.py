@@ -22,7 +22,7 @@ _MOST = 2.0
 
 _RECORDS = 100_000
 _ROUNDS_MIN = 3
-_ROUNDS_MAX = 10
+_ROUNDS_MAX = 12
 _CONTACTS_A_COMPANY = 4
 _COLUMNS = (
     "company_id",
@@ -102,19 +102,17 @@ def test_a_quote_of_an_upload_takes_at_most_twice_the_parse_of_its_file(
         reading = uploads.reading_of(deps, stored)
         return producer.quote(deps, _request(retrieve), reading).quote.records
 
-    # What else the machine does can only hide the speed: the best of a few counts.
-    parsed_s: list[float] = []
-    quoted_s: list[float] = []
-    for _ in range(_ROUNDS_MAX):
-        parsed_s.append(_timed(parse))
-        quoted_s.append(_timed(quote))
-        ratio = min(quoted_s) / min(parsed_s)
-        if len(parsed_s) >= _ROUNDS_MIN and ratio <= _MOST:
-            break
+    # What else the machine does can only hide the speed: the best of a few counts,
+    # each against the faster of the two parses around it.
+    ratios: list[float] = []
+    parsed_s = _timed(parse)
+    while len(ratios) < _ROUNDS_MIN or (
+        min(ratios) > _MOST and len(ratios) < _ROUNDS_MAX
+    ):
+        quoted_s = _timed(quote)
+        before_s, parsed_s = parsed_s, _timed(parse)
+        ratios.append(quoted_s / min(before_s, parsed_s))
     with capsys.disabled():
-        print(
-            f" parse {min(parsed_s):.2f} s, quote {min(quoted_s):.2f} s,"
-            f" {ratio:.2f} times ",
-            end="",
-        )
-    assert ratio <= _MOST
+        shown = ", ".join(f"{ratio:.2f}" for ratio in ratios)
+        print(f" parse {parsed_s:.2f} s, quote {shown} times that ", end="")
+    assert min(ratios) <= _MOST
