@@ -15,6 +15,7 @@ from storage import events, jobs, ledger, licenses, periods, quotes
 from storage.ledger import ReserveResult
 from worker.checks import check_id, check_name
 from worker.errors import Code, Refused, bad
+from worker.files import Export, Layout, export_of
 from worker.inputs import InputWriter, fits_records
 from worker.licensing import open_license
 from worker.once import Once
@@ -41,7 +42,7 @@ def quote(
     `BadInput` with lines and fields, `Refused` without a license, and `DiskFull`;
     then nothing is kept.
     """
-    _check_request(request)
+    export = _check_request(request)
     license_ = open_license(deps, request.license_id)
     with deps.database.transaction() as connection:
         quoted_at = licenses.business_now(connection)
@@ -58,6 +59,9 @@ def quote(
     with deps.artifacts.create(name) as draft:
         writer = InputWriter(draft, deps.settings.chunk_records)
         price_all(deps.database, license_.id, reading, tally, writer)
+        # Known only now: a record may bring its own fields.
+        if export is not None:
+            Layout(export, tuple(reading.columns), request.retrieve).check()
     stored = quotes.StoredQuote(
         id=quote_id,
         request=request,
@@ -200,8 +204,10 @@ def _insufficient(deps: Deps, short: _Insufficient) -> Refused:
     )
 
 
-def _check_request(request: quotes.Request) -> None:
+def _check_request(request: quotes.Request) -> Export | None:
+    """How the file is to look, where there is to be one."""
     check_id("license", request.license_id)
     check_id("user", request.user_id)
     if request.only_with is not None and Item.EMAIL not in request.retrieve:
         raise bad("only_with", "needs email in retrieve")
+    return export_of(request.export) if request.kind == "export" else None
