@@ -17,7 +17,6 @@ from worker.readers.reading import name_problem
 from worker.records import Record
 from worker.writers import Format, numbered
 
-HEADING_LENGTH_MAX = 200
 _OF_ITEM = {Item.EMAIL: ("email", "email_status"), Item.PHONE: ("phone",)}
 _OF_INPUT = "input_"
 

@@ -219,10 +219,22 @@ class Notification(BaseModel):
     created_at: datetime
 
 
-class Export(Body):
-    """What an export looks like."""
+class Column(Body):
+    """A column of the file: a field of the input, email, email_status or phone."""
 
-    format: Literal["csv"] = "csv"
+    field: Annotated[StrictStr, Field(min_length=1, max_length=1_000)]
+    heading: Name | None = None
+
+
+class Export(Body):
+    """What an export looks like; `profile` is for CSV, `split_records` makes a ZIP."""
+
+    format: Literal["csv", "xlsx", "jsonl", "parquet"] = "csv"
+    profile: Literal["machine", "excel", "excel_eu"] | None = None
+    columns: Annotated[list[Column], Field(min_length=1, max_length=2_000)] | None = (
+        None
+    )
+    split_records: Annotated[StrictInt, Field(ge=100)] | None = None
 
 
 class Upload(BaseModel):
