@@ -19,6 +19,9 @@ from worker.readers import delimited
 from worker.settings import Settings
 from worker.wiring import Deps, wire
 
+_ROUNDS_MAX = 100
+"""More than any test needs: what fails for ever must not hang."""
+
 
 def wire_to(
     database_url: str, home: Path, *, days: float = 0, pool: int = 5, **changed: Any
@@ -125,7 +128,7 @@ def run_chunks(deps: Deps, job_id: str) -> None:
 
 def complete(deps: Deps) -> None:
     """Run all that waits in the outbox, and what that puts there."""
-    while True:
+    for _ in range(_ROUNDS_MAX):
         with deps.database.transaction() as connection:
             waiting = list(
                 connection.execute(
@@ -136,6 +139,7 @@ def complete(deps: Deps) -> None:
             return
         for entry_id in waiting:
             entries.run_entry(deps, entry_id)
+    raise AssertionError("the outbox does not come to rest")
 
 
 def run(deps: Deps, job_id: str) -> reports.JobReport:

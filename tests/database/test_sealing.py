@@ -35,7 +35,9 @@ RECORDS = [
         "phone": f"00{number}",
         "note": note,
     }
-    for number, note in enumerate(["=1+1", "Zoë", "a\nb", "", "+32 2", " x", "7"])
+    for number, note in enumerate(
+        ["=1+1", "Zoë\u2028\x85", "a\nb", "", "+32 2", " x", "7"]
+    )
 ]
 NAMES = ["company_id", "person_id", "input_phone", "note", "phone"]
 ROWS = [[*record.values(), f"+1 555 {number}"] for number, record in enumerate(RECORDS)]
@@ -49,6 +51,17 @@ EXPORTS: dict[str, dict[str, Any]] = {
     "parquet": {"format": "parquet"},
 }
 each_export = pytest.mark.parametrize("name", EXPORTS)
+each_shape = pytest.mark.parametrize(
+    ("name", "split"),
+    [
+        ("csv", None),
+        ("xlsx", None),
+        ("jsonl", None),
+        ("parquet", None),
+        ("csv", 2),
+        ("xlsx", 2),
+    ],
+)
 
 
 @pytest.fixture
@@ -290,8 +303,7 @@ def test_sealing_again_writes_the_same_file_and_the_same_manifest(deps, name):
     assert running.run(deps, job_id).file_sha256 == written[0][0].sha256
 
 
-@pytest.mark.parametrize("split", [None, 2])
-@each_export
+@each_shape
 def test_the_lease_is_kept_while_bytes_move_and_before_they_cannot(
     deps, name, split, database_url, tmp_path
 ):
@@ -303,6 +315,16 @@ def test_the_lease_is_kept_while_bytes_move_and_before_they_cannot(
         seal(impatient, _finishing(deps, job_id), lambda: renewed.append(1))
     # Each part, the end of the parts, and whatever reached the file.
     assert len(renewed) > len(RECORDS) + 1
+
+
+@each_export
+def test_a_file_is_put_together_with_a_fresh_lease(deps, name):
+    job_id = _submit(deps, EXPORTS[name])
+    running.run_chunks(deps, job_id)
+    renewed: list[int] = []
+    seal(deps, _finishing(deps, job_id), lambda: renewed.append(1))
+    # None was due: the first at the beginning, and this one.
+    assert len(renewed) == 2
 
 
 @each_export
@@ -319,8 +341,7 @@ def test_whoever_lost_the_lease_stops_and_leaves_no_file(deps, name):
     assert [path.name for path in folder.iterdir()] == ["parts"]
 
 
-@pytest.mark.parametrize("split", [None, 2])
-@each_export
+@each_shape
 def test_a_disk_that_fills_up_in_the_middle_of_sealing_costs_nothing(deps, name, split):
     # Long enough that no format makes a small file of it.
     records = [

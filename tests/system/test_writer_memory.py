@@ -9,7 +9,7 @@ import pytest
 from tests.unit.opening import WRITERS
 
 # A group of rows of Parquet, or what XlsxWriter and zlib hold: a constant, not a share.
-_GROWTH_MIB = {"parquet": 110}
+_GROWTH_MIB = {"parquet": 60}
 _GROWTH_ELSE_MIB = 20
 
 _WRITE = """

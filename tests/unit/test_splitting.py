@@ -7,8 +7,10 @@ from contextlib import suppress
 from functools import partial
 
 import pytest
+from pyarrow import parquet  # type: ignore[import-untyped]
 
 from tests.unit.opening import WRITERS, sheets
+from tests.unit.opening import write as write_file
 from worker.writers import workbook
 from worker.writers.numbered import Numbered, open_numbered
 
@@ -104,5 +106,24 @@ def test_a_full_disk_is_told_from_within_a_zip(name):
             raise OSError(28, "No space left on device")
 
     write = partial(open_numbered, Full(), ["a"], WRITERS[name][0], 2)
-    with pytest.raises(OSError, match="No space left"), write() as numbered:
+    told = partial(pytest.raises, OSError, match="No space left")
+    # At once, not after the last of a million rows; and at the end again.
+    with told(), write() as numbered, told():
         numbered.add(ROWS)
+
+
+@pytest.mark.parametrize(
+    ("rows", "groups"),
+    [
+        ([["x"]] * 25_000, [10_000, 10_000, 5_000]),
+        ([["x" * (10 << 20)]] * 9, [4, 4, 1]),
+        ([["x"] * 10_000] * 130, [66, 64]),
+    ],
+    ids=["many rows", "long cells", "many columns"],
+)
+def test_parquet_holds_few_rows_at_a_time_and_fewer_where_they_are_large(rows, groups):
+    headings = [f"column {place}" for place in range(len(rows[0]))]
+    data = write_file(WRITERS["parquet"][0], headings, rows)
+    found = parquet.ParquetFile(io.BytesIO(data)).metadata
+    counts = [found.row_group(n).num_rows for n in range(found.num_row_groups)]
+    assert counts == groups
