@@ -1,7 +1,7 @@
 """Files beside the database: inputs, parts and export files, behind a small interface.
 
 A file appears under its name whole or not at all, and is never written again. This
-is the local folder; another store is another class with the same three methods.
+is the local folder; another store is another class with the same methods.
 """
 
 import errno
@@ -10,7 +10,8 @@ import os
 import re
 import secrets
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, Protocol
 from urllib.parse import unquote, urlsplit
@@ -18,6 +19,9 @@ from urllib.parse import unquote, urlsplit
 from storage.errors import ArtifactError, DiskFull
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
+_DRAFT = re.compile(rf"({_NAME.pattern}/)?\.[A-Za-z0-9_.-]+\.[0-9a-f]{{8}}")
+_TRIES_MAX = 1_000
+"""Each is lost only to a removal at that very moment."""
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
@@ -64,6 +68,15 @@ class Artifacts(Protocol):
     def locate(self, name: str) -> str:
         """Where the file lies, for a person to read."""
 
+    def remove(self, name: str) -> None:
+        """Take a file away, or none where there is none. Raises `ArtifactError`."""
+
+    def names(self, folder: str, *, before: datetime) -> Iterator[str]:
+        """What lies below a folder and was last written before an instant.
+
+        With drafts that never became a file: they can be removed, not opened.
+        """
+
 
 @contextmanager
 def _translated(name: str) -> Iterator[None]:
@@ -76,7 +89,7 @@ def _translated(name: str) -> Iterator[None]:
 
 
 @contextmanager
-def written(path: Path) -> Iterator[BinaryIO]:
+def written(path: Path, *, make_folder: bool = False) -> Iterator[BinaryIO]:
     """Write beside the place, make it durable, then move it there.
 
     Raises `DiskFull` or `ArtifactError`; then nothing has appeared.
@@ -84,7 +97,7 @@ def written(path: Path) -> Iterator[BinaryIO]:
     draft_path = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     with _translated(str(path)):
         try:
-            with draft_path.open("xb") as stream:
+            with _opened(draft_path, make_folder=make_folder) as stream:
                 yield stream
                 stream.flush()
                 os.fsync(stream.fileno())
@@ -92,6 +105,15 @@ def written(path: Path) -> Iterator[BinaryIO]:
             _sync_folder(path.parent)
         finally:
             draft_path.unlink(missing_ok=True)
+
+
+def _opened(draft: Path, *, make_folder: bool) -> BinaryIO:
+    """Open a new draft. Its folder, once made, may be removed while it is empty."""
+    for _ in range(_TRIES_MAX if make_folder else 0):
+        with suppress(FileNotFoundError, FileExistsError):
+            draft.parent.mkdir(parents=True, exist_ok=True)
+            return draft.open("xb")
+    return draft.open("xb")
 
 
 class LocalFolder:
@@ -108,10 +130,7 @@ class LocalFolder:
     @contextmanager
     def create(self, name: str) -> Iterator[Draft]:
         """Write a file, whole or not at all."""
-        path = self._path(name)
-        with _translated(name):
-            path.parent.mkdir(parents=True, exist_ok=True)
-        with written(path) as stream:
+        with written(self._path(name), make_folder=True) as stream:
             yield Draft(stream)
 
     @contextmanager
@@ -123,6 +142,35 @@ class LocalFolder:
     def locate(self, name: str) -> str:
         """The file's path."""
         return str(self._path(name))
+
+    def remove(self, name: str) -> None:
+        """Take a file away, and the folders that it leaves empty."""
+        path = self._root / name if _DRAFT.fullmatch(name) else self._path(name)
+        with _translated(name):
+            path.unlink(missing_ok=True)
+        self._remove_empty(path.parent)
+
+    def names(self, folder: str, *, before: datetime) -> Iterator[str]:
+        """What lies below a folder and was last written before an instant."""
+        for place, _, file_names in os.walk(self._path(folder)):
+            for file_name in file_names:
+                path = Path(place, file_name)
+                name = path.relative_to(self._root).as_posix()
+                ours = _NAME.fullmatch(name) or _DRAFT.fullmatch(name)
+                if ours and _is_older(path, before):
+                    yield name
+
+    def _remove_empty(self, folder: Path) -> None:
+        with suppress(OSError):
+            while folder != self._root:
+                folder.rmdir()
+                folder = folder.parent
+
+
+def _is_older(path: Path, before: datetime) -> bool:
+    with suppress(FileNotFoundError):
+        return datetime.fromtimestamp(path.lstat().st_mtime, UTC) < before
+    return False
 
 
 def _sync_folder(folder: Path) -> None:

@@ -12,13 +12,16 @@ from typing import Any
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import IntegrityError
 
-from storage import events, outbox
+from storage import events, outbox, removals
 from storage.errors import StorageError, is_violation
 from storage.quotes import StoredQuote
 from storage.states import JobState
 
 COMPLETE = "job.complete"
 """The outbox topic under which a job's completion is queued, once."""
+
+GIVEN_UP = "given_up"
+"""The error code of a job that an operator has given up."""
 
 
 class AlreadyRetried(StorageError):
@@ -156,18 +159,26 @@ class Finished:
     file_artifact: str | None = None
     file_bytes: int | None = None
     file_sha256: str | None = None
+    error_code: str | None = None
+    error_detail: str | None = None
 
 
 def end(connection: Connection, job_id: str, finished: Finished) -> bool:
-    """End a finishing job; False where it has ended already."""
-    license_id = connection.execute(
+    """End a finishing job; False where it has ended already.
+
+    Its file is let go where somebody in it was erased while it was sealed.
+    """
+    row = connection.execute(
         text("""
             UPDATE jobs SET state = :state, finished_at = holdfast_now(),
-                   file_name = :file_name, file_artifact = :file_artifact,
+                   file_name = :file_name,
+                   file_artifact = CASE WHEN keep_file THEN :file_artifact END,
                    file_bytes = :file_bytes, file_sha256 = :file_sha256,
+                   error_code = coalesce(CAST(:error_code AS text), error_code),
+                   error_detail = coalesce(CAST(:error_detail AS text), error_detail),
                    waiting_reason = NULL, waiting_until = NULL
              WHERE id = :job_id AND state = 'finishing'
-            RETURNING license_id"""),
+            RETURNING license_id, keep_file"""),
         {
             "job_id": job_id,
             "state": finished.state.value,
@@ -175,11 +186,15 @@ def end(connection: Connection, job_id: str, finished: Finished) -> bool:
             "file_artifact": finished.file_artifact,
             "file_bytes": finished.file_bytes,
             "file_sha256": finished.file_sha256,
+            "error_code": finished.error_code,
+            "error_detail": finished.error_detail,
         },
-    ).scalar_one_or_none()
-    if license_id is None:
+    ).one_or_none()
+    if row is None:
         return False
-    events.job_finished(connection, job_id, license_id)
+    if finished.file_artifact is not None and not row.keep_file:
+        removals.mark(connection, [finished.file_artifact])
+    events.job_finished(connection, job_id, row.license_id)
     return True
 
 

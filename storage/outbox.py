@@ -75,6 +75,21 @@ def done(connection: Connection, taken: Taken) -> bool:
     return moved.rowcount == 1
 
 
+def withdraw(connection: Connection, topic: str, key: str) -> bool:
+    """Let an entry never be run again; whoever runs it now is fenced off.
+
+    False where it is done, or was never there.
+    """
+    moved = connection.execute(
+        text("""
+            UPDATE outbox SET state = 'done', attempt = attempt + 1, lease_until = NULL,
+                   owner = NULL, done_at = clock_timestamp(), last_error = 'withdrawn'
+             WHERE topic = :topic AND key = :key AND state <> 'done'"""),
+        {"topic": topic, "key": key},
+    )
+    return moved.rowcount == 1
+
+
 def give_back(
     connection: Connection,
     taken: Taken,

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
+from storage.jobs import GIVEN_UP
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutcomeRow:
@@ -43,11 +45,16 @@ def of_job(
 
 
 def settled_records(connection: Connection, job_id: str) -> set[int]:
-    """The records that need no other try: delivered or excluded."""
+    """The records that need no other try: delivered or excluded.
+
+    Of a job that was given up there are none: nothing of it has reached anybody.
+    """
     rows = connection.execute(
         text("""
             SELECT record FROM outcomes
-             WHERE job_id = :job_id AND outcome IN ('delivered', 'excluded')"""),
-        {"job_id": job_id},
+             WHERE job_id = :job_id AND outcome IN ('delivered', 'excluded')
+               AND NOT EXISTS (SELECT 1 FROM jobs
+                                WHERE id = :job_id AND error_code = :given_up)"""),
+        {"job_id": job_id, "given_up": GIVEN_UP},
     )
     return set(rows.scalars())

@@ -35,9 +35,9 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Input:
-    """The priced records as a file: one JSON object a line, sliced into chunks."""
+    """The priced records as a file, sliced into chunks; no name once it was removed."""
 
-    name: str
+    name: str | None
     columns: tuple[str, ...]
     slices: tuple[Slice, ...]
 

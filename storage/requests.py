@@ -6,7 +6,6 @@ and is what they are all answered with.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import IntegrityError
@@ -34,7 +33,7 @@ class Remembered:
     digest: str
     made: str | None
     status: int | None
-    answer: Any
+    answer: str | None
 
 
 def find(connection: Connection, request: Request) -> Remembered | None:
@@ -72,12 +71,11 @@ def make(connection: Connection, request: Request, made: str) -> None:
 def answered(
     connection: Connection, request: Request, status: int, answer: str
 ) -> None:
-    """Keep the answer; the first one stays."""
+    """Keep the answer as it was sent, or its cipher; the first one stays."""
     connection.execute(
         text("""
             INSERT INTO requests (key_id, idempotency_key, digest, status, answer)
-            VALUES (:key_id, :idempotency_key, :digest, :status,
-                    CAST(:answer AS jsonb))
+            VALUES (:key_id, :idempotency_key, :digest, :status, :answer)
             ON CONFLICT (key_id, idempotency_key) DO UPDATE
                SET status = excluded.status, answer = excluded.answer
              WHERE requests.status IS NULL"""),

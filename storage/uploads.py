@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, func, insert, select
 
 from storage import tables
 
@@ -46,8 +46,22 @@ def put(connection: Connection, stored: StoredUpload) -> None:
             duplicates=stored.duplicates,
             problems=[list(problem) for problem in stored.problems],
             problems_total=stored.problems_total,
+            created_at=func.holdfast_now(),
         ),
     )
+
+
+def was_removed(connection: Connection, license_id: str, upload_id: str) -> bool:
+    """Whether a license had such an upload, whose file is gone by now."""
+    table = tables.uploads
+    found = connection.execute(
+        select(table.c.id).where(
+            table.c.id == upload_id,
+            table.c.license_id == license_id,
+            table.c.artifact.is_(None),
+        ),
+    )
+    return found.one_or_none() is not None
 
 
 def get(connection: Connection, upload_id: str) -> StoredUpload | None:

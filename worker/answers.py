@@ -256,7 +256,7 @@ def _waiting(report: JobReport) -> Answer | None:
 
 
 def _file(report: JobReport, link: Link | None) -> Answer | None:
-    if report.file_name is None:
+    if report.file_artifact is None:
         return None
     return {
         "name": report.file_name,

@@ -16,6 +16,7 @@ from storage import dispatch, processes
 from worker import sweeper
 from worker.app import CHUNKS, CONTROL
 from worker.clock import Every, wait
+from worker.keeping import Keeper
 from worker.tasks import RUN_CHUNK, RUN_ENTRY
 from worker.turns import Turn, choose
 from worker.wiring import Deps
@@ -33,6 +34,7 @@ class Dispatcher:
         self._deps = deps
         self._app = app
         self._turn = Turn()
+        self._keeper = Keeper(deps)
 
     def run(self, stop: Event) -> None:
         """Dispatch, sweep and report; an accident is logged and does not end it."""
@@ -47,6 +49,7 @@ class Dispatcher:
                     self._report()
                 if sweep.due():
                     sweeper.sweep(self._deps)
+                    self._keeper.turn()
                 if audit.due():
                     sweeper.audit(self._deps)
                 if not self.tick():

@@ -161,7 +161,13 @@ def _sources(columns: Sequence[str], retrieve: Sequence[Item]) -> dict[str, str 
 
 def part_name(chunk: TakenChunk, start: int) -> str:
     """A name that no other run of any worker uses: chunk, attempt and batch."""
-    return f"jobs/{chunk.job_id}/parts/{start:09d}-{chunk.id}-{chunk.attempt}.jsonl"
+    name = f"{start:09d}-{chunk.id}-{chunk.attempt}.jsonl"
+    return parts_folder(chunk.job_id) + name
+
+
+def parts_folder(job_id: str) -> str:
+    """Where all parts of a job lie."""
+    return f"jobs/{job_id}/parts/"
 
 
 def file_name(job_id: str, export: Export) -> str:

@@ -5,13 +5,15 @@ back all that its transaction did.
 """
 
 import secrets
+from contextlib import suppress
 from typing import NamedTuple
 
 from sqlalchemy import Connection
 
 from pricing.plans import Item, terms_of
 from pricing.quote import Tally, expires_at
-from storage import events, jobs, ledger, licenses, periods, quotes
+from storage import events, jobs, keeping, ledger, licenses, periods, quotes
+from storage.errors import ArtifactError, StorageError
 from storage.ledger import ReserveResult
 from worker.checks import check_id, check_name
 from worker.errors import Code, Refused, bad
@@ -42,6 +44,23 @@ def quote(
     `BadInput` with lines and fields, `Refused` without a license, and `DiskFull`;
     then nothing is kept.
     """
+    stored = _priced(deps, request, reading)
+    name = _input_name(stored.id)
+    with keeping.kept_with_its_file(deps.database, deps.artifacts, name) as connection:
+        quotes.put(connection, stored)
+        if once is not None:
+            once(connection, stored.id)
+    return stored
+
+
+def _input_name(quote_id: str) -> str:
+    return f"inputs/{quote_id}.jsonl"
+
+
+def _priced(
+    deps: Deps, request: quotes.Request, reading: Reading
+) -> quotes.StoredQuote:
+    """A quote whose input is written, and which no row knows of yet."""
     export = _check_request(request)
     license_ = open_license(deps, request.license_id)
     with deps.database.transaction() as connection:
@@ -55,14 +74,14 @@ def quote(
         duplicates=reading.duplicates,
     )
     quote_id = new_id("quote")
-    name = f"inputs/{quote_id}.jsonl"
+    name = _input_name(quote_id)
     with deps.artifacts.create(name) as draft:
         writer = InputWriter(draft, deps.settings.chunk_records)
         price_all(deps.database, license_.id, reading, tally, writer)
         # Known only now: a record may bring its own fields.
         if export is not None:
             Layout(export, tuple(reading.columns), request.retrieve).check()
-    stored = quotes.StoredQuote(
+    return quotes.StoredQuote(
         id=quote_id,
         request=request,
         quote=tally.quote(),
@@ -75,11 +94,6 @@ def quote(
             balance.ends_at if balance else None,
         ),
     )
-    with deps.database.transaction() as connection:
-        quotes.put(connection, stored)
-        if once is not None:
-            once(connection, stored.id)
-    return stored
 
 
 def submit(
@@ -96,15 +110,34 @@ def submit(
     Returns the job's id. Raises `Refused`: no such quote, expired, used before,
     above the ceiling, not allowed, or not enough credits.
     """
-    if name is not None:
-        check_name(name)
-    submission = _Submission(new_id("job"), name, max_credits, retry_of, once)
+    submission = _submission(name, max_credits, retry_of, once)
+    return _make(deps, submission, quote_id)
+
+
+def submit_at_once(
+    deps: Deps,
+    request: quotes.Request,
+    reading: Reading,
+    *,
+    name: str | None = None,
+    max_credits: int | None = None,
+    retry_of: str | None = None,
+    once: Once | None = None,
+) -> str:
+    """Quote a file's records and make their job, both or neither.
+
+    Returns the job's id. Raises what `quote` and `submit` raise; then neither the
+    quote nor the job is there.
+    """
+    submission = _submission(name, max_credits, retry_of, once)
+    stored = _priced(deps, request, reading)
     try:
-        with telling_who_may_not_spend(deps), deps.database.transaction() as connection:
-            _submit(deps, connection, quote_id, submission)
-    except _Insufficient as short:
-        raise _insufficient(deps, short) from short
-    return submission.job_id
+        return _make(deps, submission, stored.id, stored)
+    except (Refused, StorageError):
+        # What fits the credits has been counted in it by now.
+        with suppress(ArtifactError):
+            deps.artifacts.remove(_input_name(stored.id))
+        raise
 
 
 class _Submission(NamedTuple):
@@ -113,6 +146,34 @@ class _Submission(NamedTuple):
     max_credits: int | None
     retry_of: str | None
     once: Once | None
+
+
+def _submission(
+    name: str | None,
+    max_credits: int | None,
+    retry_of: str | None,
+    once: Once | None,
+) -> _Submission:
+    if name is not None:
+        check_name(name)
+    return _Submission(new_id("job"), name, max_credits, retry_of, once)
+
+
+def _make(
+    deps: Deps,
+    submission: _Submission,
+    quote_id: str,
+    new: quotes.StoredQuote | None = None,
+) -> str:
+    """The job of a quote; a `new` quote is kept with it."""
+    try:
+        with telling_who_may_not_spend(deps), deps.database.transaction() as connection:
+            if new is not None:
+                quotes.put(connection, new)
+            _submit(deps, connection, quote_id, submission)
+    except _Insufficient as short:
+        raise _insufficient(deps, short) from short
+    return submission.job_id
 
 
 def _submit(
@@ -192,15 +253,13 @@ def _reserve(
 
 
 def _insufficient(deps: Deps, short: _Insufficient) -> Refused:
-    needed = short.stored.quote.max_credits
+    needed, name = short.stored.quote.max_credits, short.stored.input.name
     return Refused(
         Code.INSUFFICIENT_CREDITS,
         f"{needed} credits are needed, {short.available} are available",
         available=short.available,
         needed=needed,
-        fits_records=fits_records(
-            deps.artifacts, short.stored.input.name, short.available
-        ),
+        fits_records=fits_records(deps.artifacts, name, short.available) if name else 0,
     )
 
 

@@ -37,7 +37,8 @@ class Settings(BaseSettings):
     """For the rate limits; unset: the broker where that is a Redis, else each process
     counts for itself."""
     public_url: str | None = None
-    """What links to files begin with; unset: the address that was asked."""
+    """What links to files begin with; unset: the address that was asked, and in
+    webhooks the one that `up` serves on, or no link."""
     bootstrap_key: str | None = Field(default=None, min_length=20)
     """An admin key, taken as it is; 20 characters or more."""
     secret_keys: SecretStr | None = None
@@ -55,6 +56,24 @@ class Settings(BaseSettings):
     """How long a link to a file can be used."""
     request_kept_s: float = Field(default=7 * 24 * 3600, gt=0)
     """For so long the same Idempotency-Key is answered the same."""
+    upload_kept_s: float = Field(default=7 * 24 * 3600, gt=0)
+    """How long an upload can be quoted."""
+    quote_kept_s: float = Field(default=24 * 3600, gt=0)
+    """How long the records of an expired quote that made no job are kept."""
+    input_kept_s: float = Field(default=30 * 24 * 3600, gt=0)
+    """How long a job's records are kept after its end, and it can be retried."""
+    part_kept_s: float = Field(default=24 * 3600, gt=0)
+    """How long a job's parts are kept after its end."""
+    file_kept_s: float = Field(default=30 * 24 * 3600, gt=0)
+    """How long a job's file can be had after its end."""
+    event_kept_s: float = Field(default=90 * 24 * 3600, gt=0)
+    """How long events and their deliveries are kept."""
+    entry_kept_s: float = Field(default=7 * 24 * 3600, gt=0)
+    """How long outbox entries are kept once they are done."""
+    notification_kept_s: float = Field(default=365 * 24 * 3600, gt=0)
+    """How long messages to users are kept."""
+    orphan_kept_s: float = Field(default=24 * 3600, ge=3600)
+    """After so long a file that no row names is removed; longer than any upload."""
 
     under_up: bool = False
     """Set by `up` for its children: readiness waits for worker and dispatcher."""

@@ -1,4 +1,4 @@
-"""What people ask of a job: cancel, pause, resume, retry.
+"""What people ask of a job: cancel, pause, resume, give up, retry.
 
 The same verb again changes nothing. A verb that does not fit the job's state is
 refused with `wrong_state`.
@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 from sqlalchemy import Connection
 
-from storage import jobs, outcomes, quotes, steering
+from storage import giving_up, jobs, outcomes, quotes, steering
 from storage.states import ENDED, JobState
 from storage.steering import SteerResult
 from worker import producer
@@ -36,6 +36,11 @@ def pause(deps: Deps, job_id: str) -> None:
 def resume(deps: Deps, job_id: str) -> None:
     """Let a paused job go on."""
     _steer(deps, job_id, steering.resume)
+
+
+def give_up(deps: Deps, job_id: str) -> None:
+    """End a job whose file cannot be sealed, and give back all that it cost."""
+    _steer(deps, job_id, giving_up.give_up)
 
 
 def _steer(
@@ -75,19 +80,22 @@ def retry(deps: Deps, job_id: str, *, max_credits: int | None = None) -> str:
         raise Refused(
             Code.WRONG_STATE, f"{job_id} is {state}: nothing is to be retried"
         )
-    reading = Reading(stored.input.columns, _left(deps, stored, settled))
-    quote = producer.quote(deps, stored.request, reading)
+    if stored.input.name is None:
+        detail = f"the records of {job_id} have been removed: send them again"
+        raise Refused(Code.WRONG_STATE, detail)
+    left = _left(deps, stored.input.name, settled)
+    reading = Reading(stored.input.columns, left)
     try:
-        return producer.submit(deps, quote.id, max_credits=max_credits, retry_of=job_id)
+        return producer.submit_at_once(
+            deps, stored.request, reading, max_credits=max_credits, retry_of=job_id
+        )
     except jobs.AlreadyRetried:
         return retry(deps, job_id)
 
 
-def _left(
-    deps: Deps, stored: quotes.StoredQuote, settled: set[int]
-) -> Iterator[Record]:
+def _left(deps: Deps, name: str, settled: set[int]) -> Iterator[Record]:
     """The records of a job's input that have not been delivered or excluded."""
-    with deps.artifacts.open(stored.input.name) as stream:
+    with deps.artifacts.open(name) as stream:
         for line in stream:
             for record, _ in parse([line]):
                 if record.number not in settled:

@@ -50,12 +50,13 @@ def sweep(deps: Deps) -> None:
     """Do all sweeps once; one that fails is logged and stops none of the others."""
     steps = (_rescue_chunks, _bring_back, _move_jobs, _end_periods)
     for step in steps:
-        with _going_on():
+        with going_on():
             step(deps)
 
 
 @contextmanager
-def _going_on() -> Iterator[None]:
+def going_on() -> Iterator[None]:
+    """Log what fails inside, and let the rest go on."""
     try:
         yield
     except Exception:
@@ -91,7 +92,7 @@ def _rescue_chunks(deps: Deps) -> None:
     with deps.database.transaction() as connection:
         lapsed = sweeps.lapsed_chunks(connection, limit=_LIMIT)
     for chunk in lapsed:
-        with _going_on():
+        with going_on():
             _rescue(deps, chunk)
 
 
@@ -162,15 +163,15 @@ def _move_jobs(deps: Deps) -> None:
         pausing = sweeps.jobs_in(connection, JobState.PAUSING)
         unfinished = sweeps.unfinished_jobs(connection)
     for job_id in overdue:
-        with _going_on(), deps.database.transaction() as connection:
+        with going_on(), deps.database.transaction() as connection:
             sweeps.cancel_overdue(connection, job_id)
     with deps.database.transaction() as connection:
         cancelling = sweeps.jobs_in(connection, JobState.CANCELLING)
     for job_id in cancelling:
-        with _going_on(), deps.database.transaction() as connection:
+        with going_on(), deps.database.transaction() as connection:
             steering.stop_idle_chunks(connection, job_id)
     for job_id in pausing:
-        with _going_on(), deps.database.transaction() as connection:
+        with going_on(), deps.database.transaction() as connection:
             steering.come_to_rest(connection, job_id)
     for job_id in unfinished:
         log.critical("job %s had been left behind; its completion is queued", job_id)

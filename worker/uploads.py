@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
-from storage import licenses, uploads
+from storage import keeping, licenses, uploads
 from storage.artifacts import Draft
 from storage.uploads import StoredUpload
 from worker.checking import Problems
@@ -64,7 +64,7 @@ def upload(
         problems=tuple(uploads.Problem(*problem) for problem in problems.first),
         problems_total=problems.total,
     )
-    with deps.database.transaction() as connection:
+    with keeping.kept_with_its_file(deps.database, deps.artifacts, name) as connection:
         uploads.put(connection, stored)
         if once is not None:
             once(connection, stored.id)
@@ -75,6 +75,10 @@ def find(deps: Deps, license_id: str, upload_id: str) -> StoredUpload:
     """A license's upload. Raises `Refused` where it has none of this id any more."""
     with deps.database.transaction() as connection:
         stored = uploads.get(connection, upload_id)
+        removed = uploads.was_removed(connection, license_id, upload_id)
+    if removed:
+        detail = f"upload {upload_id} has been removed by now: upload it again"
+        raise Refused(Code.NOT_FOUND, detail)
     if stored is None or stored.license_id != license_id:
         raise Refused(Code.NOT_FOUND, f"there is no upload {upload_id}")
     return stored

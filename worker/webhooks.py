@@ -21,6 +21,7 @@ from worker import answers
 from worker.clock import Stopwatch
 from worker.errors import Code, ForbiddenTarget, OutboundError, Refused, bad
 from worker.fates import Done, Fate, Later, Never, backoff_s
+from worker.links import file_link
 from worker.producer import new_id
 from worker.secrets import Undecipherable
 from worker.wiring import Deps
@@ -158,18 +159,20 @@ def deliver(deps: Deps, entry: outbox.Taken) -> Fate:
             webhooks.give_up(connection, due.id)
             outbox.done(connection, entry)
             return Never("the webhook was deleted" if due.deleted else "it has ended")
-        body = _body(connection, due)
+        body = _body(deps, connection, due)
     attempt = _attempt(deps, due, body)
     return _conclude(deps, entry, due, attempt)
 
 
-def _body(connection: Connection, due: Due) -> bytes:
+def _body(deps: Deps, connection: Connection, due: Due) -> bytes:
     data = due.data
     if due.type == EventType.JOB_FINISHED:
         report = reports.job(connection, data["job"])
         if report is None:
             raise LookupError(f"there is no job {data['job']}")
-        data = answers.of_job(report)
+        # Made for this attempt: one made for the first would have expired meanwhile.
+        link = file_link(deps, report, licenses.business_now(connection))
+        data = answers.of_job(report, link=link)
     return json.dumps(
         {
             "id": due.event_id,

@@ -8,6 +8,7 @@ functions stand in `guards`, which the migrations repeat word for word.
 from storage.tables.accounts import keys, licenses, notifications, users
 from storage.tables.base import metadata
 from storage.tables.jobs import chunks, jobs, outcomes, parts, quotes, uploads
+from storage.tables.keeping import erasures, removals
 from storage.tables.ledger import (
     charge_ids,
     charges,
@@ -36,6 +37,7 @@ __all__ = [
     "delivery_attempts",
     "directory",
     "entitlements",
+    "erasures",
     "events",
     "jobs",
     "keys",
@@ -49,6 +51,7 @@ __all__ = [
     "processes",
     "quotes",
     "refunds",
+    "removals",
     "requests",
     "reservations",
     "transfers",

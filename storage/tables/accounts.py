@@ -63,6 +63,7 @@ notifications = Table(
     Column("message", Text, nullable=False),
     Column("created_at", Instant, nullable=False, server_default=NOW),
     Index("notifications_license_id_id_idx", "license_id", "id"),
+    Index("notifications_created_at_idx", "created_at"),
 )
 
 keys = Table(

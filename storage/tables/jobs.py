@@ -39,7 +39,10 @@ uploads = Table(
     Column("problems", JSONB, nullable=False),
     Column("problems_total", Integer, nullable=False),
     Column("created_at", Instant, nullable=False, server_default=NOW),
-    Index("uploads_created_at_idx", "created_at"),
+    Index(
+        "uploads_kept_idx", "created_at", postgresql_where=text("artifact IS NOT NULL")
+    ),
+    Index("uploads_artifact_idx", "artifact"),
 )
 
 quotes = Table(
@@ -65,13 +68,16 @@ quotes = Table(
     Column("companies", Integer, nullable=False),
     Column("persons", Integer, nullable=False),
     Column("duplicates", Integer, nullable=False),
-    Column("input", Text, nullable=False),
+    # The priced records as a file; None once it was removed.
+    Column("input", Text),
     Column("columns", ARRAY(Text), nullable=False),
     Column("slices", JSONB, nullable=False),
     CheckConstraint("kind IN ('export', 'push')", name="kind"),
     one_of("email_level", EmailLevel),
     one_of("only_with", OnlyWith),
     CheckConstraint("max_credits >= 0", name="max_credits"),
+    Index("quotes_kept_idx", "quoted_at", postgresql_where=text("input IS NOT NULL")),
+    Index("quotes_input_idx", "input"),
 )
 
 jobs = Table(
@@ -97,9 +103,13 @@ jobs = Table(
     Column("error_code", Text),
     Column("error_detail", Text),
     Column("file_name", Text),
+    # None before it is sealed, and once it was removed; the rest says what it was.
     Column("file_artifact", Text),
     Column("file_bytes", BigInteger),
     Column("file_sha256", Text),
+    # False once somebody in it was erased: no file is left at the end.
+    Column("keep_file", Boolean, nullable=False, server_default=text("true")),
+    Column("parts_removed_at", Instant),
     Column("created_at", Instant, nullable=False),
     Column("started_at", Instant),
     Column("finished_at", Instant),
@@ -118,6 +128,16 @@ jobs = Table(
         "jobs_open_idx",
         "state",
         postgresql_where=text("finished_at IS NULL"),
+    ),
+    Index(
+        "jobs_file_kept_idx",
+        "finished_at",
+        postgresql_where=text("file_artifact IS NOT NULL"),
+    ),
+    Index(
+        "jobs_parts_kept_idx",
+        "finished_at",
+        postgresql_where=text("finished_at IS NOT NULL AND parts_removed_at IS NULL"),
     ),
 )
 

@@ -43,6 +43,7 @@ outbox = Table(
     CheckConstraint("(state = 'running') = (lease_until IS NOT NULL)", name="lease"),
     CheckConstraint("(state = 'done') = (done_at IS NOT NULL)", name="done"),
     Index("outbox_open_idx", "run_at", postgresql_where=text("state <> 'done'")),
+    Index("outbox_done_idx", "done_at", postgresql_where=text("state = 'done'")),
 )
 
 processes = Table(
@@ -75,7 +76,8 @@ requests = Table(
     # What the request made, written with it; the answer follows.
     Column("made", Id),
     Column("status", Integer),
-    Column("answer", JSONB(none_as_null=True)),
+    # As it was sent: JSONB would put its members in another order.
+    Column("answer", Text),
     Column("created_at", Instant, nullable=False, server_default=NOW),
     PrimaryKeyConstraint("key_id", "idempotency_key"),
     CheckConstraint("(status IS NULL) = (answer IS NULL)", name="answer"),
@@ -107,6 +109,7 @@ events = Table(
     Column("data", JSONB, nullable=False),
     Column("created_at", Instant, nullable=False, server_default=NOW),
     UniqueConstraint("type", "subject"),
+    Index("events_created_at_idx", "created_at"),
 )
 
 deliveries = Table(
@@ -118,6 +121,7 @@ deliveries = Table(
     Column("delivered_at", Instant),
     Column("given_up_at", Instant),
     UniqueConstraint("webhook_id", "event_id"),
+    Index("deliveries_event_id_idx", "event_id"),
 )
 
 delivery_attempts = Table(

@@ -26,6 +26,7 @@ _ALLOWED = {
     "POST /jobs/{job}/cancel": {_PRODUCER, _OPERATOR},
     "POST /jobs/{job}/pause": {_PRODUCER, _OPERATOR},
     "POST /jobs/{job}/resume": {_PRODUCER, _OPERATOR},
+    "POST /jobs/{job}/give-up": {Scope.OPERATOR},
     "POST /jobs/{job}/retry": {_PRODUCER, _OPERATOR},
     "GET /jobs/{job}/charges": {_PRODUCER, _FINANCE},
     "GET /jobs/{job}/records": {_PRODUCER},

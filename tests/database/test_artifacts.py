@@ -1,9 +1,12 @@
 """A file appears under its name whole or not at all."""
 
 import hashlib
+import os
 import subprocess
 import sys
+import threading
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -165,3 +168,92 @@ def test_a_store_is_named_by_the_url_of_a_folder(tmp_path):
 def test_what_names_no_store_is_refused(url):
     with pytest.raises(ArtifactError):
         open_artifacts(url)
+
+
+# -- Removing -----------------------------------------------------------------
+
+
+def _write(folder: LocalFolder, *names: str) -> None:
+    for name in names:
+        with folder.create(name) as draft:
+            draft.write(b"x")
+
+
+def _hence(seconds: float) -> datetime:
+    return datetime.now(UTC) + timedelta(seconds=seconds)
+
+
+def test_a_removed_file_is_gone_with_the_folders_it_leaves_empty(folder, tmp_path):
+    _write(folder, "jobs/job-1/parts/1.csv", "jobs/job-2/parts/1.csv")
+    folder.remove("jobs/job-1/parts/1.csv")
+    assert _names(tmp_path) == ["jobs/job-2/parts/1.csv"]
+    assert not (tmp_path / "files/jobs/job-1").exists()
+
+
+def test_removing_what_is_not_there_changes_nothing(folder, tmp_path):
+    _write(folder, "a/1.csv")
+    folder.remove("a/2.csv")
+    folder.remove("b/2.csv")
+    assert _names(tmp_path) == ["a/1.csv"]
+
+
+@pytest.mark.parametrize("name", ["../x", "/etc/x", "a/../x", ".x", "../.x.0a1b2c3d"])
+def test_nothing_outside_can_be_removed(folder, tmp_path, name):
+    (tmp_path / "files").mkdir()
+    (tmp_path / "x").touch()
+    (tmp_path / ".x.0a1b2c3d").touch()
+    with pytest.raises(ArtifactError):
+        folder.remove(name)
+    assert (tmp_path / "x").exists()
+    assert (tmp_path / ".x.0a1b2c3d").exists()
+
+
+def test_files_are_written_while_others_empty_their_folder(folder, tmp_path):
+    stop = threading.Event()
+
+    def remove() -> None:
+        while not stop.is_set():
+            folder.remove("jobs/job-1/parts/old.csv")
+
+    thread = threading.Thread(target=remove)
+    thread.start()
+    try:
+        for number in range(300):
+            _write(folder, f"jobs/job-1/parts/{number}.csv")
+            folder.remove(f"jobs/job-1/parts/{number}.csv")
+    finally:
+        stop.set()
+        thread.join()
+    assert _names(tmp_path) == []
+
+
+def test_names_are_those_below_a_folder_that_are_old_enough(folder, tmp_path):
+    _write(folder, "jobs/job-1/a.csv", "jobs/b.csv", "inputs/c.jsonl")
+    long_ago = _hence(-3600).timestamp()
+    os.utime(tmp_path / "files/jobs/b.csv", (long_ago, long_ago))
+    assert set(folder.names("jobs", before=_hence(60))) == {
+        "jobs/job-1/a.csv",
+        "jobs/b.csv",
+    }
+    assert set(folder.names("jobs", before=_hence(-60))) == {"jobs/b.csv"}
+    assert set(folder.names("uploads", before=_hence(60))) == set()
+
+
+_KILLED = """
+import os, signal, sys
+from pathlib import Path
+from storage.artifacts import LocalFolder
+
+with LocalFolder(Path(sys.argv[1])).create("jobs/a.csv") as draft:
+    draft.write(b"half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_the_draft_of_a_killed_writer_is_found_and_removed(folder, tmp_path):
+    killed = [sys.executable, "-P", "-c", _KILLED, str(tmp_path / "files")]
+    subprocess.run(killed, check=False, timeout=60)
+    (draft,) = folder.names("jobs", before=_hence(60))
+    assert draft.startswith("jobs/.a.csv.")
+    folder.remove(draft)
+    assert _names(tmp_path) == []

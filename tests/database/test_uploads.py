@@ -83,7 +83,7 @@ def _kept(deps: Deps) -> tuple[int, list[str]]:
 def _quoted(deps: Deps, reading: Reading) -> tuple[object, ...]:
     """All of a quote that does not depend on the moment."""
     stored: StoredQuote = producer.quote(deps, EXPORT, reading)
-    with deps.artifacts.open(stored.input.name) as stream:
+    with deps.artifacts.open(stored.input.name or "") as stream:
         numbers = [json.loads(line)[0] for line in stream]
     quote = replace(stored.quote, quoted_at=stored.quote.quoted_at.min)
     return quote, stored.input.columns, numbers

@@ -7,8 +7,11 @@ import logging
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from sqlalchemy import text
@@ -18,7 +21,7 @@ from storage.events import EventType
 from storage.webhooks import Delivery, Webhook
 from tests.database import running
 from tests.receivers import Call, Receiver, Reply, receiver
-from worker import answers, producer
+from worker import answers, links, producer
 from worker import webhooks as use
 from worker.entries import run_entry
 from worker.errors import BadInput, Refused
@@ -156,6 +159,28 @@ def test_a_finished_job_is_delivered_as_the_api_shows_it(deps, there, hook):
     body = json.loads(call.body)
     assert (body["type"], body["data"]) == ("job.finished", answers.of_job(report))
     assert body["data"]["credits"]["settled"] == 2
+
+
+def test_a_finished_job_is_delivered_with_a_link_to_its_file(
+    database_url, tmp_path, there
+):
+    public = "https://exports.example.com"
+    deps = _wire(database_url, tmp_path, public_url=public)
+    with closing(deps.database):
+        running.create_license(deps)
+        use.create(deps, "acme", there.url("/hook"), ALL)
+        stored = running.quote(deps, ["c1"], retrieve=())
+        job_id = producer.submit(deps, stored.id)
+        running.run(deps, job_id)
+        (call,) = there.calls
+        file = json.loads(call.body)["data"]["file"]
+        url = urlsplit(file["url"])
+        query = dict(parse_qsl(url.query))
+        expires_at = datetime.fromtimestamp(int(query["expires"]), UTC)
+        assert f"{url.scheme}://{url.netloc}" == public
+        assert url.path == f"/v1/files/{job_id}"
+        assert file["expires_at"] == answers.instant(expires_at)
+        assert links.is_ours(deps, job_id, expires_at, query["signature"])
 
 
 @pytest.mark.parametrize("status", [500, 503, 429, 404, 400, 301, 307, 304])

@@ -1,6 +1,7 @@
 """Files by signed links: no key, an end, and ranges."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -39,7 +40,9 @@ def get_file(
         report = reports.job(connection, job)
     if report is None or report.file_artifact is None:
         raise Refused(Code.NOT_FOUND, f"{job} has left no file")
-    path = door.deps.artifacts.locate(report.file_artifact)
+    path = Path(door.deps.artifacts.locate(report.file_artifact))
+    if not path.is_file():
+        raise Refused(Code.NOT_FOUND, f"the file of {job} is gone")
     return FileResponse(
         path, media_type="application/octet-stream", filename=report.file_name
     )

@@ -19,7 +19,7 @@ from worker.answers import Answer
 from worker.api import models, pages
 from worker.api.door import Door, door_of
 from worker.api.guard import GuardedRoute, Whose, allow, see_license, seen_license
-from worker.api.quotes import make_quote, see_quote
+from worker.api.quotes import reading_of, see_quote, wanted_of
 from worker.api.replay import made_by, once_of
 from worker.clock import Every
 from worker.errors import Code, Refused
@@ -56,9 +56,13 @@ def _submit(
         see_quote(request, body.quote)
         return producer.submit(door.deps, body.quote, name=body.name, once=once)
     see_license(request, body.license)
-    quote = make_quote(door, body)
-    return producer.submit(
-        door.deps, quote.id, name=body.name, max_credits=body.max_credits, once=once
+    return producer.submit_at_once(
+        door.deps,
+        wanted_of(body),
+        reading_of(door, body),
+        name=body.name,
+        max_credits=body.max_credits,
+        once=once,
     )
 
 
@@ -132,6 +136,14 @@ def pause_job(request: Request, job: JobId) -> Answer:
 def resume_job(request: Request, job: JobId) -> Answer:
     """Let a paused job go on."""
     steering.resume(door_of(request).deps, job)
+    return _job(door_of(request), request, job)
+
+
+@router.post("/jobs/{job}/give-up", status_code=202, response_model=models.Job)
+@allow(Scope.OPERATOR, of=_OF_IT)
+def give_up_job(request: Request, job: JobId) -> Answer:
+    """End a job whose file cannot be sealed, and refund all that it cost."""
+    steering.give_up(door_of(request).deps, job)
     return _job(door_of(request), request, job)
 
 
@@ -291,7 +303,9 @@ def _row(cells: object) -> str:
 def get_file(request: Request, job: JobId) -> RedirectResponse:
     """Lead to the job's file, by a link that needs no key and expires."""
     door = door_of(request)
-    link = door.link(request, _report(door, job), door.instant())
+    report = _report(door, job)
+    link = door.link(request, report, door.instant())
     if link is None:
-        raise Refused(Code.NOT_FOUND, f"{job} has left no file")
+        gone = "has left no file" if report.file_name is None else "had a file once"
+        raise Refused(Code.NOT_FOUND, f"{job} {gone}")
     return RedirectResponse(link.url, 307)

@@ -14,7 +14,6 @@ from worker.api.door import Door, door_of
 from worker.api.guard import GuardedRoute, allow, see_license
 from worker.api.replay import made_by, once_of
 from worker.errors import Code, Refused, bad
-from worker.once import Once
 from worker.readers import Reading, inline
 
 router = APIRouter(route_class=GuardedRoute, tags=["quotes"])
@@ -29,14 +28,15 @@ def create_quote(request: Request, body: models.QuoteBody) -> Answer:
     made = made_by(request)
     if made is not None:
         return answers.of_quote(_stored(door, made))
-    return answers.of_quote(make_quote(door, body, once_of(request)))
+    stored = producer.quote(
+        door.deps, wanted_of(body), reading_of(door, body), once_of(request)
+    )
+    return answers.of_quote(stored)
 
 
-def make_quote(
-    door: Door, body: models.QuoteBody, once: Once | None = None
-) -> StoredQuote:
-    """The quote that a body asks for."""
-    wanted = quotes.Request(
+def wanted_of(body: models.QuoteBody) -> quotes.Request:
+    """What a body asks to be quoted."""
+    return quotes.Request(
         kind=body.kind,
         license_id=body.license,
         user_id=body.user,
@@ -47,10 +47,10 @@ def make_quote(
         only_with=OnlyWith(body.only_with) if body.only_with else None,
         export=body.export.model_dump(),
     )
-    return producer.quote(door.deps, wanted, _reading(door, body), once)
 
 
-def _reading(door: Door, body: models.QuoteBody) -> Reading:
+def reading_of(door: Door, body: models.QuoteBody) -> Reading:
+    """The records that a body holds, or whose upload it names."""
     if (body.records is None) == (body.upload is None):
         raise bad("records", "give either records or an upload")
     if body.upload is not None:

@@ -5,13 +5,11 @@ the answer is kept once it is there. A refusal is not remembered.
 """
 
 import hashlib
-import json
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
 from sqlalchemy import Connection
 
 from storage import requests
@@ -23,6 +21,7 @@ from worker.wiring import Deps
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
 
+_JSON = "application/json"
 _TRIES_MAX = 5
 _ERROR = 400
 
@@ -34,10 +33,32 @@ async def replayed(
 ) -> Response:
     """Answer a request once, and the same again as before."""
     asked = _asked(request, await request.body())
+    return await answered_once(deps, request, asked, handle, secret=secret)
+
+
+async def spooled_once(
+    deps: Deps, request: Request, spooled: str, handle: Handler
+) -> Response:
+    """The same for a body that was read already; `spooled` stands for all of it."""
+    if IDEMPOTENCY_KEY not in request.headers:
+        return await handle(request)
+    asked = _asked(request, spooled.encode())
+    return await answered_once(deps, request, asked, handle)
+
+
+async def answered_once(
+    deps: Deps,
+    request: Request,
+    asked: requests.Request,
+    handle: Handler,
+    *,
+    secret: bool = False,
+) -> Response:
+    """Look for the answer that was given, or give it and keep it."""
     for _ in range(_TRIES_MAX):
-        before = await run_in_threadpool(look_up, deps, asked)
+        before = await run_in_threadpool(_look_up, deps, asked)
         if before is not None and before.status is not None:
-            return JSONResponse(_opened(deps, before.answer), before.status)
+            return _again(deps, before, secret=secret)
         request.state.asked = asked
         request.state.made = before.made if before else None
         try:
@@ -45,28 +66,24 @@ async def replayed(
         except AlreadyMade:
             continue
         if answer.status_code < _ERROR:
-            await run_in_threadpool(keep, deps, asked, answer, secret=secret)
+            await run_in_threadpool(_keep, deps, asked, answer, secret=secret)
         return answer
     raise Refused(Code.UNAVAILABLE, "the same request is under way")
 
 
 def _asked(request: Request, body: bytes) -> requests.Request:
-    url = request.url
-    parts = (request.method, url.path, url.query)
-    digest = hashlib.sha256("\n".join(parts).encode() + b"\n" + body)
-    return asked_by(request, digest.hexdigest())
-
-
-def asked_by(request: Request, digest: str) -> requests.Request:
     """A request by the key that asks, and its own key for it. Raises `BadInput`."""
     key = request.headers[IDEMPOTENCY_KEY]
     check_id(IDEMPOTENCY_KEY, key)
+    url = request.url
+    parts = (request.method, url.path, url.query)
+    digest = hashlib.sha256("\n".join(parts).encode() + b"\n" + body)
     return requests.Request(
-        key_id=request.state.caller.id, idempotency_key=key, digest=digest
+        key_id=request.state.caller.id, idempotency_key=key, digest=digest.hexdigest()
     )
 
 
-def look_up(deps: Deps, asked: requests.Request) -> Remembered | None:
+def _look_up(deps: Deps, asked: requests.Request) -> Remembered | None:
     """What came of the same request. Raises `Refused` if it was another."""
     with deps.database.transaction() as connection:
         before = requests.find(connection, asked)
@@ -78,26 +95,22 @@ def look_up(deps: Deps, asked: requests.Request) -> Remembered | None:
     return before
 
 
-_SEALED = "sealed"
+def _again(deps: Deps, before: Remembered, *, secret: bool) -> Response:
+    """The answer that was given, byte for byte."""
+    assert before.answer is not None  # noqa: S101 - the caller looked
+    assert before.status is not None  # noqa: S101 - it stands with its answer
+    body = deps.keyring.decrypt(before.answer) if secret else before.answer
+    return Response(body, before.status, media_type=_JSON)
 
 
-def _opened(deps: Deps, answer: Any) -> Any:  # noqa: ANN401 - any JSON
-    if isinstance(answer, dict) and set(answer) == {_SEALED}:
-        return json.loads(deps.keyring.decrypt(answer[_SEALED]))
-    return answer
-
-
-def keep(
-    deps: Deps, asked: requests.Request, answer: Response, *, secret: bool = False
+def _keep(
+    deps: Deps, asked: requests.Request, answer: Response, *, secret: bool
 ) -> None:
     """Keep an answer for whoever asks the same again; a secret one is encrypted."""
-    body = bytes(answer.body) or b"null"
-    if secret:
-        body = json.dumps({_SEALED: deps.keyring.encrypt(body.decode())}).encode()
+    body = bytes(answer.body).decode()
+    kept = deps.keyring.encrypt(body) if secret else body
     with deps.database.transaction() as connection:
-        requests.answered(
-            connection, asked, answer.status_code, json.dumps(json.loads(body))
-        )
+        requests.answered(connection, asked, answer.status_code, kept)
 
 
 def once_of(request: Request) -> Once | None:

@@ -102,7 +102,8 @@ def _start(
     if not wanted.workers:
         return note
     note = _start_broker(wanted, home, supervisor, note)
-    env = _env(wanted, home, note)
+    url = None if listening is None else _url_of(listening)
+    env = _env(wanted, home, note, url)
     supervisor.start(_worker(wanted, home, env))
     supervisor.start(_dispatcher(wanted, home, env, note.database_url))
     if listening is None:
@@ -113,7 +114,12 @@ def _start(
     supervisor.start(
         replace(child, pass_fds=(fd,), ready=lambda: _is_ready(host, port))
     )
-    return replace(note, api_url=f"http://{host}:{port}", up=True)
+    return replace(note, api_url=url, up=True)
+
+
+def _url_of(listening: socket.socket) -> str:
+    host, port = listening.getsockname()[:2]
+    return f"http://{host}:{port}"
 
 
 def _listen(address: tuple[str, int], cleanup: ExitStack) -> socket.socket:
@@ -140,13 +146,15 @@ def _start_broker(
     return replace(note, broker_url=wanted.broker_url or valkey.url_of(home))
 
 
-def _env(wanted: Wanted, home: Home, note: Note) -> dict[str, str]:
+def _env(wanted: Wanted, home: Home, note: Note, url: str | None) -> dict[str, str]:
     env = dict(os.environ) | {
         "HOLDFAST_HOME": str(home.root),
         "HOLDFAST_DATABASE_URL": note.database_url,
         "HOLDFAST_BROKER_URL": note.broker_url or "",
     }
-    return env | {"HOLDFAST_UNDER_UP": "1"} if wanted.api else env
+    if wanted.api is None or url is None:
+        return env
+    return {"HOLDFAST_PUBLIC_URL": url} | env | {"HOLDFAST_UNDER_UP": "1"}
 
 
 def _command(home: Home, name: str, env: dict[str, str], *options: str) -> Child:

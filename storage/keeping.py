@@ -1,0 +1,237 @@
+"""What is kept for a set time: found where the time is over, and taken out of its row.
+
+Each function is one statement on at most `limit` rows. Files go through `removals`: a
+row never names a file that may be gone. What a job under way needs is never touched.
+"""
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime
+
+from sqlalchemy import Connection, text
+
+from storage import events, webhooks
+from storage.artifacts import Artifacts
+from storage.db import Database
+from storage.errors import ArtifactError
+
+# Asked once for each statement, so that an index can answer the comparison.
+_BEFORE = "(SELECT holdfast_now() - make_interval(secs => :after_s))"
+_LONG_AGO = "(SELECT clock_timestamp() - make_interval(secs => :after_s))"
+
+
+@contextmanager
+def kept_with_its_file(
+    database: Database, artifacts: Artifacts, name: str
+) -> Iterator[Connection]:
+    """A transaction that keeps a file's row: where it is refused, the file goes too.
+
+    Only what is raised inside is sure to be rolled back. Where the commit itself
+    fails the row may be there, so the file stays; without a row it will be an orphan.
+    """
+    refused = False
+    try:
+        with database.transaction() as connection:
+            try:
+                yield connection
+            except BaseException:
+                refused = True
+                raise
+    finally:
+        if refused:
+            with suppress(ArtifactError):
+                artifacts.remove(name)
+
+
+def let_uploads_go(connection: Connection, *, after_s: float, limit: int) -> int:
+    """Uploads that came in so long ago; their counts stay."""
+    return connection.execute(
+        text(f"""
+            WITH old AS (
+              SELECT id, artifact FROM uploads
+               WHERE artifact IS NOT NULL AND created_at < {_BEFORE}
+               ORDER BY created_at LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED),
+            emptied AS (
+              UPDATE uploads SET artifact = NULL, problems = '[]'
+                FROM old WHERE uploads.id = old.id)
+            INSERT INTO removals (name) SELECT artifact FROM old
+            ON CONFLICT (name) DO NOTHING"""),  # noqa: S608 - a constant
+        {"after_s": after_s, "limit": limit},
+    ).rowcount
+
+
+def let_quotes_go(connection: Connection, *, after_s: float, limit: int) -> int:
+    """The records of quotes that made no job and expired so long ago."""
+    return connection.execute(
+        text(f"""
+            WITH old AS (
+              SELECT id, input FROM quotes
+               WHERE input IS NOT NULL AND quoted_at < {_BEFORE}
+                 AND expires_at < {_BEFORE}
+                 AND NOT EXISTS (SELECT 1 FROM jobs WHERE quote_id = quotes.id)
+               ORDER BY quoted_at LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED),
+            emptied AS (
+              UPDATE quotes SET input = NULL FROM old WHERE quotes.id = old.id)
+            INSERT INTO removals (name) SELECT input FROM old
+            ON CONFLICT (name) DO NOTHING"""),  # noqa: S608 - a constant
+        {"after_s": after_s, "limit": limit},
+    ).rowcount
+
+
+def let_inputs_go(connection: Connection, *, after_s: float, limit: int) -> int:
+    """The records of jobs that ended so long ago, and the words on rejected ones.
+
+    From then on such a job cannot be retried.
+    """
+    return connection.execute(
+        text(f"""
+            WITH old AS (
+              SELECT q.id, q.input, j.id AS job_id
+                FROM quotes AS q JOIN jobs AS j ON j.quote_id = q.id
+               WHERE q.input IS NOT NULL AND q.quoted_at < {_BEFORE}
+                 AND j.finished_at < {_BEFORE}
+               ORDER BY q.quoted_at LIMIT :limit
+                 FOR NO KEY UPDATE OF q SKIP LOCKED),
+            emptied AS (
+              UPDATE quotes SET input = NULL FROM old WHERE quotes.id = old.id),
+            silent AS (
+              UPDATE outcomes SET message = NULL FROM old
+               WHERE outcomes.job_id = old.job_id AND message IS NOT NULL)
+            INSERT INTO removals (name) SELECT input FROM old
+            ON CONFLICT (name) DO NOTHING"""),  # noqa: S608 - a constant
+        {"after_s": after_s, "limit": limit},
+    ).rowcount
+
+
+def let_files_go(connection: Connection, *, after_s: float, limit: int) -> int:
+    """The files of jobs that ended so long ago; name, size and digest stay."""
+    return connection.execute(
+        text(f"""
+            WITH old AS (
+              SELECT id, file_artifact FROM jobs
+               WHERE file_artifact IS NOT NULL AND finished_at < {_BEFORE}
+               ORDER BY finished_at LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED),
+            emptied AS (
+              UPDATE jobs SET file_artifact = NULL FROM old WHERE jobs.id = old.id)
+            INSERT INTO removals (name) SELECT file_artifact FROM old
+            ON CONFLICT (name) DO NOTHING"""),  # noqa: S608 - a constant
+        {"after_s": after_s, "limit": limit},
+    ).rowcount
+
+
+def end_parts(connection: Connection, *, after_s: float, limit: int) -> list[str]:
+    """Jobs that ended so long ago and have their parts still, marked as without.
+
+    At once where somebody in them was erased. The caller marks the folders.
+    """
+    return list(
+        connection.execute(
+            text(f"""
+                WITH old AS (
+                  SELECT id FROM jobs
+                   WHERE finished_at IS NOT NULL AND parts_removed_at IS NULL
+                     AND (finished_at < {_BEFORE} OR NOT keep_file)
+                   ORDER BY finished_at LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED)
+                UPDATE jobs SET parts_removed_at = holdfast_now() FROM old
+                 WHERE jobs.id = old.id
+                RETURNING jobs.id"""),  # noqa: S608 - a constant
+            {"after_s": after_s, "limit": limit},
+        ).scalars(),
+    )
+
+
+def forget_events(connection: Connection, *, after_s: float, limit: int) -> int:
+    """Events of so long ago with their deliveries, once nothing waits for them.
+
+    That credits are low is said once a period: it is kept until the period ends.
+    """
+    return connection.execute(
+        text(f"""
+            WITH old AS (
+              SELECT id FROM events AS e
+               WHERE created_at < {_BEFORE}
+                 AND NOT EXISTS (
+                     SELECT 1 FROM periods WHERE ended_at IS NULL AND id = CASE
+                       WHEN e.type = 'credits.low' THEN CAST(e.subject AS bigint) END)
+                 AND NOT EXISTS (
+                     SELECT 1 FROM outbox WHERE topic = :fan_out AND key = e.id
+                        AND state <> 'done')
+                 AND NOT EXISTS (
+                     SELECT 1 FROM deliveries AS d JOIN outbox AS o
+                         ON o.topic = :deliver AND o.key = CAST(d.id AS text)
+                      WHERE d.event_id = e.id AND o.state <> 'done')
+               ORDER BY created_at LIMIT :limit),
+            sent AS (
+              SELECT id FROM deliveries WHERE event_id IN (SELECT id FROM old)),
+            attempts AS (
+              DELETE FROM delivery_attempts
+               WHERE delivery_id IN (SELECT id FROM sent)),
+            deliveries_gone AS (
+              DELETE FROM deliveries WHERE id IN (SELECT id FROM sent))
+            DELETE FROM events WHERE id IN (SELECT id FROM old)"""),  # noqa: S608 - a constant
+        {
+            "after_s": after_s,
+            "limit": limit,
+            "fan_out": events.FAN_OUT,
+            "deliver": webhooks.DELIVER,
+        },
+    ).rowcount
+
+
+def forget_entries(connection: Connection, *, after_s: float, limit: int) -> int:
+    """Outbox entries that were done so long ago."""
+    return connection.execute(
+        text(f"""
+            DELETE FROM outbox WHERE id IN (
+              SELECT id FROM outbox WHERE state = 'done' AND done_at < {_LONG_AGO}
+               ORDER BY done_at LIMIT :limit)"""),  # noqa: S608 - a constant
+        {"after_s": after_s, "limit": limit},
+    ).rowcount
+
+
+def forget_notifications(connection: Connection, *, after_s: float, limit: int) -> int:
+    """Messages to users that were left so long ago."""
+    return connection.execute(
+        text(f"""
+            DELETE FROM notifications WHERE id IN (
+              SELECT id FROM notifications WHERE created_at < {_LONG_AGO}
+               ORDER BY created_at LIMIT :limit)"""),  # noqa: S608 - a constant
+        {"after_s": after_s, "limit": limit},
+    ).rowcount
+
+
+def long_ago(connection: Connection, *, after_s: float) -> datetime:
+    """The instant so many seconds ago, by the clock that files are written by."""
+    found: datetime = connection.execute(
+        text("SELECT clock_timestamp() - make_interval(secs => :after_s)"),
+        {"after_s": after_s},
+    ).scalar_one()
+    return found
+
+
+def orphans(connection: Connection, names: Collection[str]) -> list[str]:
+    """Which of these old files nothing needs: no row names them, no job still works.
+
+    A job's files lie in a folder of its id. While it is under way all of them stay:
+    it may be sealing one whose name no row holds yet. The manifest beside a file goes
+    with it.
+    """
+    return list(
+        connection.execute(
+            text("""
+                SELECT found.name
+                  FROM unnest(CAST(:names AS text[])) AS found (name)
+                  LEFT JOIN jobs AS j
+                    ON found.name LIKE 'jobs/%'
+                   AND j.id = split_part(found.name, '/', 2) COLLATE "C"
+                 WHERE NOT EXISTS (SELECT 1 FROM uploads WHERE artifact = found.name)
+                   AND NOT EXISTS (SELECT 1 FROM quotes WHERE input = found.name)
+                   AND (j.id IS NULL OR (j.finished_at IS NOT NULL
+                     AND j.file_artifact IS DISTINCT FROM found.name
+                     AND (j.file_artifact IS NULL
+                          OR found.name <> 'jobs/' || j.id || '/manifest.json')
+                     AND (j.parts_removed_at IS NOT NULL OR NOT EXISTS (
+                          SELECT 1 FROM parts WHERE parts.name = found.name))))"""),
+            {"names": list(names)},
+        ).scalars(),
+    )

@@ -1,0 +1,78 @@
+"""Quotes: what is asked for, and the most that it can cost."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field, StrictInt, StrictStr
+
+from worker.api.models.ground import Body, ClientId, Item, Name
+
+EmailLevel = Literal["verified", "accept_all"]
+OnlyWith = Literal["email", "verified_email"]
+
+
+class Column(Body):
+    """A column of the file: a field of the input, email, email_status or phone."""
+
+    field: Annotated[StrictStr, Field(min_length=1, max_length=1_000)]
+    heading: Name | None = None
+
+
+class Export(Body):
+    """What an export looks like; `profile` is for CSV, `split_records` makes a ZIP."""
+
+    format: Literal["csv", "xlsx", "jsonl", "parquet"] = "csv"
+    profile: Literal["machine", "excel", "excel_eu"] | None = None
+    columns: (
+        Annotated[list[Column], Field(min_length=1, max_length=2_000)] | None
+    ) = None
+    split_records: Annotated[StrictInt, Field(ge=100)] | None = None
+
+
+class QuoteBody(Body):
+    """What is asked for: records in the body, or an upload."""
+
+    kind: Literal["export"]
+    license: ClientId
+    user: ClientId
+    records: list[dict[str, Any]] | None = None
+    upload: ClientId | None = None
+    retrieve: list[Literal["email", "phone"]] = Field(default=[])
+    email_level: EmailLevel = "verified"
+    only_with: OnlyWith | None = None
+    export: Export = Export()
+
+
+class QuoteLine(BaseModel):
+    """All distinct claims of one item."""
+
+    item: Item
+    count: int
+    free: int
+    unit_credits: int
+    credits: int
+
+
+class Changed(BaseModel):
+    """An id that was paid for as somebody else, and is priced as new."""
+
+    record: int
+    item: Item
+    subject: str
+
+
+class Quote(BaseModel):
+    """The most that a job can cost."""
+
+    id: str
+    max_credits: int
+    lines: list[QuoteLine]
+    records: int
+    companies: int
+    persons: int
+    duplicates: int
+    changed: list[Changed]
+    available: int
+    affordable: bool
+    fits_records: int
+    expires_at: datetime

@@ -1,0 +1,56 @@
+"""Webhooks, and what they were told."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field, StrictStr
+
+from worker.api.models.ground import Body, ClientId
+
+Event = Literal["job.finished", "credits.low", "reservation.expired", "period.closed"]
+
+
+class NewWebhook(Body):
+    """Where to tell a license of what happens."""
+
+    license: ClientId
+    url: Annotated[StrictStr, Field(min_length=1, max_length=2000)]
+    events: Annotated[list[Event], Field(min_length=1)]
+
+
+class Webhook(BaseModel):
+    """Where a license is told of what happens."""
+
+    id: str
+    license: str
+    url: str
+    events: list[str]
+    created_at: datetime
+
+
+class NewlyMadeWebhook(Webhook):
+    """A webhook with its secret, which is shown this once."""
+
+    secret: str | None
+
+
+class DeliveryAttempt(BaseModel):
+    """One request: the status it was answered with, or the error it ended in."""
+
+    attempted_at: datetime
+    status: int | None
+    error: str | None
+    took_s: float
+
+
+class Delivery(BaseModel):
+    """One event for one webhook."""
+
+    id: int
+    event: str
+    type: str
+    created_at: datetime
+    delivered_at: datetime | None
+    given_up_at: datetime | None
+    next_attempt_at: datetime | None
+    attempts: list[DeliveryAttempt]

@@ -1,0 +1,118 @@
+"""Keeping: everything has a set time, after which it is removed, a little each turn.
+
+A turn takes what is too old out of its rows, in short transactions, and then removes
+the files that are marked. It also walks through the files of the store, some hundred
+names a turn, for those that no row names: a writer that was killed left them.
+"""
+
+import logging
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from itertools import islice
+
+from sqlalchemy import Connection
+
+from storage import keeping, removals
+from storage.errors import ArtifactError
+from worker.clock import Every
+from worker.files import parts_folder
+from worker.settings import Settings
+from worker.sweeper import going_on
+from worker.wiring import Deps
+
+log = logging.getLogger(__name__)
+
+_FOLDERS = ("uploads", "inputs", "jobs")
+_LIMIT = 200
+_JOBS_MAX = 20
+"""Each brings all its outcomes with it."""
+_MARKS_MAX = 50
+"""A folder of parts can hold some thousand files."""
+_NAMES_MAX = 500
+_WALK_EVERY_S = 3600.0
+_EVER = datetime.max.replace(tzinfo=UTC)
+
+
+class Keeper:
+    """Removes what is too old; `turn` is short, and to be called again and again."""
+
+    def __init__(self, deps: Deps) -> None:
+        self._deps = deps
+        self._walk_due = Every(_WALK_EVERY_S)
+        self._walk: Iterator[str] = iter(())
+
+    def turn(self) -> None:
+        """Do a little of all; a step that fails stops none of the others."""
+        for step, after_s, limit in _steps(self._deps.settings):
+            with going_on(), self._deps.database.transaction() as connection:
+                step(connection, after_s=after_s, limit=limit)
+        with going_on():
+            remove_marked(self._deps)
+        with going_on():
+            self._remove_orphans()
+
+    def _remove_orphans(self) -> None:
+        names = list(islice(self._walk, _NAMES_MAX))
+        if not names:
+            if self._walk_due.due():
+                self._walk = _old_names(self._deps)
+            return
+        with self._deps.database.transaction() as connection:
+            orphans = keeping.orphans(connection, names)
+        for name in orphans:
+            log.info("no row names the file %s: it is removed", name)
+            self._deps.artifacts.remove(name)
+
+
+def _steps(settings: Settings) -> list[tuple[Callable[..., object], float, int]]:
+    """What to let go, after how long, and how much at once."""
+    return [
+        (keeping.let_uploads_go, settings.upload_kept_s, _LIMIT),
+        (keeping.let_quotes_go, settings.quote_kept_s, _LIMIT),
+        (keeping.let_inputs_go, settings.input_kept_s, _JOBS_MAX),
+        (keeping.let_files_go, settings.file_kept_s, _LIMIT),
+        (_let_parts_go, settings.part_kept_s, _LIMIT),
+        (keeping.forget_events, settings.event_kept_s, _LIMIT),
+        (keeping.forget_entries, settings.entry_kept_s, _LIMIT),
+        (keeping.forget_notifications, settings.notification_kept_s, _LIMIT),
+    ]
+
+
+def _let_parts_go(connection: Connection, *, after_s: float, limit: int) -> None:
+    ended = keeping.end_parts(connection, after_s=after_s, limit=limit)
+    removals.mark(connection, [parts_folder(job_id) for job_id in ended])
+
+
+def remove_marked(deps: Deps) -> int:
+    """Remove files that are marked, some at once; how many marks have gone.
+
+    A crash on the way leaves marks, and removing again changes nothing.
+    """
+    with deps.database.transaction() as connection:
+        marked = removals.marked(connection, limit=_MARKS_MAX)
+    done = [name for name in marked if _remove(deps, name)]
+    if done:
+        with deps.database.transaction() as connection:
+            removals.gone(connection, done)
+    return len(done)
+
+
+def _remove(deps: Deps, marked: str) -> bool:
+    folder = marked.removesuffix("/")
+    try:
+        names = deps.artifacts.names(folder, before=_EVER)
+        for name in [marked] if folder == marked else names:
+            deps.artifacts.remove(name)
+    except ArtifactError as error:
+        log.warning("%s is not removed yet: %s", marked, error)
+        return False
+    return True
+
+
+def _old_names(deps: Deps) -> Iterator[str]:
+    """All files that are old enough to be orphans."""
+    after_s = deps.settings.orphan_kept_s
+    with deps.database.transaction() as connection:
+        before = keeping.long_ago(connection, after_s=after_s)
+    for folder in _FOLDERS:
+        yield from deps.artifacts.names(folder, before=before)
