@@ -9,9 +9,8 @@ looked up by: the same id with another digest is a new subject.
 import hashlib
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from pricing.plans import Item, Terms
 
@@ -44,8 +43,23 @@ class PricedClaim(NamedTuple):
     credits: int
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asking(Protocol):
+    """Whatever says whom one record names, as far as pricing needs to know."""
+
+    @property
+    def company_id(self) -> str:
+        """The company's id, never empty."""
+
+    @property
+    def person_id(self) -> str | None:
+        """The person's id, or None for the company alone."""
+
+    @property
+    def digest(self) -> str:
+        """What the person is looked up by, `KNOWN` where the id alone decides."""
+
+
+class Asked(NamedTuple):
     """Who one record names, as far as pricing needs to know."""
 
     company_id: str

@@ -5,12 +5,14 @@ time it is asked, so that a subject has one price in the whole job; a million
 records pass through it without being held.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import NamedTuple
 
-from pricing.claims import KNOWN, Asked, Entitlements, PricedClaim, is_free
+from pricing.claims import KNOWN, Asked, Asking, Entitlements, PricedClaim, is_free
 from pricing.plans import Item, Terms
 
 
@@ -63,18 +65,18 @@ def expires_at(
     return ends_at if period_ends_at is None else min(ends_at, period_ends_at)
 
 
-class _Subject(NamedTuple):
-    """Whom an id stood for when it came first, and the claims priced for it."""
+_Claims = tuple[PricedClaim, ...]
 
-    digest: str
-    claims: tuple[PricedClaim, ...]
+_Live = Mapping[Item, AbstractSet[str]]
+"""The digests under which an id is free, by item; an item without any is not there."""
+
+_NOTHING_LIVE: _Live = MappingProxyType({})
 
 
 @dataclass(slots=True)
 class _Count:
     count: int = 0
     free: int = 0
-    credits: int = 0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -97,19 +99,28 @@ class Tally:
     _free_since: datetime = field(init=False)
     _units: dict[Item, int] = field(init=False)
     _seen: set[tuple[str, str | None]] = field(default_factory=set)
-    _companies: dict[str, _Subject] = field(default_factory=dict)
-    _persons: dict[str, _Subject] = field(default_factory=dict)
-    _others: dict[tuple[str, str], tuple[PricedClaim, ...]] = field(
-        default_factory=dict,
-    )
+    _companies: dict[str, _Claims] = field(default_factory=dict)
+    # Whom an id stood for when it came first. Two texts a person, and no more: a
+    # million are held, and what the collector does not track costs it nothing.
+    _persons: dict[str, str] = field(default_factory=dict)
+    # The claims of those first ones, where they are not all at their full price.
+    _reduced: dict[str, _Claims] = field(default_factory=dict)
+    _others: dict[tuple[str, str], _Claims] = field(default_factory=dict)
     _counts: dict[Item, _Count] = field(
         default_factory=lambda: {item: _Count() for item in Item},
     )
-    _shared: dict[_Subject, _Subject] = field(default_factory=dict)
+    _shared: dict[_Claims, _Claims] = field(default_factory=dict)
+    _full_known: _Claims = field(init=False)
+    _full_price: int = field(init=False)
+    _persons_at_full_price: int = 0
 
     def __post_init__(self) -> None:
         self._free_since = self.terms.window_starts(self.quoted_at)
         self._units = {item: self.terms.unit(item) for item in Item}
+        self._full_known = tuple(
+            PricedClaim(item, KNOWN, self._units[item]) for item in self.retrieve
+        )
+        self._full_price = sum(claim.credits for claim in self._full_known)
 
     def is_duplicate(self, asked: Asked) -> bool:
         """Whether the same company with the same person (or none) came before."""
@@ -123,7 +134,7 @@ class Tally:
     def price(
         self,
         number: int,
-        asked: Asked,
+        asked: Asking,
         paid: Entitlements,
     ) -> tuple[PricedClaim, ...]:
         """Freeze the prices of one record, which must not be a duplicate.
@@ -131,23 +142,27 @@ class Tally:
         `number` counts from 1 in the input. `asked.digest` is `KNOWN` where the
         directory knows the person.
         """
-        company = self._companies.get(asked.company_id)
-        if company is None:
-            claim = self._claim(Item.COMPANY, asked.company_id, KNOWN, paid)
-            company = self._subject(KNOWN, (claim,))
-            self._companies[asked.company_id] = company
-        claims = company.claims
-        if asked.person_id is not None:
-            claims += self._person(number, asked.person_id, asked.digest, paid)
+        company_id, person_id = asked.company_id, asked.person_id
+        claims = self._companies.get(company_id) or self._company(company_id, paid)
+        if person_id is not None:
+            if paid or person_id in self._persons:
+                claims += self._person(number, person_id, asked.digest, paid)
+            else:
+                claims += self._new_person(person_id, asked.digest)
         self.records += 1
         if self.max_credits <= self.available:
             self.fits_records = self.records
         return claims
 
-    def _subject(self, digest: str, claims: tuple[PricedClaim, ...]) -> _Subject:
+    def _company(self, company_id: str, paid: Entitlements) -> _Claims:
+        live = self._live((Item.COMPANY,), company_id, paid)
+        claims = self._share((self._claim(Item.COMPANY, KNOWN, live),))
+        self._companies[company_id] = claims
+        return claims
+
+    def _share(self, claims: _Claims) -> _Claims:
         """One object for all ids with the same prices: most of a million are alike."""
-        subject = _Subject(digest, claims)
-        return self._shared.setdefault(subject, subject) if digest == KNOWN else subject
+        return self._shared.setdefault(claims, claims)
 
     def _person(
         self,
@@ -155,95 +170,116 @@ class Tally:
         person_id: str,
         digest: str,
         paid: Entitlements,
-    ) -> tuple[PricedClaim, ...]:
+    ) -> _Claims:
         first = self._persons.get(person_id)
         if first is None:
-            claims = self._claims(number, person_id, digest, paid, {})
-            self._persons[person_id] = self._subject(digest, claims)
-            return claims
-        if digest in (KNOWN, first.digest):
-            return first.claims
+            return self._first(number, person_id, digest, paid)
+        if digest in (KNOWN, first):
+            return self._claims_of_first(person_id, first)
         others = self._others.get((person_id, digest))
         if others is None:
             # A known id may have gone on with the subject that this one names.
-            same = {
-                claim.item: claim for claim in first.claims if claim.digest == digest
+            priced = {
+                claim.item: claim
+                for claim in self._claims_of_first(person_id, first)
+                if claim.digest == digest
             }
-            others = self._claims(number, person_id, digest, paid, same)
+            live = self._live(self.retrieve, person_id, paid)
+            others = tuple(
+                [
+                    priced.get(item) or self._claim(item, digest, live)
+                    for item in self.retrieve
+                ]
+            )
             self._others[person_id, digest] = others
+            self._note_changed(
+                number,
+                person_id,
+                [claim for claim in others if claim.item not in priced],
+            )
         return others
 
-    def _claims(
+    def _first(
         self,
         number: int,
         person_id: str,
         digest: str,
         paid: Entitlements,
-        priced: Mapping[Item, PricedClaim],
-    ) -> tuple[PricedClaim, ...]:
-        """Price what is retrieved for a subject, but for what has its price."""
-        claims = tuple(
-            [
-                priced.get(item) or self._claim(item, person_id, digest, paid)
-                for item in self.retrieve
-            ]
-        )
-        if digest == KNOWN or not (paid or person_id in self._persons):
-            return claims
-        for claim in claims:
-            if (
-                claim.credits
-                and claim.item not in priced
-                and (
-                    person_id in self._persons
-                    or self._paid_digests(claim.item, person_id, paid)
-                )
-            ):
-                self.changed.append(Changed(number, claim.item, person_id))
+    ) -> _Claims:
+        """Price whom an id stands for when it comes first."""
+        live = self._live(self.retrieve, person_id, paid)
+        if not live:
+            return self._new_person(person_id, digest)
+        self._persons[person_id] = digest
+        claims = tuple([self._claim(item, digest, live) for item in self.retrieve])
+        if digest == KNOWN:
+            claims = self._share(claims)
+        else:
+            reused = [claim for claim in claims if claim.item in live]
+            self._note_changed(number, person_id, reused)
+        self._reduced[person_id] = claims
         return claims
 
-    def _paid_digests(self, item: Item, subject: str, paid: Entitlements) -> set[str]:
-        return {
-            entitlement.digest
-            for entitlement in paid.get((item, subject), ())
-            if is_free(entitlement, item, self.terms, self._free_since)
-        }
+    def _new_person(self, person_id: str, digest: str) -> _Claims:
+        """Whoever comes first and has been paid for by nobody: most of a million."""
+        self._persons[person_id] = digest
+        self._persons_at_full_price += 1
+        self.max_credits += self._full_price
+        return self._at_full_price(digest)
 
-    def _claim(
-        self,
-        item: Item,
-        subject: str,
-        digest: str,
-        paid: Entitlements,
-    ) -> PricedClaim:
+    def _claims_of_first(self, person_id: str, digest: str) -> _Claims:
+        return self._reduced.get(person_id) or self._at_full_price(digest)
+
+    def _at_full_price(self, digest: str) -> _Claims:
+        if digest == KNOWN:
+            return self._full_known
+        return tuple(
+            [PricedClaim(item, digest, unit) for item, _, unit in self._full_known]
+        )
+
+    def _note_changed(
+        self, number: int, person_id: str, claims: Sequence[PricedClaim]
+    ) -> None:
+        self.changed += [
+            Changed(number, claim.item, person_id) for claim in claims if claim.credits
+        ]
+
+    def _live(self, items: Sequence[Item], subject: str, paid: Entitlements) -> _Live:
+        if not paid:
+            return _NOTHING_LIVE
+        live = {}
+        for item in items:
+            digests = {
+                entitlement.digest
+                for entitlement in paid.get((item, subject), ())
+                if is_free(entitlement, item, self.terms, self._free_since)
+            }
+            if digests:
+                live[item] = digests
+        return live
+
+    def _claim(self, item: Item, digest: str, live: _Live) -> PricedClaim:
         """Price one claim that is new to this job, and count it in its line."""
         price = self._units[item]
-        live = self._paid_digests(item, subject, paid) if paid else None
-        if live:
-            if digest == KNOWN:
+        digests = live.get(item)
+        if digests:
+            if digest == KNOWN and KNOWN not in digests:
                 # The id alone decides: go on with the subject that was paid for.
-                digest = KNOWN if KNOWN in live else min(live)
-            if digest in live:
+                digest = min(digests)
+            if digest in digests:
                 price = 0
         count = self._counts[item]
         count.count += 1
         count.free += price == 0
-        count.credits += price
         self.max_credits += price
         return PricedClaim(item, digest, price)
 
     def quote(self) -> Quote:
         """What all records priced so far cost at most."""
         lines = tuple(
-            Line(
-                item=item,
-                count=count.count,
-                free=count.free,
-                unit_credits=self.terms.unit(item),
-                credits=count.credits,
-            )
-            for item, count in self._counts.items()
-            if count.count
+            self._line(item, self._count_of(item), self._counts[item].free)
+            for item in Item
+            if self._count_of(item)
         )
         return Quote(
             terms=self.terms,
@@ -257,4 +293,18 @@ class Tally:
             changed=tuple(self.changed),
             available=self.available,
             fits_records=self.fits_records,
+        )
+
+    def _count_of(self, item: Item) -> int:
+        count = self._counts[item].count
+        return count + self._persons_at_full_price * (item in self.retrieve)
+
+    def _line(self, item: Item, count: int, free: int) -> Line:
+        unit = self._units[item]
+        return Line(
+            item=item,
+            count=count,
+            free=free,
+            unit_credits=unit,
+            credits=(count - free) * unit,
         )

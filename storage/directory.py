@@ -1,12 +1,12 @@
 """The house's own data on persons: loaded from JSON Lines, looked up by id."""
 
-import json
 from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
-from sqlalchemy import Connection, text
+from sqlalchemy import JSON, Connection, bindparam, func, select, text
 
 from pricing.findings import EmailStatus, Finding
+from storage import tables
 
 
 class Entry(NamedTuple):
@@ -51,33 +51,35 @@ def load(connection: Connection, entries: Iterable[Entry]) -> int:
     return written.rowcount
 
 
-_LOOK_UP = text("""
-SELECT d.person_id, d.email, d.email_status, d.phone
-  FROM json_array_elements_text(CAST(:persons AS json)) AS asked (person_id)
-  JOIN directory AS d ON d.person_id = asked.person_id COLLATE "C"
-""")
+_ENTRY = tables.directory.c
+_ASKED = (
+    func.json_array_elements_text(bindparam("persons", type_=JSON))
+    .table_valued("person_id", name="asked")
+    .render_derived()
+)
+# In the key's own order: else its index would be of no use.
+_ASKED_FOR = _ASKED.c.person_id.collate("C") == _ENTRY.person_id
+_FOUND = _ASKED.join(tables.directory, _ASKED_FOR)
+
+_LOOK_UP = select(
+    _ENTRY.person_id, _ENTRY.email, _ENTRY.email_status, _ENTRY.phone
+).select_from(_FOUND)
+
+# One value: a row for each id would cost more than finding them.
+_KNOWN = select(func.json_agg(_ENTRY.person_id, type_=JSON)).select_from(_FOUND)
 
 
 def look_up(connection: Connection, persons: Collection[str]) -> dict[str, Finding]:
     """What is known of these persons; whoever is unknown is not in the answer."""
-    rows = connection.execute(_LOOK_UP, {"persons": json.dumps(list(persons))})
+    rows = connection.execute(_LOOK_UP, {"persons": list(persons)})
     return {
         person_id: Finding(email, EmailStatus(status), phone)
         for person_id, email, status, phone in rows
     }
 
 
-_KNOWN = text("""
-SELECT d.person_id
-  FROM json_array_elements_text(CAST(:persons AS json)) AS asked (person_id)
-  JOIN directory AS d ON d.person_id = asked.person_id COLLATE "C"
-""")
-
-
 def known(connection: Connection, persons: Collection[str]) -> set[str]:
     """Which of these ids the directory knows: for them the id alone decides."""
     if not persons:
         return set()
-    return set(
-        connection.execute(_KNOWN, {"persons": json.dumps(list(persons))}).scalars(),
-    )
+    return set(connection.execute(_KNOWN, {"persons": list(persons)}).scalar() or ())

@@ -20,10 +20,10 @@ class Problems:
     def filter(self, rows: Iterable[Row]) -> Iterator[Record]:
         """The records among the rows."""
         for row in rows:
-            if isinstance(row, Record):
-                yield row
-            else:
+            if isinstance(row, list):
                 self.add(row)
+            else:
+                yield row
 
     def add(self, found: list[Problem]) -> None:
         """Count problems, and keep them while there is room."""

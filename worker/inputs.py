@@ -1,7 +1,8 @@
 """The priced records of a job as a file: one JSON object a line, cut into slices.
 
-The quote writes it, chunks read their slice of it. Each line holds the record's
-number, its fields, and the frozen price of each of its claims.
+The quote writes it, chunks read their slice of it. A line is `[number, fields,
+claims]`: the record's number, its fields by column, and its claims with their frozen
+prices, each `[item, digest, credits]`.
 """
 
 import json
@@ -13,10 +14,7 @@ from pricing.plans import Item
 from storage.artifacts import Artifacts, Draft
 from storage.quotes import Slice
 from worker.distinct import Seen
-from worker.records import Record
-
-# Made once: `json.dumps` with options makes one for each line.
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+from worker.records import KeptRecord, Record
 
 
 class PricedRecord(NamedTuple):
@@ -32,13 +30,16 @@ class InputWriter:
     def __init__(self, draft: Draft, slice_records: int) -> None:
         self._draft = draft
         self._slice_records = slice_records
-        self._lines: list[bytes] = []
+        self._lines: list[str] = []
         self.slices: list[Slice] = []
 
-    def add(self, record: Record, claims: tuple[PricedClaim, ...]) -> None:
+    def add(self, record: Record | KeptRecord, claims: tuple[PricedClaim, ...]) -> None:
         """Append one record."""
-        line = _encode((record.number, record.fields, claims))
-        self._lines.append(line.encode())
+        # Written around the fields as they are encoded; no digest needs escaping.
+        priced = ",".join(
+            [f'["{item}","{digest}",{credits_}]' for item, digest, credits_ in claims]
+        )
+        self._lines.append(f"[{record.number},{record.encoded},[{priced}]]\n")
         if len(self._lines) == self._slice_records:
             self.flush()
 
@@ -46,7 +47,7 @@ class InputWriter:
         """End the slice that is being written."""
         if not self._lines:
             return
-        data = b"\n".join(self._lines) + b"\n"
+        data = "".join(self._lines).encode()
         self.slices.append(Slice(self._draft.bytes, len(data), len(self._lines)))
         self._draft.write(data)
         self._lines.clear()

@@ -24,6 +24,7 @@ from worker.once import Once
 from worker.permission import check_permission, telling_who_may_not_spend
 from worker.quoting import price_all
 from worker.readers import Reading
+from worker.records import Kept
 from worker.wiring import Deps
 
 
@@ -35,7 +36,7 @@ def new_id(kind: str) -> str:
 def quote(
     deps: Deps,
     request: quotes.Request,
-    reading: Reading,
+    reading: Reading | Kept,
     once: Once | None = None,
 ) -> quotes.StoredQuote:
     """Price a file's records and keep the quote with them; it moves no credits.
@@ -58,7 +59,7 @@ def _input_name(quote_id: str) -> str:
 
 
 def _priced(
-    deps: Deps, request: quotes.Request, reading: Reading
+    deps: Deps, request: quotes.Request, reading: Reading | Kept
 ) -> quotes.StoredQuote:
     """A quote whose input is written, and which no row knows of yet."""
     export = _check_request(request)
@@ -71,7 +72,7 @@ def _priced(
         quoted_at=quoted_at,
         retrieve=request.retrieve,
         available=balance.available if balance else 0,
-        duplicates=reading.duplicates,
+        duplicates=reading.duplicates or 0,
     )
     quote_id = new_id("quote")
     name = _input_name(quote_id)
@@ -117,7 +118,7 @@ def submit(
 def submit_at_once(
     deps: Deps,
     request: quotes.Request,
-    reading: Reading,
+    reading: Reading | Kept,
     *,
     name: str | None = None,
     max_credits: int | None = None,

@@ -4,9 +4,11 @@ Records pass through in batches: for each, one query says which persons the dire
 knows and one what has been paid for; nothing is written while a transaction is open.
 """
 
+from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from itertools import islice
 
-from pricing.claims import KNOWN, Asked, Entitlements, lookup_digest
+from pricing.claims import Asked, Entitlements
 from pricing.quote import Tally
 from storage import directory, entitlements
 from storage.db import Database
@@ -14,7 +16,7 @@ from worker.checking import Problems
 from worker.errors import bad
 from worker.inputs import InputWriter
 from worker.readers import Reading
-from worker.records import Record
+from worker.records import Kept, KeptRecord, Record
 
 _BATCH_RECORDS = 5_000
 
@@ -22,7 +24,7 @@ _BATCH_RECORDS = 5_000
 def price_all(
     database: Database,
     license_id: str,
-    reading: Reading,
+    reading: Reading | Kept,
     tally: Tally,
     writer: InputWriter,
 ) -> None:
@@ -32,46 +34,57 @@ def price_all(
     the input must not be kept.
     """
     problems = Problems()
-    rows = problems.filter(reading.rows)
+    rows: Iterator[Record | KeptRecord] = (
+        reading.rows if isinstance(reading, Kept) else problems.filter(reading.rows)
+    )
     while batch := list(islice(rows, _BATCH_RECORDS)):
-        if not problems.total:
-            _price_batch(database, license_id, batch, tally, writer)
+        if problems.total:
+            continue
+        if reading.duplicates is None:
+            fresh = [record for record in batch if not _is_duplicate(record, tally)]
+        else:
+            fresh = batch
+        _price_batch(database, license_id, fresh, tally, writer)
     writer.flush()
     problems.raise_if_any()
     if tally.records == 0:
         raise bad(None, "the file has no records", line=2)
 
 
+def _is_duplicate(record: Record | KeptRecord, tally: Tally) -> bool:
+    return tally.is_duplicate(Asked(record.company_id, record.person_id))
+
+
 def _price_batch(
     database: Database,
     license_id: str,
-    batch: list[Record],
+    batch: Sequence[Record | KeptRecord],
     tally: Tally,
     writer: InputWriter,
 ) -> None:
-    fresh: list[tuple[Record, str | None]] = []
+    known, paid = _look_up(database, license_id, batch, tally)
     for record in batch:
         person_id = record.person_id
-        if not tally.is_duplicate(Asked(record.company_id, person_id)):
-            fresh.append((record, person_id))
-    persons = {person_id for _, person_id in fresh if person_id is not None}
-    companies = {record.company_id for record, _ in fresh}
-    known, paid = _look_up(database, license_id, companies, persons, tally)
-    for record, person_id in fresh:
-        digest = _digest(record, person_id, known)
-        asked = Asked(record.company_id, person_id, digest)
+        by_id = person_id is None or not tally.retrieve or person_id in known
+        asked = Asked(record.company_id, person_id) if by_id else record
         writer.add(record, tally.price(record.number, asked, paid))
 
 
 def _look_up(
     database: Database,
     license_id: str,
-    companies: set[str],
-    persons: set[str],
+    batch: Sequence[Record | KeptRecord],
     tally: Tally,
-) -> tuple[set[str], Entitlements]:
+) -> tuple[AbstractSet[str], Entitlements]:
+    """Whom the directory knows, and what has been paid for."""
+    companies = {record.company_id for record in batch}
+    persons = (
+        {record.person_id for record in batch if record.person_id is not None}
+        if tally.retrieve
+        else set()
+    )
     with database.transaction() as connection:
-        known = directory.known(connection, persons) if tally.retrieve else set()
+        known = directory.known(connection, persons)
         paid = entitlements.paid(
             connection,
             license_id,
@@ -81,13 +94,3 @@ def _look_up(
             items=tally.retrieve,
         )
     return known, paid
-
-
-def _digest(record: Record, person_id: str | None, known: set[str]) -> str:
-    if person_id is None or person_id in known:
-        return KNOWN
-    return lookup_digest(
-        record.text("first_name"),
-        record.text("last_name"),
-        record.text("company_domain"),
-    )

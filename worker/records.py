@@ -4,9 +4,13 @@ Whatever the format, a record is its number in the input and its fields by colum
 Ids are the client's: 1 to 200 characters, no control characters, compared exactly.
 """
 
+import json
 import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
+from pricing.claims import KNOWN, lookup_digest
 from worker.errors import Problem
 
 COMPANY_ID = "company_id"
@@ -15,6 +19,9 @@ PERSON_ID = "person_id"
 ID_LENGTH_MAX = 200
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _UNUSABLE = re.compile(r"[\x00\ud800-\udfff]")
+
+# Made once: `json.dumps` with options makes one for each record.
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 class Record(NamedTuple):
@@ -36,6 +43,45 @@ class Record(NamedTuple):
     def text(self, field: str) -> str:
         """A field, empty where the input has none."""
         return self.fields.get(field, "")
+
+    @property
+    def digest(self) -> str:
+        """The digest of what the person is looked up by, `KNOWN` without a person."""
+        if self.person_id is None:
+            return KNOWN
+        return lookup_digest(
+            self.text("first_name"), self.text("last_name"), self.text("company_domain")
+        )
+
+    @property
+    def encoded(self) -> str:
+        """The fields as JSON, on one line and without a tab."""
+        return _encode(self.fields)
+
+
+class KeptRecord(NamedTuple):
+    """A record of an upload: what a quote asks a record was worked out when it came.
+
+    Its fields stay as they were encoded: a quote passes them on unread.
+    """
+
+    number: int
+    company_id: str
+    person_id: str | None
+    digest: str
+    encoded: str
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An upload being read: its columns, and its records without their duplicates.
+
+    `duplicates` are those that were left out.
+    """
+
+    columns: Sequence[str]
+    rows: Iterator[KeptRecord]
+    duplicates: int
 
 
 def has_control_character(value: str) -> bool:

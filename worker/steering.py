@@ -84,7 +84,7 @@ def retry(deps: Deps, job_id: str, *, max_credits: int | None = None) -> str:
         detail = f"the records of {job_id} have been removed: send them again"
         raise Refused(Code.WRONG_STATE, detail)
     left = _left(deps, stored.input.name, settled)
-    reading = Reading(stored.input.columns, left)
+    reading = Reading(stored.input.columns, left, duplicates=0)
     try:
         return producer.submit_at_once(
             deps, stored.request, reading, max_credits=max_credits, retry_of=job_id

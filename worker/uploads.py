@@ -1,10 +1,12 @@
 """Taking in files of records: checked, without duplicates, kept until they are quoted.
 
-An upload is one file of JSON Lines, `[number, fields]` a line; the number is the
+An upload is a file of one line a record, cut by tabs: its number, the company's id,
+the person's (empty for the company alone), the digest of what the person is looked up
+by, and the fields as JSON. So whatever a quote asks is worked out once, and quoting
+passes the fields on unread. No id holds a tab, and JSON escapes them. The number is the
 record's place in the input, so that what is said of it later is said of that place.
 """
 
-import json
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
@@ -17,14 +19,11 @@ from worker.errors import Code, Refused, bad
 from worker.once import Once
 from worker.producer import new_id
 from worker.readers import Reading, Row
-from worker.records import Record
+from worker.records import Kept, KeptRecord, Record
 from worker.wiring import Deps
 
 _BATCH_RECORDS = 1_000
 _NO_CHARACTER_OF_IDS = "\0"
-
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-_decode = json.JSONDecoder().decode
 
 
 def upload(
@@ -43,7 +42,7 @@ def upload(
     """
     _check_license(deps, license_id)
     upload_id = new_id("upload")
-    name = f"uploads/{upload_id}.jsonl"
+    name = f"uploads/{upload_id}.records"
     problems, intake = Problems(), _Intake()
     rows = _limited(reading.rows, deps.settings.records_max)
     with deps.artifacts.create(name) as draft:
@@ -84,16 +83,24 @@ def find(deps: Deps, license_id: str, upload_id: str) -> StoredUpload:
     return stored
 
 
-def reading_of(deps: Deps, stored: StoredUpload) -> Reading:
+def reading_of(deps: Deps, stored: StoredUpload) -> Kept:
     """An upload's records, to be quoted; they were checked when they came in."""
-    return Reading(stored.columns, _kept(deps, stored.artifact), stored.duplicates)
+    return Kept(stored.columns, _kept(deps, stored.artifact), stored.duplicates)
 
 
-def _kept(deps: Deps, name: str) -> Iterator[Row]:
+def _kept(deps: Deps, name: str) -> Iterator[KeptRecord]:
     with deps.artifacts.open(name) as stream:
         for line in stream:
-            number, fields = _decode(line.decode())
-            yield Record(number, fields)
+            number, company_id, person_id, digest, encoded = line.decode().split("\t")
+            yield KeptRecord(
+                int(number), company_id, person_id or None, digest, encoded[:-1]
+            )
+
+
+def _line(record: Record) -> str:
+    number, person_id = record.number, record.person_id or ""
+    label = f"{number}\t{record.company_id}\t{person_id}\t{record.digest}"
+    return f"{label}\t{record.encoded}\n"
 
 
 def _check_license(deps: Deps, license_id: str) -> None:
@@ -131,11 +138,7 @@ class _Intake:
         """Write all records, or only look for problems once there is one."""
         while batch := list(islice(records, _BATCH_RECORDS)):
             if skip_bad or not problems.total:
-                lines = [
-                    _encode((record.number, record.fields)) + "\n"
-                    for record in batch
-                    if self._is_new(record)
-                ]
+                lines = [_line(record) for record in batch if self._is_new(record)]
                 draft.write("".join(lines).encode())
 
     def _is_new(self, record: Record) -> bool:

@@ -12,6 +12,7 @@ import pytest
 from pyarrow import parquet
 from sqlalchemy import text
 
+from pricing.claims import KNOWN, lookup_digest
 from pricing.findings import EmailLevel
 from pricing.plans import Item
 from storage import uploads as stored_uploads
@@ -22,6 +23,7 @@ from tests.database import running
 from worker import producer, uploads
 from worker.errors import BadInput, Code, Refused
 from worker.readers import BY_CONTENT_TYPE, Reading, delimited, inline
+from worker.records import Kept, KeptRecord
 from worker.wiring import Deps
 
 COLUMNS = ("company_id", "company_name", "person_id", "first_name")
@@ -80,7 +82,7 @@ def _kept(deps: Deps) -> tuple[int, list[str]]:
     return rows, [path.name for path in files if path.is_file()]
 
 
-def _quoted(deps: Deps, reading: Reading) -> tuple[object, ...]:
+def _quoted(deps: Deps, reading: Reading | Kept) -> tuple[object, ...]:
     """All of a quote that does not depend on the moment."""
     stored: StoredQuote = producer.quote(deps, EXPORT, reading)
     with deps.artifacts.open(stored.input.name or "") as stream:
@@ -107,7 +109,8 @@ def test_an_upload_counts_without_duplicates(deps, content_type):
     assert (stored.duplicates, stored.problems, stored.problems_total) == (2, (), 0)
     assert uploads.find(deps, "acme", stored.id) == stored
     (first, *_) = uploads.reading_of(deps, stored).rows
-    assert first == (1, RECORDS[0])
+    assert first[:4] == (1, "c1", "p1", lookup_digest("Ada", "", ""))
+    assert json.loads(first.encoded) == RECORDS[0]
 
 
 def test_bad_lines_refuse_the_upload_with_the_first_hundred_and_keep_nothing(deps):
@@ -130,7 +133,10 @@ def test_bad_lines_can_be_left_out_and_are_told(deps):
     )
     assert uploads.find(deps, "acme", stored.id) == stored
     rows = uploads.reading_of(deps, stored).rows
-    assert list(rows) == [(1, {"company_id": "a"}), (152, {"company_id": "b"})]
+    assert list(rows) == [
+        KeptRecord(1, "a", None, KNOWN, '{"company_id":"a"}'),
+        KeptRecord(152, "b", None, KNOWN, '{"company_id":"b"}'),
+    ]
 
 
 @pytest.mark.parametrize("rows", [[], ["\x01"]])

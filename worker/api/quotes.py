@@ -15,6 +15,7 @@ from worker.api.guard import GuardedRoute, allow, see_license
 from worker.api.replay import made_by, once_of
 from worker.errors import Code, Refused, bad
 from worker.readers import Reading, inline
+from worker.records import Kept
 
 router = APIRouter(route_class=GuardedRoute, tags=["quotes"])
 
@@ -49,7 +50,7 @@ def wanted_of(body: models.QuoteBody) -> quotes.Request:
     )
 
 
-def reading_of(door: Door, body: models.QuoteBody) -> Reading:
+def reading_of(door: Door, body: models.QuoteBody) -> Reading | Kept:
     """The records that a body holds, or whose upload it names."""
     if (body.records is None) == (body.upload is None):
         raise bad("records", "give either records or an upload")
