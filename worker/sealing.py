@@ -12,7 +12,7 @@ from pricing.plans import Item
 from storage import chunks, quotes, reports
 from storage.artifacts import Artifacts, Draft, Written
 from storage.errors import InvariantBroken
-from storage.jobs import Finishing
+from storage.jobs import Finishing, manifest_name
 from storage.quotes import Request
 from storage.reports import JobReport
 from worker import parts
@@ -145,11 +145,6 @@ def _manifest(
         },
         "files": [member._asdict() for member in members],
     }
-
-
-def manifest_name(job_id: str) -> str:
-    """Where a job's manifest is kept."""
-    return f"jobs/{job_id}/manifest.json"
 
 
 def _write_manifest(artifacts: Artifacts, manifest: dict[str, Any]) -> None:

@@ -16,6 +16,7 @@ from pricing.findings import EmailLevel, OnlyWith
 from pricing.plans import Item
 from storage import jobs, quotes
 from storage.errors import Superseded
+from storage.jobs import manifest_name
 from storage.reports import JobReport
 from tests.database import running
 from tests.unit.opening import WRITERS
@@ -25,7 +26,7 @@ from worker.entries import run_entry
 from worker.errors import BadInput
 from worker.fates import Later, Never
 from worker.readers import inline
-from worker.sealing import manifest_name, seal
+from worker.sealing import seal
 from worker.wiring import Deps
 
 RECORDS = [

@@ -23,9 +23,9 @@ class Export(Body):
 
     format: Literal["csv", "xlsx", "jsonl", "parquet"] = "csv"
     profile: Literal["machine", "excel", "excel_eu"] | None = None
-    columns: (
-        Annotated[list[Column], Field(min_length=1, max_length=2_000)] | None
-    ) = None
+    columns: Annotated[list[Column], Field(min_length=1, max_length=2_000)] | None = (
+        None
+    )
     split_records: Annotated[StrictInt, Field(ge=100)] | None = None
 
 
