@@ -14,7 +14,7 @@ from pricing.plans import Item
 from storage.artifacts import Artifacts, Draft
 from storage.quotes import Slice
 from worker.distinct import Seen
-from worker.records import KeptRecord, Record
+from worker.records import Change, KeptRecord, Record, encode
 
 
 class PricedRecord(NamedTuple):
@@ -82,6 +82,19 @@ def parse(lines: list[bytes]) -> Iterator[PricedRecord]:
                 for item, digest, credits_ in claims
             ),
         )
+
+
+def rewritten(line: bytes, change: Change) -> bytes:
+    """A line with its fields changed, as long as before: slices begin where they did.
+
+    The change makes no fields longer.
+    """
+    number, fields, claims = json.loads(line)
+    fresh = change(fields)
+    if fresh == fields:
+        return line
+    encoded = encode((number, fresh, claims)).encode()
+    return encoded.ljust(len(line) - 1) + b"\n"
 
 
 def fits_records(artifacts: Artifacts, name: str, available: int) -> int:

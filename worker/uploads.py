@@ -7,6 +7,7 @@ passes the fields on unread. No id holds a tab, and JSON escapes them. The numbe
 record's place in the input, so that what is said of it later is said of that place.
 """
 
+import json
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
@@ -19,7 +20,7 @@ from worker.errors import Code, Refused, bad
 from worker.once import Once
 from worker.producer import new_id
 from worker.readers import Reading, Row
-from worker.records import Kept, KeptRecord, Record
+from worker.records import Change, Kept, KeptRecord, Record, encode
 from worker.wiring import Deps
 
 _BATCH_RECORDS = 1_000
@@ -95,6 +96,14 @@ def _kept(deps: Deps, name: str) -> Iterator[KeptRecord]:
             yield KeptRecord(
                 int(number), company_id, person_id or None, digest, encoded[:-1]
             )
+
+
+def rewritten(line: bytes, change: Change) -> bytes:
+    """A line with its fields changed; ids and digest stay."""
+    label, _, encoded = line.decode().rpartition("\t")
+    fields = json.loads(encoded)
+    fresh = change(fields)
+    return line if fresh == fields else f"{label}\t{encode(fresh)}\n".encode()
 
 
 def _line(record: Record) -> str:
