@@ -21,7 +21,8 @@ class Entry(NamedTuple):
 def load(connection: Connection, entries: Iterable[Entry]) -> int:
     """Add or replace entries by person; of the same person twice, the last counts.
 
-    Returns how many persons were written. All or nothing, like its transaction.
+    Whoever was erased is left out. Returns how many persons were written. All or
+    nothing, like its transaction.
     """
     connection.execute(
         text("""
@@ -39,11 +40,16 @@ def load(connection: Connection, entries: Iterable[Entry]) -> int:
     ):
         for entry in entries:
             copy.write_row(entry)
+    # Whoever is being erased at this moment waits, and then finds what this has left.
+    connection.execute(text("LOCK TABLE erasures IN SHARE MODE"))
     written = connection.execute(
         text("""
             INSERT INTO directory (person_id, email, email_status, phone)
             SELECT DISTINCT ON (person_id) person_id, email, email_status, phone
-              FROM directory_load ORDER BY person_id, line DESC
+              FROM directory_load
+             WHERE NOT EXISTS (SELECT 1 FROM erasures AS e WHERE e.license_id = ''
+                                  AND e.person_id = directory_load.person_id)
+             ORDER BY person_id, line DESC
             ON CONFLICT (person_id) DO UPDATE
               SET email = excluded.email, email_status = excluded.email_status,
                   phone = excluded.phone"""),

@@ -4,6 +4,7 @@ StorageError
 ├── InvariantBroken     a promise does not hold: stop the line, change nothing
 ├── Superseded          somebody else holds the work now: roll back, touch nothing
 ├── Conflict            lost a race that a second try wins
+├── OtherSchema         the database is of another version than this code
 └── ArtifactError       a file could not be written or read
     └── DiskFull        no room left for it
 """
@@ -26,6 +27,10 @@ class Superseded(StorageError):
 
 class Conflict(StorageError):
     """Two wanted the same at once; trying again finds out what came of it."""
+
+
+class OtherSchema(StorageError):
+    """The database's schema is not the one that this code was written for."""
 
 
 class ArtifactError(StorageError):

@@ -212,6 +212,7 @@ class Finishing:
     columns: tuple[str, ...]
     retrieve: tuple[str, ...]
     export: dict[str, Any] | None
+    keep_file: bool
     created_at: datetime
 
 
@@ -220,7 +221,7 @@ def finishing(connection: Connection, job_id: str) -> Finishing | None:
     row = (
         connection.execute(
             text("""
-            SELECT j.id, j.kind, j.ending, j.records, j.created_at,
+            SELECT j.id, j.kind, j.ending, j.records, j.keep_file, j.created_at,
                    q.columns, q.retrieve, q.export,
                    (SELECT coalesce(sum(delivered), 0) FROM chunks
                      WHERE job_id = j.id) AS delivered,

@@ -18,6 +18,7 @@ from storage.chunks import Batch, RecordOutcome, TakenChunk
 from storage.errors import ArtifactError, Conflict, Superseded
 from storage.ledger import Claim
 from storage.states import JobState
+from worker import blocking
 from worker.clock import Stopwatch
 from worker.fates import Done, Fate, Later, Never, backoff_s
 from worker.files import part_name, row_of, writer_of
@@ -133,14 +134,16 @@ def _run_batch(
     lines: Sequence[bytes],
 ) -> Batch:
     records = list(parse(list(lines)))
-    findings = _find(deps, chunk, records)
+    erased = blocking.blocked(deps, chunk.license_id, records)
+    records = blocking.without(records, erased)
+    findings = _find(deps, chunk, records, erased)
     outcomes: list[RecordOutcome] = []
     claims: list[Claim] = []
     rows: list[Sequence[str]] = []
     for priced in records:
         record = priced.record
         finding = findings.get(record.person_id or "", NOTHING)
-        result = _result(chunk, record, finding)
+        result = _result(chunk, priced, finding)
         if result.outcome is Outcome.DELIVERED:
             rows.append(row_of(chunk.columns, chunk.retrieve, record, finding))
         outcomes.append(_outcome(record, result))
@@ -157,8 +160,9 @@ def _find(
     deps: Deps,
     chunk: TakenChunk,
     records: Sequence[PricedRecord],
+    erased: set[str],
 ) -> Mapping[str, Finding]:
-    """What may be disclosed of each person, by id."""
+    """What may be disclosed of each person, by id; of those who were erased nothing."""
     if not chunk.retrieve:
         return {}
     persons = [
@@ -168,8 +172,8 @@ def _find(
             last_name=record.text("last_name"),
             company_domain=record.text("company_domain"),
         )
-        for record, _ in records
-        if record.person_id is not None
+        for record in (priced.record for priced in records if not priced.is_left_out)
+        if record.person_id is not None and record.person_id not in erased
     ]
     found = deps.provider.find(persons, chunk.retrieve) if persons else {}
     return {
@@ -183,8 +187,9 @@ def _find(
     }
 
 
-def _result(chunk: TakenChunk, record: Record, finding: Finding) -> Result:
-    if record.person_id is not None and not passes(finding, chunk.only_with):
+def _result(chunk: TakenChunk, priced: PricedRecord, finding: Finding) -> Result:
+    is_person = priced.record.person_id is not None
+    if priced.is_left_out or (is_person and not passes(finding, chunk.only_with)):
         return Result(outcome=Outcome.EXCLUDED)
     return Result(
         outcome=Outcome.DELIVERED,

@@ -29,7 +29,8 @@ def complete(deps: Deps, entry: outbox.Taken) -> Fate:
     """Complete the job that the entry names. Raises `Superseded` if fenced off."""
     with deps.database.transaction() as connection:
         job = jobs.finishing(connection, entry.key)
-    sealed = _seal(deps, entry, job) if job and job.kind == "export" else None
+    leaves_file = job is not None and job.kind == "export" and job.keep_file
+    sealed = _seal(deps, entry, job) if job and leaves_file else None
     with deps.database.transaction() as connection:
         if not outbox.done(connection, entry):
             raise Superseded(f"completion of {entry.key} is somebody else's")

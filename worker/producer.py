@@ -16,6 +16,7 @@ from storage import events, jobs, keeping, ledger, licenses, periods, quotes
 from storage.errors import ArtifactError, StorageError
 from storage.ledger import ReserveResult
 from worker.checks import check_id, check_name
+from worker.choosing import Choice
 from worker.errors import Code, Refused, bad
 from worker.inputs import InputWriter, fits_records
 from worker.licensing import open_license
@@ -77,7 +78,8 @@ def _priced(
     name = _input_name(quote_id)
     with deps.artifacts.create(name) as draft:
         writer = InputWriter(draft, deps.settings.chunk_records)
-        price_all(deps.database, license_.id, reading, tally, writer)
+        choice = Choice(deps.database, license_.id, request.export)
+        price_all(deps.database, license_.id, reading, tally, writer, choice=choice)
     return quotes.StoredQuote(
         id=quote_id,
         request=request,

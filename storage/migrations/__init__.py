@@ -7,6 +7,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
 from storage.db import Database
+from storage.errors import OtherSchema
 
 
 def _config() -> Config:
@@ -17,10 +18,35 @@ def _config() -> Config:
 
 
 def migrate(database: Database) -> None:
-    """Bring the schema to the newest version; several at once wait for each other."""
+    """Bring the schema to the newest version; several at once wait for each other.
+
+    Raises `OtherSchema` where a newer version of this code has been here.
+    """
     config = _config()
+    with database.transaction() as connection:
+        _refuse_newer(connection)
     config.attributes["database"] = database
     command.upgrade(config, "head")
+
+
+def _refuse_newer(connection: Connection) -> None:
+    known = {
+        each.revision
+        for each in ScriptDirectory.from_config(_config()).walk_revisions()
+    }
+    unknown = set(MigrationContext.configure(connection).get_current_heads()) - known
+    if unknown:
+        raise OtherSchema(
+            f"the database's schema is {', '.join(sorted(unknown))}, which a newer "
+            "version made: run that one, or restore a backup from before"
+        )
+
+
+def check(connection: Connection) -> None:
+    """Raise `OtherSchema` unless the schema is the one that this code knows."""
+    _refuse_newer(connection)
+    if not is_migrated(connection):
+        raise OtherSchema("the database is not migrated: holdfast migrate")
 
 
 def is_migrated(connection: Connection) -> bool:

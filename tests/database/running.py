@@ -1,7 +1,7 @@
 """Quotes, jobs and their work, in this process and against the real database."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sqlalchemy import text
@@ -69,6 +69,7 @@ def quote(
     *,
     license_id: str = "acme",
     retrieve: tuple[Item, ...] = (Item.EMAIL, Item.PHONE),
+    export: Mapping[str, object] | None = None,
 ) -> StoredQuote:
     """A quote for contacts written as `company` or `company/person`."""
     rows = [contact.replace("/", ",") for contact in contacts]
@@ -83,7 +84,7 @@ def quote(
             retrieve=retrieve,
             email_level=EmailLevel.VERIFIED,
             only_with=None,
-            export={"format": "csv"},
+            export=dict(export or {"format": "csv"}),
         ),
         delimited.read(io.BytesIO(csv.encode())),
     )

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from worker import erasing
 from worker.cli.ground import Ground, command, with_database
 from worker.cli.progress import reading
 from worker.loading import load_directory
@@ -45,6 +46,27 @@ def migrate(ground: Ground) -> None:
         ground.answer({"migrated": True}, "the schema is up to date")
 
 
+@command("erase-person")
+@click.argument("person_id", metavar="PERSON_ID")
+@click.option("--license", "license_id", help="Only from what is kept for it.")
+def erase_person(ground: Ground, *, person_id: str, license_id: str | None) -> None:
+    """Erase a person; money rows keep the id. The same again ends what a crash left."""
+    with with_database(ground) as deps:
+        erased = erasing.erase(deps, person_id, license_id)
+    counts = {
+        "directory": erased.directory,
+        "uploads": erased.uploads,
+        "inputs": erased.inputs,
+        "rejections": erased.rejections,
+        "files": erased.files,
+    }
+    under_way = list(erased.jobs_under_way)
+    answer = {"person": person_id, "license": license_id, "erased": counts}
+    lines = [f"{name:<12} {count:>6,}" for name, count in counts.items()]
+    lines += [f"{job_id} is under way and will leave no file" for job_id in under_way]
+    ground.answer(answer | {"jobs_under_way": under_way}, "\n".join(lines))
+
+
 directory.add_command(load)
 
-COMMANDS: tuple[click.Command, ...] = (directory, audit, migrate)
+COMMANDS: tuple[click.Command, ...] = (directory, erase_person, audit, migrate)

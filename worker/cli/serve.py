@@ -7,7 +7,9 @@ from threading import Event
 
 import click
 import uvicorn
+from sqlalchemy.exc import OperationalError
 
+from storage import migrations
 from worker.api.app import make_api
 from worker.app import make_app
 from worker.cli.ground import Ground, command, migrate_at
@@ -17,7 +19,7 @@ from worker.errors import NotConfigured
 from worker.loading import load_directory
 from worker.settings import Settings
 from worker.tasks import register
-from worker.wiring import new_owner, wire
+from worker.wiring import connect, new_owner, wire
 
 
 def _log_to_stderr() -> None:
@@ -32,6 +34,18 @@ def _need(settings: Settings, *names: str) -> None:
     for name in names:
         if not getattr(settings, name):
             raise NotConfigured(f"HOLDFAST_{name.upper()} is not set")
+
+
+def _need_schema(settings: Settings) -> None:
+    """Refuse the schema of another version; whether the database is up is not asked."""
+    database = connect(settings, pool=1)
+    try:
+        with database.transaction() as connection:
+            migrations.check(connection)
+    except OperationalError:
+        return
+    finally:
+        database.close()
 
 
 @command("api")
@@ -55,6 +69,7 @@ def worker(ground: Ground) -> None:
     _log_to_stderr()
     settings = ground.settings
     _need(settings, "database_url", "broker_url")
+    _need_schema(settings)
     app = make_app(settings)
     register(app, settings)
     app.worker_main(
@@ -77,6 +92,7 @@ def dispatcher(ground: Ground) -> None:
     _log_to_stderr()
     settings = ground.settings
     _need(settings, "database_url", "broker_url")
+    _need_schema(settings)
     stop = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

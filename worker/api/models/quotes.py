@@ -59,6 +59,7 @@ class Quote(BaseModel):
     companies: int
     persons: int
     duplicates: int
+    excluded: int
     changed: list[Changed]
     available: int
     affordable: bool

@@ -1,0 +1,335 @@
+"""Nothing is left of an erased person but ids, and nothing brings the person back."""
+
+import csv
+import io
+import json
+from collections.abc import Collection, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import Connection, text
+
+from pricing.findings import EmailLevel, EmailStatus, Finding
+from pricing.plans import Item
+from storage import directory, erasures, jobs, keeping, ledger, removals
+from storage.directory import Entry
+from storage.jobs import Finished
+from storage.quotes import Request, StoredQuote
+from storage.states import JobState
+from tests.database import running
+from tests.system.fleet import until
+from worker import erasing, loading, producer, steering, uploads
+from worker.chunks import run_chunk
+from worker.erasing import Erased
+from worker.errors import Code, Refused
+from worker.providers.directory import Directory
+from worker.readers import Reading, delimited
+from worker.wiring import Deps
+
+_COLUMNS = ["company_id", "company_domain", "person_id", "first_name", "note"]
+_ADA = ["c1", "lovelace.example", "ada", "Augusta-Ada", 'met "Byron"']
+_BEN = ["c1", "acme.example", "ben", "Benjamin", "likes ada"]
+_CAY = ["c2", "brio.example", "cay", "Cayetana", ""]
+_ROWS = [_ADA, _BEN, _CAY]
+_OF_ADA = (
+    "Augusta-Ada",
+    "lovelace.example",
+    "Byron",
+    "ada@home.example",
+    "+1 555 0100",
+)
+_OF_BEN = ("Benjamin", "likes ada", "ben@home.example")
+
+
+@pytest.fixture
+def deps(database_url, tmp_path) -> Iterator[Deps]:
+    deps = running.wire_to(database_url, tmp_path)
+    with closing(deps.database):
+        for license_id in ("acme", "brio"):
+            running.create_license(deps, license_id)
+        _know(deps)
+        yield deps
+
+
+def _know(deps: Deps) -> int:
+    phones = {"ada": "+1 555 0100", "ben": "+1 555 0200", "cay": "+1 555 0300"}
+    lines = [
+        json.dumps(
+            {
+                "person_id": person,
+                "email": f"{person}@home.example",
+                "email_status": "valid",
+                "phone": phone,
+            }
+        ).encode()
+        for person, phone in phones.items()
+    ]
+    return loading.load_directory(deps, lines)
+
+
+def _reading(rows: list[list[str]] = _ROWS) -> Reading:
+    data = io.StringIO()
+    csv.writer(data).writerows([_COLUMNS, *rows])
+    return delimited.read(io.BytesIO(data.getvalue().encode()))
+
+
+def _quote(deps: Deps, license_id: str = "acme") -> StoredQuote:
+    request = Request(
+        kind="export",
+        license_id=license_id,
+        user_id="user-1",
+        retrieve=(Item.EMAIL, Item.PHONE),
+        email_level=EmailLevel.VERIFIED,
+        only_with=None,
+        export={"format": "csv"},
+    )
+    return producer.quote(deps, request, _reading())
+
+
+def _submit(deps: Deps, license_id: str = "acme") -> str:
+    return producer.submit(deps, _quote(deps, license_id).id)
+
+
+def _export(deps: Deps, license_id: str = "acme") -> str:
+    job_id = _submit(deps, license_id)
+    assert running.run(deps, job_id).state == "succeeded"
+    return job_id
+
+
+def _file(deps: Deps, job_id: str) -> list[dict[str, str]]:
+    name = running.report(deps, job_id).file_artifact
+    assert name is not None
+    with deps.artifacts.open(name) as stream:
+        return list(csv.DictReader(io.StringIO(stream.read().decode(), newline="")))
+
+
+def _run_first_chunk(deps: Deps, job_id: str) -> None:
+    with deps.database.transaction() as connection:
+        first = connection.execute(
+            text("SELECT min(id) FROM chunks WHERE job_id = :id"), {"id": job_id}
+        ).scalar_one()
+    run_chunk(deps, first)
+
+
+def _everything(deps: Deps) -> str:
+    """All rows of all tables as they are printed, and all files."""
+    with deps.database.transaction() as connection:
+        tables = connection.execute(
+            text("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        ).scalars()
+        rows = [
+            row
+            for table in list(tables)
+            for row in connection.execute(
+                text(f'SELECT "{table}"::text FROM "{table}"')
+            ).scalars()
+        ]
+    root = deps.settings.home / "files"
+    files = [path.read_text() for path in root.rglob("*") if path.is_file()]
+    names = [str(path) for path in root.rglob("*")]
+    return "\n".join([*rows, *files, *names])
+
+
+def _left(deps: Deps, words: tuple[str, ...]) -> list[str]:
+    everything = _everything(deps)
+    return [
+        word
+        for word in words
+        if word in everything or json.dumps(word)[1:-1] in everything
+    ]
+
+
+def test_of_a_person_in_everything_only_ids_are_left(deps):
+    uploads.upload(deps, "acme", _reading(), skip_bad=False)
+    _quote(deps)
+    job_id = _export(deps)
+    with deps.database.transaction() as connection:
+        connection.execute(
+            text("UPDATE outcomes SET message = 'no Augusta-Ada' WHERE record = 1")
+        )
+    settled = running.report(deps, job_id).settled
+    assert _left(deps, _OF_ADA) == list(_OF_ADA)
+    erased = erasing.erase(deps, "ada")
+    assert erased == Erased(
+        directory=1, uploads=1, inputs=2, rejections=1, files=1, jobs_under_way=()
+    )
+    assert _left(deps, _OF_ADA) == []
+    assert _left(deps, ("ada", *_OF_BEN)) == ["ada", *_OF_BEN]
+    report = running.report(deps, job_id)
+    assert (report.file_artifact, report.settled) == (None, settled)
+
+
+def test_the_same_again_removes_nothing_more(deps):
+    _export(deps)
+    erasing.erase(deps, "ada")
+    _export(deps)
+    assert erasing.erase(deps, "ada") == Erased(
+        directory=0, uploads=0, inputs=1, rejections=0, files=0, jobs_under_way=()
+    )
+    before = _everything(deps)
+    assert erasing.erase(deps, "ada").inputs == 0
+    assert _everything(deps) == before
+
+
+def test_a_file_made_after_the_erasure_holds_the_ids_alone(deps):
+    erasing.erase(deps, "ada")
+    job_id = _export(deps)
+    ada, ben, _ = _file(deps, job_id)
+    assert ada == dict.fromkeys([*_COLUMNS, "email", "email_status", "phone"], "") | {
+        "company_id": "c1",
+        "person_id": "ada",
+    }
+    assert (ben["first_name"], ben["email"]) == ("Benjamin", "ben@home.example")
+    # Ben and Cay, with an e-mail and a phone each, and both companies.
+    assert running.report(deps, job_id).settled == 2 + 2 * 3
+
+
+def test_loading_the_directory_does_not_bring_a_person_back(deps):
+    erasing.erase(deps, "ada")
+    assert _know(deps) == 2
+    assert _left(deps, ("ada@home.example",)) == []
+
+
+def test_who_is_erased_while_the_directory_is_loaded_does_not_come_back(deps):
+    entry = Entry("ada", "ada@home.example", EmailStatus.VALID, "+1 555 0100")
+    with ThreadPoolExecutor() as threads:
+        with deps.database.transaction() as connection:
+            directory.load(connection, [entry])
+            erased = threads.submit(erasing.erase, deps, "ada")
+            until(lambda: _waiting(connection))
+        assert erased.result().directory == 1
+    assert _left(deps, _OF_ADA) == []
+
+
+def _waiting(connection: Connection) -> bool:
+    """Whether somebody waits for a lock."""
+    waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+    return bool(connection.execute(waiting).scalar_one())
+
+
+def test_a_job_under_way_goes_on_without_the_person_and_exactly(deps):
+    job_id = _submit(deps)
+    erasing.erase(deps, "ada")
+    assert _left(deps, _OF_ADA) == []
+    report = running.run(deps, job_id)
+    assert (report.state, report.delivered, report.settled) == ("succeeded", 3, 8)
+    assert _left(deps, _OF_ADA) == []
+    assert [row["person_id"] for row in _file(deps, job_id)] == ["ada", "ben", "cay"]
+
+
+def test_a_job_that_delivered_the_person_ends_exactly_and_leaves_no_file(deps):
+    job_id = _submit(deps)
+    _run_first_chunk(deps, job_id)
+    erased = erasing.erase(deps, "ada")
+    assert erased.jobs_under_way == (job_id,)
+    report = running.run(deps, job_id)
+    assert (report.state, report.delivered, report.settled) == ("succeeded", 3, 11)
+    assert report.file_artifact is None
+    erasing.erase(deps, "ada")
+    assert _left(deps, _OF_ADA) == []
+
+
+def test_a_worker_that_found_the_person_before_is_fenced_off(deps):
+    """It read the former records, and comes to its checkpoint after the erasure."""
+    job_id = _submit(deps)
+
+    def look_up(persons: Collection[str]) -> Mapping[str, Finding]:
+        with deps.database.transaction() as connection:
+            found = directory.look_up(connection, persons)
+        erasing.erase(deps, "ada")
+        return found
+
+    _run_first_chunk(replace(deps, provider=Directory(look_up)), job_id)
+    assert running.report(deps, job_id).delivered == 0
+    report = running.run(deps, job_id)
+    assert (report.delivered, report.settled) == (3, 8)
+    assert _file(deps, job_id)[0]["email"] == ""
+
+
+def test_a_file_that_was_being_sealed_is_let_go(deps):
+    job_id = _submit(deps)
+    running.run_chunks(deps, job_id)
+    finished = _sealed(deps, job_id)
+    erasing.erase(deps, "ada")
+    with deps.database.transaction() as connection:
+        ledger.close(connection, job_id)
+        jobs.end(connection, job_id, finished)
+    assert len(_left(deps, _OF_ADA)) > 0
+    erasing.erase(deps, "ada")
+    assert running.report(deps, job_id).file_artifact is None
+    assert _left(deps, _OF_ADA) == []
+
+
+def _sealed(deps: Deps, job_id: str) -> Finished:
+    """What completion ends a job with, and the file that it has just sealed."""
+    name = f"jobs/{job_id}/{job_id}.csv"
+    with deps.artifacts.create(name) as draft:
+        draft.write(b"Augusta-Ada")
+    return Finished(
+        state=JobState.SUCCEEDED,
+        file_name=f"{job_id}.csv",
+        file_artifact=name,
+        file_bytes=draft.bytes,
+        file_sha256=draft.sha256,
+    )
+
+
+def test_a_retry_is_made_of_the_ids_alone(deps):
+    job_id = _submit(deps)
+    steering.cancel(deps, job_id)
+    running.complete(deps)
+    erasing.erase(deps, "ada")
+    again = steering.retry(deps, job_id)
+    assert running.run(deps, again).delivered == 3
+    assert _left(deps, _OF_ADA) == []
+
+
+@pytest.mark.parametrize("step", ["_rewrite", "_without", "_remove_now"])
+def test_after_a_crash_the_same_again_ends_it(deps, monkeypatch, step):
+    class _Crash(BaseException):
+        pass
+
+    def crash(*_: object) -> None:
+        raise _Crash
+
+    uploads.upload(deps, "acme", _reading(), skip_bad=False)
+    _export(deps)
+    with monkeypatch.context() as patch, suppress(_Crash):
+        patch.setattr(erasing, step, crash)
+        erasing.erase(deps, "ada")
+    assert _left(deps, _OF_ADA) != []
+    erasing.erase(deps, "ada")
+    assert _left(deps, _OF_ADA) == []
+
+
+def test_for_one_license_nothing_of_another_goes(deps):
+    acme, brio = _export(deps), _export(deps, "brio")
+    erased = erasing.erase(deps, "ada", "acme")
+    assert (erased.directory, erased.inputs, erased.files) == (0, 1, 1)
+    assert running.report(deps, acme).file_artifact is None
+    assert _file(deps, brio)[0]["email"] == "ada@home.example"
+    assert _file(deps, _export(deps))[0]["email"] == ""
+    assert _file(deps, _export(deps, "brio"))[0]["email"] == "ada@home.example"
+
+
+def test_an_unknown_license_is_refused_and_nobody_is_erased(deps):
+    with pytest.raises(Refused) as refused:
+        erasing.erase(deps, "ada", "nobody")
+    assert refused.value.code is Code.NOT_FOUND
+    with deps.database.transaction() as connection:
+        assert erasures.among(connection, "acme", ["ada"]) == set()
+
+
+def test_records_that_went_meanwhile_are_not_brought_back(deps):
+    stored = uploads.upload(deps, "acme", _reading(), skip_bad=False)
+    kept = erasures.Kept(stored.id, stored.artifact)
+    with deps.database.transaction() as connection:
+        connection.execute(
+            text("UPDATE uploads SET created_at = created_at - interval '1 year'")
+        )
+        keeping.let_uploads_go(connection, after_s=1, limit=9)
+        assert not erasures.replace_upload(connection, kept, "uploads/fresh.jsonl")
+        marked = removals.marked(connection, limit=9)
+    assert set(marked) == {stored.artifact, "uploads/fresh.jsonl"}
