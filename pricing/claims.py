@@ -8,7 +8,7 @@ looked up by: the same id with another digest is a new subject.
 
 import hashlib
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
@@ -16,6 +16,13 @@ from pricing.plans import Item, Terms
 
 KNOWN = ""
 """The digest of a person that the directory knows: the id alone decides."""
+
+OWN = "own"
+"""Stands in a claim for the digest that its record asks with.
+
+So the claims of most records of a job are the same few: they are made, held and
+encoded once, whomever each record names.
+"""
 
 _DIGEST_HEX = 32
 
@@ -41,6 +48,16 @@ class PricedClaim(NamedTuple):
     item: Item
     digest: str
     credits: int
+
+
+def resolved(claims: Iterable[PricedClaim], own: str) -> tuple[PricedClaim, ...]:
+    """The claims with `own`, the digest that their record asked with, for `OWN`."""
+    return tuple(
+        [
+            claim._replace(digest=own) if claim.digest == OWN else claim
+            for claim in claims
+        ]
+    )
 
 
 class Asking(Protocol):

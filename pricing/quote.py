@@ -12,7 +12,16 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import NamedTuple
 
-from pricing.claims import KNOWN, Asked, Asking, Entitlements, PricedClaim, is_free
+from pricing.claims import (
+    KNOWN,
+    OWN,
+    Asked,
+    Asking,
+    Entitlements,
+    PricedClaim,
+    is_free,
+    resolved,
+)
 from pricing.plans import Item, Terms
 
 
@@ -113,15 +122,17 @@ class Tally:
     )
     _shared: dict[_Claims, _Claims] = field(default_factory=dict)
     _full_known: _Claims = field(init=False)
+    _full_own: _Claims = field(init=False)
     _full_price: int = field(init=False)
     _persons_at_full_price: int = 0
 
     def __post_init__(self) -> None:
         self._free_since = self.terms.window_starts(self.quoted_at)
         self._units = {item: self.terms.unit(item) for item in Item}
-        self._full_known = tuple(
-            PricedClaim(item, KNOWN, self._units[item]) for item in self.retrieve
+        self._full_own = tuple(
+            PricedClaim(item, OWN, self._units[item]) for item in self.retrieve
         )
+        self._full_known = resolved(self._full_own, KNOWN)
         self._full_price = sum(claim.credits for claim in self._full_known)
 
     def is_duplicate(self, asked: Asked) -> bool:
@@ -142,7 +153,7 @@ class Tally:
         """Freeze the prices of one record, which must not be a duplicate.
 
         `number` counts from 1 in the input. `asked.digest` is `KNOWN` where the
-        directory knows the person.
+        directory knows the person; it is what `OWN` stands for in the claims.
         """
         company_id, person_id = asked.company_id, asked.person_id
         claims = self._companies.get(company_id) or self._company(company_id, paid)
@@ -184,8 +195,10 @@ class Tally:
         first = self._persons.get(person_id)
         if first is None:
             return self._first(number, person_id, digest, paid)
-        if digest in (KNOWN, first):
+        if digest == first:
             return self._claims_of_first(person_id, first)
+        if digest == KNOWN:
+            return resolved(self._claims_of_first(person_id, first), first)
         others = self._others.get((person_id, digest))
         if others is None:
             # A known id may have gone on with the subject that this one names.
@@ -201,7 +214,7 @@ class Tally:
                     for item in self.retrieve
                 ]
             )
-            self._others[person_id, digest] = others
+            self._others[person_id, digest] = self._share(others)
             self._note_changed(
                 number,
                 person_id,
@@ -222,12 +235,10 @@ class Tally:
             return self._new_person(person_id, digest)
         self._persons[person_id] = digest
         claims = tuple([self._claim(item, digest, live) for item in self.retrieve])
-        if digest == KNOWN:
-            claims = self._share(claims)
-        else:
+        if digest != KNOWN:
             reused = [claim for claim in claims if claim.item in live]
             self._note_changed(number, person_id, reused)
-        self._reduced[person_id] = claims
+        self._reduced[person_id] = self._share(claims)
         return claims
 
     def _new_person(self, person_id: str, digest: str) -> _Claims:
@@ -241,11 +252,7 @@ class Tally:
         return self._reduced.get(person_id) or self._at_full_price(digest)
 
     def _at_full_price(self, digest: str) -> _Claims:
-        if digest == KNOWN:
-            return self._full_known
-        return tuple(
-            [PricedClaim(item, digest, unit) for item, _, unit in self._full_known]
-        )
+        return self._full_known if digest == KNOWN else self._full_own
 
     def _note_changed(
         self, number: int, person_id: str, claims: Sequence[PricedClaim]
@@ -271,9 +278,10 @@ class Tally:
     def _claim(self, item: Item, digest: str, live: _Live) -> PricedClaim:
         """Price one claim that is new to this job, and count it in its line."""
         price = self._units[item]
+        by_id = digest == KNOWN
         digests = live.get(item)
         if digests:
-            if digest == KNOWN and KNOWN not in digests:
+            if by_id and KNOWN not in digests:
                 # The id alone decides: go on with the subject that was paid for.
                 digest = min(digests)
             if digest in digests:
@@ -282,7 +290,7 @@ class Tally:
         count.count += 1
         count.free += price == 0
         self.max_credits += price
-        return PricedClaim(item, digest, price)
+        return PricedClaim(item, digest if by_id else OWN, price)
 
     def quote(self) -> Quote:
         """What all records priced so far cost at most."""

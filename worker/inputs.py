@@ -1,20 +1,26 @@
 """The priced records of a job as a file: one JSON object a line, cut into slices.
 
 The quote writes it, chunks read their slice of it. A line is `[number, fields,
-claims]`: the record's number, its fields by column, and its claims with their frozen
-prices, each `[item, digest, credits]`. A record that the export leaves out has none.
+own, claims]`: the record's number, its fields by column, the digest that it was priced
+with, and its claims with their frozen prices, each `[item, digest, credits]`. The
+digest of most claims is `"own"`: the one of their line. A record that the export leaves
+out has no claims.
 """
 
 import json
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
-from pricing.claims import PricedClaim
+from pricing.claims import OWN, PricedClaim
 from pricing.plans import Item
 from storage.artifacts import Artifacts, Draft
 from storage.quotes import Slice
 from worker.distinct import Seen
 from worker.records import Change, KeptRecord, Record, encode
+
+# Most records of a job have the same few claims.
+_encoded = lru_cache(maxsize=1_000)(json.JSONEncoder(separators=(",", ":")).encode)
 
 
 class PricedRecord(NamedTuple):
@@ -38,13 +44,14 @@ class InputWriter:
         self._lines: list[str] = []
         self.slices: list[Slice] = []
 
-    def add(self, record: Record | KeptRecord, claims: tuple[PricedClaim, ...]) -> None:
-        """Append one record."""
+    def add(
+        self, record: Record | KeptRecord, own: str, claims: tuple[PricedClaim, ...]
+    ) -> None:
+        """Append one record, which asked with the digest `own`."""
         # Written around the fields as they are encoded; no digest needs escaping.
-        priced = ",".join(
-            [f'["{item}","{digest}",{credits_}]' for item, digest, credits_ in claims]
+        self._lines.append(
+            f'[{record.number},{record.encoded},"{own}",{_encoded(claims)}]\n'
         )
-        self._lines.append(f"[{record.number},{record.encoded},[{priced}]]\n")
         if len(self._lines) == self._slice_records:
             self.flush()
 
@@ -74,11 +81,11 @@ def read_slice(
 def parse(lines: list[bytes]) -> Iterator[PricedRecord]:
     """Priced records from their lines."""
     for line in lines:
-        number, fields, claims = json.loads(line)
+        number, fields, own, claims = json.loads(line)
         yield PricedRecord(
             Record(number, fields),
             tuple(
-                PricedClaim(Item(item), digest, credits_)
+                PricedClaim(Item(item), own if digest == OWN else digest, credits_)
                 for item, digest, credits_ in claims
             ),
         )

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from itertools import islice
 
-from pricing.claims import Asked, Entitlements
+from pricing.claims import KNOWN, Asked, Entitlements
 from pricing.quote import Tally
 from storage import directory, entitlements
 from storage.db import Database
@@ -80,12 +80,13 @@ def _price_batch(
     for record in batch:
         if record.number in left_out:
             tally.leave_out()
-            writer.add(record, ())
+            writer.add(record, KNOWN, ())
             continue
         person_id = record.person_id
         by_id = person_id is None or not tally.retrieve or person_id in known
         asked = Asked(record.company_id, person_id) if by_id else record
-        writer.add(record, tally.price(record.number, asked, paid))
+        claims = tally.price(record.number, asked, paid)
+        writer.add(record, asked.digest, claims)
 
 
 def _look_up(

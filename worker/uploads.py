@@ -20,7 +20,7 @@ from worker.errors import Code, Refused, bad
 from worker.once import Once
 from worker.producer import new_id
 from worker.readers import Reading
-from worker.records import Change, Kept, KeptRecord, Record, encode
+from worker.records import Change, Kept, KeptRecord, Record
 from worker.wiring import Deps
 
 _BATCH_RECORDS = 1_000
@@ -92,24 +92,28 @@ def reading_of(deps: Deps, stored: StoredUpload) -> Kept:
 def _kept(deps: Deps, name: str) -> Iterator[KeptRecord]:
     with deps.artifacts.open(name) as stream:
         for line in stream:
-            number, company_id, person_id, digest, encoded = line.decode().split("\t")
-            yield KeptRecord(
-                int(number), company_id, person_id or None, digest, encoded[:-1]
-            )
+            yield from_line(line)
 
 
 def rewritten(line: bytes, change: Change) -> bytes:
-    """A line with its fields changed; ids and digest stay."""
-    label, _, encoded = line.decode().rpartition("\t")
+    """A line with its fields changed, and with them what was made of the names."""
+    number, _, _, _, encoded = from_line(line)
     fields = json.loads(encoded)
     fresh = change(fields)
-    return line if fresh == fields else f"{label}\t{encode(fresh)}\n".encode()
+    return line if fresh == fields else to_line(Record(number, fresh))
 
 
-def _line(record: Record) -> str:
+def to_line(record: Record) -> bytes:
+    """A record as a line of an upload's file."""
     number, person_id = record.number, record.person_id or ""
     label = f"{number}\t{record.company_id}\t{person_id}\t{record.digest}"
-    return f"{label}\t{record.encoded}\n"
+    return f"{label}\t{record.encoded}\n".encode()
+
+
+def from_line(line: bytes) -> KeptRecord:
+    """The record that a line of an upload's file holds."""
+    number, company_id, person_id, digest, encoded = line[:-1].decode().split("\t")
+    return KeptRecord(int(number), company_id, person_id or None, digest, encoded)
 
 
 def _check_license(deps: Deps, license_id: str) -> None:
@@ -139,8 +143,8 @@ class _Intake:
         """Write all records, or only look for problems once there is one."""
         while batch := list(islice(records, _BATCH_RECORDS)):
             if skip_bad or not problems.total:
-                lines = [_line(record) for record in batch if self._is_new(record)]
-                draft.write("".join(lines).encode())
+                lines = [to_line(record) for record in batch if self._is_new(record)]
+                draft.write(b"".join(lines))
 
     def _is_new(self, record: Record) -> bool:
         company_id, person_id = record.company_id, record.person_id

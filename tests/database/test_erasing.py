@@ -11,6 +11,7 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import Connection, text
 
+from pricing.claims import lookup_digest
 from pricing.findings import EmailLevel, EmailStatus, Finding
 from pricing.plans import Item
 from storage import directory, erasures, jobs, keeping, ledger, removals
@@ -159,6 +160,18 @@ def test_of_a_person_in_everything_only_ids_are_left(deps):
     assert _left(deps, ("ada", *_OF_BEN)) == ["ada", *_OF_BEN]
     report = running.report(deps, job_id)
     assert (report.file_artifact, report.settled) == (None, settled)
+
+
+def test_an_upload_keeps_no_digest_of_an_erased_persons_names(deps):
+    stored = uploads.upload(deps, "acme", _reading(), skip_bad=False)
+    before = list(uploads.reading_of(deps, stored).rows)
+    erasing.erase(deps, "ada")
+    after = uploads.reading_of(deps, uploads.find(deps, "acme", stored.id)).rows
+    for was, now in zip(before, after, strict=True):
+        if was.person_id == "ada":
+            assert was.digest != now.digest == lookup_digest("", "", "")
+        else:
+            assert was == now
 
 
 def test_the_same_again_removes_nothing_more(deps):

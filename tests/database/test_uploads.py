@@ -22,6 +22,7 @@ from storage.uploads import StoredUpload
 from tests.database import running
 from worker import producer, uploads
 from worker.errors import BadInput, Code, Refused
+from worker.inputs import PricedRecord, parse
 from worker.readers import BY_CONTENT_TYPE, Reading, delimited, inline
 from worker.records import Kept, KeptRecord
 from worker.wiring import Deps
@@ -91,6 +92,13 @@ def _quoted(deps: Deps, reading: Reading | Kept) -> tuple[object, ...]:
     return quote, stored.input.columns, numbers
 
 
+def _priced(deps: Deps, reading: Reading | Kept) -> list[PricedRecord]:
+    """The records of a quote's input."""
+    name = producer.quote(deps, EXPORT, reading).input.name
+    with deps.artifacts.open(name or "") as stream:
+        return list(parse(stream.read().splitlines()))
+
+
 def test_the_same_records_are_quoted_the_same_in_any_format_uploaded_or_not(deps):
     expected = _quoted(deps, inline.read(RECORDS))
     assert expected[1:] == (COLUMNS, [1, 2, 4, 5])
@@ -111,6 +119,26 @@ def test_an_upload_counts_without_duplicates(deps, content_type):
     (first, *_) = uploads.reading_of(deps, stored).rows
     assert first[:4] == (1, "c1", "p1", lookup_digest("Ada", "", ""))
     assert json.loads(first.encoded) == RECORDS[0]
+
+
+def test_a_job_gets_the_same_records_and_claims_from_an_upload_as_from_its_file(deps):
+    strange = ["tab\there", "line\nbreak", '"quoted"', "a\\b", "漢\u2028é\x85", ""]
+    people = [
+        {"company_id": "c1", "person_id": f"p{n}", "first_name": name, "note": name}
+        for n, name in enumerate(strange, start=1)
+    ]
+    records = [*people, {"company_id": "c2"}, {"company_id": "é", "person_id": "漢"}]
+    stored = uploads.upload(deps, "acme", inline.read(records), skip_bad=False)
+    direct = _priced(deps, inline.read(records))
+    assert _priced(deps, uploads.reading_of(deps, stored)) == direct
+    assert [priced.record.fields for priced in direct] == records
+    # The directory knows p1; of all others each claim names whom it is for.
+    assert [priced.claims[-1].digest for priced in direct] == [
+        KNOWN,
+        *(lookup_digest(name, "", "") for name in strange[1:]),
+        KNOWN,
+        lookup_digest("", "", ""),
+    ]
 
 
 def test_bad_lines_refuse_the_upload_with_the_first_hundred_and_keep_nothing(deps):

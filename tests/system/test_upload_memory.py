@@ -1,17 +1,17 @@
 """Uploading a million records takes little more memory than ten thousand."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.system import memory
 
 _MIB_A_MILLION = 150
 _FIRST_MIB = 30
 _MILLION = 1_000_000
 
 _UPLOAD = """
-import csv, io, json, resource, sys
+import csv, io, json, sys
 from contextlib import closing
 from pathlib import Path
 
@@ -51,10 +51,6 @@ def write(path):
             )
 
 
-def peak_kib():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-
-
 deps = running.wire_to(url, folder)
 with closing(deps.database):
     path = folder / f"records{suffix}"
@@ -78,26 +74,11 @@ with closing(deps.database):
 """
 
 
-# A process begins with the peak of whoever started it: that must be a small one.
-_START = """
-import subprocess, sys
-sys.exit(subprocess.run([sys.executable, "-c", *sys.argv[1:]]).returncode)
-"""
-
-
 def _growth_mib(url: str, folder: Path, suffix: str, count: int) -> float:
     """By how much an upload's peak is above the process before it."""
     words = (url, str(folder), suffix, str(count))
-    for step in ("write", "upload"):
-        done = subprocess.run(
-            [sys.executable, "-c", _START, _UPLOAD, step, *words],
-            cwd=Path(__file__).parents[2],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-    return int(done.stdout) / 1024
+    memory.run(_UPLOAD, "write", *words)
+    return int(memory.run(_UPLOAD, "upload", *words)) / 1024
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])

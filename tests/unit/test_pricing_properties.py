@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pricing.claims import Asked, Entitlement, Entitlements, PricedClaim
+from pricing.claims import Asked, Entitlement, Entitlements, PricedClaim, resolved
 from pricing.plans import Item, PaymentTerm, Plan, terms_of
 from pricing.quote import Quote, Tally
 from pricing.settlement import Outcome, Result, due_claims
@@ -127,7 +127,8 @@ def _price(job: Job, available: int = 0) -> tuple[Quote, list[tuple[PricedClaim,
         if tally.is_duplicate(asked):
             frozen.append(())
         else:
-            frozen.append(tally.price(number, asked, paid))
+            claims = tally.price(number, asked, paid)
+            frozen.append(resolved(claims, asked.digest))
     return tally.quote(), frozen
 
 

@@ -5,7 +5,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from pricing.claims import KNOWN, Asked, Entitlement, Entitlements, PricedClaim
+from pricing.claims import (
+    KNOWN,
+    Asked,
+    Entitlement,
+    Entitlements,
+    PricedClaim,
+    resolved,
+)
 from pricing.plans import Item, PaymentTerm, Plan, terms_of
 from pricing.quote import Changed, Line, Quote, Tally, expires_at
 
@@ -40,7 +47,9 @@ def _price(
 ) -> list[tuple[PricedClaim, ...]]:
     """The claims of each record, none for a duplicate."""
     return [
-        () if tally.is_duplicate(asked) else tally.price(number, asked, paid or {})
+        ()
+        if tally.is_duplicate(asked)
+        else resolved(tally.price(number, asked, paid or {}), asked.digest)
         for number, asked in enumerate(records, start=1)
     ]
 
@@ -293,8 +302,8 @@ def test_a_price_stays_as_it_was_first_asked_whatever_is_paid_meanwhile():
     # A long file is priced batch by batch, and each looks up what was paid by then.
     tally = _tally(retrieve=(EMAIL,))
     first, second = Asked("acme", "ada", ADA), Asked("brio", "ada", ADA)
-    early = tally.price(1, first, {})
-    late = tally.price(2, second, _paid(EMAIL, "ada", ADA))
+    early = resolved(tally.price(1, first, {}), ADA)
+    late = resolved(tally.price(2, second, _paid(EMAIL, "ada", ADA)), ADA)
     assert early[1] == late[1] == PricedClaim(EMAIL, ADA, 1)
 
 
