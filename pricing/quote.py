@@ -47,6 +47,7 @@ class Quote:
     companies: int
     persons: int
     duplicates: int
+    excluded: int
     changed: tuple[Changed, ...]
     available: int
     fits_records: int
@@ -93,6 +94,7 @@ class Tally:
     available: int
     records: int = 0
     duplicates: int = 0
+    excluded: int = 0
     fits_records: int = 0
     max_credits: int = 0
     changed: list[Changed] = field(default_factory=list)
@@ -149,10 +151,18 @@ class Tally:
                 claims += self._person(number, person_id, asked.digest, paid)
             else:
                 claims += self._new_person(person_id, asked.digest)
+        self._count_record()
+        return claims
+
+    def leave_out(self) -> None:
+        """Count a record that a filter leaves out: it asks for nothing."""
+        self.excluded += 1
+        self._count_record()
+
+    def _count_record(self) -> None:
         self.records += 1
         if self.max_credits <= self.available:
             self.fits_records = self.records
-        return claims
 
     def _company(self, company_id: str, paid: Entitlements) -> _Claims:
         live = self._live((Item.COMPANY,), company_id, paid)
@@ -290,6 +300,7 @@ class Tally:
             companies=len(self._companies),
             persons=len(self._persons),
             duplicates=self.duplicates,
+            excluded=self.excluded,
             changed=tuple(self.changed),
             available=self.available,
             fits_records=self.fits_records,

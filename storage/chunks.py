@@ -207,10 +207,11 @@ def checkpoint(
 
 
 _RECORD = text("""
-INSERT INTO outcomes (job_id, record, company_id, person_id, outcome, email_found,
-                      phone_found, code, field, message)
-SELECT :job_id, (o ->> 0)::integer, o ->> 1, o ->> 2, o ->> 3, (o ->> 4)::boolean,
-       (o ->> 5)::boolean, o ->> 6, o ->> 7, o ->> 8
+INSERT INTO outcomes (job_id, license_id, record, company_id, person_id, outcome,
+                      email_found, phone_found, code, field, message)
+SELECT :job_id, (SELECT license_id FROM jobs WHERE id = :job_id), (o ->> 0)::integer,
+       o ->> 1, o ->> 2, o ->> 3, (o ->> 4)::boolean, (o ->> 5)::boolean,
+       o ->> 6, o ->> 7, o ->> 8
   FROM json_array_elements(CAST(:outcomes AS json)) AS o
 """)
 

@@ -1,5 +1,6 @@
 """What became of each record of a job, as people ask for it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
@@ -56,5 +57,41 @@ def settled_records(connection: Connection, job_id: str) -> set[int]:
                AND NOT EXISTS (SELECT 1 FROM jobs
                                 WHERE id = :job_id AND error_code = :given_up)"""),
         {"job_id": job_id, "given_up": GIVEN_UP},
+    )
+    return set(rows.scalars())
+
+
+_DELIVERED_BEFORE = text("""
+SELECT asked.record
+  FROM unnest(CAST(:records AS integer[]), CAST(:companies AS text[]),
+              CAST(:persons AS text[])) AS asked (record, company_id, person_id)
+ WHERE EXISTS (
+   SELECT 1 FROM outcomes AS o JOIN jobs AS j ON j.id = o.job_id
+    WHERE o.license_id = :license_id AND o.outcome = 'delivered'
+      AND o.company_id = asked.company_id COLLATE "C"
+      AND (asked.person_id IS NULL OR o.person_id = asked.person_id COLLATE "C")
+      AND j.error_code IS DISTINCT FROM :given_up)
+""")
+
+
+def delivered_before(
+    connection: Connection,
+    license_id: str,
+    asked: Sequence[tuple[int, str, str | None]],
+) -> set[int]:
+    """Of records (number, company, person), those that the license has had already.
+
+    A company alone counts as delivered with whichever record of it.
+    """
+    numbers, companies, persons = zip(*asked, strict=True) if asked else ((), (), ())
+    rows = connection.execute(
+        _DELIVERED_BEFORE,
+        {
+            "license_id": license_id,
+            "records": list(numbers),
+            "companies": list(companies),
+            "persons": list(persons),
+            "given_up": GIVEN_UP,
+        },
     )
     return set(rows.scalars())

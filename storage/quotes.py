@@ -78,6 +78,7 @@ def put(connection: Connection, stored: StoredQuote) -> None:
             companies=quote.companies,
             persons=quote.persons,
             duplicates=quote.duplicates,
+            excluded=quote.excluded,
             input=records.name,
             columns=list(records.columns),
             slices=[list(part) for part in records.slices],
@@ -144,6 +145,7 @@ def _stored(row: dict[str, Any]) -> StoredQuote:
             companies=row["companies"],
             persons=row["persons"],
             duplicates=row["duplicates"],
+            excluded=row["excluded"],
             changed=tuple(
                 Changed(record, Item(item), subject)
                 for record, item, subject in row["changed"]

@@ -162,6 +162,7 @@ def of_quote(stored: StoredQuote) -> Answer:
         "companies": quote.companies,
         "persons": quote.persons,
         "duplicates": quote.duplicates,
+        "excluded": quote.excluded,
         "changed": [
             {"record": record, "item": item.value, "subject": subject}
             for record, item, subject in quote.changed

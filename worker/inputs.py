@@ -2,7 +2,7 @@
 
 The quote writes it, chunks read their slice of it. A line is `[number, fields,
 claims]`: the record's number, its fields by column, and its claims with their frozen
-prices, each `[item, digest, credits]`.
+prices, each `[item, digest, credits]`. A record that the export leaves out has none.
 """
 
 import json
@@ -22,6 +22,11 @@ class PricedRecord(NamedTuple):
 
     record: Record
     claims: tuple[PricedClaim, ...]
+
+    @property
+    def is_left_out(self) -> bool:
+        """Whether the export does without it: every other asks for its company."""
+        return not self.claims
 
 
 class InputWriter:

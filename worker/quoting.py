@@ -13,6 +13,7 @@ from pricing.quote import Tally
 from storage import directory, entitlements
 from storage.db import Database
 from worker.checking import Problems
+from worker.choosing import Choice
 from worker.errors import bad
 from worker.inputs import InputWriter
 from worker.readers import Reading
@@ -27,8 +28,10 @@ def price_all(
     reading: Reading | Kept,
     tally: Tally,
     writer: InputWriter,
+    *,
+    choice: Choice,
 ) -> None:
-    """Price every record and write it to the job's input.
+    """Price every record but those that are left out, and write all to the input.
 
     Raises `BadInput` with the first problems once the whole file has been read: then
     the input must not be kept.
@@ -44,7 +47,8 @@ def price_all(
             fresh = [record for record in batch if not _is_duplicate(record, tally)]
         else:
             fresh = batch
-        _price_batch(database, license_id, fresh, tally, writer)
+        left_out = choice.left_out(fresh)
+        _price_batch(database, license_id, fresh, tally, writer, left_out=left_out)
     writer.flush()
     problems.raise_if_any()
     if tally.records == 0:
@@ -61,9 +65,20 @@ def _price_batch(
     batch: Sequence[Record | KeptRecord],
     tally: Tally,
     writer: InputWriter,
+    *,
+    left_out: AbstractSet[int],
 ) -> None:
-    known, paid = _look_up(database, license_id, batch, tally)
+    asking = (
+        [record for record in batch if record.number not in left_out]
+        if left_out
+        else batch
+    )
+    known, paid = _look_up(database, license_id, asking, tally)
     for record in batch:
+        if record.number in left_out:
+            tally.leave_out()
+            writer.add(record, ())
+            continue
         person_id = record.person_id
         by_id = person_id is None or not tally.retrieve or person_id in known
         asked = Asked(record.company_id, person_id) if by_id else record

@@ -5,7 +5,13 @@ Ids that clients choose are compared exactly, byte by byte, hence the collation
 functions stand in `guards`, which the migrations repeat word for word.
 """
 
-from storage.tables.accounts import keys, licenses, notifications, users
+from storage.tables.accounts import (
+    keys,
+    licenses,
+    notifications,
+    templates,
+    users,
+)
 from storage.tables.base import metadata
 from storage.tables.jobs import chunks, jobs, outcomes, parts, quotes, uploads
 from storage.tables.keeping import erasures, removals
@@ -54,6 +60,7 @@ __all__ = [
     "removals",
     "requests",
     "reservations",
+    "templates",
     "transfers",
     "uploads",
     "users",

@@ -13,6 +13,7 @@ from sqlalchemy import (
     Table,
     Text,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 
 from pricing.permission import Role
 from pricing.plans import PaymentTerm, Plan
@@ -51,6 +52,17 @@ users = Table(
     PrimaryKeyConstraint("license_id", "id"),
     one_of("role", Role),
     CheckConstraint("length(id) BETWEEN 1 AND 200", name="id"),
+)
+
+# How a license likes its exports, by names of its own.
+templates = Table(
+    "templates",
+    metadata,
+    Column("license_id", Id, ForeignKey("licenses.id"), nullable=False),
+    Column("name", Id, nullable=False),
+    Column("export", JSONB, nullable=False),
+    Column("changed_at", Instant, nullable=False, server_default=NOW),
+    PrimaryKeyConstraint("license_id", "name"),
 )
 
 notifications = Table(

@@ -68,6 +68,8 @@ quotes = Table(
     Column("companies", Integer, nullable=False),
     Column("persons", Integer, nullable=False),
     Column("duplicates", Integer, nullable=False),
+    # Records that a filter leaves out.
+    Column("excluded", Integer, nullable=False, server_default=text("0")),
     # The priced records as a file; None once it was removed.
     Column("input", Text),
     Column("columns", ARRAY(Text), nullable=False),
@@ -204,6 +206,7 @@ outcomes = Table(
     "outcomes",
     metadata,
     Column("job_id", Id, nullable=False),
+    Column("license_id", Id, nullable=False),
     Column("record", Integer, nullable=False),
     Column("company_id", Id, nullable=False),
     Column("person_id", Id),
@@ -222,5 +225,13 @@ outcomes = Table(
         "(outcome = 'delivered' AND person_id IS NOT NULL) "
         "OR NOT (email_found OR phone_found)",
         name="found",
+    ),
+    # Exports that leave out what the license has had already look here.
+    Index(
+        "outcomes_delivered_idx",
+        "license_id",
+        "company_id",
+        "person_id",
+        postgresql_where=text("outcome = 'delivered'"),
     ),
 )

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -99,11 +100,21 @@ def settings() -> dict[str, object]:
 def api(
     database_url: str, tmp_path: Path, settings: dict[str, object]
 ) -> Iterator[Api]:
+    with serving(database_url, tmp_path, settings) as api:
+        yield api
+
+
+@contextmanager
+def serving(
+    database_url: str, home: Path, settings: dict[str, object], *, days: float = 0
+) -> Iterator[Api]:
+    """An API as long as the block, with business time so many days ahead."""
     given = {
-        "home": tmp_path,
+        "home": home,
         "database_url": database_url,
         "bootstrap_key": ADMIN_KEY,
         "webhook_allow_private": True,
+        "clock_offset_s": days * 24 * 3600,
         **settings,
     }
     server = uvicorn.Server(
@@ -117,8 +128,11 @@ def api(
     while not server.started:
         wait(never, 0.01)
     port = server.servers[0].sockets[0].getsockname()[1]
-    api = Api(f"http://127.0.0.1:{port}", running.wire_to(database_url, tmp_path))
-    yield api
-    api.close()
-    server.should_exit = True
-    thread.join(timeout=30)
+    deps = running.wire_to(database_url, home, days=days)
+    api = Api(f"http://127.0.0.1:{port}", deps)
+    try:
+        yield api
+    finally:
+        api.close()
+        server.should_exit = True
+        thread.join(timeout=30)

@@ -114,42 +114,97 @@ def _things_of(api, license_id: str) -> dict[str, str]:
     }
 
 
-def test_a_bound_key_does_not_learn_of_another_license(api):
+# Where a route names a license, or something of one: in its path, in its body, in its
+# query (a list), or by none of these. A new route has to say it here.
+_IN_PATH = {route for route in _ROUTES if "{" in route}
+_IN_BODY = {"POST /uploads", "POST /quotes", "POST /jobs", "POST /webhooks"}
+_LISTS = {"GET /jobs", "GET /charges", "GET /webhooks"}
+_OF_NONE = {"POST /licenses", "GET /licenses"}
+
+
+def test_every_route_says_where_it_names_a_license():
+    assert set(_ROUTES) == _IN_PATH | _IN_BODY | _LISTS | _OF_NONE
+
+
+@pytest.mark.parametrize("scope", list(Scope))
+def test_a_bound_key_does_not_learn_of_another_license(api, scope):
     theirs = _things_of(api, "theirs")
+    nobodys = {name: "1" if name == "charge" else f"no_{name}" for name in theirs}
     api.license("ours")
+    bound = api.key(scope, "ours")
+    for route in sorted(_IN_PATH):
+        if scope is not Scope.ADMIN and scope not in _ALLOWED.get(route, set()):
+            continue
+        there = _call(bound, route, **theirs)
+        assert (there.status_code, there.json()["code"]) == (404, "not_found"), route
+        # It is told the same of what is not there at all, but for the id it named.
+        nowhere = _call(bound, route, **(theirs | nobodys | {"charge": "999999999"}))
+        assert nowhere.status_code == 404, route
+        assert set(nowhere.json()) == set(there.json())
+
+
+def test_lists_never_show_a_bound_key_the_rows_of_another_license(api):
+    theirs = _things_of(api, "theirs")
+    ours = _things_of(api, "ours")
     bound = api.key(Scope.ADMIN, "ours")
-    for route in _ROUTES:
-        if "{" in route:
-            answer = _call(bound, route, **theirs)
-            assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
-    for path in ("jobs", "charges", "webhooks"):
-        assert bound.get(f"/v1/{path}").json()["items"] == []
+    for path, own, other in (
+        ("jobs", ours["job"], theirs["job"]),
+        ("charges", int(ours["charge"]), int(theirs["charge"])),
+        ("webhooks", ours["webhook"], theirs["webhook"]),
+    ):
+        every = [item["id"] for item in api.admin.get(f"/v1/{path}").json()["items"]]
+        assert set(every) == {own, other}
+        for query in ("", "?license=ours", "?limit=1"):
+            page = bound.get(f"/v1/{path}{query}").json()
+            assert ([item["id"] for item in page["items"]], page["next"]) == (
+                [own],
+                None,
+            )
         assert bound.get(f"/v1/{path}?license=theirs").status_code == 404
-    listed = bound.get("/v1/licenses").json()["items"]
-    assert [license_["id"] for license_ in listed] == ["ours"]
+    listed = bound.get("/v1/licenses").json()
+    assert [license_["id"] for license_ in listed["items"]] == ["ours"]
 
 
 def test_a_bound_key_cannot_name_another_license_in_a_body(api):
     api.license("theirs")
     api.license("ours")
     bound = api.key(Scope.PRODUCER, "ours")
-    body = {"kind": "export", "license": "theirs", "user": "u", "records": []}
-    quote = {**body, "records": [{"company": {"id": "c"}}]}
+    quote = {
+        "kind": "export",
+        "license": "theirs",
+        "user": "u",
+        "records": [{"company": {"id": "c"}}],
+    }
     made = api.admin.post("/v1/quotes", json=quote).json()["id"]
-    for path, sent in (
-        ("quotes", quote),
-        ("jobs", quote),
-        ("jobs", {"quote": made}),
-        (
-            "webhooks",
-            {"license": "theirs", "url": "http://x.y", "events": ["credits.low"]},
-        ),
+    csv = {"Content-Type": "text/csv"}
+    upload = api.admin.post(
+        "/v1/uploads?license=theirs", content="company_id\nc\n", headers=csv
+    ).json()["id"]
+    uploaded = {"kind": "export", "user": "u", "upload": upload}
+    webhook = {"url": "http://x.y", "events": ["credits.low"], "license": "theirs"}
+    for route, sent in (
+        ("POST /quotes", quote),
+        ("POST /quotes", uploaded | {"license": "theirs"}),
+        ("POST /quotes", uploaded | {"license": "ours"}),
+        ("POST /jobs", quote),
+        ("POST /jobs", {"quote": made}),
+        ("POST /jobs", uploaded | {"license": "theirs"}),
+        ("POST /jobs", uploaded | {"license": "ours"}),
+        ("POST /webhooks", webhook),
     ):
-        assert bound.post(f"/v1/{path}", json=sent).status_code == 404, path
-    upload = bound.post(
-        "/v1/uploads?license=theirs", content="x", headers={"Content-Type": "text/csv"}
-    )
-    assert upload.status_code == 404
+        assert route in _IN_BODY
+        answer = bound.post(f"/v1{route.split()[1]}", json=sent)
+        assert (answer.status_code, answer.json()["code"]) == (404, "not_found"), sent
+    refused = bound.post("/v1/uploads?license=theirs", content="x", headers=csv)
+    assert (refused.status_code, refused.json()["code"]) == (404, "not_found")
+    assert api.admin.get("/v1/jobs").json()["items"] == []
+
+
+def test_a_bound_admin_key_cannot_make_another_license(api):
+    api.license("ours")
+    body = {"id": "x", "name": "X", "plan": "V1", "payment_term": "monthly"}
+    made = api.key(Scope.ADMIN, "ours").post("/v1/licenses", json=body | {"credits": 9})
+    assert (made.status_code, made.json()["code"]) == (404, "not_found")
 
 
 def test_a_revoked_key_is_no_key(api):

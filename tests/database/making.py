@@ -104,6 +104,7 @@ def _stored_quote(  # noqa: PLR0917 - one caller, right above
             companies=0,
             persons=0,
             duplicates=0,
+            excluded=0,
             changed=(),
             available=amount,
             fits_records=sum(chunks),

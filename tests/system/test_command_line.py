@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa  # type: ignore[import-untyped]
 import pytest
+from pyarrow import parquet as arrow
 from sqlalchemy import text
 
 from storage.tables import metadata
@@ -252,6 +254,93 @@ def test_an_export_is_written_where_it_was_asked_for(terminal, tmp_path):
         *words, "--max-credits", "0", "--retrieve", "email", "--json"
     )
     assert ceiling.returncode == 0, "both companies are free by now"
+
+
+def _parquet(path: Path) -> None:
+    arrow.write_table(
+        pa.table(
+            {"company_id": ["c1", "c2", "c1"], "company_name": ["One", "Two", ""]}
+        ),
+        path,
+    )
+
+
+def _lines(path: Path) -> None:
+    companies = ({"id": "c1", "name": "One"}, {"id": "c2", "name": "Two"}, {"id": "c1"})
+    path.write_text("".join(json.dumps({"company": c}) + "\n" for c in companies))
+
+
+@pytest.mark.parametrize(
+    ("name", "write"), [("contacts.jsonl", _lines), ("CONTACTS.PARQUET", _parquet)]
+)
+def test_a_file_is_read_as_the_end_of_its_name_says(terminal, tmp_path, name, write):
+    contacts, out = tmp_path / name, tmp_path / "out.csv"
+    write(contacts)
+    quoted = terminal.answer(*_quote(terminal, contacts))
+    assert (quoted["max_credits"], quoted["records"], quoted["duplicates"]) == (2, 2, 1)
+    words = ("export", str(contacts), "--license", "acme", "--user", "u")
+    job = terminal.answer(*words, "--out", str(out))
+    assert (job["state"], job["credits"]["settled"]) == ("succeeded", 2)
+    with out.open(newline="") as written:
+        rows = list(csv.DictReader(written))
+    assert [(row["company_id"], row["company_name"]) for row in rows] == [
+        ("c1", "One"),
+        ("c2", "Two"),
+    ]
+
+
+_OTHER_FILES = {
+    "contacts.doc": (b"", "which is none of"),
+    "contacts.jsonl": (b'{"company": {"id": "c1"}}\n{\n', "line 2:"),
+    "contacts.parquet": (b"no parquet", "cannot be read as Parquet"),
+}
+
+
+@pytest.mark.parametrize("name", _OTHER_FILES)
+def test_a_file_that_is_not_what_its_name_says_is_bad_input(
+    terminal, database, tmp_path, name
+):
+    data, message = _OTHER_FILES[name]
+    contacts = tmp_path / name
+    contacts.write_bytes(data)
+    rows, files = _rows(database), terminal.files()
+    done = terminal.run(*_quote(terminal, contacts))
+    assert (done.returncode, done.stdout) == (_EXIT_BAD, "")
+    assert message in done.stderr
+    assert (_rows(database), terminal.files()) == (rows, files)
+
+
+def test_an_export_looks_as_it_was_asked_to(terminal, tmp_path):
+    contacts, out = tmp_path / "contacts.csv", tmp_path / "out.csv"
+    contacts.write_text('company_id,"last, name"\nc1,=1+1\n')
+    words = ("export", str(contacts), "--license", "acme", "--user", "u")
+    columns = '"last, name=Nom, prénom", company_id'
+    looks = ("--profile", "excel_eu", "--columns", columns)
+    job = terminal.answer(*words, *looks, "--out", str(out))
+    assert job["file"]["name"].endswith(".csv")
+    assert out.read_text(encoding="utf-8-sig") == "Nom, prénom;company_id\n'=1+1;c1\n"
+    job = terminal.answer(*words, "--format", "xlsx", "--split-records", "100")
+    assert job["file"]["name"].endswith(".zip")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--format", "pdf"), "'pdf' is not one of"),
+        (("--format", "xlsx", "--profile", "excel"), "is for csv; xlsx has none"),
+        (("--columns", "company_id,nope"), "'nope' is none of company_id"),
+        (("--columns", ""), "columns: names no field"),
+    ],
+)
+def test_a_look_that_no_file_has_is_bad_input(
+    terminal, database, tmp_path, words, message
+):
+    contacts, rows = tmp_path / "contacts.csv", _rows(database)
+    contacts.write_text("company_id\nc1\n")
+    done = terminal.run(*_quote(terminal, contacts, *words))
+    assert (done.returncode, done.stdout) == (_EXIT_BAD, "")
+    assert message in done.stderr
+    assert _rows(database) == rows
 
 
 def test_a_ceiling_refuses_what_would_cost_more(terminal, database, tmp_path):

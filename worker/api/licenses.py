@@ -14,7 +14,14 @@ from worker import answers, licensing, viewing
 from worker.answers import Answer
 from worker.api import models, pages
 from worker.api.door import door_of
-from worker.api.guard import GuardedRoute, Whose, allow, license_itself, seen_license
+from worker.api.guard import (
+    GuardedRoute,
+    Whose,
+    allow,
+    license_itself,
+    see_license,
+    seen_license,
+)
 from worker.api.replay import made_by, once_of
 from worker.errors import Code, Refused, bad
 
@@ -36,6 +43,7 @@ def create_license(
     request: Request, response: Response, body: models.NewLicense
 ) -> Answer:
     """Create a license, once; the same again is answered with 200."""
+    see_license(request, body.id)
     deps = door_of(request).deps
     wanted = licensing.NewLicense(
         id=body.id,

@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from storage.errors import StorageError
 from worker.errors import BadInput, Code, NotConfigured, Refused
@@ -78,6 +79,7 @@ def add_handlers(api: FastAPI) -> None:
     api.add_exception_handler(Refused, _refused)
     api.add_exception_handler(RequestValidationError, _invalid)
     api.add_exception_handler(HTTPException, _http)
+    api.add_exception_handler(ClientDisconnect, _hung_up)
     for accident in (OperationalError, PoolTimeout, StorageError, NotConfigured):
         api.add_exception_handler(accident, _unavailable)
 
@@ -121,6 +123,12 @@ def _http(_: Request, error: Exception) -> JSONResponse:
     if code is None:
         return problem(Code.INVALID_REQUEST, str(error.detail), headers=headers)
     return problem(code, str(error.detail), status=error.status_code, headers=headers)
+
+
+def _hung_up(_: Request, error: Exception) -> JSONResponse:
+    """Nobody reads it: half a request is no request, and no accident either."""
+    log.info("a client hung up in mid-request: %r", error)
+    return problem(Code.INVALID_REQUEST, "the request broke off")
 
 
 def _unavailable(_: Request, error: Exception) -> JSONResponse:

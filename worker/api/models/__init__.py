@@ -53,6 +53,7 @@ from worker.api.models.licenses import (
 )
 from worker.api.models.quotes import (
     Changed,
+    Column,
     EmailLevel,
     Export,
     OnlyWith,
@@ -78,6 +79,7 @@ __all__ = [
     "Changed",
     "Charge",
     "ClientId",
+    "Column",
     "Credits",
     "Delivery",
     "DeliveryAttempt",

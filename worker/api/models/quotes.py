@@ -1,20 +1,32 @@
 """Quotes: what is asked for, and the most that it can cost."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StrictInt, StrictStr
 
-from worker.api.models.ground import Body, ClientId, Item
+from worker.api.models.ground import Body, ClientId, Item, Name
 
 EmailLevel = Literal["verified", "accept_all"]
 OnlyWith = Literal["email", "verified_email"]
 
 
-class Export(Body):
-    """What an export looks like."""
+class Column(Body):
+    """A column of the file: a field of the input, email, email_status or phone."""
 
-    format: Literal["csv"] = "csv"
+    field: Annotated[StrictStr, Field(min_length=1, max_length=1_000)]
+    heading: Name | None = None
+
+
+class Export(Body):
+    """What an export looks like; `profile` is for CSV, `split_records` makes a ZIP."""
+
+    format: Literal["csv", "xlsx", "jsonl", "parquet"] = "csv"
+    profile: Literal["machine", "excel", "excel_eu"] | None = None
+    columns: Annotated[list[Column], Field(min_length=1, max_length=2_000)] | None = (
+        None
+    )
+    split_records: Annotated[StrictInt, Field(ge=100)] | None = None
 
 
 class QuoteBody(Body):
@@ -59,6 +71,7 @@ class Quote(BaseModel):
     companies: int
     persons: int
     duplicates: int
+    excluded: int
     changed: list[Changed]
     available: int
     affordable: bool
