@@ -160,6 +160,7 @@ def test_of_a_person_in_everything_only_ids_are_left(deps):
     assert _left(deps, ("ada", *_OF_BEN)) == ["ada", *_OF_BEN]
     report = running.report(deps, job_id)
     assert (report.file_artifact, report.settled) == (None, settled)
+    assert not (deps.settings.home / "files" / "jobs").exists()
 
 
 def test_the_same_again_removes_nothing_more(deps):
