@@ -15,6 +15,7 @@ from pricing.quote import Tally, expires_at
 from storage import events, jobs, keeping, ledger, licenses, periods, quotes
 from storage.errors import ArtifactError, StorageError
 from storage.ledger import ReserveResult
+from worker import templates
 from worker.checks import check_id, check_name
 from worker.choosing import Choice
 from worker.errors import Code, Refused, bad
@@ -63,6 +64,7 @@ def _priced(
     deps: Deps, request: quotes.Request, reading: Reading | Kept
 ) -> quotes.StoredQuote:
     """A quote whose input is written, and which no row knows of yet."""
+    request = templates.applied(deps, request)
     export = _check_request(request)
     license_ = open_license(deps, request.license_id)
     with deps.database.transaction() as connection:
@@ -80,7 +82,15 @@ def _priced(
     with deps.artifacts.create(name) as draft:
         writer = InputWriter(draft, deps.settings.chunk_records)
         choice = Choice(deps.database, license_.id, request.export)
-        price_all(deps.database, license_.id, reading, tally, writer, choice=choice)
+        price_all(
+            deps.database,
+            license_.id,
+            reading,
+            tally,
+            writer,
+            choice=choice,
+            records_max=deps.settings.records_max,
+        )
         # Known only now: a record may bring its own fields.
         if export is not None:
             Layout(export, tuple(reading.columns), request.retrieve).check()

@@ -109,6 +109,7 @@ def _manifest(
 ) -> dict[str, Any]:
     """What is in the file, for whom, and at what price; the same each time."""
     request, report = told.request, told.report
+    chosen = request.export or {}
     ended = report.delivered + report.excluded + report.rejected
     return {
         "job": report.id,
@@ -133,6 +134,8 @@ def _manifest(
             "retrieve": [item.value for item in request.retrieve],
             "email_level": request.email_level.value,
             "only_with": request.only_with.value if request.only_with else None,
+            "contacts_per_company": chosen.get("contacts_per_company"),
+            "skip_exported": bool(chosen.get("skip_exported")),
         },
         "format": export.format.name,
         "profile": export.profile,
@@ -150,3 +153,10 @@ def _manifest(
 def _write_manifest(artifacts: Artifacts, manifest: dict[str, Any]) -> None:
     with artifacts.create(manifest_name(manifest["job"])) as draft:
         draft.write(json.dumps(manifest, ensure_ascii=False, indent=2).encode())
+
+
+def manifest_of(deps: Deps, job_id: str) -> dict[str, Any]:
+    """The manifest of a job that has left a file."""
+    with deps.artifacts.open(manifest_name(job_id)) as stream:
+        manifest: dict[str, Any] = json.load(stream)
+    return manifest

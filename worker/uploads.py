@@ -8,18 +8,18 @@ record's place in the input, so that what is said of it later is said of that pl
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import islice
 
 from storage import keeping, licenses, uploads
 from storage.artifacts import Draft
 from storage.uploads import StoredUpload
-from worker.checking import Problems
+from worker.checking import Problems, limited
 from worker.distinct import Distinct, Seen
 from worker.errors import Code, Refused, bad
 from worker.once import Once
 from worker.producer import new_id
-from worker.readers import Reading, Row
+from worker.readers import Reading
 from worker.records import Change, Kept, KeptRecord, Record, encode
 from worker.wiring import Deps
 
@@ -45,7 +45,7 @@ def upload(
     upload_id = new_id("upload")
     name = f"uploads/{upload_id}.records"
     problems, intake = Problems(), _Intake()
-    rows = _limited(reading.rows, deps.settings.records_max)
+    rows = limited(reading.rows, deps.settings.records_max)
     with deps.artifacts.create(name) as draft:
         intake.write(draft, problems.filter(rows), problems, skip_bad=skip_bad)
         if not skip_bad or not intake.records:
@@ -116,14 +116,6 @@ def _check_license(deps: Deps, license_id: str) -> None:
     with deps.database.transaction() as connection:
         if licenses.get(connection, license_id) is None:
             raise Refused(Code.NOT_FOUND, f"there is no license {license_id}")
-
-
-def _limited(rows: Iterable[Row], records_max: int) -> Iterator[Row]:
-    for number, row in enumerate(rows, start=1):
-        if number > records_max:
-            message = f"there are more than {records_max} records"
-            raise Refused(Code.TOO_LARGE, message, records_max=records_max)
-        yield row
 
 
 class _Intake:

@@ -91,3 +91,75 @@ def test_a_retry_looks_as_the_job_that_it_retries(acme):
     again = acme.ended(again["id"])
     assert (again["progress"]["rejected"], again["credits"]["settled"]) == (1, 0)
     assert again["file"]["name"].endswith(".xlsx")
+
+
+_TEMPLATES = "/v1/licenses/acme/templates"
+
+
+def test_a_quote_takes_from_a_template_what_it_does_not_say_itself(acme):
+    options = {
+        "format": "jsonl",
+        "columns": [{"field": "note"}],
+        "contacts_per_company": 1,
+    }
+    kept = acme.admin.put(f"{_TEMPLATES}/for sales", json=options)
+    assert kept.status_code == 200
+    assert (kept.json()["name"], kept.json()["format"]) == ("for sales", "jsonl")
+    body = _body({"template": "for sales", "format": "csv"})
+    quote = acme.admin.post("/v1/quotes", json=body).json()
+    assert (quote["records"], quote["excluded"]) == (2, 1)
+    # What the template says later changes no quote that was made with it.
+    acme.admin.put(f"{_TEMPLATES}/for sales", json={"format": "xlsx"})
+    job = acme.admin.post("/v1/jobs", json={"quote": quote["id"]}).json()
+    file = acme.ended(job["id"])["file"]
+    assert acme.client(None).get(file["url"]).text == "note\r\n=1+1\r\n"
+
+
+def test_a_template_is_shown_replaced_and_taken_away(acme):
+    url = f"{_TEMPLATES}/t"
+    acme.admin.put(url, json={"profile": "excel", "skip_exported": True})
+    shown = acme.admin.get(url).json()
+    assert (shown["profile"], shown["skip_exported"]) == ("excel", True)
+    acme.admin.put(url, json={"format": "parquet"})
+    replaced = acme.admin.get(url).json()
+    assert (replaced["format"], replaced["profile"]) == ("parquet", None)
+    assert acme.admin.delete(url).json() == replaced
+    for gone in (acme.admin.get(url), acme.admin.delete(url)):
+        assert (gone.status_code, gone.json()["code"]) == (404, "not_found")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"format": "xlsx", "profile": "excel"},
+        {"template": "another"},
+        {"contacts_per_company": -1},
+        {"skip_exported": "yes"},
+    ],
+)
+def test_a_template_that_no_export_can_follow_is_refused(acme, options):
+    answer = acme.admin.put(f"{_TEMPLATES}/t", json=options)
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+    assert acme.admin.get(f"{_TEMPLATES}/t").status_code == 404
+
+
+def test_a_quote_by_a_template_that_is_not_there_is_refused(acme):
+    answer = acme.admin.post("/v1/quotes", json=_body({"template": "nobodys"}))
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+
+
+def test_what_the_license_has_had_is_left_out(acme):
+    first = acme.admin.post("/v1/jobs", json=_body({})).json()["id"]
+    acme.ended(first)
+    again = _body({"skip_exported": True})
+    job = acme.ended(acme.admin.post("/v1/jobs", json=again).json()["id"])
+    assert (job["progress"]["excluded"], job["credits"]["reserved"]) == (2, 0)
+    manifest = acme.admin.get(f"/v1/jobs/{job['id']}/manifest").json()
+    assert manifest["filters"]["skip_exported"] is True
+    assert manifest["records"]["excluded"] == 2
+    assert manifest["file"]["sha256"] == job["file"]["sha256"]
+
+
+def test_a_job_without_a_file_has_no_manifest(acme):
+    job = acme.admin.post("/v1/jobs", json=_body({})).json()["id"]
+    assert acme.admin.get(f"/v1/jobs/{job}/manifest").status_code == 404

@@ -271,6 +271,8 @@ def test_the_manifest_says_what_is_in_the_file_and_what_it_cost(deps):
             "retrieve": ["phone"],
             "email_level": "verified",
             "only_with": None,
+            "contacts_per_company": None,
+            "skip_exported": False,
         },
         "format": "csv",
         "profile": "excel",

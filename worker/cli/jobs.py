@@ -29,6 +29,14 @@ from worker.writers import FORMATS, PROFILES
 _FAILED = frozenset({JobState.FAILED, JobState.CANCELLED})
 
 
+_LOOK = (
+    "profile",
+    "split_records",
+    "contacts_per_company",
+    "skip_exported",
+    "template",
+)
+
 Look = dict[str, Any]
 """What the file is to look like, as it is stored with the quote."""
 
@@ -36,25 +44,25 @@ Look = dict[str, Any]
 def _look(function: Callable[..., None]) -> Callable[..., None]:
     """The options that say what the file is to look like, made into one."""
 
-    @click.option("--format", "format_", type=click.Choice(FORMATS), default="csv")
+    @click.option("--format", "format_", type=click.Choice(FORMATS))
     @click.option("--profile", type=click.Choice(PROFILES), help="Of a CSV.")
     @click.option("--columns", help="field,field=heading,... in this order.")
     @click.option("--split-records", type=click.IntRange(min=100), help="Into a ZIP.")
+    @click.option("--contacts-per-company", type=click.IntRange(min=0))
+    @click.option("--skip-exported", is_flag=True, default=None)
+    @click.option("--template", help="What is not said here is as it says.")
     @functools.wraps(function)
     def run(
         *args: Any,  # noqa: ANN401 - click's options
-        format_: str,
-        profile: str | None,
+        format_: str | None,
         columns: str | None,
-        split_records: int | None,
         **options: Any,  # noqa: ANN401 - the same
     ) -> None:
-        look = {
+        chosen = {
             "format": format_,
-            "profile": profile,
             "columns": None if columns is None else _columns(columns),
-            "split_records": split_records,
-        }
+        } | {name: options.pop(name) for name in _LOOK}
+        look = {name: value for name, value in chosen.items() if value is not None}
         function(*args, look=look, **options)
 
     return run

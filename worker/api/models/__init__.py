@@ -56,10 +56,12 @@ from worker.api.models.quotes import (
     Column,
     EmailLevel,
     Export,
+    ExportOptions,
     OnlyWith,
     Quote,
     QuoteBody,
     QuoteLine,
+    Template,
 )
 from worker.api.models.uploads import (
     Upload,
@@ -88,6 +90,7 @@ __all__ = [
     "ErrorItem",
     "Event",
     "Export",
+    "ExportOptions",
     "Feature",
     "File",
     "Found",
@@ -123,6 +126,7 @@ __all__ = [
     "Retry",
     "Role",
     "State",
+    "Template",
     "TopUp",
     "Upload",
     "Usage",

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, StrictInt, StrictStr
+from pydantic import BaseModel, Field, StrictBool, StrictInt, StrictStr
 
 from worker.api.models.ground import Body, ClientId, Item, Name
 
@@ -18,8 +18,12 @@ class Column(Body):
     heading: Name | None = None
 
 
-class Export(Body):
-    """What an export looks like; `profile` is for CSV, `split_records` makes a ZIP."""
+class ExportOptions(Body):
+    """What an export looks like, and which records it leaves out.
+
+    `profile` is for CSV, `split_records` makes a ZIP. `contacts_per_company` takes the
+    first persons of a company, `skip_exported` leaves out what the license has had.
+    """
 
     format: Literal["csv", "xlsx", "jsonl", "parquet"] = "csv"
     profile: Literal["machine", "excel", "excel_eu"] | None = None
@@ -27,6 +31,20 @@ class Export(Body):
         None
     )
     split_records: Annotated[StrictInt, Field(ge=100)] | None = None
+    contacts_per_company: Annotated[StrictInt, Field(ge=0)] | None = None
+    skip_exported: StrictBool = False
+
+
+class Template(ExportOptions):
+    """A way of exporting that a license has named."""
+
+    name: ClientId
+
+
+class Export(ExportOptions):
+    """A file's options; of a `template` those that are not given here."""
+
+    template: ClientId | None = None
 
 
 class QuoteBody(Body):
