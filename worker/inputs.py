@@ -96,11 +96,11 @@ def rewritten(line: bytes, change: Change) -> bytes:
 
     The change makes no fields longer.
     """
-    number, fields, claims = json.loads(line)
+    number, fields, *priced = json.loads(line)
     fresh = change(fields)
     if fresh == fields:
         return line
-    encoded = encode((number, fresh, claims)).encode()
+    encoded = encode((number, fresh, *priced)).encode()
     return encoded.ljust(len(line) - 1) + b"\n"
 
 
