@@ -11,6 +11,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, text
 
 from storage import removals
+from storage.jobs import manifest_name
 
 _EVERYBODY = ""
 
@@ -168,7 +169,9 @@ def drop_files(
         _of(person_id, license_id),
     )
     dropped = [Dropped(*row) for row in rows]
-    removals.mark(connection, [job.file for job in dropped if job.file is not None])
+    for job in dropped:
+        if job.file is not None:
+            removals.mark(connection, [job.file, manifest_name(job.job_id)])
     return dropped
 
 

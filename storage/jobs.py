@@ -193,9 +193,14 @@ def end(connection: Connection, job_id: str, finished: Finished) -> bool:
     if row is None:
         return False
     if finished.file_artifact is not None and not row.keep_file:
-        removals.mark(connection, [finished.file_artifact])
+        removals.mark(connection, [finished.file_artifact, manifest_name(job_id)])
     events.job_finished(connection, job_id, row.license_id)
     return True
+
+
+def manifest_name(job_id: str) -> str:
+    """Where what is said of a job's file is kept, beside it."""
+    return f"jobs/{job_id}/manifest.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

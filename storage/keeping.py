@@ -104,7 +104,10 @@ def let_inputs_go(connection: Connection, *, after_s: float, limit: int) -> int:
 
 
 def let_files_go(connection: Connection, *, after_s: float, limit: int) -> int:
-    """The files of jobs that ended so long ago; name, size and digest stay."""
+    """The files of jobs that ended so long ago, and the manifests beside them.
+
+    Name, size and digest stay.
+    """
     return connection.execute(
         text(f"""
             WITH old AS (
@@ -113,7 +116,9 @@ def let_files_go(connection: Connection, *, after_s: float, limit: int) -> int:
                ORDER BY finished_at LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED),
             emptied AS (
               UPDATE jobs SET file_artifact = NULL FROM old WHERE jobs.id = old.id)
-            INSERT INTO removals (name) SELECT file_artifact FROM old
+            INSERT INTO removals (name)
+            SELECT unnest(ARRAY[file_artifact, 'jobs/' || id || '/manifest.json'])
+              FROM old
             ON CONFLICT (name) DO NOTHING"""),  # noqa: S608 - a constant
         {"after_s": after_s, "limit": limit},
     ).rowcount
@@ -213,7 +218,8 @@ def orphans(connection: Connection, names: Collection[str]) -> list[str]:
     """Which of these old files nothing needs: no row names them, no job still works.
 
     A job's files lie in a folder of its id. While it is under way all of them stay:
-    it may be sealing one whose name no row holds yet.
+    it may be sealing one whose name no row holds yet. A manifest is needed as long as
+    the file beside it.
     """
     return list(
         connection.execute(
@@ -227,6 +233,8 @@ def orphans(connection: Connection, names: Collection[str]) -> list[str]:
                    AND NOT EXISTS (SELECT 1 FROM quotes WHERE input = found.name)
                    AND (j.id IS NULL OR (j.finished_at IS NOT NULL
                      AND j.file_artifact IS DISTINCT FROM found.name
+                     AND (j.file_artifact IS NULL
+                          OR found.name <> 'jobs/' || j.id || '/manifest.json')
                      AND (j.parts_removed_at IS NOT NULL OR NOT EXISTS (
                           SELECT 1 FROM parts WHERE parts.name = found.name))))"""),
             {"names": list(names)},

@@ -70,9 +70,9 @@ def make(connection: Connection, request: Request, made: str) -> None:
 
 def answered(
     connection: Connection, request: Request, status: int, answer: str
-) -> None:
-    """Keep the answer as it was sent, or its cipher; the first one stays."""
-    connection.execute(
+) -> bool:
+    """Keep the answer as it was sent, or its cipher; False where there was one."""
+    kept = connection.execute(
         text("""
             INSERT INTO requests (key_id, idempotency_key, digest, status, answer)
             VALUES (:key_id, :idempotency_key, :digest, :status, :answer)
@@ -87,6 +87,7 @@ def answered(
             "answer": answer,
         },
     )
+    return kept.rowcount == 1
 
 
 def forget(connection: Connection, *, after_s: float) -> int:

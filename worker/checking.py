@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from worker.errors import BadInput, Problem
+from worker.errors import BadInput, Code, Problem, Refused
 from worker.readers import Row
 from worker.records import Record
 
@@ -34,3 +34,12 @@ class Problems:
         """Raise them as `BadInput`."""
         if self.total:
             raise BadInput(self.first, self.total)
+
+
+def limited(rows: Iterable[Row], records_max: int) -> Iterator[Row]:
+    """Rows, as long as there are no more than may be. Raises `Refused` then."""
+    for number, row in enumerate(rows, start=1):
+        if number > records_max:
+            message = f"there are more than {records_max} records"
+            raise Refused(Code.TOO_LARGE, message, records_max=records_max)
+        yield row

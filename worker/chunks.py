@@ -13,15 +13,14 @@ from pricing.findings import NOTHING, Finding, accepted, passes
 from pricing.plans import Item
 from pricing.settlement import Outcome, Result, due_claims
 from storage import chunks, jobs, steering
-from storage.artifacts import Written
 from storage.chunks import Batch, RecordOutcome, TakenChunk
 from storage.errors import ArtifactError, Conflict, Superseded
 from storage.ledger import Claim
 from storage.states import JobState
-from worker import blocking
+from worker import blocking, parts
 from worker.clock import Stopwatch
 from worker.fates import Done, Fate, Later, Never, backoff_s
-from worker.files import part_name, row_of, writer_of
+from worker.files import Layout, Refusal, export_of, part_name
 from worker.inputs import PricedRecord, parse, read_slice
 from worker.providers import Person
 from worker.records import Record
@@ -31,6 +30,9 @@ log = logging.getLogger(__name__)
 
 _CONFLICTS_MAX = 20
 """Each conflict means that another batch went through: a few tries always do."""
+
+_NOT_REPRESENTABLE = "value_not_representable"
+"""The code of a record with a value that the file's format cannot hold."""
 
 
 def run_chunk(deps: Deps, chunk_id: int) -> Fate:
@@ -137,6 +139,7 @@ def _run_batch(
     erased = blocking.blocked(deps, chunk.license_id, records)
     records = blocking.without(records, erased)
     findings = _find(deps, chunk, records, erased)
+    layout = Layout(export_of(chunk.export), chunk.columns, chunk.retrieve)
     outcomes: list[RecordOutcome] = []
     claims: list[Claim] = []
     rows: list[Sequence[str]] = []
@@ -144,15 +147,24 @@ def _run_batch(
         record = priced.record
         finding = findings.get(record.person_id or "", NOTHING)
         result = _result(chunk, priced, finding)
+        result = _result(chunk, priced, finding)
+        refusal = None
         if result.outcome is Outcome.DELIVERED:
-            rows.append(row_of(chunk.columns, chunk.retrieve, record, finding))
-        outcomes.append(_outcome(record, result))
+            row = layout.row(record, finding)
+            refusal = layout.refusal(row)
+            if refusal is None:
+                rows.append(row)
+            else:
+                result = Result(outcome=Outcome.REJECTED)
+        outcomes.append(_outcome(record, result, refusal))
         claims.extend(_claims(record, priced.claims, result))
     return Batch(
         start=start,
         outcomes=tuple(outcomes),
         claims=tuple(claims),
-        part=_write_part(deps, chunk, start, rows),
+        part=(
+            parts.write(deps.artifacts, part_name(chunk, start), rows) if rows else None
+        ),
     )
 
 
@@ -198,7 +210,7 @@ def _result(chunk: TakenChunk, priced: PricedRecord, finding: Finding) -> Result
     )
 
 
-def _outcome(record: Record, result: Result) -> RecordOutcome:
+def _outcome(record: Record, result: Result, refusal: Refusal | None) -> RecordOutcome:
     return RecordOutcome(
         record=record.number,
         company_id=record.company_id,
@@ -206,6 +218,9 @@ def _outcome(record: Record, result: Result) -> RecordOutcome:
         outcome=result.outcome,
         email_found=result.email_found,
         phone_found=result.phone_found,
+        code=_NOT_REPRESENTABLE if refusal else None,
+        field=refusal.field if refusal else None,
+        message=refusal.message if refusal else None,
     )
 
 
@@ -226,18 +241,3 @@ def _claims(
         )
         for due in due_claims(priced, result)
     ]
-
-
-def _write_part(
-    deps: Deps,
-    chunk: TakenChunk,
-    start: int,
-    rows: Sequence[Sequence[str]],
-) -> Written | None:
-    if not rows:
-        return None
-    writer = writer_of(chunk.export)
-    name = part_name(chunk, start, writer.extension)
-    with deps.artifacts.create(name) as draft:
-        draft.write(writer.part(rows))
-    return Written(name, draft.bytes, draft.sha256)

@@ -6,41 +6,41 @@ the ids alone, and whoever works from the former ones is fenced off; then the fi
 were delivered go. Each step can be repeated: after a crash the same again ends it.
 """
 
-import json
 import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from sqlalchemy import Connection
 
 from storage import erasures, keeping, licenses, removals
 from storage.erasures import Kept
+from worker import inputs, uploads
 from worker.blocking import ids_alone
 from worker.checks import check_id
 from worker.errors import Code, Refused
 from worker.files import parts_folder
 from worker.keeping import remove_marked
-from worker.records import PERSON_ID, Record
-from worker.uploads import from_line, to_line
+from worker.records import PERSON_ID, Change, encode
 from worker.wiring import Deps
 
 _PAGE = 200
 _FOREVER_S = 1000 * 365.0 * 24 * 3600
 
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-
-_Listing = Callable[..., list[Kept]]
-_Replace = Callable[[Connection, Kept, str], bool]
+_Erased = Callable[[bytes], bytes]
+_Rewritten = Callable[[bytes, Change], bytes]
 
 
-class _Files(NamedTuple):
-    """One kind of records' files, and how a line of it is left with the ids alone."""
+class _Records(NamedTuple):
+    """A kind of records' files: what names them, and how a line is written again."""
 
-    listing: _Listing
-    replace: _Replace
-    erased: Callable[[bytes, str], bytes]
+    listing: Callable[..., list[Kept]]
+    replace: Callable[[Connection, Kept, str], bool]
+    rewritten: _Rewritten
+
+
+_UPLOADS = _Records(erasures.uploads, erasures.replace_upload, uploads.rewritten)
+_INPUTS = _Records(erasures.inputs, erasures.replace_input, inputs.rewritten)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,10 +65,8 @@ def erase(deps: Deps, person_id: str, license_id: str | None = None) -> Erased:
         if license_id is not None and licenses.get(connection, license_id) is None:
             raise Refused(Code.NOT_FOUND, f"there is no license {license_id}")
         from_directory = erasures.put(connection, person_id, license_id)
-    in_uploads = _Files(erasures.uploads, erasures.replace_upload, _erased_upload)
-    uploads = _rewrite(deps, person_id, license_id, in_uploads)
-    in_inputs = _Files(erasures.inputs, erasures.replace_input, _erased_input)
-    inputs = _rewrite(deps, person_id, license_id, in_inputs)
+    of_uploads = _rewrite(deps, person_id, license_id, _UPLOADS)
+    of_inputs = _rewrite(deps, person_id, license_id, _INPUTS)
     with deps.database.transaction() as connection:
         rejections = erasures.silence(connection, person_id, license_id)
     with deps.database.transaction() as connection:
@@ -76,8 +74,8 @@ def erase(deps: Deps, person_id: str, license_id: str | None = None) -> Erased:
     _remove_now(deps)
     return Erased(
         directory=from_directory,
-        uploads=uploads,
-        inputs=inputs,
+        uploads=of_uploads,
+        inputs=of_inputs,
         rejections=rejections,
         files=sum(job.file is not None for job in dropped),
         jobs_under_way=tuple(job.job_id for job in dropped if not job.ended),
@@ -85,67 +83,53 @@ def erase(deps: Deps, person_id: str, license_id: str | None = None) -> Erased:
 
 
 def _rewrite(
-    deps: Deps,
-    person_id: str,
-    license_id: str | None,
-    files: _Files,
+    deps: Deps, person_id: str, license_id: str | None, records: _Records
 ) -> int:
     """Write all files again that hold the person; how many there were."""
+    erased = _eraser(records.rewritten, person_id)
     count = 0
-    for kept in _all(deps, license_id, files.listing):
-        if _holds(deps, kept.name, person_id, files):
-            name = _without(deps, kept.name, person_id, files)
+    for kept in _all(deps, license_id, records):
+        if _holds(deps, kept.name, erased):
+            name = _without(deps, kept.name, erased)
             with deps.database.transaction() as connection:
-                count += files.replace(connection, kept, name)
+                count += records.replace(connection, kept, name)
     return count
 
 
-def _all(deps: Deps, license_id: str | None, listing: _Listing) -> Iterator[Kept]:
+def _all(deps: Deps, license_id: str | None, records: _Records) -> Iterator[Kept]:
     after = ""
     while True:
         with deps.database.transaction() as connection:
-            page = listing(connection, license_id, after=after, limit=_PAGE)
+            page = records.listing(connection, license_id, after=after, limit=_PAGE)
         yield from page
         if len(page) < _PAGE:
             return
         after = page[-1].id
 
 
-def _holds(deps: Deps, name: str, person_id: str, files: _Files) -> bool:
+def _holds(deps: Deps, name: str, erased: _Erased) -> bool:
     with deps.artifacts.open(name) as stream:
-        return any(files.erased(line, person_id) != line for line in stream)
+        return any(erased(line) != line for line in stream)
 
 
-def _without(deps: Deps, name: str, person_id: str, files: _Files) -> str:
+def _without(deps: Deps, name: str, erased: _Erased) -> str:
     """Write a file again, with the ids alone where it tells of the person."""
-    path = PurePosixPath(name)
-    stem = str(path.with_suffix("")).partition("-")[0]
-    fresh = f"{stem}-{secrets.token_hex(4)}{path.suffix}"
+    stem, _, suffix = name.partition(".")
+    fresh = f"{stem.partition('-')[0]}-{secrets.token_hex(4)}.{suffix}"
     with deps.artifacts.open(name) as stream, deps.artifacts.create(fresh) as draft:
         for line in stream:
-            draft.write(files.erased(line, person_id))
+            draft.write(erased(line))
     return fresh
 
 
-def _erased_upload(line: bytes, person_id: str) -> bytes:
-    """A line without the digest too: it was made of the names."""
-    if f"\t{person_id}\t".encode() not in line:
-        return line
-    record = from_line(line)
-    if record.person_id != person_id:
-        return line
-    return to_line(Record(record.number, ids_alone(json.loads(record.encoded))))
+def _eraser(rewritten: _Rewritten, person_id: str) -> _Erased:
+    """What becomes of a line; only those that have the id's letters are parsed."""
+    letters = encode(person_id).encode()
 
+    def change(fields: dict[str, str]) -> dict[str, str]:
+        return ids_alone(fields) if fields.get(PERSON_ID) == person_id else fields
 
-def _erased_input(line: bytes, person_id: str) -> bytes:
-    """A line as long as before, for a job's chunks know where theirs begin."""
-    if _encode(person_id).encode() not in line:
-        return line
-    number, fields, *claims = json.loads(line)
-    if fields.get(PERSON_ID) != person_id or fields == ids_alone(fields):
-        return line
-    fresh = _encode((number, ids_alone(fields), *claims)).encode()
-    return fresh.ljust(len(line) - 1) + b"\n"
+    return lambda line: rewritten(line, change) if letters in line else line
 
 
 def _remove_now(deps: Deps) -> None:

@@ -17,7 +17,7 @@ from pricing.plans import Item
 from storage.artifacts import Artifacts, Draft
 from storage.quotes import Slice
 from worker.distinct import Seen
-from worker.records import KeptRecord, Record
+from worker.records import Change, KeptRecord, Record, encode
 
 # Most records of a job have the same few claims.
 _encoded = lru_cache(maxsize=1_000)(json.JSONEncoder(separators=(",", ":")).encode)
@@ -89,6 +89,19 @@ def parse(lines: list[bytes]) -> Iterator[PricedRecord]:
                 for item, digest, credits_ in claims
             ),
         )
+
+
+def rewritten(line: bytes, change: Change) -> bytes:
+    """A line with its fields changed, as long as before: slices begin where they did.
+
+    The change makes no fields longer.
+    """
+    number, fields, *priced = json.loads(line)
+    fresh = change(fields)
+    if fresh == fields:
+        return line
+    encoded = encode((number, fresh, *priced)).encode()
+    return encoded.ljust(len(line) - 1) + b"\n"
 
 
 def fits_records(artifacts: Artifacts, name: str, available: int) -> int:

@@ -15,9 +15,11 @@ from pricing.quote import Tally, expires_at
 from storage import events, jobs, keeping, ledger, licenses, periods, quotes
 from storage.errors import ArtifactError, StorageError
 from storage.ledger import ReserveResult
+from worker import templates
 from worker.checks import check_id, check_name
 from worker.choosing import Choice
 from worker.errors import Code, Refused, bad
+from worker.files import Export, Layout, export_of
 from worker.inputs import InputWriter, fits_records
 from worker.licensing import open_license
 from worker.once import Once
@@ -62,7 +64,8 @@ def _priced(
     deps: Deps, request: quotes.Request, reading: Reading | Kept
 ) -> quotes.StoredQuote:
     """A quote whose input is written, and which no row knows of yet."""
-    _check_request(request)
+    request = templates.applied(deps, request)
+    export = _check_request(request)
     license_ = open_license(deps, request.license_id)
     with deps.database.transaction() as connection:
         quoted_at = licenses.business_now(connection)
@@ -79,7 +82,18 @@ def _priced(
     with deps.artifacts.create(name) as draft:
         writer = InputWriter(draft, deps.settings.chunk_records)
         choice = Choice(deps.database, license_.id, request.export)
-        price_all(deps.database, license_.id, reading, tally, writer, choice=choice)
+        price_all(
+            deps.database,
+            license_.id,
+            reading,
+            tally,
+            writer,
+            choice=choice,
+            records_max=deps.settings.records_max,
+        )
+        # Known only now: a record may bring its own fields.
+        if export is not None:
+            Layout(export, tuple(reading.columns), request.retrieve).check()
     return quotes.StoredQuote(
         id=quote_id,
         request=request,
@@ -262,8 +276,10 @@ def _insufficient(deps: Deps, short: _Insufficient) -> Refused:
     )
 
 
-def _check_request(request: quotes.Request) -> None:
+def _check_request(request: quotes.Request) -> Export | None:
+    """How the file is to look, where there is to be one."""
     check_id("license", request.license_id)
     check_id("user", request.user_id)
     if request.only_with is not None and Item.EMAIL not in request.retrieve:
         raise bad("only_with", "needs email in retrieve")
+    return export_of(request.export) if request.kind == "export" else None

@@ -12,7 +12,7 @@ from pricing.claims import KNOWN, Asked, Entitlements
 from pricing.quote import Tally
 from storage import directory, entitlements
 from storage.db import Database
-from worker.checking import Problems
+from worker.checking import Problems, limited
 from worker.choosing import Choice
 from worker.errors import bad
 from worker.inputs import InputWriter
@@ -30,15 +30,18 @@ def price_all(
     writer: InputWriter,
     *,
     choice: Choice,
+    records_max: int,
 ) -> None:
     """Price every record but those that are left out, and write all to the input.
 
     Raises `BadInput` with the first problems once the whole file has been read: then
-    the input must not be kept.
+    the input must not be kept. Raises `Refused` where there are too many.
     """
     problems = Problems()
     rows: Iterator[Record | KeptRecord] = (
-        reading.rows if isinstance(reading, Kept) else problems.filter(reading.rows)
+        reading.rows
+        if isinstance(reading, Kept)
+        else problems.filter(limited(reading.rows, records_max))
     )
     while batch := list(islice(rows, _BATCH_RECORDS)):
         if problems.total:

@@ -6,7 +6,7 @@ Ids are the client's: 1 to 200 characters, no control characters, compared exact
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -21,7 +21,10 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _UNUSABLE = re.compile(r"[\x00\ud800-\udfff]")
 
 # Made once: `json.dumps` with options makes one for each record.
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+Change = Callable[[dict[str, str]], dict[str, str]]
+"""What becomes of a record's fields."""
 
 
 class Record(NamedTuple):
@@ -56,7 +59,7 @@ class Record(NamedTuple):
     @property
     def encoded(self) -> str:
         """The fields as JSON, on one line and without a tab."""
-        return _encode(self.fields)
+        return encode(self.fields)
 
 
 class KeptRecord(NamedTuple):

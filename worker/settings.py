@@ -111,6 +111,8 @@ class Settings(BaseSettings):
     """How long a chunk stays with a worker that shows no progress."""
     chunk_budget_s: float = Field(default=240, gt=0)
     """After so long a worker gives a chunk back and takes the next."""
+    seal_budget_s: float = Field(default=840, gt=0)
+    """How long a job's file may take to be sealed."""
     visibility_timeout_s: int = Field(default=900, ge=1)
     """After so long Redis delivers an unacknowledged message again."""
     message_lost_s: float = Field(default=60, gt=0)

@@ -43,7 +43,14 @@ def register(app: Celery, settings: Settings) -> None:
         log.info("entry %s: %s", entry_id, run_entry(deps(), entry_id))
 
     app.task(run_chunk_task, name=RUN_CHUNK, max_retries=0)
-    app.task(run_entry_task, name=RUN_ENTRY, max_retries=0)
+    app.task(
+        run_entry_task,
+        name=RUN_ENTRY,
+        max_retries=0,
+        # A completion cannot be given back half-way, as a chunk can.
+        soft_time_limit=settings.seal_budget_s,
+        time_limit=settings.seal_budget_s + 30,
+    )
 
     def forget_parents_connections(**_: object) -> None:
         _Process.deps = None

@@ -7,19 +7,20 @@ passes the fields on unread. No id holds a tab, and JSON escapes them. The numbe
 record's place in the input, so that what is said of it later is said of that place.
 """
 
-from collections.abc import Iterable, Iterator
+import json
+from collections.abc import Iterator
 from itertools import islice
 
 from storage import keeping, licenses, uploads
 from storage.artifacts import Draft
 from storage.uploads import StoredUpload
-from worker.checking import Problems
+from worker.checking import Problems, limited
 from worker.distinct import Distinct, Seen
 from worker.errors import Code, Refused, bad
 from worker.once import Once
 from worker.producer import new_id
-from worker.readers import Reading, Row
-from worker.records import Kept, KeptRecord, Record
+from worker.readers import Reading
+from worker.records import Change, Kept, KeptRecord, Record
 from worker.wiring import Deps
 
 _BATCH_RECORDS = 1_000
@@ -44,7 +45,7 @@ def upload(
     upload_id = new_id("upload")
     name = f"uploads/{upload_id}.records"
     problems, intake = Problems(), _Intake()
-    rows = _limited(reading.rows, deps.settings.records_max)
+    rows = limited(reading.rows, deps.settings.records_max)
     with deps.artifacts.create(name) as draft:
         intake.write(draft, problems.filter(rows), problems, skip_bad=skip_bad)
         if not skip_bad or not intake.records:
@@ -94,6 +95,14 @@ def _kept(deps: Deps, name: str) -> Iterator[KeptRecord]:
             yield from_line(line)
 
 
+def rewritten(line: bytes, change: Change) -> bytes:
+    """A line with its fields changed, and with them what was made of the names."""
+    number, _, _, _, encoded = from_line(line)
+    fields = json.loads(encoded)
+    fresh = change(fields)
+    return line if fresh == fields else to_line(Record(number, fresh))
+
+
 def to_line(record: Record) -> bytes:
     """A record as a line of an upload's file."""
     number, person_id = record.number, record.person_id or ""
@@ -111,14 +120,6 @@ def _check_license(deps: Deps, license_id: str) -> None:
     with deps.database.transaction() as connection:
         if licenses.get(connection, license_id) is None:
             raise Refused(Code.NOT_FOUND, f"there is no license {license_id}")
-
-
-def _limited(rows: Iterable[Row], records_max: int) -> Iterator[Row]:
-    for number, row in enumerate(rows, start=1):
-        if number > records_max:
-            message = f"there are more than {records_max} records"
-            raise Refused(Code.TOO_LARGE, message, records_max=records_max)
-        yield row
 
 
 class _Intake:

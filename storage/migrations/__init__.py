@@ -30,10 +30,8 @@ def migrate(database: Database) -> None:
 
 
 def _refuse_newer(connection: Connection) -> None:
-    known = {
-        each.revision
-        for each in ScriptDirectory.from_config(_config()).walk_revisions()
-    }
+    scripts = ScriptDirectory.from_config(_config())
+    known = {script.revision for script in scripts.walk_revisions()}
     unknown = set(MigrationContext.configure(connection).get_current_heads()) - known
     if unknown:
         raise OtherSchema(

@@ -6,7 +6,16 @@ import pytest
 from fastapi.routing import APIRoute
 
 from storage.states import Scope
-from worker.api import charges, files, jobs, licenses, quotes, uploads, webhooks
+from worker.api import (
+    charges,
+    files,
+    jobs,
+    licenses,
+    quotes,
+    templates,
+    uploads,
+    webhooks,
+)
 
 _PRODUCER, _OPERATOR, _FINANCE = Scope.PRODUCER, Scope.OPERATOR, Scope.FINANCE
 
@@ -17,6 +26,9 @@ _ALLOWED = {
     "GET /licenses/{license}/usage": {_FINANCE},
     "POST /licenses/{license}/views": {_PRODUCER},
     "GET /licenses/{license}/notifications": {_PRODUCER},
+    "PUT /licenses/{license}/templates/{template}": {_PRODUCER},
+    "GET /licenses/{license}/templates/{template}": {_PRODUCER},
+    "DELETE /licenses/{license}/templates/{template}": {_PRODUCER},
     "POST /uploads": {_PRODUCER},
     "POST /quotes": {_PRODUCER},
     "POST /jobs": {_PRODUCER},
@@ -32,6 +44,7 @@ _ALLOWED = {
     "GET /jobs/{job}/records": {_PRODUCER},
     "GET /jobs/{job}/rejections": {_PRODUCER},
     "GET /jobs/{job}/file": {_PRODUCER},
+    "GET /jobs/{job}/manifest": {_PRODUCER},
     "GET /charges": {_FINANCE},
     "GET /charges/{charge}/refund": {_FINANCE},
     "POST /charges/{charge}/refund": {_FINANCE},
@@ -40,7 +53,7 @@ _ALLOWED = {
     "DELETE /webhooks/{webhook}": {_PRODUCER},
     "GET /webhooks/{webhook}/deliveries": {_PRODUCER},
 }
-_FAMILIES = (licenses, uploads, quotes, jobs, charges, webhooks)
+_FAMILIES = (licenses, templates, uploads, quotes, jobs, charges, webhooks)
 _ROUTES = sorted(
     f"{method} {route.path}"
     for family in _FAMILIES
@@ -105,8 +118,10 @@ def _things_of(api, license_id: str) -> dict[str, str]:
             "events": ["period.closed"],
         },
     )
+    api.admin.put(f"/v1/licenses/{license_id}/templates/mine", json={})
     return {
         "license": license_id,
+        "template": "mine",
         "job": job_id,
         "charge": str(charge),
         "webhook": webhook.json()["id"],

@@ -4,6 +4,7 @@ import json
 import socket
 import struct
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from itertools import product
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -14,7 +15,8 @@ from sqlalchemy import text
 from tests.api.conftest import ADMIN_KEY, Api
 from worker.api.replay import IDEMPOTENCY_KEY
 
-_ROUNDS = 4
+_ROUNDS = 2
+_WAITS = (0.01, 0.03, 0.1)
 _RST = struct.pack("ii", 1, 0)
 
 
@@ -26,6 +28,12 @@ class _Attempt(NamedTuple):
     key: str | None
     share: float
     reset: bool
+    patience_s: float
+    """For so long it waits for an answer to a whole body."""
+
+    @property
+    def sent(self) -> bytes:
+        return json.dumps(self.body).encode()
 
 
 @pytest.fixture
@@ -36,7 +44,8 @@ def settings() -> dict[str, object]:
 def _attempts(api: Api) -> list[_Attempt]:
     """Every moment, ending, kind of body, with and without a key, many times."""
     shares, either = (0.0, 0.5, 1.0), (False, True)
-    ways = product(range(_ROUNDS), shares, either, either, either)
+    moments = [(share, 0.0) for share in shares] + [(1.0, wait) for wait in _WAITS]
+    ways = product(range(_ROUNDS), moments, either, either, either)
     return [
         _Attempt(
             name=f"job {number}",
@@ -44,8 +53,9 @@ def _attempts(api: Api) -> list[_Attempt]:
             key=f"job {number}" if keyed else None,
             share=share,
             reset=reset,
+            patience_s=patience_s,
         )
-        for number, (_, share, reset, quoted, keyed) in enumerate(ways)
+        for number, (_, (share, patience_s), reset, quoted, keyed) in enumerate(ways)
     ]
 
 
@@ -63,7 +73,7 @@ def _body(api: Api, number: int, *, quoted: bool) -> dict[str, Any]:
 
 def _hang_up(api: Api, attempt: _Attempt) -> None:
     url = urlsplit(api.url)
-    body = json.dumps(attempt.body).encode()
+    body = attempt.sent
     lines = [
         "POST /v1/jobs HTTP/1.1",
         f"Host: {url.netloc}",
@@ -76,16 +86,19 @@ def _hang_up(api: Api, attempt: _Attempt) -> None:
     head = "\r\n".join([*lines, "", ""]).encode()
     with socket.create_connection((url.hostname, url.port)) as client:
         client.sendall(head + body[: int(len(body) * attempt.share)])
+        if attempt.patience_s:
+            client.settimeout(attempt.patience_s)
+            with suppress(TimeoutError):
+                client.recv(1)
         if attempt.reset:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RST)
 
 
 def _retry(api: Api, attempt: _Attempt) -> str:
     """The job that the same request is answered with, twice the same."""
+    headers = {"Content-Type": "application/json", IDEMPOTENCY_KEY: attempt.key or ""}
     first, again = (
-        api.admin.post(
-            "/v1/jobs", json=attempt.body, headers={IDEMPOTENCY_KEY: attempt.key or ""}
-        )
+        api.admin.post("/v1/jobs", content=attempt.sent, headers=headers)
         for _ in range(2)
     )
     assert first.status_code == 202, first.text
@@ -106,10 +119,18 @@ def _jobs_by_name(api: Api) -> dict[str, list[str]]:
 def test_a_client_that_hangs_up_has_its_job_once_or_not_at_all(api):
     api.license(credits=10_000)
     attempts = _attempts(api)
+
+    def hang_up_and_ask_again(attempt: _Attempt) -> str | None:
+        _hang_up(api, attempt)
+        # At once: the first may be under way.
+        return _retry(api, attempt) if attempt.key else None
+
     with ThreadPoolExecutor(8) as threads:
-        list(threads.map(lambda attempt: _hang_up(api, attempt), attempts))
+        answered = list(threads.map(hang_up_and_ask_again, attempts))
     retried = {
-        attempt.name: _retry(api, attempt) for attempt in attempts if attempt.key
+        attempt.name: job
+        for attempt, job in zip(attempts, answered, strict=True)
+        if job
     }
     made = _jobs_by_name(api)
     assert all(len(jobs) == 1 for jobs in made.values()), made

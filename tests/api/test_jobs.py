@@ -136,6 +136,35 @@ def test_a_hundred_identical_submits_make_one_job(acme):
     acme.work()
 
 
+def _at_once(acme, path: str, body: object) -> set[tuple[int, bytes]]:
+    def send(_: int) -> tuple[int, bytes]:
+        answer = acme.admin.post(path, json=body, headers={"Idempotency-Key": path})
+        return answer.status_code, answer.content
+
+    with ThreadPoolExecutor(20) as threads:
+        return set(threads.map(send, range(100)))
+
+
+def test_a_hundred_identical_submits_of_one_quote_are_answered_the_same(acme):
+    quote = acme.admin.post("/v1/quotes", json=_BODY).json()["id"]
+    ((status, answer),) = _at_once(acme, "/v1/jobs", {"quote": quote})
+    assert status == 202
+    (job,) = acme.admin.get("/v1/jobs").json()["items"]
+    assert json.loads(answer)["id"] == job["id"]
+    acme.work()
+
+
+def test_a_hundred_identical_refunds_are_answered_the_same(acme):
+    job_id = acme.admin.post("/v1/jobs", json=_BODY).json()["id"]
+    acme.ended(job_id)
+    charge = acme.admin.get(f"/v1/jobs/{job_id}/charges").json()["items"][0]
+    path = f"/v1/charges/{charge['id']}/refund"
+    ((status, answer),) = _at_once(acme, path, {"reason": "wrong"})
+    assert (status, json.loads(answer)["credits"]) == (201, charge["credits"])
+    job = acme.admin.get(f"/v1/jobs/{job_id}").json()
+    assert job["credits"]["refunded"] == charge["credits"]
+
+
 def test_a_replayed_answer_is_the_first_one_byte_for_byte(acme):
     webhook = {
         "license": "acme",

@@ -1,8 +1,11 @@
 """Quotes, jobs and their work, in this process and against the real database."""
 
 import io
-from collections.abc import Mapping, Sequence
+import resource
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import text
 
@@ -16,20 +19,40 @@ from worker.readers import delimited
 from worker.settings import Settings
 from worker.wiring import Deps, wire
 
+_ROUNDS_MAX = 100
+"""More than any test needs: what fails for ever must not hang."""
 
-def wire_to(database_url: str, home: Path, *, days: float = 0, pool: int = 5) -> Deps:
+
+def wire_to(
+    database_url: str, home: Path, *, days: float = 0, pool: int = 5, **changed: Any
+) -> Deps:
     """The use cases on a database, with business time so many days ahead."""
+    wanted = {
+        "chunk_records": 2,
+        "batch_records": 1,
+        "retry_base_s": 0.001,
+    }
     return wire(
         Settings(
             home=home,
             database_url=database_url,
             artifacts_url=(home / "files").as_uri(),
             clock_offset_s=days * 24 * 3600,
-            chunk_records=2,
-            batch_records=1,
+            **wanted | changed,
         ),
         pool=pool,
     )
+
+
+@contextmanager
+def little_room(bytes_max: int) -> Iterator[None]:
+    """A disk that takes no file larger than this."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (bytes_max, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def create_license(
@@ -106,7 +129,7 @@ def run_chunks(deps: Deps, job_id: str) -> None:
 
 def complete(deps: Deps) -> None:
     """Run all that waits in the outbox, and what that puts there."""
-    while True:
+    for _ in range(_ROUNDS_MAX):
         with deps.database.transaction() as connection:
             waiting = list(
                 connection.execute(
@@ -117,6 +140,7 @@ def complete(deps: Deps) -> None:
             return
         for entry_id in waiting:
             entries.run_entry(deps, entry_id)
+    raise AssertionError("the outbox does not come to rest")
 
 
 def run(deps: Deps, job_id: str) -> reports.JobReport:

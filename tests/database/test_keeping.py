@@ -193,8 +193,9 @@ def test_each_thing_has_a_time_of_its_own(deps, later):
         update={"file_kept_s": 200 * _DAY_S, "upload_kept_s": 200 * _DAY_S}
     )
     _walk(replace(later, settings=kept))
-    (export, upload) = _files(deps)
+    (export, manifest, upload) = _files(deps)
     assert (export, upload[:8]) == (f"jobs/{job_id}/{job_id}.csv", "uploads/")
+    assert manifest == f"jobs/{job_id}/manifest.json"
 
 
 def test_a_job_under_way_keeps_all_it_needs_however_long_it_takes(deps, later):

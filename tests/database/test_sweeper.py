@@ -1,9 +1,7 @@
 """The sweeper brings back what was left behind, and gives up on what kills workers."""
 
 import io
-import resource
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,6 +14,7 @@ from storage import chunks, dispatch, outbox, quotes, reports
 from storage.licenses import business_now
 from storage.reports import JobReport
 from storage.states import ENDED
+from tests.database.running import little_room
 from worker import licensing, producer, steering
 from worker.chunks import run_chunk
 from worker.entries import run_entry
@@ -217,20 +216,9 @@ def test_a_period_that_is_over_ends_and_its_rest_expires(deps):
     assert tuple(row) == (1_000, 1_000, True)
 
 
-@contextmanager
-def _little_room(bytes_max: int) -> Iterator[None]:
-    """A disk that takes no file larger than this."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (bytes_max, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
 def test_a_disk_that_is_full_makes_the_job_wait_and_charges_nothing(deps, job_id):
     (first, _) = _pending(deps, "chunks")
-    with _little_room(8):
+    with little_room(8):
         assert isinstance(run_chunk(deps, first), Later)
     report = _report(deps, job_id)
     assert (report.state, report.settled, report.delivered) == ("running", 0, 0)
@@ -244,7 +232,7 @@ def test_sealing_on_a_full_disk_is_tried_again_until_there_is_room(deps, job_id)
     for chunk_id in _pending(deps, "chunks"):
         run_chunk(deps, chunk_id)
     (entry_id,) = _pending(deps, "outbox")
-    with _little_room(8):
+    with little_room(8):
         assert isinstance(run_entry(deps, entry_id), Later)
     assert _report(deps, job_id).state == "finishing"
     assert _report(deps, job_id).waiting_reason == "storage"

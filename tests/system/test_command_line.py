@@ -310,6 +310,39 @@ def test_a_file_that_is_not_what_its_name_says_is_bad_input(
     assert (_rows(database), terminal.files()) == (rows, files)
 
 
+def test_an_export_looks_as_it_was_asked_to(terminal, tmp_path):
+    contacts, out = tmp_path / "contacts.csv", tmp_path / "out.csv"
+    contacts.write_text('company_id,"last, name"\nc1,=1+1\n')
+    words = ("export", str(contacts), "--license", "acme", "--user", "u")
+    columns = '"last, name=Nom, prénom", company_id'
+    looks = ("--profile", "excel_eu", "--columns", columns)
+    job = terminal.answer(*words, *looks, "--out", str(out))
+    assert job["file"]["name"].endswith(".csv")
+    assert out.read_text(encoding="utf-8-sig") == "Nom, prénom;company_id\n'=1+1;c1\n"
+    job = terminal.answer(*words, "--format", "xlsx", "--split-records", "100")
+    assert job["file"]["name"].endswith(".zip")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--format", "pdf"), "'pdf' is not one of"),
+        (("--format", "xlsx", "--profile", "excel"), "is for csv; xlsx has none"),
+        (("--columns", "company_id,nope"), "'nope' is none of company_id"),
+        (("--columns", ""), "columns: names no field"),
+    ],
+)
+def test_a_look_that_no_file_has_is_bad_input(
+    terminal, database, tmp_path, words, message
+):
+    contacts, rows = tmp_path / "contacts.csv", _rows(database)
+    contacts.write_text("company_id\nc1\n")
+    done = terminal.run(*_quote(terminal, contacts, *words))
+    assert (done.returncode, done.stdout) == (_EXIT_BAD, "")
+    assert message in done.stderr
+    assert _rows(database) == rows
+
+
 def test_a_ceiling_refuses_what_would_cost_more(terminal, database, tmp_path):
     contacts = tmp_path / "contacts.csv"
     contacts.write_text("company_id\nc1\nc2\n")

@@ -14,6 +14,7 @@ from worker.api import (
     licenses,
     problems,
     quotes,
+    templates,
     uploads,
     webhooks,
 )
@@ -44,7 +45,16 @@ def make_api(settings: Settings) -> FastAPI:
     )
     api.state.door = Door(deps=deps, rate=RateLimit(settings))
     health.add_routes(api, settings)
-    for family in (licenses, uploads, quotes, jobs, files, charges, webhooks):
+    for family in (
+        licenses,
+        templates,
+        uploads,
+        quotes,
+        jobs,
+        files,
+        charges,
+        webhooks,
+    ):
         api.include_router(family.router, prefix="/v1")
     problems.add_handlers(api)
     document.describe(api)

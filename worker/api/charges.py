@@ -14,7 +14,9 @@ from worker.answers import Answer
 from worker.api import models, pages
 from worker.api.door import Door, door_of
 from worker.api.guard import GuardedRoute, Whose, allow, seen_license
+from worker.api.replay import made_by, once_of
 from worker.errors import Code, Refused, bad
+from worker.once import Once
 
 router = APIRouter(route_class=GuardedRoute, tags=["charges"])
 
@@ -72,8 +74,16 @@ def refund(request: Request, charge: ChargeId, body: models.RefundBody) -> Answe
     """Give a charge back, once and in full."""
     door = door_of(request)
     found = _charge(door, charge)
+    if made_by(request) is None:
+        _refund(door, charge, body.reason, once_of(request))
+    return {"charge": charge, "credits": found.credits, "reason": body.reason}
+
+
+def _refund(door: Door, charge: int, reason: str, once: Once | None) -> None:
     with door.deps.database.transaction() as connection:
-        result = refunds.refund(connection, charge, body.reason)
+        result = refunds.refund(connection, charge, reason)
+        if once is not None and result is RefundResult.REFUNDED:
+            once(connection, str(charge))
     match result:
         case RefundResult.REFUNDED:
             pass
@@ -85,7 +95,6 @@ def refund(request: Request, charge: ChargeId, body: models.RefundBody) -> Answe
             raise Refused(Code.WRONG_STATE, f"charge {charge} has cost nothing")
         case RefundResult.RESERVATION_OPEN:
             raise Refused(Code.WRONG_STATE, f"the job of charge {charge} has not ended")
-    return {"charge": charge, "credits": found.credits, "reason": body.reason}
 
 
 def _charge(door: Door, charge_id: int) -> charges.Charge:

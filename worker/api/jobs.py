@@ -5,7 +5,7 @@ import csv
 import io
 import json
 from collections.abc import AsyncIterator, Iterator
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Body, Path, Query, Request
 from fastapi.concurrency import run_in_threadpool
@@ -14,7 +14,7 @@ from fastapi.responses import RedirectResponse, Response, StreamingResponse
 from storage import charges, jobs, outcomes, reports
 from storage.reports import JobReport, WantedJobs
 from storage.states import ENDED, JobState, Scope
-from worker import answers, producer, steering
+from worker import answers, producer, sealing, steering
 from worker.answers import Answer
 from worker.api import models, pages
 from worker.api.door import Door, door_of
@@ -309,3 +309,13 @@ def get_file(request: Request, job: JobId) -> RedirectResponse:
         gone = "has left no file" if report.file_name is None else "had a file once"
         raise Refused(Code.NOT_FOUND, f"{job} {gone}")
     return RedirectResponse(link.url, 307)
+
+
+@router.get("/jobs/{job}/manifest")
+@allow(Scope.PRODUCER, of=_OF_IT)
+def get_manifest(request: Request, job: JobId) -> dict[str, Any]:
+    """Show what is in the job's file: records, credits, filters, digests."""
+    door = door_of(request)
+    if _report(door, job).file_artifact is None:
+        raise Refused(Code.NOT_FOUND, f"{job} has left no file")
+    return sealing.manifest_of(door.deps, job)

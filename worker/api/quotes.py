@@ -46,7 +46,7 @@ def wanted_of(body: models.QuoteBody) -> quotes.Request:
         ),
         email_level=EmailLevel(body.email_level),
         only_with=OnlyWith(body.only_with) if body.only_with else None,
-        export=body.export.model_dump(),
+        export=body.export.model_dump(exclude_unset=True),
     )
 
 

@@ -65,9 +65,15 @@ async def answered_once(
             answer = await handle(request)
         except AlreadyMade:
             continue
-        if answer.status_code < _ERROR:
-            await run_in_threadpool(_keep, deps, asked, answer, secret=secret)
-        return answer
+        except Refused:
+            # What the same request made at this moment may be why: a used quote.
+            if await run_in_threadpool(_look_up, deps, asked) == before:
+                raise
+            continue
+        if answer.status_code >= _ERROR:
+            return answer
+        if await run_in_threadpool(_keep, deps, asked, answer, secret=secret):
+            return answer
     raise Refused(Code.UNAVAILABLE, "the same request is under way")
 
 
@@ -105,12 +111,15 @@ def _again(deps: Deps, before: Remembered, *, secret: bool) -> Response:
 
 def _keep(
     deps: Deps, asked: requests.Request, answer: Response, *, secret: bool
-) -> None:
-    """Keep an answer for whoever asks the same again; a secret one is encrypted."""
+) -> bool:
+    """Keep an answer for whoever asks the same again; a secret one is encrypted.
+
+    False where another answer was kept before: then that one is to be given.
+    """
     body = bytes(answer.body).decode()
     kept = deps.keyring.encrypt(body) if secret else body
     with deps.database.transaction() as connection:
-        requests.answered(connection, asked, answer.status_code, kept)
+        return requests.answered(connection, asked, answer.status_code, kept)
 
 
 def once_of(request: Request) -> Once | None:

@@ -1,5 +1,6 @@
 """Quotes and jobs: `quote`, `export`, `jobs`, `job`, `cancel`."""
 
+import csv
 import functools
 import json
 import shutil
@@ -23,8 +24,59 @@ from worker.cli.progress import follow, follow_with_bar, reading, report_of
 from worker.errors import bad
 from worker.readers import BY_SUFFIX, Reader, delimited
 from worker.wiring import Deps
+from worker.writers import FORMATS, PROFILES
 
 _FAILED = frozenset({JobState.FAILED, JobState.CANCELLED})
+
+
+_LOOK = (
+    "profile",
+    "split_records",
+    "contacts_per_company",
+    "skip_exported",
+    "template",
+)
+
+Look = dict[str, Any]
+"""What the file is to look like, as it is stored with the quote."""
+
+
+def _look(function: Callable[..., None]) -> Callable[..., None]:
+    """The options that say what the file is to look like, made into one."""
+
+    @click.option("--format", "format_", type=click.Choice(FORMATS))
+    @click.option("--profile", type=click.Choice(PROFILES), help="Of a CSV.")
+    @click.option("--columns", help="field,field=heading,... in this order.")
+    @click.option("--split-records", type=click.IntRange(min=100), help="Into a ZIP.")
+    @click.option("--contacts-per-company", type=click.IntRange(min=0))
+    @click.option("--skip-exported", is_flag=True, default=None)
+    @click.option("--template", help="What is not said here is as it says.")
+    @functools.wraps(function)
+    def run(
+        *args: Any,  # noqa: ANN401 - click's options
+        format_: str | None,
+        columns: str | None,
+        **options: Any,  # noqa: ANN401 - the same
+    ) -> None:
+        chosen = {
+            "format": format_,
+            "columns": None if columns is None else _columns(columns),
+        } | {name: options.pop(name) for name in _LOOK}
+        look = {name: value for name, value in chosen.items() if value is not None}
+        function(*args, look=look, **options)
+
+    return run
+
+
+def _columns(words: str) -> list[dict[str, str | None]]:
+    """Columns as they are typed: fields, each with a heading where `=` gives one."""
+    chosen = []
+    for word in next(csv.reader([words], skipinitialspace=True), []):
+        field, _, heading = word.partition("=")
+        chosen.append({"field": field.strip(), "heading": heading.strip() or None})
+    if not chosen:
+        raise bad("columns", "names no field")
+    return chosen
 
 
 def _asked(function: Callable[..., None]) -> Callable[..., None]:
@@ -43,6 +95,7 @@ def _asked(function: Callable[..., None]) -> Callable[..., None]:
         show_default=True,
     )
     @click.option("--only-with", type=click.Choice([with_.value for with_ in OnlyWith]))
+    @_look
     @functools.wraps(function)
     def run(
         ground: Ground,
@@ -52,6 +105,7 @@ def _asked(function: Callable[..., None]) -> Callable[..., None]:
         retrieve: str,
         email_level: str,
         only_with: str | None,
+        look: Look,
         **options: Any,  # noqa: ANN401 - click's options
     ) -> None:
         request = quotes.Request(
@@ -61,7 +115,7 @@ def _asked(function: Callable[..., None]) -> Callable[..., None]:
             retrieve=_items(retrieve),
             email_level=EmailLevel(email_level),
             only_with=OnlyWith(only_with) if only_with else None,
-            export={"format": "csv"},
+            export=look,
         )
         function(ground, request=request, **options)
 

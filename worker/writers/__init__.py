@@ -1,21 +1,75 @@
-"""Export formats, one module each; a writer turns rows into bytes of a file.
+"""Export formats, one module each; a writer turns rows of texts into a file's bytes."""
 
-A file is written in parts, one a batch, by different workers; sealing puts the head
-before the parts, in the records' own order.
-"""
+import re
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 
-from collections.abc import Iterable, Sequence
-from typing import Protocol
+from worker.writers import delimited, lines
+from worker.writers.writing import Format, Target, Writer
+
+DEFAULT_FORMAT = "csv"
+DEFAULT_PROFILE = "machine"
+PROFILES = tuple(delimited.PROFILES)
+"""For whom a CSV is written."""
 
 
-class Writer(Protocol):
-    """One format."""
+def _open_workbook(
+    target: Target, headings: Sequence[str]
+) -> AbstractContextManager[Writer]:
+    from worker.writers import workbook  # noqa: PLC0415 - for those who ask for it
 
-    extension: str
-    """What the file's name ends with."""
+    return workbook.open_workbook(target, headings)
 
-    def head(self, columns: Sequence[str]) -> bytes:
-        """What stands before the first part."""
 
-    def part(self, rows: Iterable[Sequence[str]]) -> bytes:
-        """Rows as a part; parts follow each other without anything between."""
+def _open_parquet(
+    target: Target, headings: Sequence[str]
+) -> AbstractContextManager[Writer]:
+    from worker.writers import columnar  # noqa: PLC0415 - 30 MB that few need
+
+    return columnar.open_parquet(target, headings)
+
+
+# XlsxWriter writes a control character as _x000D_, and _x000D_ as _x005F_x000D_. It
+# misses the second of two that share an underscore, and does so twice in a text that
+# looks like its own XML; and the two non-characters are told apart by Excel alone.
+_ESCAPE = "_x[0-9A-Fa-f]{4}_"
+_UNKEPT_IN_XLSX = re.compile(
+    rf"[\ufffe\uffff]|{_ESCAPE}x[0-9A-Fa-f]{{4}}_"
+    rf"|<r>.*(?:{_ESCAPE}|[\x01-\x08\x0b-\x1f]).*</r>",
+    re.DOTALL,
+)
+
+_OTHERS = {
+    "xlsx": Format(
+        name="xlsx",
+        extension="xlsx",
+        open=_open_workbook,
+        columns_max=16_384,
+        cell_units_max=32_767,
+        unkept=_UNKEPT_IN_XLSX,
+    ),
+    "jsonl": Format(name="jsonl", extension="jsonl", open=lines.open_lines),
+    "parquet": Format(name="parquet", extension="parquet", open=_open_parquet),
+}
+
+FORMATS = ("csv", *_OTHERS)
+"""The formats that can be asked for."""
+
+
+def format_of(name: str, profile: str = DEFAULT_PROFILE) -> Format:
+    """A format by its name; only CSV has profiles."""
+    if name != "csv":
+        return _OTHERS[name]
+    return Format(name="csv", extension="csv", open=delimited.PROFILES[profile].open)
+
+
+__all__ = [
+    "DEFAULT_FORMAT",
+    "DEFAULT_PROFILE",
+    "FORMATS",
+    "PROFILES",
+    "Format",
+    "Target",
+    "Writer",
+    "format_of",
+]

@@ -53,12 +53,15 @@ from worker.api.models.licenses import (
 )
 from worker.api.models.quotes import (
     Changed,
+    Column,
     EmailLevel,
     Export,
+    ExportOptions,
     OnlyWith,
     Quote,
     QuoteBody,
     QuoteLine,
+    Template,
 )
 from worker.api.models.uploads import (
     Upload,
@@ -78,6 +81,7 @@ __all__ = [
     "Changed",
     "Charge",
     "ClientId",
+    "Column",
     "Credits",
     "Delivery",
     "DeliveryAttempt",
@@ -86,6 +90,7 @@ __all__ = [
     "ErrorItem",
     "Event",
     "Export",
+    "ExportOptions",
     "Feature",
     "File",
     "Found",
@@ -121,6 +126,7 @@ __all__ = [
     "Retry",
     "Role",
     "State",
+    "Template",
     "TopUp",
     "Upload",
     "Usage",

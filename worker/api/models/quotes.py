@@ -1,20 +1,50 @@
 """Quotes: what is asked for, and the most that it can cost."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StrictBool, StrictInt, StrictStr
 
-from worker.api.models.ground import Body, ClientId, Item
+from worker.api.models.ground import Body, ClientId, Item, Name
 
 EmailLevel = Literal["verified", "accept_all"]
 OnlyWith = Literal["email", "verified_email"]
 
 
-class Export(Body):
-    """What an export looks like."""
+class Column(Body):
+    """A column of the file: a field of the input, email, email_status or phone."""
 
-    format: Literal["csv"] = "csv"
+    field: Annotated[StrictStr, Field(min_length=1, max_length=1_000)]
+    heading: Name | None = None
+
+
+class ExportOptions(Body):
+    """What an export looks like, and which records it leaves out.
+
+    `profile` is for CSV, `split_records` makes a ZIP. `contacts_per_company` takes the
+    first persons of a company, `skip_exported` leaves out what the license has had.
+    """
+
+    format: Literal["csv", "xlsx", "jsonl", "parquet"] = "csv"
+    profile: Literal["machine", "excel", "excel_eu"] | None = None
+    columns: Annotated[list[Column], Field(min_length=1, max_length=2_000)] | None = (
+        None
+    )
+    split_records: Annotated[StrictInt, Field(ge=100)] | None = None
+    contacts_per_company: Annotated[StrictInt, Field(ge=0)] | None = None
+    skip_exported: StrictBool = False
+
+
+class Template(ExportOptions):
+    """A way of exporting that a license has named."""
+
+    name: ClientId
+
+
+class Export(ExportOptions):
+    """A file's options; of a `template` those that are not given here."""
+
+    template: ClientId | None = None
 
 
 class QuoteBody(Body):

@@ -1,0 +1,151 @@
+"""What a file looks like: its format, its columns in their order, their headings."""
+
+from typing import Any
+
+import pytest
+
+from pricing.findings import EmailStatus, Finding
+from pricing.plans import Item
+from worker.errors import BadInput
+from worker.files import Layout, export_of, file_name
+from worker.records import Record
+
+INPUT = ("company_id", "person_id", "note")
+BOTH = (Item.EMAIL, Item.PHONE)
+FOUND = Finding("ada@example.com", EmailStatus.VALID, "+32 2 555")
+RECORD = Record(1, {"company_id": "acme", "person_id": "ada"})
+
+
+def _layout(
+    *columns: dict[str, Any],
+    input_: tuple[str, ...] = INPUT,
+    retrieve: tuple[Item, ...] = BOTH,
+    format_: str = "csv",
+) -> Layout:
+    stored = {"format": format_, "columns": list(columns) or None}
+    return Layout(export_of(stored), input_, retrieve)
+
+
+def _refused(layout: Layout) -> str:
+    with pytest.raises(BadInput) as refused:
+        layout.check()
+    return str(refused.value)
+
+
+@pytest.mark.parametrize("stored", [None, {}, {"format": "csv"}])
+def test_without_a_choice_a_file_is_csv_for_machines(stored):
+    export = export_of(stored)
+    assert (export.format.name, export.profile) == ("csv", "machine")
+    assert file_name("job-1", export) == "job-1.csv"
+
+
+@pytest.mark.parametrize("name", ["csv", "xlsx", "jsonl", "parquet"])
+def test_a_files_name_ends_as_its_format_and_a_split_ones_as_a_zip(name):
+    assert file_name("job-1", export_of({"format": name})) == f"job-1.{name}"
+    split = export_of({"format": name, "split_records": 10})
+    assert file_name("job-1", split) == "job-1.zip"
+
+
+@pytest.mark.parametrize(
+    ("stored", "message"),
+    [
+        ({"format": "pdf"}, "export.format: is none of csv, xlsx, jsonl, parquet"),
+        ({"format": "xlsx", "profile": "excel"}, "export.profile: is for csv; xlsx"),
+        ({"profile": "mac"}, "export.profile: is none of machine, excel, excel_eu"),
+    ],
+)
+def test_a_look_that_no_file_has_is_refused(stored, message):
+    with pytest.raises(BadInput, match=message):
+        export_of(stored)
+
+
+def test_the_default_columns_are_the_inputs_then_what_is_retrieved():
+    layout = _layout()
+    assert layout.headings == [*INPUT, "email", "email_status", "phone"]
+    assert layout.row(RECORD, FOUND) == [
+        *("acme", "ada", ""),
+        *("ada@example.com", "valid", "+32 2 555"),
+    ]
+    assert _layout(retrieve=(Item.PHONE,)).headings == [*INPUT, "phone"]
+    assert _layout(retrieve=()).headings == list(INPUT)
+
+
+def test_a_status_without_an_address_is_not_told():
+    row = _layout().row(RECORD, Finding(None, EmailStatus.INVALID, None))
+    assert row[3:] == ["", "", ""]
+
+
+def test_columns_come_in_the_order_and_under_the_headings_that_were_asked_for():
+    layout = _layout(
+        {"field": "phone", "heading": "Téléphone"},
+        {"field": "company_id"},
+        {"field": "phone", "heading": "again"},
+    )
+    layout.check()
+    assert layout.headings == ["Téléphone", "company_id", "again"]
+    assert layout.row(RECORD, FOUND) == ["+32 2 555", "acme", "+32 2 555"]
+
+
+def test_what_is_paid_for_is_told_from_what_was_handed_in():
+    input_ = ("company_id", "email", "input_email", "phone")
+    record = Record(1, dict(zip(input_, ["acme", "old", "older", "1"], strict=True)))
+    layout = _layout(input_=input_, retrieve=(Item.EMAIL,))
+    layout.check()
+    assert dict(zip(layout.headings, layout.row(record, FOUND), strict=True)) == {
+        "company_id": "acme",
+        "input_input_email": "old",
+        "input_email": "older",
+        "phone": "1",
+        "email": "ada@example.com",
+        "email_status": "valid",
+    }
+
+
+def test_a_field_that_is_not_there_is_refused_with_those_that_are():
+    unknown = _layout({"field": "nope"}, retrieve=(Item.PHONE,))
+    assert _refused(unknown) == (
+        "export.columns: 'nope' is none of company_id, person_id, note, phone"
+    )
+    assert "'email' is none of" in _refused(_layout({"field": "email"}, retrieve=()))
+
+
+def test_two_equal_headings_are_refused():
+    columns = {"field": "note", "heading": "x"}, {"field": "phone", "heading": "x"}
+    assert _refused(_layout(*columns)) == (
+        "export.columns: the heading 'x' is there twice"
+    )
+
+
+@pytest.mark.parametrize(
+    ("heading", "message"),
+    [(" ", "has no name"), ("a\nb", "cannot be read"), ("\ud800", "cannot be read")],
+)
+def test_a_heading_that_cannot_be_read_is_refused(heading, message):
+    refused = _refused(_layout({"field": "note", "heading": heading}))
+    assert refused.startswith("export.columns: the heading of note")
+    assert message in refused
+
+
+def test_more_columns_than_a_format_has_are_refused():
+    columns = [{"field": "note", "heading": f"h{n}"} for n in range(16_385)]
+    _layout(*columns, format_="csv").check()
+    _layout(*columns[1:], format_="xlsx").check()
+    assert _refused(_layout(*columns, format_="xlsx")) == (
+        "export.columns: 16,385 are too many; xlsx has 16,384"
+    )
+
+
+def test_a_heading_that_a_format_cannot_hold_is_refused():
+    input_ = ("company_id", "x" * 40_000)
+    _layout(input_=input_, format_="csv").check()
+    assert "a cell of xlsx holds 32,767" in _refused(
+        _layout(input_=input_, format_="xlsx")
+    )
+
+
+def test_a_row_that_cannot_be_written_is_refused_by_field_without_its_value():
+    layout = _layout()
+    finding = Finding("secret\0@example.com", EmailStatus.VALID, None)
+    row = layout.row(RECORD, finding)
+    assert layout.refusal(row) == ("email", "contains a NUL character")
+    assert layout.refusal(layout.row(RECORD, FOUND)) is None
