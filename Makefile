@@ -23,8 +23,9 @@ demo: setup ## Export the U.S. Congress twice, in a fresh home, and check every 
 	$(BIN)/holdfast demo
 
 test: setup ## All tests but the long ones: at most 6 minutes on two cores
-	$(PYTEST) tests/house tests/unit
-	$(PYTEST) -n 2 --dist worksteal -m "not full" tests/database tests/api tests/system
+	$(PYTEST) -n 2 tests/house tests/unit
+	$(PYTEST) -n 2 --dist worksteal -m "not full and not alone" tests/database tests/api tests/providers tests/waterfall tests/system
+	$(PYTEST) -m alone tests/database tests/providers
 
 test-fast: setup ## The tests that start nothing
 	$(PYTEST) tests/house tests/unit
@@ -33,7 +34,7 @@ test-full: setup ## The million records, the crash loops, the long fuzzing
 	HYPOTHESIS_PROFILE=long $(PYTEST) --timeout 3600 tests
 
 test-servers: setup ## Database and worker tests against the servers in HOLDFAST_TEST_*_URL
-	$(PYTEST) -m "not full" tests/database tests/system/test_crashes.py
+	$(PYTEST) -m "not full and not alone" tests/database tests/system/test_crashes.py
 
 lint: setup ## Format check, ruff with all rules, mypy strict
 	$(BIN)/ruff format --check .

@@ -1,7 +1,7 @@
 """Files beside the database: inputs, parts and export files, behind a small interface.
 
 A file appears under its name whole or not at all, and is never written again. This
-is the local folder; another store is another class with the same methods.
+is the local folder; a bucket of an S3-compatible store has the same methods.
 """
 
 import errno
@@ -33,10 +33,16 @@ class Written(NamedTuple):
     sha256: str
 
 
+class _Sink(Protocol):
+    """What bytes can be written to."""
+
+    def write(self, data: bytes, /) -> object: ...
+
+
 class Draft:
     """A file being written; counts and digests what goes through it."""
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: _Sink) -> None:
         self._stream = stream
         self._digest = hashlib.sha256()
         self.bytes = 0
@@ -63,10 +69,20 @@ class Artifacts(Protocol):
         """
 
     def open(self, name: str) -> AbstractContextManager[BinaryIO]:
-        """Read a file from its beginning; it can be sought. Raises `ArtifactError`."""
+        """Read a file from its beginning; it can be sought, but not from its end.
+
+        Raises `ArtifactError`, also while it is read: a file that is not there may
+        show only then.
+        """
 
     def locate(self, name: str) -> str:
         """Where the file lies, for a person to read."""
+
+    def link(self, name: str, *, file_name: str, lasts_s: int) -> str | None:
+        """A signed URL under which anybody can have the file for so long.
+
+        It downloads as `file_name`. None where the store itself answers nobody.
+        """
 
     def remove(self, name: str) -> None:
         """Take a file away, or none where there is none. Raises `ArtifactError`."""
@@ -76,6 +92,11 @@ class Artifacts(Protocol):
 
         With drafts that never became a file: they can be removed, not opened.
         """
+
+
+def is_name(name: str) -> bool:
+    """Whether a file can have this name: it leads nowhere else, in any store."""
+    return _NAME.fullmatch(name) is not None
 
 
 @contextmanager
@@ -123,7 +144,7 @@ class LocalFolder:
         self._root = root
 
     def _path(self, name: str) -> Path:
-        if not _NAME.fullmatch(name):
+        if not is_name(name):
             raise ArtifactError(f"{name!r} is no name of a file here")
         return self._root / name
 
@@ -143,6 +164,9 @@ class LocalFolder:
         """The file's path."""
         return str(self._path(name))
 
+    def link(self, name: str, *, file_name: str, lasts_s: int) -> None:
+        """None: a folder answers nobody, so the API hands its files out."""
+
     def remove(self, name: str) -> None:
         """Take a file away, and the folders that it leaves empty."""
         path = self._root / name if _DRAFT.fullmatch(name) else self._path(name)
@@ -156,7 +180,7 @@ class LocalFolder:
             for file_name in file_names:
                 path = Path(place, file_name)
                 name = path.relative_to(self._root).as_posix()
-                ours = _NAME.fullmatch(name) or _DRAFT.fullmatch(name)
+                ours = is_name(name) or _DRAFT.fullmatch(name)
                 if ours and _is_older(path, before):
                     yield name
 
@@ -181,9 +205,25 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def open_artifacts(url: str) -> Artifacts:
-    """The store that a URL names: `file:///an/absolute/folder`."""
+def open_artifacts(url: str, *, timeout_s: float) -> Artifacts:
+    """The store that a URL names: `file:///an/absolute/folder` or `s3://bucket/prefix`.
+
+    Where it is not on this machine, it must answer within `timeout_s`, or is asked
+    again, twice.
+    """
     parts = urlsplit(url)
+    if parts.scheme == "s3":
+        return _open_bucket(url, timeout_s)
     if parts.scheme != "file" or not parts.path.startswith("/") or parts.netloc:
-        raise ArtifactError(f"{url!r} is no store: use file:///an/absolute/folder")
+        known = "file:///an/absolute/folder or s3://bucket/prefix"
+        raise ArtifactError(f"{url!r} is no store: use {known}")
     return LocalFolder(Path(unquote(parts.path)))
+
+
+def _open_bucket(url: str, timeout_s: float) -> Artifacts:
+    try:
+        from storage import bucket  # noqa: PLC0415 - an extra: a folder does without it
+    except ModuleNotFoundError as error:
+        missing = "s3:// needs the extra s3: pip install 'holdfast[s3]'"
+        raise ArtifactError(missing) from error
+    return bucket.open_bucket(url, timeout_s=timeout_s)

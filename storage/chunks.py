@@ -51,6 +51,8 @@ class TakenChunk:
     export: dict[str, Any] | None
     terms: Terms
     quoted_at: datetime
+    job_waits: bool
+    """Whether the job said, when the chunk was taken, that it waits."""
 
     @property
     def payer(self) -> ledger.Payer:
@@ -112,7 +114,7 @@ WITH taken AS (
   RETURNING id, attempt, failures, job_id, first_byte, bytes, first_line, cursor, stop)
 SELECT taken.*, r.license_id, r.period_id, r.id AS reservation_id, q.user_id, q.input,
        q.columns, q.retrieve, q.email_level, q.only_with, q.export, q.terms,
-       q.quoted_at
+       q.quoted_at, j.waiting_reason IS NOT NULL AS job_waits
   FROM taken JOIN jobs AS j ON j.id = taken.job_id
   JOIN quotes AS q ON q.id = j.quote_id
   JOIN reservations AS r ON r.job_id = j.id
@@ -275,6 +277,24 @@ def give_back(
         },
     )
     return moved.rowcount == 1
+
+
+def renew(connection: Connection, chunk: TakenChunk, *, lease_s: float) -> JobState:
+    """Hold a chunk on while its batch is not done yet; how its job stands.
+
+    Raises `Superseded` where this attempt does not hold the chunk any more.
+    """
+    held = connection.execute(
+        text("""
+            UPDATE chunks
+               SET lease_until = clock_timestamp() + make_interval(secs => :lease_s)
+             WHERE id = :id AND attempt = :attempt AND state = 'running'"""),
+        {"id": chunk.id, "attempt": chunk.attempt, "lease_s": lease_s},
+    )
+    if held.rowcount == 0:
+        raise Superseded(f"chunk {chunk.id} is not at attempt {chunk.attempt} any more")
+    state = jobs.state_of(connection, chunk.job_id)
+    return JobState.FINISHING if state is None else state
 
 
 class Part(NamedTuple):

@@ -25,7 +25,7 @@ $$ BEGIN
    END $$
 """
 
-APPEND_ONLY = ("transfers", "charges", "refunds")
+APPEND_ONLY = ("transfers", "charges", "refunds", "provider_costs")
 
 
 def append_only(table: str) -> tuple[str, str]:

@@ -101,6 +101,13 @@ def get(
     return None if row is None else _stored(dict(row))
 
 
+def license_of(connection: Connection, quote_id: str) -> str | None:
+    """The license that a quote is of; None where there is no such quote."""
+    table = tables.quotes
+    statement = select(table.c.license_id).where(table.c.id == quote_id)
+    return connection.execute(statement).scalar_one_or_none()
+
+
 def of_job(connection: Connection, job_id: str) -> StoredQuote | None:
     """The quote that a job was made of."""
     table = tables.quotes

@@ -84,3 +84,15 @@ class Scope(StrEnum):
     OPERATOR = "operator"
     FINANCE = "finance"
     ADMIN = "admin"
+
+
+class LookupState(StrEnum):
+    """Where a request to a provider stands."""
+
+    PREPARED = "prepared"
+    """Remembered; whether it reached the provider is not known yet."""
+    SENT = "sent"
+    """The provider has given it an id."""
+    ANSWERED = "answered"
+    EXPIRED = "expired"
+    """No answer came before its deadline: that counts as not found."""

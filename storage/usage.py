@@ -44,16 +44,13 @@ _KEYS = {
 
 
 def period(
-    connection: Connection, license_id: str, starts_at: datetime | None
+    connection: Connection, license_id: str, starts_at: datetime
 ) -> PeriodOf | None:
-    """The period that starts then, or the one that runs now."""
+    """The period that starts then, if it was ever opened."""
     row = connection.execute(
         text("""
             SELECT id, starts_at, ends_at FROM periods
-             WHERE license_id = :license_id
-               AND CASE WHEN CAST(:starts_at AS timestamptz) IS NULL
-                        THEN starts_at <= holdfast_now() AND holdfast_now() < ends_at
-                        ELSE starts_at = :starts_at END"""),
+             WHERE license_id = :license_id AND starts_at = :starts_at"""),
         {"license_id": license_id, "starts_at": starts_at},
     )
     found = row.mappings().one_or_none()

@@ -7,18 +7,10 @@ moves from available to spent in the period's row.
 
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 
 from sqlalchemy import Connection, text
 
 from pricing.settlement import FreeBecause
-
-
-class ViewRefusal(StrEnum):
-    """Why a view was not booked; the caller rolls back."""
-
-    INSUFFICIENT_CREDITS = "insufficient_credits"
-    NO_RUNNING_PERIOD = "no_running_period"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,8 +71,12 @@ VALUES (:charge_id, :license_id, :period_id, :view_id, :user_id, 'company', :com
 """)
 
 
-def book(connection: Connection, view: View) -> Booked | ViewRefusal:
-    """Charge a view, or book it at 0 where the company is free by now."""
+def book(connection: Connection, view: View) -> Booked | None:
+    """Charge a view, or book it at 0 where the company is free by now.
+
+    None where the credits do not suffice, as before the license starts; then the
+    caller rolls back.
+    """
     parameters = {
         "license_id": view.license_id,
         "company_id": view.company_id,
@@ -93,7 +89,7 @@ def book(connection: Connection, view: View) -> Booked | ViewRefusal:
         _SPEND, {"license_id": view.license_id, "credits": credits_}
     ).scalar_one_or_none()
     if period_id is None:
-        return _refusal(connection, view.license_id)
+        return None
     connection.execute(
         _CHARGE,
         parameters
@@ -112,19 +108,6 @@ def book(connection: Connection, view: View) -> Booked | ViewRefusal:
         return Booked(credits_, None)
     because = FreeBecause.EXPORTED if claim.exported else FreeBecause.VIEWED
     return Booked(0, because)
-
-
-def _refusal(connection: Connection, license_id: str) -> ViewRefusal:
-    running = connection.execute(
-        text("""
-            SELECT 1 FROM periods
-             WHERE license_id = :license_id AND ended_at IS NULL
-               AND starts_at <= holdfast_now() AND holdfast_now() < ends_at"""),
-        {"license_id": license_id},
-    ).one_or_none()
-    if running is None:
-        return ViewRefusal.NO_RUNNING_PERIOD
-    return ViewRefusal.INSUFFICIENT_CREDITS
 
 
 def of_id(connection: Connection, view_id: str, free_since: datetime) -> Booked | None:

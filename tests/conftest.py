@@ -3,7 +3,8 @@
 import os
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import cache
 
 import psycopg
 import pytest
@@ -14,6 +15,7 @@ from sqlalchemy import make_url
 from storage import audit
 from storage.db import Database
 from storage.migrations import migrate
+from tests import stores
 from tests.servers import postgres_server
 
 settings.register_profile(
@@ -38,9 +40,9 @@ def _administrate(server: str, statement: str, *names: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def server() -> Iterator[str]:
     """The URL of a PostgreSQL: the one that is named, or one of our own."""
-    with postgres_server(tmp_path_factory.mktemp("postgres")) as url:
+    with postgres_server() as url:
         yield url
 
 
@@ -92,3 +94,28 @@ def database(database_url: str) -> Iterator[Database]:
     database = Database(database_url, pool=40)
     yield database
     database.close()
+
+
+@pytest.fixture(scope="session")
+def s3_servers(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[stores.Servers]:
+    """Running S3 servers by kind, each started when it is first asked for."""
+    with ExitStack() as running:
+
+        @cache
+        def server(kind: str) -> stores.S3Server:
+            folder = tmp_path_factory.mktemp(kind)
+            return running.enter_context(stores.running(kind, folder))
+
+        yield server
+
+
+@pytest.fixture
+def s3_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The keys of the tests' servers, as every program finds them; nothing else."""
+    for name in os.environ:
+        if name.startswith("AWS_"):
+            monkeypatch.delenv(name)
+    for name, value in stores.KEYS.items():
+        monkeypatch.setenv(name, value)

@@ -1,18 +1,22 @@
 """The objects that clients are answered with, the same for the API and `--json`."""
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from storage.charges import Charge
+from storage.costs import Cost
 from storage.keys import Key
 from storage.ledger import Balance
 from storage.licenses import License, User
+from storage.lookups import Lookup
 from storage.notifications import Notification
 from storage.outcomes import OutcomeRow
 from storage.periods import PeriodRow
 from storage.quotes import StoredQuote
 from storage.reports import JobReport
 from storage.webhooks import Delivery, Webhook
+from worker.errors import Problem
 
 Answer = dict[str, Any]
 
@@ -22,6 +26,13 @@ def instant(at: datetime | None) -> str | None:
     if at is None:
         return None
     return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def of_problem(problem: Problem) -> Answer:
+    """What is wrong in one place, which is named as far as there is one."""
+    line = {"line": problem.line} if problem.line else {}
+    field = {"field": problem.field} if problem.field else {}
+    return {**line, **field, "message": problem.message}
 
 
 def of_license(license_: License) -> Answer:
@@ -246,6 +257,40 @@ def of_delivery(delivery: Delivery) -> Answer:
                 "took_s": attempt.took_s,
             }
             for attempt in delivery.attempts
+        ],
+    }
+
+
+def of_lookup(lookup: Lookup) -> Answer:
+    """A request to a provider."""
+    return {
+        "id": lookup.id,
+        "provider": lookup.provider,
+        "job": lookup.job_id,
+        "state": lookup.state.value,
+        "vendor_id": lookup.vendor_id,
+        "persons": lookup.persons,
+        "created_at": instant(lookup.created_at),
+        "deadline": instant(lookup.deadline),
+        "ended_at": instant(lookup.ended_at),
+    }
+
+
+def of_costs(job_id: str, charged: Mapping[str, int], paid: Sequence[Cost]) -> Answer:
+    """What a job was charged, and what each provider was paid in its own credits."""
+    return {
+        "job": job_id,
+        "charged": [
+            {"item": item, "credits": credits_} for item, credits_ in charged.items()
+        ],
+        "paid": [
+            {
+                "provider": cost.provider,
+                "answers": cost.answers,
+                # Exact: a number in JSON is a float to most.
+                "paid": f"{cost.paid.normalize():f}",
+            }
+            for cost in paid
         ],
     }
 

@@ -6,24 +6,25 @@ learns of it there, and what it wrote is never sealed into the file.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from pricing.claims import PricedClaim
-from pricing.findings import NOTHING, Finding, accepted, passes
+from pricing.findings import NOTHING, Finding, passes
 from pricing.plans import Item
 from pricing.settlement import Outcome, Result, due_claims
-from storage import chunks, jobs, steering
+from storage import chunks, jobs, lookups, steering
 from storage.chunks import Batch, RecordOutcome, TakenChunk
 from storage.errors import ArtifactError, Conflict, Superseded
 from storage.ledger import Claim
 from storage.states import JobState
 from worker import blocking, parts
+from worker.ahead import Ahead, key_of
 from worker.clock import Stopwatch
 from worker.fates import Done, Fate, Later, Never, backoff_s
 from worker.files import Layout, Refusal, export_of, part_name
 from worker.inputs import PricedRecord, parse, read_slice
-from worker.providers import Person
 from worker.records import Record
+from worker.waterfall import Wait
 from worker.wiring import Deps
 
 log = logging.getLogger(__name__)
@@ -65,11 +66,25 @@ def _run(deps: Deps, chunk: TakenChunk) -> Fate:
     )
     if len(lines) < chunk.stop - chunk.first_line:
         raise ArtifactError(f"{chunk.input} has fewer lines than it was written with")
-    cursor = chunk.cursor
+    with Ahead(deps, chunk, lines, lambda: _is_spent(deps, watch) is not None) as ahead:
+        return _run_batches(deps, chunk, lines, ahead, watch)
+
+
+def _run_batches(
+    deps: Deps,
+    chunk: TakenChunk,
+    lines: Sequence[bytes],
+    ahead: Ahead,
+    watch: Stopwatch,
+) -> Fate:
+    cursor, first = chunk.cursor, chunk.first_line
     while cursor < chunk.stop:
         stop = min(cursor + deps.settings.batch_records, chunk.stop)
-        first = chunk.first_line
-        batch = _run_batch(deps, chunk, cursor, lines[cursor - first : stop - first])
+        wait = ahead.reach(stop)
+        if wait is not None:
+            return _wait(deps, chunk, wait)
+        slice_ = lines[cursor - first : stop - first]
+        batch = _run_batch(deps, chunk, ahead, cursor, slice_)
         state = _checkpoint(deps, chunk, batch)
         cursor = stop
         why = _why_stop(deps, state, watch)
@@ -86,7 +101,7 @@ def _checkpoint(deps: Deps, chunk: TakenChunk, batch: Batch) -> JobState:
                 state = chunks.checkpoint(
                     connection, chunk, batch, lease_s=deps.settings.lease_s
                 )
-                if chunk.failures and batch.start == chunk.cursor:
+                if (chunk.failures or chunk.job_waits) and batch.start == chunk.cursor:
                     jobs.wait_for(connection, chunk.job_id, None)
         except Conflict:
             continue
@@ -98,6 +113,11 @@ def _why_stop(deps: Deps, state: JobState, watch: Stopwatch) -> str | None:
     """Why a worker does not go on with the next batch."""
     if state is not JobState.RUNNING:
         return f"the job is {state}"
+    return _is_spent(deps, watch)
+
+
+def _is_spent(deps: Deps, watch: Stopwatch) -> str | None:
+    """Why a worker does not go on with this chunk, whatever its job."""
     if deps.draining():
         return "the worker is stopping"
     if watch.elapsed_s > deps.settings.chunk_budget_s:
@@ -105,13 +125,35 @@ def _why_stop(deps: Deps, state: JobState, watch: Stopwatch) -> str | None:
     return None
 
 
+def _wait(deps: Deps, chunk: TakenChunk, wait: Wait) -> Fate:
+    """Let a chunk wait without a worker: providers will answer, or can be asked."""
+    if wait.reason is None:
+        return _give_back(deps, chunk, "the worker or the job is stopping")
+    with deps.database.transaction() as connection:
+        held = chunks.give_back(
+            connection, chunk, delay_s=wait.left_s, error=wait.error
+        )
+        if held:
+            jobs.wait_for(connection, chunk.job_id, wait.reason, wait.left_s)
+    if wait.awaits:
+        with deps.database.transaction() as connection:
+            lookups.wake_if_ended(connection, chunk.id, wait.awaits)
+    _come_to_rest(deps, chunk)
+    return Later(wait.left_s, wait.reason)
+
+
 def _give_back(deps: Deps, chunk: TakenChunk, why: str) -> Fate:
     with deps.database.transaction() as connection:
         chunks.give_back(connection, chunk)
+    _come_to_rest(deps, chunk)
+    return Later(0, why)
+
+
+def _come_to_rest(deps: Deps, chunk: TakenChunk) -> None:
+    """Where this was the last chunk that ran of a job that is to stop, it has."""
     with deps.database.transaction() as connection:
         steering.stop_idle_chunks(connection, chunk.job_id)
         steering.come_to_rest(connection, chunk.job_id)
-    return Later(0, why)
 
 
 def _fail(deps: Deps, chunk: TakenChunk, error: Exception) -> Fate:
@@ -132,21 +174,21 @@ def _fail(deps: Deps, chunk: TakenChunk, error: Exception) -> Fate:
 def _run_batch(
     deps: Deps,
     chunk: TakenChunk,
+    ahead: Ahead,
     start: int,
     lines: Sequence[bytes],
 ) -> Batch:
     records = list(parse(list(lines)))
     erased = blocking.blocked(deps, chunk.license_id, records)
     records = blocking.without(records, erased)
-    findings = _find(deps, chunk, records, erased)
+    findings = ahead.of(records, erased)
     layout = Layout(export_of(chunk.export), chunk.columns, chunk.retrieve)
     outcomes: list[RecordOutcome] = []
     claims: list[Claim] = []
     rows: list[Sequence[str]] = []
     for priced in records:
         record = priced.record
-        finding = findings.get(record.person_id or "", NOTHING)
-        result = _result(chunk, priced, finding)
+        finding = findings.get(key_of(priced), NOTHING)
         result = _result(chunk, priced, finding)
         refusal = None
         if result.outcome is Outcome.DELIVERED:
@@ -166,37 +208,6 @@ def _run_batch(
             parts.write(deps.artifacts, part_name(chunk, start), rows) if rows else None
         ),
     )
-
-
-def _find(
-    deps: Deps,
-    chunk: TakenChunk,
-    records: Sequence[PricedRecord],
-    erased: set[str],
-) -> Mapping[str, Finding]:
-    """What may be disclosed of each person, by id; of those who were erased nothing."""
-    if not chunk.retrieve:
-        return {}
-    persons = [
-        Person(
-            id=record.person_id,
-            first_name=record.text("first_name"),
-            last_name=record.text("last_name"),
-            company_domain=record.text("company_domain"),
-        )
-        for record in (priced.record for priced in records if not priced.is_left_out)
-        if record.person_id is not None and record.person_id not in erased
-    ]
-    found = deps.provider.find(persons, chunk.retrieve) if persons else {}
-    return {
-        person_id: accepted(
-            finding,
-            chunk.email_level,
-            email=Item.EMAIL in chunk.retrieve,
-            phone=Item.PHONE in chunk.retrieve,
-        )
-        for person_id, finding in found.items()
-    }
 
 
 def _result(chunk: TakenChunk, priced: PricedRecord, finding: Finding) -> Result:

@@ -1,16 +1,28 @@
-"""Time for everything that runs: durations by the monotonic clock, never the wall.
+"""Time for everything that runs: durations by the monotonic clock, not the wall.
 
 Instants that matter come from the database. What is left to a process is how long
-it has been at something, and when to look again.
+it has been at something, when to look again, and what a library says by the wall clock.
 """
 
 import time
+from datetime import UTC, datetime
 from threading import Event
 
 
 def monotonic_s() -> float:
     """Seconds on a clock that never goes back."""
     return time.monotonic()
+
+
+def until_s(at_s: float) -> float:
+    """Seconds until an instant that a library took from the wall clock."""
+    return at_s - time.time()
+
+
+def end_of_minute() -> datetime:
+    """When the running minute of the wall clock ends."""
+    now_s = time.time()
+    return datetime.fromtimestamp(now_s - now_s % 60 + 60, tz=UTC)
 
 
 class Stopwatch:

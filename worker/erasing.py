@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from storage import erasures, keeping, licenses, removals
+from storage import erasures, findings, keeping, licenses, removals
 from storage.erasures import Kept
 from worker import inputs, uploads
 from worker.blocking import ids_alone
@@ -48,6 +48,7 @@ class Erased:
     """What this run has removed, and the jobs under way that will leave no file."""
 
     directory: int
+    findings: int
     uploads: int
     inputs: int
     rejections: int
@@ -65,6 +66,8 @@ def erase(deps: Deps, person_id: str, license_id: str | None = None) -> Erased:
         if license_id is not None and licenses.get(connection, license_id) is None:
             raise Refused(Code.NOT_FOUND, f"there is no license {license_id}")
         from_directory = erasures.put(connection, person_id, license_id)
+        # Like the directory they are the house's: for one license they stay.
+        found = findings.erase(connection, person_id) if license_id is None else 0
     of_uploads = _rewrite(deps, person_id, license_id, _UPLOADS)
     of_inputs = _rewrite(deps, person_id, license_id, _INPUTS)
     with deps.database.transaction() as connection:
@@ -74,6 +77,7 @@ def erase(deps: Deps, person_id: str, license_id: str | None = None) -> Erased:
     _remove_now(deps)
     return Erased(
         directory=from_directory,
+        findings=found,
         uploads=of_uploads,
         inputs=of_inputs,
         rejections=rejections,

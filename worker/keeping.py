@@ -9,12 +9,13 @@ import logging
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from itertools import islice
+from math import inf
 
 from sqlalchemy import Connection
 
-from storage import keeping, removals
+from storage import findings, keeping, lookups, removals
 from storage.errors import ArtifactError
-from worker.clock import Every
+from worker.clock import Every, Stopwatch
 from worker.files import parts_folder
 from worker.settings import Settings
 from worker.sweeper import going_on
@@ -29,6 +30,10 @@ _JOBS_MAX = 20
 _MARKS_MAX = 50
 """A folder of parts can hold some thousand files."""
 _NAMES_MAX = 500
+_ROWS_MAX = 5_000
+"""Rows that bring nothing else with them."""
+_TURN_S = 1.0
+"""A store may take long for each file, and jobs wait for the dispatcher meanwhile."""
 _WALK_EVERY_S = 3600.0
 _EVER = datetime.max.replace(tzinfo=UTC)
 
@@ -47,11 +52,11 @@ class Keeper:
             with going_on(), self._deps.database.transaction() as connection:
                 step(connection, after_s=after_s, limit=limit)
         with going_on():
-            remove_marked(self._deps)
+            self._mark_orphans()
         with going_on():
-            self._remove_orphans()
+            remove_marked(self._deps, within_s=_TURN_S)
 
-    def _remove_orphans(self) -> None:
+    def _mark_orphans(self) -> None:
         names = list(islice(self._walk, _NAMES_MAX))
         if not names:
             if self._walk_due.due():
@@ -59,9 +64,9 @@ class Keeper:
             return
         with self._deps.database.transaction() as connection:
             orphans = keeping.orphans(connection, names)
+            removals.mark(connection, orphans)
         for name in orphans:
             log.info("no row names the file %s: it is removed", name)
-            self._deps.artifacts.remove(name)
 
 
 def _steps(settings: Settings) -> list[tuple[Callable[..., object], float, int]]:
@@ -75,6 +80,8 @@ def _steps(settings: Settings) -> list[tuple[Callable[..., object], float, int]]
         (keeping.forget_events, settings.event_kept_s, _LIMIT),
         (keeping.forget_entries, settings.entry_kept_s, _LIMIT),
         (keeping.forget_notifications, settings.notification_kept_s, _LIMIT),
+        (findings.forget, settings.finding_kept_s, _ROWS_MAX),
+        (lookups.forget, settings.lookup_kept_s, _LIMIT),
     ]
 
 
@@ -83,25 +90,43 @@ def _let_parts_go(connection: Connection, *, after_s: float, limit: int) -> None
     removals.mark(connection, [parts_folder(job_id) for job_id in ended])
 
 
-def remove_marked(deps: Deps) -> int:
+def remove_marked(deps: Deps, *, within_s: float = inf) -> int:
     """Remove files that are marked, some at once; how many marks have gone.
 
-    A crash on the way leaves marks, and removing again changes nothing.
+    A crash on the way leaves marks, and so does the end of the time; removing again
+    changes nothing.
     """
     with deps.database.transaction() as connection:
         marked = removals.marked(connection, limit=_MARKS_MAX)
-    done = [name for name in marked if _remove(deps, name)]
+    time = _Time(within_s)
+    done = [name for name in marked if not time.is_over and _remove(deps, name, time)]
     if done:
         with deps.database.transaction() as connection:
             removals.gone(connection, done)
     return len(done)
 
 
-def _remove(deps: Deps, marked: str) -> bool:
+class _Time:
+    """So many seconds from now."""
+
+    def __init__(self, seconds: float) -> None:
+        self._watch = Stopwatch()
+        self._seconds = seconds
+
+    @property
+    def is_over(self) -> bool:
+        """Whether they have passed."""
+        return self._watch.elapsed_s > self._seconds
+
+
+def _remove(deps: Deps, marked: str, time: _Time) -> bool:
+    """Remove a file, or a folder's files as far as there is time; whether all went."""
     folder = marked.removesuffix("/")
     try:
         names = deps.artifacts.names(folder, before=_EVER)
         for name in [marked] if folder == marked else names:
+            if time.is_over:
+                return False
             deps.artifacts.remove(name)
     except ArtifactError as error:
         log.warning("%s is not removed yet: %s", marked, error)

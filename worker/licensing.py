@@ -6,6 +6,7 @@ A refusal is raised as `Refused`, and rolls back all that its transaction did.
 from dataclasses import dataclass
 from datetime import datetime
 
+from pricing.periods import Period, period_at
 from pricing.plans import PaymentTerm, Plan
 from storage import ledger, licenses, periods
 from storage.ledger import GrantResult
@@ -116,10 +117,33 @@ def put_user(deps: Deps, license_id: str, user: licenses.User) -> None:
 
 
 def balance_of(deps: Deps, license_id: str) -> ledger.Balance:
-    """The running period's credits. Raises `Refused` before the license starts."""
-    open_license(deps, license_id)
+    """The running period's credits; before the license starts, the first one's: none.
+
+    Raises `Refused` where there is no such license.
+    """
+    license_ = open_license(deps, license_id)
     with deps.database.transaction() as connection:
         found = ledger.balance(connection, license_id)
-    if found is None:
-        raise Refused(Code.WRONG_STATE, f"license {license_id} has not started")
-    return found
+        now = licenses.business_now(connection)
+    if found is not None:
+        return found
+    first = first_period(license_)
+    if first.starts_at <= now:
+        # The period has ended since it was opened: the next one is to be opened.
+        return balance_of(deps, license_id)
+    return ledger.Balance(
+        starts_at=first.starts_at,
+        ends_at=first.ends_at,
+        granted=0,
+        reserved=0,
+        spent=0,
+        expired=0,
+    )
+
+
+def first_period(license_: licenses.License) -> Period:
+    """The period that a license starts with."""
+    starts_at = license_.starts_at
+    first = period_at(starts_at, license_.payment_term, starts_at)
+    assert first is not None  # noqa: S101 - an instant is not before itself
+    return first

@@ -259,6 +259,8 @@ def _reserve(
         case ReserveResult.INSUFFICIENT_CREDITS:
             balance = ledger.balance(connection, license_id)
             raise _Insufficient(stored, balance.available if balance else 0)
+        case ReserveResult.NO_RUNNING_PERIOD if stored.quote.max_credits:
+            raise _Insufficient(stored, 0)
         case ReserveResult.NO_RUNNING_PERIOD:
             raise Refused(Code.WRONG_STATE, f"license {license_id} has not started")
         case ReserveResult.EXISTS | ReserveResult.EXISTS_WITH_DIFFERENT_AMOUNT:

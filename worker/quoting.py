@@ -55,7 +55,7 @@ def price_all(
     writer.flush()
     problems.raise_if_any()
     if tally.records == 0:
-        raise bad(None, "the file has no records", line=2)
+        raise bad(None, "there are no records")
 
 
 def _is_duplicate(record: Record | KeptRecord, tally: Tally) -> bool:

@@ -29,13 +29,14 @@ class Settings(BaseSettings):
     broker_url: str | None = None
     """Redis 6.2 or newer, Valkey, or RabbitMQ; unset: the embedded Valkey."""
     artifacts_url: str | None = None
-    """Where files are kept; unset: the folder `files` of `home`."""
+    """Where files are kept: `file:///a/folder` or `s3://bucket/prefix`; unset: the
+    folder `files` of `home`."""
     directory: Path | None = None
     """A JSON Lines file that is loaded into the directory before `up` is ready."""
 
     redis_url: str | None = None
-    """For the rate limits; unset: the broker where that is a Redis, else each process
-    counts for itself."""
+    """For the rate limits, and what workers know of providers; unset: the broker where
+    that is a Redis, else each process counts for itself and no provider is asked."""
     public_url: str | None = None
     """What links to files begin with; unset: the address that was asked, and in
     webhooks the one that `up` serves on, or no link."""
@@ -52,8 +53,8 @@ class Settings(BaseSettings):
     """The largest upload."""
     inline_records_max: int = Field(default=10_000, ge=1)
     """Records that a quote's body may hold."""
-    file_link_s: float = Field(default=900, gt=0)
-    """How long a link to a file can be used."""
+    file_link_s: float = Field(default=900, ge=1, le=7 * 24 * 3600)
+    """How long a link to a file can be used; S3 signs none for more than a week."""
     request_kept_s: float = Field(default=7 * 24 * 3600, gt=0)
     """For so long the same Idempotency-Key is answered the same."""
     upload_kept_s: float = Field(default=7 * 24 * 3600, gt=0)
@@ -94,6 +95,39 @@ class Settings(BaseSettings):
     """Deliveries in the broker at once; fewer than there are workers, for some wait."""
     webhook_allow_private: bool = False
     """Let webhooks lead into private networks and to this machine."""
+
+    providers: str = "directory"
+    """Who finds e-mails and phones, in the order in which they are asked."""
+    hunter_key: SecretStr | None = None
+    hunter_url: str = "https://api.hunter.io"
+    hunter_rate: str = "15/second;500/minute"
+    """How often all workers together may ask it; so for the others."""
+    pdl_key: SecretStr | None = None
+    pdl_url: str = "https://api.peopledatalabs.com"
+    pdl_rate: str = "1000/minute"
+    fullenrich_key: SecretStr | None = None
+    fullenrich_url: str = "https://app.fullenrich.com"
+    fullenrich_rate: str = "60/minute"
+    provider_concurrency: int = Field(default=20, ge=1)
+    """Requests to providers that one worker process has under way."""
+    provider_timeout_s: float = Field(default=30, gt=0)
+    """A provider must have answered in full within this time."""
+    provider_failures_max: int = Field(default=10, ge=1)
+    """After so many failures within a minute a provider rests."""
+    provider_rest_s: float = Field(default=30, gt=0)
+    """For so long."""
+    lookup_deadline_s: float = Field(default=3600, gt=0)
+    """When a request that was not answered counts as not found."""
+    lookup_poll_s: float = Field(default=60, gt=0)
+    """How often a provider is asked about a request that it has not answered."""
+    lookup_kept_s: float = Field(default=90 * 24 * 3600, gt=0)
+    """How long requests to providers are kept after their end, for operators."""
+    findings_reuse_days: float = Field(default=90, ge=0)
+    """For so long what a provider found is used again instead of asking it."""
+    misses_reuse_days: float = Field(default=7, ge=0)
+    """For so long a provider that found nothing is not asked again."""
+    finding_kept_s: float = Field(default=90 * 24 * 3600, gt=0)
+    """How long what providers found is kept."""
 
     records_max: int = Field(default=1_000_000, ge=1)
     """Records of one upload, duplicates and bad ones included."""

@@ -17,6 +17,7 @@ from storage.chunks import RecordOutcome
 from storage.errors import ArtifactError
 from storage.states import JobState
 from storage.sweeps import LapsedChunk
+from worker import reporting
 from worker.fates import backoff_s
 from worker.inputs import parse, read_slice
 from worker.settings import Settings
@@ -48,7 +49,13 @@ def decide(lapsed: LapsedChunk, crashes_max: int) -> Rescue:
 
 def sweep(deps: Deps) -> None:
     """Do all sweeps once; one that fails is logged and stops none of the others."""
-    steps = (_rescue_chunks, _bring_back, _move_jobs, _end_periods)
+    steps = (
+        _rescue_chunks,
+        _bring_back,
+        _move_jobs,
+        _end_periods,
+        reporting.expire,
+    )
     for step in steps:
         with going_on():
             step(deps)

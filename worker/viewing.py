@@ -3,7 +3,7 @@
 from pricing.plans import terms_of
 from pricing.settlement import FreeBecause
 from storage import events, licenses, views
-from storage.views import Booked, View, ViewRefusal
+from storage.views import Booked, View
 from worker.checks import check_id
 from worker.errors import Code, Refused
 from worker.licensing import open_license
@@ -42,8 +42,8 @@ def view(
             free_since=terms.window_starts(licenses.business_now(connection)),
         )
         booked = views.book(connection, wanted)
-        if isinstance(booked, ViewRefusal):
-            raise _refused(license_id, booked, terms.view)
+        if booked is None:
+            raise _insufficient(terms.view)
         check_permission(connection, license_id, user_id, booked.credits)
         if booked.credits:
             events.credits_low(
@@ -63,9 +63,7 @@ def viewed(deps: Deps, license_id: str, view_id: str) -> Booked | None:
         return views.of_id(connection, view_id, since)
 
 
-def _refused(license_id: str, why: ViewRefusal, needed: int) -> Refused:
-    if why is ViewRefusal.NO_RUNNING_PERIOD:
-        return Refused(Code.WRONG_STATE, f"license {license_id} has not started")
+def _insufficient(needed: int) -> Refused:
     return Refused(
         Code.INSUFFICIENT_CREDITS,
         f"{needed} credits are needed, 0 are available",

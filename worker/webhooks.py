@@ -11,11 +11,13 @@ import json
 import logging
 import secrets
 from collections.abc import Callable, Sequence
+from datetime import datetime
 
 from sqlalchemy import Connection
 
 from storage import licenses, outbox, reports, webhooks
 from storage.events import EventType
+from storage.reports import JobReport
 from storage.webhooks import Attempt, Delivery, Due, Webhook
 from worker import answers
 from worker.clock import Stopwatch
@@ -159,20 +161,27 @@ def deliver(deps: Deps, entry: outbox.Taken) -> Fate:
             webhooks.give_up(connection, due.id)
             outbox.done(connection, entry)
             return Never("the webhook was deleted" if due.deleted else "it has ended")
-        body = _body(deps, connection, due)
-    attempt = _attempt(deps, due, body)
+        report = _finished(connection, due)
+        now = licenses.business_now(connection)
+    attempt = _attempt(deps, due, _body(deps, due, report, now))
     return _conclude(deps, entry, due, attempt)
 
 
-def _body(deps: Deps, connection: Connection, due: Due) -> bytes:
+def _finished(connection: Connection, due: Due) -> JobReport | None:
+    """The job that an event tells of, as it is now."""
+    if due.type != EventType.JOB_FINISHED:
+        return None
+    report = reports.job(connection, due.data["job"])
+    if report is None:
+        raise LookupError(f"there is no job {due.data['job']}")
+    return report
+
+
+def _body(deps: Deps, due: Due, report: JobReport | None, now: datetime) -> bytes:
     data = due.data
-    if due.type == EventType.JOB_FINISHED:
-        report = reports.job(connection, data["job"])
-        if report is None:
-            raise LookupError(f"there is no job {data['job']}")
+    if report is not None:
         # Made for this attempt: one made for the first would have expired meanwhile.
-        link = file_link(deps, report, licenses.business_now(connection))
-        data = answers.of_job(report, link=link)
+        data = answers.of_job(report, link=file_link(deps, report, now))
     return json.dumps(
         {
             "id": due.event_id,

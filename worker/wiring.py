@@ -12,10 +12,10 @@ from storage.artifacts import Artifacts, open_artifacts
 from storage.db import Database
 from worker.errors import NotConfigured
 from worker.outbound import Outbound
-from worker.providers import Provider
 from worker.providers.directory import Directory
 from worker.secrets import Keyring
 from worker.settings import Settings
+from worker.vendors import Vendors
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +29,8 @@ class Deps:
     settings: Settings
     database: Database
     artifacts: Artifacts
-    provider: Provider
+    directory: Directory
+    vendors: Vendors
     keyring: Keyring
     outbound: Outbound
     owner: str
@@ -74,8 +75,10 @@ def wire(
     return Deps(
         settings=settings,
         database=database,
-        artifacts=open_artifacts(settings.store_url),
-        provider=Directory(look_up),
+        # Three tries and their pauses end before a lease does.
+        artifacts=open_artifacts(settings.store_url, timeout_s=settings.lease_s / 6),
+        directory=Directory(look_up),
+        vendors=Vendors(settings),
         keyring=Keyring(settings),
         outbound=Outbound(
             allow_private=settings.webhook_allow_private,

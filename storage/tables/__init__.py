@@ -13,6 +13,7 @@ from storage.tables.accounts import (
     users,
 )
 from storage.tables.base import metadata
+from storage.tables.finding import findings, lookup_items, lookups, provider_costs
 from storage.tables.jobs import chunks, jobs, outcomes, parts, quotes, uploads
 from storage.tables.keeping import erasures, removals
 from storage.tables.ledger import (
@@ -45,9 +46,12 @@ __all__ = [
     "entitlements",
     "erasures",
     "events",
+    "findings",
     "jobs",
     "keys",
     "licenses",
+    "lookup_items",
+    "lookups",
     "metadata",
     "notifications",
     "outbox",
@@ -55,6 +59,7 @@ __all__ = [
     "parts",
     "periods",
     "processes",
+    "provider_costs",
     "quotes",
     "refunds",
     "removals",

@@ -128,7 +128,11 @@ def serving(
     while not server.started:
         wait(never, 0.01)
     port = server.servers[0].sockets[0].getsockname()[1]
-    deps = running.wire_to(database_url, home, days=days)
+    url = settings.get("artifacts_url")
+    store: dict[str, Any] = {"artifacts_url": url} if url else {}
+    deps = running.wire_to(
+        database_url, home, days=days, webhook_allow_private=True, **store
+    )
     api = Api(f"http://127.0.0.1:{port}", deps)
     try:
         yield api

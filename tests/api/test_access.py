@@ -9,8 +9,10 @@ from storage.states import Scope
 from worker.api import (
     charges,
     files,
+    hooks,
     jobs,
     licenses,
+    lookups,
     quotes,
     templates,
     uploads,
@@ -41,6 +43,8 @@ _ALLOWED = {
     "POST /jobs/{job}/give-up": {Scope.OPERATOR},
     "POST /jobs/{job}/retry": {_PRODUCER, _OPERATOR},
     "GET /jobs/{job}/charges": {_PRODUCER, _FINANCE},
+    "GET /jobs/{job}/costs": {_OPERATOR, _FINANCE},
+    "GET /lookups": {_OPERATOR},
     "GET /jobs/{job}/records": {_PRODUCER},
     "GET /jobs/{job}/rejections": {_PRODUCER},
     "GET /jobs/{job}/file": {_PRODUCER},
@@ -53,7 +57,7 @@ _ALLOWED = {
     "DELETE /webhooks/{webhook}": {_PRODUCER},
     "GET /webhooks/{webhook}/deliveries": {_PRODUCER},
 }
-_FAMILIES = (licenses, templates, uploads, quotes, jobs, charges, webhooks)
+_FAMILIES = (licenses, templates, uploads, quotes, jobs, lookups, charges, webhooks)
 _ROUTES = sorted(
     f"{method} {route.path}"
     for family in _FAMILIES
@@ -67,6 +71,9 @@ def test_every_route_that_the_contract_names_is_there():
     assert set(_ALLOWED) <= set(_ROUTES)
     assert [getattr(route, "path", "") for route in files.router.routes] == [
         "/files/{job}"
+    ]
+    assert [getattr(route, "path", "") for route in hooks.router.routes] == [
+        "/hooks/{provider}"
     ]
 
 
@@ -133,7 +140,7 @@ def _things_of(api, license_id: str) -> dict[str, str]:
 # query (a list), or by none of these. A new route has to say it here.
 _IN_PATH = {route for route in _ROUTES if "{" in route}
 _IN_BODY = {"POST /uploads", "POST /quotes", "POST /jobs", "POST /webhooks"}
-_LISTS = {"GET /jobs", "GET /charges", "GET /webhooks"}
+_LISTS = {"GET /jobs", "GET /lookups", "GET /charges", "GET /webhooks"}
 _OF_NONE = {"POST /licenses", "GET /licenses"}
 
 
@@ -213,6 +220,31 @@ def test_a_bound_key_cannot_name_another_license_in_a_body(api):
     refused = bound.post("/v1/uploads?license=theirs", content="x", headers=csv)
     assert (refused.status_code, refused.json()["code"]) == (404, "not_found")
     assert api.admin.get("/v1/jobs").json()["items"] == []
+
+
+def test_whose_a_thing_is_comes_before_what_is_wrong_with_the_request(api):
+    theirs = _things_of(api, "theirs")
+    api.license("ours")
+    body = {"kind": "export", "license": "theirs", "user": "u"}
+    records = [{"company": {"id": "c"}}]
+    quote = api.admin.post("/v1/quotes", json=body | {"records": records}).json()["id"]
+    bound = api.key(Scope.ADMIN, "ours")
+    for method, path, sent in (
+        ("POST", "quotes", body | {"more": 1}),
+        ("POST", "jobs", body | {"user": 5}),
+        ("POST", "jobs", {"quote": quote, "name": 5}),
+        ("POST", "webhooks", {"license": "theirs", "events": []}),
+        ("POST", "licenses", {"id": "theirs"}),
+        ("PATCH", "licenses/theirs", {"more": 1}),
+        ("POST", f"jobs/{theirs['job']}/retry", {"more": 1}),
+        ("POST", "uploads?license=theirs&skip_bad=perhaps", None),
+        ("GET", "jobs?license=theirs&limit=0", None),
+    ):
+        answer = bound.request(method, f"/v1/{path}", json=sent)
+        assert (answer.status_code, answer.json()["code"]) == (404, "not_found"), path
+    # What is no JSON names nothing.
+    answer = bound.post("/v1/quotes", content='{"license": "theirs"')
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
 
 
 def test_a_bound_admin_key_cannot_make_another_license(api):

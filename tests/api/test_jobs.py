@@ -245,3 +245,72 @@ def test_an_upload_is_kept_quoted_and_exported(acme):
     del body["records"]
     job = acme.ended(acme.admin.post("/v1/jobs", json=body).json()["id"])
     assert job["credits"]["settled"] == 4
+
+
+@pytest.mark.parametrize(
+    ("change", "fields"),
+    [
+        ({"user": 5}, ["user"]),
+        ({"max_credits": "5", "more": 1}, ["max_credits", "more"]),
+        ({"license": None, "retrieve": ["fax"]}, ["license", "retrieve.0"]),
+        ({"quote": "q"}, ["quote"]),
+    ],
+)
+def test_what_is_wrong_with_a_job_is_said_of_the_form_that_it_resembles(
+    acme, change, fields
+):
+    answer = acme.admin.post("/v1/jobs", json=_BODY | change)
+    assert answer.status_code == 422
+    assert [error["field"] for error in answer.json()["errors"]] == fields
+
+
+@pytest.mark.parametrize(
+    ("body", "fields"),
+    [
+        ({}, ["quote"]),
+        ({"quote": 5}, ["quote"]),
+        ({"quote": "q", "max_credits": 5}, ["max_credits"]),
+        ({"quote": "q", "name": ""}, ["name"]),
+    ],
+)
+def test_what_is_wrong_with_a_job_of_a_quote_is_said_of_that_form(acme, body, fields):
+    answer = acme.admin.post("/v1/jobs", json=body)
+    assert answer.status_code == 422
+    assert [error["field"] for error in answer.json()["errors"]] == fields
+
+
+@pytest.mark.parametrize("body", ["{", "", '"a text"', "[]"])
+def test_a_body_that_is_no_object_is_wrong_as_a_whole(acme, body):
+    headers = {"Content-Type": "application/json"}
+    answer = acme.admin.post("/v1/jobs", content=body, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+    assert [list(error) for error in answer.json()["errors"]] == [["message"]]
+
+
+def test_a_part_that_a_file_does_not_have_is_refused_and_no_part_is_all_of_it(acme):
+    job = acme.ended(acme.admin.post("/v1/jobs", json=_BODY).json()["id"])
+    url, size = job["file"]["url"], job["file"]["bytes"]
+    reader = acme.client(None)
+    for part in ("bytes=1000000-", "bytes=-0"):
+        answer = reader.get(url, headers={"Range": part})
+        assert (answer.status_code, answer.json()["code"]) == (416, "invalid_request")
+        assert answer.headers["Content-Type"] == "application/problem+json"
+        assert answer.headers["Content-Range"] == f"bytes */{size}"
+    for nothing in ("bytes=abc", "bytes=9-5", "lines=1-2", "bytes"):
+        answer = reader.get(url, headers={"Range": nothing})
+        assert (answer.status_code, len(answer.content)) == (200, size)
+
+
+def test_an_empty_list_of_records_is_no_line_of_a_file(acme):
+    answer = acme.admin.post("/v1/quotes", json=_BODY | {"records": []})
+    assert answer.status_code == 422
+    assert answer.json()["errors"] == [{"message": "there are no records"}]
+
+
+def test_an_upload_counts_all_lines_that_were_left_out_and_names_the_first(acme):
+    lines = "company_id,person_id\nc1,\n" + ",p\n" * 150
+    csv = {"Content-Type": "text/csv"}
+    path = "/v1/uploads?license=acme&skip_bad=true"
+    kept = acme.admin.post(path, content=lines, headers=csv).json()
+    assert (kept["records"], kept["problems_total"]) == (1, 150)
+    assert len(kept["problems"]) == 100

@@ -1,7 +1,10 @@
 """Licenses, permission, periods, views, usage, refunds, and what is refused."""
 
+from urllib.parse import quote
+
 import pytest
 
+from storage.states import Scope
 from tests.database import running
 
 _ONE = {
@@ -180,7 +183,13 @@ def test_a_key_that_asks_too_often_has_to_wait(api):
         429,
         "rate_limited",
     )
-    assert int(answers[-1].headers["Retry-After"]) > 0
+    waits_s = [int(answers[-1].headers["Retry-After"])]
+    assert 0 < waits_s[0] <= 60
+    # The minute began with the first request: what is left of it grows less.
+    while waits_s[-1] > 58:
+        waits_s.append(int(api.admin.get("/v1/licenses").headers["Retry-After"]))
+        assert len(waits_s) < 10_000
+    assert waits_s == sorted(waits_s, reverse=True)
 
 
 def test_what_is_not_there_is_a_problem_too(api):
@@ -188,3 +197,78 @@ def test_what_is_not_there_is_a_problem_too(api):
         answer = api.admin.get(path)
         assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
         assert answer.headers["Content-Type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("DELETE", "/v1/licenses/acme", "GET, PATCH"),
+        ("PUT", "/v1/jobs", "GET, POST"),
+        ("GET", "/v1/quotes", "POST"),
+        ("POST", "/readyz", "GET"),
+    ],
+)
+def test_a_method_that_a_path_does_not_take_is_answered_with_those_it_does(
+    api, method, path, allowed
+):
+    answer = api.admin.request(method, path)
+    assert (answer.status_code, answer.json()["code"]) == (405, "invalid_request")
+    assert answer.headers["Allow"] == allowed
+    assert answer.headers["Content-Type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize(
+    "name", ["a/b", "a%2Fb", "%", "a/../b", "..", " ", "ä?#;+&=@:😀", "x/users"]
+)
+def test_an_id_may_be_whatever_it_likes_in_a_path(api, name):
+    api.license("acme")
+    api.license(name, name="Any")
+    encoded = quote(name, safe="").replace(".", "%2E")
+    shown = api.admin.get(f"/v1/licenses/{encoded}")
+    assert (shown.status_code, shown.json()["id"]) == (200, name)
+    named = {"role": "viewer", "credits_allowed": False}
+    made = api.admin.put(f"/v1/licenses/{encoded}/users/{encoded}", json=named)
+    assert (made.status_code, made.json()["id"]) == (200, name)
+    users = api.admin.get(f"/v1/licenses/{encoded}/users").json()["items"]
+    assert [user["id"] for user in users] == [name]
+    assert api.key(Scope.ADMIN, name).get(f"/v1/licenses/{encoded}").status_code == 200
+    other = api.key(Scope.ADMIN, "acme").get(f"/v1/licenses/{encoded}")
+    assert (other.status_code, other.json()["code"]) == (404, "not_found")
+
+
+def test_an_empty_id_names_nothing(api):
+    api.license()
+    for path in ("/v1/licenses/", "/v1/jobs/", "/v1/licenses/acme/users/"):
+        answer = api.admin.get(path, follow_redirects=False)
+        assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        1_700_000_000,
+        "1700000000",
+        "2026-01-31",
+        "2026-01-31T00:00:00",
+        "2026-02-30T00:00:00Z",
+        "0001-01-01T00:00:00+02:00",
+        "9999-12-31T23:59:59-02:00",
+    ],
+)
+def test_an_instant_is_text_with_its_offset(api, given):
+    body = {"id": "l", "name": "L", "plan": "V2", "payment_term": "yearly"}
+    made = api.admin.post(
+        "/v1/licenses", json=body | {"credits": 1, "starts_at": given}
+    )
+    assert (made.status_code, made.json()["errors"][0]["field"]) == (422, "starts_at")
+    api.license()
+    for path in ("licenses/acme/usage?by=day", "charges?license=acme"):
+        answer = api.admin.get(f"/v1/{path}&period={quote(str(given))}")
+        assert answer.status_code == 422, path
+        assert answer.json()["errors"][0]["field"] == "period"
+
+
+def test_an_instant_of_any_offset_is_answered_in_utc(api):
+    api.license(starts_at="2026-03-31T23:30:00.5-04:00")
+    license_ = api.admin.get("/v1/licenses/acme").json()
+    assert license_["starts_at"] == "2026-04-01T03:30:00.500000Z"

@@ -77,3 +77,21 @@ def _reads_of_both(api: Api, past: str, job: dict[str, str]) -> None:
     api.ended(api.admin.post("/v1/jobs", json=_BODY).json()["id"])
     assert _usage(api, "item") == {"company": (1, 1), "email": (1, 1), "phone": (2, 1)}
     assert _usage(api, "item", past)["phone"] == (2, 1)
+
+
+def test_before_its_start_a_license_shows_its_first_period_with_nothing_in_it(api):
+    api.license(starts_at="2100-01-31T12:00:00Z")
+    first = {"starts_at": "2100-01-31T12:00:00Z", "ends_at": "2100-02-28T12:00:00Z"}
+    balance = api.admin.get("/v1/licenses/acme/balance").json()
+    assert balance == {
+        "period": first,
+        "granted": 0,
+        "reserved": 0,
+        "spent": 0,
+        "expired": 0,
+        "available": 0,
+    }
+    for by in ("user", "job", "item", "day"):
+        usage = api.admin.get(f"/v1/licenses/acme/usage?by={by}").json()
+        assert usage == {"period": first, "items": []}
+    assert api.admin.get("/v1/licenses/acme/periods").json()["items"] == []

@@ -120,7 +120,7 @@ def _furnish(api: Api) -> dict[str, str]:
     """The licenses and users, and a quote for each, by name."""
     api.license(plan="V3", features=["user_permissions"])
     api.license("poor", plan="V3", credits=0)
-    api.license("later", starts_at="2100-01-01T00:00:00Z")
+    api.license("later", plan="V3", starts_at="2100-01-01T00:00:00Z")
     users = "/v1/licenses/acme/users"
     for user, role, allowed in (("bob", "member", False), ("eve", "viewer", True)):
         body = {"role": role, "credits_allowed": allowed}
@@ -330,8 +330,14 @@ _CASES: dict[str, tuple[Code, Send]] = {
         lambda house: house.post("jobs", {"quote": house.quotes["used"]}),
     ),
     "a job before its license starts": (
-        Code.WRONG_STATE,
+        Code.INSUFFICIENT_CREDITS,
         lambda house: house.post("jobs", {"quote": house.quotes["later"]}),
+    ),
+    "a view before its license starts": (
+        Code.INSUFFICIENT_CREDITS,
+        lambda house: house.post(
+            "licenses/later/views", {"user": "ada", "company_id": "c"}
+        ),
     ),
     "a top-up before its license starts": (
         Code.WRONG_STATE,

@@ -27,16 +27,16 @@ def wire_to(
     database_url: str, home: Path, *, days: float = 0, pool: int = 5, **changed: Any
 ) -> Deps:
     """The use cases on a database, with business time so many days ahead."""
-    wanted = {
+    wanted: dict[str, Any] = {
         "chunk_records": 2,
         "batch_records": 1,
         "retry_base_s": 0.001,
+        "artifacts_url": (home / "files").as_uri(),
     }
     return wire(
         Settings(
             home=home,
             database_url=database_url,
-            artifacts_url=(home / "files").as_uri(),
             clock_offset_s=days * 24 * 3600,
             **wanted | changed,
         ),
@@ -130,17 +130,19 @@ def run_chunks(deps: Deps, job_id: str) -> None:
 def complete(deps: Deps) -> None:
     """Run all that waits in the outbox, and what that puts there."""
     for _ in range(_ROUNDS_MAX):
-        with deps.database.transaction() as connection:
-            waiting = list(
-                connection.execute(
-                    text("SELECT id FROM outbox WHERE state = 'pending' ORDER BY id")
-                ).scalars()
-            )
-        if not waiting:
+        if not complete_once(deps):
             return
-        for entry_id in waiting:
-            entries.run_entry(deps, entry_id)
     raise AssertionError("the outbox does not come to rest")
+
+
+def complete_once(deps: Deps) -> bool:
+    """Run once what waits in the outbox; whether anything did."""
+    with deps.database.transaction() as connection:
+        query = text("SELECT id FROM outbox WHERE state = 'pending' ORDER BY id")
+        waiting = list(connection.execute(query).scalars())
+    for entry_id in waiting:
+        entries.run_entry(deps, entry_id)
+    return bool(waiting)
 
 
 def run(deps: Deps, job_id: str) -> reports.JobReport:

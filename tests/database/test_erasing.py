@@ -155,7 +155,13 @@ def test_of_a_person_in_everything_only_ids_are_left(deps):
     assert _left(deps, _OF_ADA) == list(_OF_ADA)
     erased = erasing.erase(deps, "ada")
     assert erased == Erased(
-        directory=1, uploads=1, inputs=2, rejections=1, files=1, jobs_under_way=()
+        directory=1,
+        findings=0,
+        uploads=1,
+        inputs=2,
+        rejections=1,
+        files=1,
+        jobs_under_way=(),
     )
     assert _left(deps, _OF_ADA) == []
     assert _left(deps, ("ada", *_OF_BEN)) == ["ada", *_OF_BEN]
@@ -181,7 +187,13 @@ def test_the_same_again_removes_nothing_more(deps):
     erasing.erase(deps, "ada")
     _export(deps)
     assert erasing.erase(deps, "ada") == Erased(
-        directory=0, uploads=0, inputs=1, rejections=0, files=0, jobs_under_way=()
+        directory=0,
+        findings=0,
+        uploads=0,
+        inputs=1,
+        rejections=0,
+        files=0,
+        jobs_under_way=(),
     )
     before = _everything(deps)
     assert erasing.erase(deps, "ada").inputs == 0
@@ -256,7 +268,7 @@ def test_a_worker_that_found_the_person_before_is_fenced_off(deps):
         erasing.erase(deps, "ada")
         return found
 
-    _run_first_chunk(replace(deps, provider=Directory(look_up)), job_id)
+    _run_first_chunk(replace(deps, directory=Directory(look_up)), job_id)
     assert running.report(deps, job_id).delivered == 0
     report = running.run(deps, job_id)
     assert (report.delivered, report.settled) == (3, 8)

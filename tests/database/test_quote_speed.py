@@ -83,6 +83,7 @@ def _timed(work: Callable[[], int]) -> float:
     return time.perf_counter() - began_s
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("known", [False, True], ids=["unknown", "known"])
 @pytest.mark.parametrize(
     "retrieve", [(), (Item.EMAIL, Item.PHONE)], ids=["nothing", "all"]

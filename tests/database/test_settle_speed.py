@@ -5,6 +5,7 @@ import time
 from statistics import median
 
 import psycopg
+import pytest
 from sqlalchemy import Connection, text
 
 from pricing.claims import KNOWN
@@ -97,6 +98,7 @@ def _round(database: Database, driver: psycopg.Connection, payer: Payer, first: 
     return _BATCHES * _CONTACTS / settled_s, median(ratios)
 
 
+@pytest.mark.alone
 def test_settling_keeps_up_with_copying_the_same_rows(database, database_url, capsys):
     with database.transaction() as connection:
         make_license(connection, credits_granted=10_000_000)

@@ -342,7 +342,7 @@ def test_a_quote_from_before_the_start_makes_a_job_after_it(deps):
     stored = _quote(deps, 1, license_id="soon")
     with pytest.raises(Refused) as refused:
         producer.submit(deps, stored)
-    assert refused.value.code == "wrong_state"
+    assert refused.value.code == "insufficient_credits"
     later = wire(started)
     job = producer.submit(later, stored)
     later.database.close()

@@ -26,7 +26,9 @@ def _read(name: str) -> str:
 
 def _commands(group: click.Group, prefix: str = "") -> set[str]:
     names: set[str] = set()
-    for name, command in group.commands.items():
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
         if isinstance(command, click.Group):
             names |= _commands(command, f"{prefix}{name} ")
         else:
@@ -103,8 +105,9 @@ def test_the_commands_that_the_readme_shows_can_be_parsed():
     assert len(shown) > 5
     for line in shown:
         words = line.replace("\\\n", " ").replace('"', "").split()
-        group: click.Command = holdfast
-        while isinstance(group, click.Group):
-            group = group.commands[words.pop(0)]
-        options = {option for param in group.params for option in param.opts}
+        command: click.Command | None = holdfast
+        while isinstance(command, click.Group):
+            command = command.get_command(click.Context(command), words.pop(0))
+        assert command is not None, line
+        options = {option for param in command.params for option in param.opts}
         assert {word for word in words if word.startswith("--")} <= options

@@ -24,7 +24,6 @@ def test_all_three_packages_are_looked_at():
 def test_the_places_that_rules_name_are_there():
     paths = {source.path for source in PRODUCT}
     named = {
-        rules.ASKS_OTHERS,
         rules.CLOCK,
         rules.COMMITS,
         rules.GUARDIAN,
@@ -36,7 +35,7 @@ def test_the_places_that_rules_name_are_there():
         for table in (rules.IMPORTED_BY, rules.FRAMEWORKS)
         for entrances in table.values()
         for place in entrances
-    }
+    }.union(rules.ASKS_OTHERS)
     for place in places:
         assert any(path.startswith(place) for path in paths), place
 
@@ -136,6 +135,7 @@ BREAKING = [
     (rules.frameworks_stay_at_the_doors, "worker/producer.py", "import click"),
     (rules.frameworks_stay_at_the_doors, "worker/chunks.py", "import celery.signals"),
     (rules.frameworks_stay_at_the_doors, "storage/a.py", "from alembic import op"),
+    (rules.frameworks_stay_at_the_doors, "worker/a.py", "import boto3.session"),
     (rules.frameworks_stay_at_the_doors, "worker/a.py", "from fastapi import FastAPI"),
     (rules.guardian_runs_alone, rules.GUARDIAN, "import psutil"),
     (rules.guardian_runs_alone, rules.GUARDIAN, "from worker.clock import wait"),
@@ -208,7 +208,7 @@ KEEPING = [
     (rules.one_place_reads_the_clock, "storage/a.py", "x = func.now()"),
     (rules.one_place_commits, rules.COMMITS, "engine.begin()"),
     (rules.one_place_publishes, rules.PUBLISHES, "app.send_task('a')"),
-    (rules.one_place_asks_others, rules.ASKS_OTHERS, "import httpcore, httpx"),
+    (rules.one_place_asks_others, rules.ASKS_OTHERS[0], "import httpcore, httpx"),
     (rules.one_place_asks_others, "worker/a.py", "from urllib.parse import urlsplit"),
     (rules.functions_are_short, "worker/a.py", COMMENTED_FUNCTION),
     (rules.functions_are_short, VERSION, LONG_FUNCTION),

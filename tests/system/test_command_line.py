@@ -15,7 +15,10 @@ import pytest
 from pyarrow import parquet as arrow
 from sqlalchemy import text
 
+from pricing.plans import PaymentTerm
+from storage.db import Database
 from storage.tables import metadata
+from tests.database.making import make_license
 from worker.embedded.home import remove_home
 
 _EXIT_BAD = 2
@@ -64,12 +67,12 @@ class Terminal:
 
 
 @pytest.fixture
-def terminal(database_url: str, tmp_path: Path) -> Iterator[Terminal]:
+def terminal(
+    database: Database, database_url: str, tmp_path: Path
+) -> Iterator[Terminal]:
+    with database.transaction() as connection:
+        make_license(connection, term=PaymentTerm.MONTHLY)
     terminal = Terminal(tmp_path / "home", database_url)
-    terminal.answer(
-        *("license", "create", "acme", "--name", "Acme", "--plan", "V2"),
-        *("--payment-term", "monthly", "--credits", "500"),
-    )
     yield terminal
     remove_home(terminal.home)
 
@@ -93,7 +96,7 @@ _BAD_FILES = {
         "line 1: x: the column is there twice",
     ),
     "an empty file": (b"", "line 1: the file is empty: a header line is missing"),
-    "no records": (b"company_id\n", "line 2: the file has no records"),
+    "no records": (b"company_id\n", "there are no records"),
     "a broken encoding": (
         b"company_id,company_name\nc1,ok\nc2,caf\xe9\n",
         "line 3: company_name: is not valid UTF-8",
@@ -383,3 +386,34 @@ def test_without_a_broker_a_worker_says_which_setting_is_missing(terminal):
     done = terminal.run("worker")
     assert done.returncode == 1
     assert done.stderr.strip() == "unavailable: HOLDFAST_BROKER_URL is not set"
+
+
+def test_home_and_json_stand_before_a_command_or_after_it(terminal, tmp_path):
+    after = terminal.answer("license", "show", "acme")
+    for words in (
+        ("--json", "license", "show", "acme"),
+        ("license", "--json", "show", "acme"),
+    ):
+        done = terminal.run(*words)
+        assert (done.returncode, json.loads(done.stdout)) == (0, after), words
+    contacts = tmp_path / "contacts.csv"
+    contacts.write_text("company_id\nc1\n")
+    elsewhere = tmp_path / "elsewhere"
+    done = terminal.run("--home", str(elsewhere), *_quote(terminal, contacts))
+    assert done.returncode == 0, done.stderr
+    assert list(elsewhere.rglob("quote_*"))
+
+
+def test_a_problem_names_a_line_and_a_field_only_where_there_is_one(terminal):
+    done = terminal.run("top-up", "acme", "0", "--reference", "r", "--json")
+    problem = json.loads(done.stderr)
+    assert [list(error) for error in problem["errors"]] == [["field", "message"]]
+    assert problem["detail"].startswith("credits: must be 1 to")
+
+
+def test_a_ceiling_below_zero_is_bad_input(terminal, tmp_path):
+    contacts = tmp_path / "contacts.csv"
+    contacts.write_text("company_id\nc1\n")
+    words = ("--license", "acme", "--user", "u", "--max-credits", "-1")
+    done = terminal.run("export", str(contacts), *words)
+    assert (done.returncode, done.stdout) == (_EXIT_BAD, "")

@@ -1,10 +1,13 @@
 """The long ones: a million records, and a job that is crashed all the way through."""
 
 import random
+import re
 import signal
+import subprocess
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import psutil
 import pytest
@@ -22,11 +25,16 @@ from tests.system.fleet import (
 pytestmark = pytest.mark.full
 
 _MILLION = 1_000_000
+_FEW = 1_000
+_GROWTH_MIB = 80
+"""What a worker's process may grow by from few records to a million, in any format."""
+
 _SEED = 20_260
 _CRASHES = 40
 
 
-def test_a_million_records_come_out_exact(database_url, tmp_path, capsys):
+@pytest.mark.parametrize("format_", ["csv", "jsonl", "parquet", "xlsx"])
+def test_a_million_records_come_out_exact(database_url, tmp_path, capsys, format_):
     with (
         own_broker(tmp_path / "broker") as broker,
         broker.running(),
@@ -41,16 +49,30 @@ def test_a_million_records_come_out_exact(database_url, tmp_path, capsys):
         ) as fleet,
     ):
         load_persons(fleet.deps, _MILLION)
-        fleet.start("dispatcher", "worker")
+        _, worker = fleet.start("dispatcher", "worker")
+        fleet.ended(submit(fleet.deps, 0, _FEW, format_))
+        before_mib = _peak_mib(worker)
         began_s = time.perf_counter()
-        job_id = submit(fleet.deps, 0, _MILLION)
+        job_id = submit(fleet.deps, _FEW, _MILLION, format_)
         quoted_s = time.perf_counter()
         fleet.ended(job_id, within_s=3_000)
         ended_s = time.perf_counter()
-        assert_exact(fleet, job_id, 0, _MILLION)
+        grown_mib = _peak_mib(worker) - before_mib
+        assert grown_mib <= _GROWTH_MIB
+        assert_exact(fleet, job_id, _FEW, _MILLION)
         with capsys.disabled():
             print(f" quoted in {quoted_s - began_s:.0f} s", end="")
-            print(f", ran at {_MILLION / (ended_s - quoted_s):,.0f} records/s ", end="")
+            print(f", ran at {_MILLION / (ended_s - quoted_s):,.0f} records/s", end="")
+            print(f", grew by {grown_mib:.0f} MiB ", end="")
+
+
+def _peak_mib(worker: subprocess.Popen[bytes]) -> float:
+    """The most memory that one of the worker's processes has had so far."""
+    return max(
+        int(re.findall(r"VmHWM:\s+(\d+) kB", Path(status).read_text())[0]) / 1024
+        for child in psutil.Process(worker.pid).children()
+        for status in (f"/proc/{child.pid}/status",)
+    )
 
 
 def _accidents(fleet, broker, workers, dispatchers):

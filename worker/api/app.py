@@ -10,8 +10,11 @@ from worker.api import (
     document,
     files,
     health,
+    hooks,
     jobs,
     licenses,
+    lookups,
+    metrics,
     problems,
     quotes,
     templates,
@@ -20,6 +23,7 @@ from worker.api import (
 )
 from worker.api.door import Door
 from worker.api.limits import BodyLimit, RateLimit
+from worker.api.paths import EncodedPaths
 from worker.settings import Settings
 from worker.wiring import wire
 
@@ -33,6 +37,7 @@ def make_api(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
+        deps.vendors.close()
         deps.database.close()
 
     api = FastAPI(
@@ -41,6 +46,8 @@ def make_api(settings: Settings) -> FastAPI:
         openapi_url="/v1/openapi.json",
         docs_url=None,
         redoc_url=None,
+        # An id that is empty names no list.
+        redirect_slashes=False,
         lifespan=lifespan,
     )
     api.state.door = Door(deps=deps, rate=RateLimit(settings))
@@ -51,14 +58,18 @@ def make_api(settings: Settings) -> FastAPI:
         uploads,
         quotes,
         jobs,
+        lookups,
         files,
         charges,
         webhooks,
+        hooks,
     ):
-        api.include_router(family.router, prefix="/v1")
+        api.include_router(family.router, prefix=metrics.PREFIX)
     problems.add_handlers(api)
     document.describe(api)
     api.add_middleware(
         BodyLimit, bytes_max=settings.body_bytes_max, uploads="/v1/uploads"
     )
+    metrics.add_route(api, settings)
+    api.add_middleware(EncodedPaths)
     return api

@@ -1,6 +1,5 @@
 """Charges, and giving them back."""
 
-from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request
@@ -15,7 +14,7 @@ from worker.api import models, pages
 from worker.api.door import Door, door_of
 from worker.api.guard import GuardedRoute, Whose, allow, seen_license
 from worker.api.replay import made_by, once_of
-from worker.errors import Code, Refused, bad
+from worker.errors import Code, Refused
 from worker.once import Once
 
 router = APIRouter(route_class=GuardedRoute, tags=["charges"])
@@ -40,14 +39,14 @@ _OF_IT = Whose("charge", _owner)
 def list_charges(
     request: Request,
     license: Annotated[models.ClientId | None, Query()] = None,
-    period: Annotated[datetime | None, Query(description="Its starts_at.")] = None,
+    period: Annotated[
+        models.Instant | None, Query(description="Its starts_at.")
+    ] = None,
     item: models.Item | None = None,
     limit: pages.Limit = pages.LIMIT,
     cursor: pages.Cursor = None,
 ) -> Answer:
     """List charges in the order in which they were made."""
-    if period is not None and period.tzinfo is None:
-        raise bad("period", "needs its offset, such as Z")
     wanted = charges.Wanted(
         license_id=seen_license(request, license), item=item, period_starts_at=period
     )

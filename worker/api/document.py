@@ -17,7 +17,8 @@ from worker.records import ID_LENGTH_MAX
 Document = dict[str, Any]
 
 _METHODS = ("get", "put", "post", "patch", "delete")
-_OPEN = ("/healthz", "/readyz", "/v1/files/{job}")
+_HOOK = "/v1/hooks/{provider}"
+_OPEN = ("/healthz", "/readyz", "/v1/files/{job}", _HOOK)
 _EVERYWHERE = {401, 403, 404, 422, 429, 503}
 _OF_CHANGES = {402, 409, 413}
 
@@ -87,7 +88,7 @@ def _complete(path: str, method: str, operation: Document) -> None:
         return
     if path not in _OPEN:
         operation["security"] = [{"key": []}]
-    if method == "post":
+    if method == "post" and path != _HOOK:
         operation.setdefault("parameters", []).append(_REPLAY)
     changes = _OF_CHANGES if method != "get" else set()
     for status in sorted((_EVERYWHERE | changes) & set(STATUS.values())):

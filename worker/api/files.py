@@ -5,16 +5,36 @@ from pathlib import Path
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
-from fastapi.responses import FileResponse
+from fastapi.responses import FileResponse, RedirectResponse, Response
+from starlette.exceptions import HTTPException
+from starlette.responses import MalformedRangeHeader, RangeNotSatisfiable
 
 from storage import reports
 from worker.api import models
 from worker.api.door import door_of
 from worker.errors import Code, Refused
+from worker.links import store_link
 
 router = APIRouter(tags=["files"])
 
+_PROBLEM = {"$ref": "#/components/schemas/Problem"}
 _YEAR_9999 = 253_402_300_799
+
+
+class _File(FileResponse):
+    """A file whose `Range` is taken as RFC 9110 has it, and refused as a problem."""
+
+    @classmethod
+    def _parse_range_header(
+        cls, http_range: str, file_size: int
+    ) -> list[tuple[int, int]]:
+        try:
+            return super()._parse_range_header(http_range, file_size)
+        except MalformedRangeHeader:
+            return []  # what cannot be read asks for nothing: the whole file
+        except RangeNotSatisfiable as error:
+            size = {"Content-Range": f"bytes */{error.max_size}"}
+            raise HTTPException(416, "the file has no such part", size) from error
 
 
 @router.get(
@@ -22,8 +42,12 @@ _YEAR_9999 = 253_402_300_799
     response_class=FileResponse,
     responses={
         200: {"content": {"application/octet-stream": {}}},
+        307: {"description": "To where the file has moved"},
         206: {"description": "A part", "content": {"application/octet-stream": {}}},
-        416: {"description": "No such part", "content": {"text/plain": {}}},
+        416: {
+            "description": "No such part",
+            "content": {"application/problem+json": {"schema": _PROBLEM}},
+        },
     },
 )
 def get_file(
@@ -31,7 +55,7 @@ def get_file(
     job: models.ClientId,
     expires: Annotated[int, Query(ge=0, le=_YEAR_9999)],
     signature: Annotated[str, Query(max_length=200)],
-) -> FileResponse:
+) -> Response:
     """Download a job's file; `Range` asks for a part of it."""
     door = door_of(request)
     if not door.opens(job, datetime.fromtimestamp(expires, UTC), signature):
@@ -40,9 +64,11 @@ def get_file(
         report = reports.job(connection, job)
     if report is None or report.file_artifact is None:
         raise Refused(Code.NOT_FOUND, f"{job} has left no file")
+    moved = store_link(door.deps, report, door.instant())
+    if moved is not None:
+        # The link was made while files were kept in a folder.
+        return RedirectResponse(moved.url)
     path = Path(door.deps.artifacts.locate(report.file_artifact))
     if not path.is_file():
         raise Refused(Code.NOT_FOUND, f"the file of {job} is gone")
-    return FileResponse(
-        path, media_type="application/octet-stream", filename=report.file_name
-    )
+    return _File(path, media_type="application/octet-stream", filename=report.file_name)

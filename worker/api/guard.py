@@ -2,7 +2,7 @@
 
 The checks come in one order: the key (401), its scope (403), whose thing it is (404),
 then what was sent (422). A key that is bound to a license does not learn that the
-things of another exist.
+things of another exist, whether its path, its query or its body names them.
 """
 
 from collections.abc import Callable, Coroutine
@@ -19,6 +19,7 @@ from storage import keys
 from storage.keys import Key
 from storage.states import Scope
 from worker.api.door import Door, door_of
+from worker.api.paths import piece
 from worker.api.replay import IDEMPOTENCY_KEY, replayed
 from worker.errors import Code, Refused
 from worker.keys import digest_of, keep_bootstrap_key
@@ -31,18 +32,20 @@ OwnerOf = Callable[[Connection, str], str | None]
 
 
 class Whose(NamedTuple):
-    """The path's parameter that names a thing, and who knows its license."""
+    """What names a thing, a path's parameter or a body's field, and who owns it."""
 
-    parameter: str
+    name: str
     owner_of: OwnerOf
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Which scopes may call a route, besides admin, and whose thing its path names."""
+    """Which scopes may call a route, besides admin, and whose things it names."""
 
     scopes: frozenset[Scope] = frozenset()
     of: Whose | None = None
+    body: tuple[Whose, ...] = ()
+    """The fields of the body that name things."""
     spools: bool = False
     """Whether the route reads its own body, and sees to its Idempotency-Key."""
     secret: bool = False
@@ -55,13 +58,14 @@ _RULE = "holdfast_rule"
 def allow(
     *scopes: Scope,
     of: Whose | None = None,
+    body: tuple[Whose, ...] = (),
     spools: bool = False,
     secret: bool = False,
 ) -> Callable[[_Endpoint], _Endpoint]:
-    """Say who may call a route, and whose thing its path names."""
+    """Say who may call a route, and whose things its path and its body name."""
 
     def decorate(endpoint: _Endpoint) -> _Endpoint:
-        setattr(endpoint, _RULE, Rule(frozenset(scopes), of, spools, secret))
+        setattr(endpoint, _RULE, Rule(frozenset(scopes), of, body, spools, secret))
         return endpoint
 
     return decorate
@@ -84,17 +88,8 @@ def caller_of(request: Request) -> Key:
     return caller
 
 
-def see_license(request: Request, license_id: str) -> None:
-    """Refuse a bound key the license of another that a body or a query names."""
-    bound = caller_of(request).license_id
-    if bound is not None and bound != license_id:
-        raise Refused(Code.NOT_FOUND, f"there is no license {license_id}")
-
-
 def seen_license(request: Request, license_id: str | None) -> str | None:
-    """The license that a list is of: a bound key sees its own alone."""
-    if license_id is not None:
-        see_license(request, license_id)
+    """The license that a list is of: where none is named, a bound key's own."""
     return license_id or caller_of(request).license_id
 
 
@@ -110,7 +105,13 @@ class GuardedRoute(APIRoute):
 
         async def guarded(request: Request) -> Response:
             door = door_of(request)
-            request.state.caller = await run_in_threadpool(_let_in, door, request, rule)
+            found = request.path_params
+            request.scope["path_params"] = {name: piece(found[name]) for name in found}
+            caller = await run_in_threadpool(_let_in, door, request, rule)
+            request.state.caller = caller
+            if caller.license_id is not None:
+                named = await _named(request, rule)
+                await run_in_threadpool(_see, door, caller, named)
             once = request.method == "POST" and IDEMPOTENCY_KEY in request.headers
             if once and not rule.spools:
                 return await replayed(door.deps, request, handle, secret=rule.secret)
@@ -127,9 +128,6 @@ def _let_in(door: Door, request: Request, rule: Rule) -> Key:
     door.rate.count(caller.id)
     if caller.scope is not Scope.ADMIN and caller.scope not in rule.scopes:
         raise Refused(Code.FORBIDDEN, f"a key of scope {caller.scope} may not do this")
-    if rule.of is not None:
-        named = request.path_params[rule.of.parameter]
-        _see(door, caller, rule.of.owner_of, named)
     return caller
 
 
@@ -142,10 +140,35 @@ def _caller(door: Door, given: str) -> Key | None:
         return keys.use(connection, digest_of(given))
 
 
-def _see(door: Door, caller: Key, owner_of: OwnerOf, named: str) -> None:
-    if caller.license_id is None or id_problem(named):
-        return
-    with door.deps.database.transaction() as connection:
-        owner = owner_of(connection, named)
-    if owner != caller.license_id:
-        raise Refused(Code.NOT_FOUND, f"there is no {named}")
+async def _named(request: Request, rule: Rule) -> list[tuple[str, OwnerOf]]:
+    """The things that a request names, and who knows whose they are."""
+    named: list[tuple[str, OwnerOf]] = [
+        (license_id, license_itself)
+        for license_id in request.query_params.getlist("license")
+    ]
+    if rule.of is not None:
+        named.append((request.path_params[rule.of.name], rule.of.owner_of))
+    body = await _json(request) if rule.body else None
+    if isinstance(body, dict):
+        found = ((body.get(whose.name), whose.owner_of) for whose in rule.body)
+        named += [(name, owner_of) for name, owner_of in found if type(name) is str]
+    return named
+
+
+async def _json(request: Request) -> object:
+    """What the body says, or nothing: that it is no JSON is said later."""
+    try:
+        return await request.json()
+    except (ValueError, RecursionError):
+        return None
+
+
+def _see(door: Door, caller: Key, named: list[tuple[str, OwnerOf]]) -> None:
+    """Refuse a bound key what is not of its license."""
+    for name, owner_of in named:
+        if id_problem(name):
+            continue
+        with door.deps.database.transaction() as connection:
+            owner = owner_of(connection, name)
+        if owner != caller.license_id:
+            raise Refused(Code.NOT_FOUND, f"there is no {name}")

@@ -11,15 +11,21 @@ from fastapi import APIRouter, Body, Path, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import RedirectResponse, Response, StreamingResponse
 
-from storage import charges, jobs, outcomes, reports
+from storage import charges, jobs, outcomes, quotes, reports
 from storage.reports import JobReport, WantedJobs
 from storage.states import ENDED, JobState, Scope
 from worker import answers, producer, sealing, steering
 from worker.answers import Answer
 from worker.api import models, pages
 from worker.api.door import Door, door_of
-from worker.api.guard import GuardedRoute, Whose, allow, see_license, seen_license
-from worker.api.quotes import reading_of, see_quote, wanted_of
+from worker.api.guard import (
+    GuardedRoute,
+    Whose,
+    allow,
+    license_itself,
+    seen_license,
+)
+from worker.api.quotes import reading_of, wanted_of
 from worker.api.replay import made_by, once_of
 from worker.clock import Every
 from worker.errors import Code, Refused
@@ -33,13 +39,14 @@ _COMMENT_EVERY_S = 15.0
 _PAGE = 500
 
 _OF_IT = Whose("job", jobs.license_of)
+_OF_BODY = (Whose("license", license_itself), Whose("quote", quotes.license_of))
 _READERS = (Scope.PRODUCER, Scope.OPERATOR, Scope.FINANCE)
 _STEERERS = (Scope.PRODUCER, Scope.OPERATOR)
 
 
 @router.post("/jobs", status_code=202, response_model=models.Job)
-@allow(Scope.PRODUCER)
-def create_job(request: Request, body: models.QuotedJob | models.DirectJob) -> Answer:
+@allow(Scope.PRODUCER, body=_OF_BODY)
+def create_job(request: Request, body: models.NewJob) -> Answer:
     """Reserve a quote's credits and enqueue its job, or quote and submit at once."""
     door = door_of(request)
     made = made_by(request)
@@ -48,14 +55,10 @@ def create_job(request: Request, body: models.QuotedJob | models.DirectJob) -> A
     return _job(door, request, made)
 
 
-def _submit(
-    door: Door, request: Request, body: models.QuotedJob | models.DirectJob
-) -> str:
+def _submit(door: Door, request: Request, body: models.NewJob) -> str:
     once = once_of(request)
     if isinstance(body, models.QuotedJob):
-        see_quote(request, body.quote)
         return producer.submit(door.deps, body.quote, name=body.name, once=once)
-    see_license(request, body.license)
     return producer.submit_at_once(
         door.deps,
         wanted_of(body),

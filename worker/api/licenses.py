@@ -19,7 +19,6 @@ from worker.api.guard import (
     Whose,
     allow,
     license_itself,
-    see_license,
     seen_license,
 )
 from worker.api.replay import made_by, once_of
@@ -38,12 +37,11 @@ _OF_IT = Whose("license", license_itself)
     response_model=models.License,
     responses={200: {"description": "It was there", "model": models.License}},
 )
-@allow()
+@allow(body=(Whose("id", license_itself),))
 def create_license(
     request: Request, response: Response, body: models.NewLicense
 ) -> Answer:
     """Create a license, once; the same again is answered with 200."""
-    see_license(request, body.id)
     deps = door_of(request).deps
     wanted = licensing.NewLicense(
         id=body.id,
@@ -193,22 +191,24 @@ def get_usage(
     request: Request,
     license: LicenseId,
     by: usage.UsageBy,
-    period: Annotated[datetime | None, Query(description="Its starts_at.")] = None,
+    period: Annotated[
+        models.Instant | None, Query(description="Its starts_at.")
+    ] = None,
 ) -> Answer:
     """Show what a period's credits went to, by user, job, item or day."""
     deps = door_of(request).deps
-    licensing.open_license(deps, license)
-    if period is not None and period.tzinfo is None:
-        raise bad("period", "needs its offset, such as Z")
+    balance = licensing.balance_of(deps, license)
     with deps.database.transaction() as connection:
-        found = usage.period(connection, license, period)
-        if found is None:
-            raise Refused(Code.NOT_FOUND, "there is no such period")
-        items = usage.of_period(connection, found.id, by)
+        found = usage.period(connection, license, period or balance.starts_at)
+        items = usage.of_period(connection, found.id, by) if found else []
+    # Before its license starts the default is a period that nobody has opened.
+    shown = found or (None if period else balance)
+    if shown is None:
+        raise Refused(Code.NOT_FOUND, "there is no such period")
     return {
         "period": {
-            "starts_at": answers.instant(found.starts_at),
-            "ends_at": answers.instant(found.ends_at),
+            "starts_at": answers.instant(shown.starts_at),
+            "ends_at": answers.instant(shown.ends_at),
         },
         "items": [
             {"key": item.key, "credits": item.credits, "count": item.count}

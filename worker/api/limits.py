@@ -1,6 +1,7 @@
 """How much one key may ask, and how large a request may be."""
 
 import logging
+import math
 
 from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage, Storage, storage_from_string
@@ -9,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from worker.api.problems import problem
+from worker.clock import until_s
 from worker.errors import Code, Refused
 from worker.settings import Settings
 
@@ -26,17 +28,24 @@ class RateLimit:
     def count(self, key_id: str) -> None:
         """Count a request. Raises `Refused` with `rate_limited` above the limit."""
         try:
-            passed = self._shared.hit(self._limit, "holdfast", key_id)
+            wait_s = self._wait_s(self._shared, key_id)
         except Exception as error:  # noqa: BLE001 - whatever the store raises
             # Without its Redis a process goes on counting for itself.
             log.warning("requests are counted by this process alone: %s", error)
-            passed = self._own.hit(self._limit, "holdfast", key_id)
-        if not passed:
+            wait_s = self._wait_s(self._own, key_id)
+        if wait_s:
             raise Refused(
                 Code.RATE_LIMITED,
                 f"this key may make {self._limit.amount} requests a minute",
-                retry_after_s=self._limit.get_expiry(),
+                retry_after_s=wait_s,
             )
+
+    def _wait_s(self, counted: FixedWindowRateLimiter, key_id: str) -> int:
+        """Count a request: 0 lets it pass, else so long until the next one may."""
+        if counted.hit(self._limit, "holdfast", key_id):
+            return 0
+        ends_at_s = counted.get_window_stats(self._limit, "holdfast", key_id).reset_time
+        return max(1, math.ceil(until_s(ends_at_s)))
 
 
 def _storage(url: str | None) -> Storage:

@@ -11,8 +11,11 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.routing import Match
 
 from storage.errors import StorageError
+from worker import answers
+from worker.api import models
 from worker.errors import BadInput, Code, NotConfigured, Refused
 
 log = logging.getLogger(__name__)
@@ -36,12 +39,15 @@ STATUS = {
     Code.UNAVAILABLE: 503,
 }
 
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+
 _CODE_OF_STATUS = {
     401: Code.UNAUTHORIZED,
     403: Code.FORBIDDEN,
     404: Code.NOT_FOUND,
-    405: Code.NOT_FOUND,
+    405: Code.INVALID_REQUEST,
     413: Code.TOO_LARGE,
+    416: Code.INVALID_REQUEST,
 }
 
 
@@ -86,12 +92,7 @@ def add_handlers(api: FastAPI) -> None:
 
 def _bad_input(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, BadInput)  # noqa: S101 - registered for it
-    errors = [
-        {"message": found.message}
-        | ({"line": found.line} if found.line else {})
-        | ({"field": found.field} if found.field else {})
-        for found in error.problems
-    ]
+    errors = [answers.of_problem(found) for found in error.problems]
     return problem(
         Code.INVALID_REQUEST, str(error), errors=errors, errors_total=error.total
     )
@@ -107,22 +108,46 @@ def _refused(_: Request, error: Exception) -> JSONResponse:
 
 def _invalid(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for it
-    errors = [
-        {"field": ".".join(map(str, found["loc"][1:])), "message": found["msg"]}
-        for found in error.errors()
-    ]
+    errors = [_error(found) for found in error.errors()]
     first = errors[0]
-    detail = f"{first['field']}: {first['message']}".removeprefix(": ")
+    detail = f"{first.get('field', '')}: {first['message']}".removeprefix(": ")
     return problem(Code.INVALID_REQUEST, detail, errors=errors)
 
 
-def _http(_: Request, error: Exception) -> JSONResponse:
+def _error(found: dict[str, Any]) -> dict[str, str]:
+    """What is wrong with a field, or with a body as a whole."""
+    if found["type"] == "json_invalid":
+        place = found["loc"][-1]
+        return {"message": f"is not JSON: {found['ctx']['error']} at character {place}"}
+    path = found["loc"][1:]
+    if path and path[0] in models.FORMS:
+        path = path[1:]
+    field = {"field": ".".join(map(str, path))} if path else {}
+    return {"message": found["msg"]} | field
+
+
+def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for it
     code = _CODE_OF_STATUS.get(error.status_code)
-    headers = dict(error.headers) if error.headers else None
+    headers = dict(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        # The router names the methods of the first route that it met alone.
+        headers["Allow"] = ", ".join(_methods_at(request))
     if code is None:
         return problem(Code.INVALID_REQUEST, str(error.detail), headers=headers)
     return problem(code, str(error.detail), status=error.status_code, headers=headers)
+
+
+def _methods_at(request: Request) -> list[str]:
+    """The methods that the request's path answers to."""
+    return [
+        method
+        for method in _METHODS
+        if any(
+            route.matches({**request.scope, "method": method})[0] is Match.FULL
+            for route in request.app.routes
+        )
+    ]
 
 
 def _hung_up(_: Request, error: Exception) -> JSONResponse:

@@ -11,7 +11,7 @@ from worker import answers, producer, uploads
 from worker.answers import Answer
 from worker.api import models
 from worker.api.door import Door, door_of
-from worker.api.guard import GuardedRoute, allow, see_license
+from worker.api.guard import GuardedRoute, Whose, allow, license_itself
 from worker.api.replay import made_by, once_of
 from worker.errors import Code, Refused, bad
 from worker.readers import Reading, inline
@@ -21,10 +21,9 @@ router = APIRouter(route_class=GuardedRoute, tags=["quotes"])
 
 
 @router.post("/quotes", status_code=201, response_model=models.Quote)
-@allow(Scope.PRODUCER)
+@allow(Scope.PRODUCER, body=(Whose("license", license_itself),))
 def create_quote(request: Request, body: models.QuoteBody) -> Answer:
     """Price records, and say what a job of them can cost at most."""
-    see_license(request, body.license)
     door = door_of(request)
     made = made_by(request)
     if made is not None:
@@ -73,8 +72,3 @@ def _stored(door: Door, quote_id: str) -> StoredQuote:
     if stored is None:
         raise Refused(Code.NOT_FOUND, f"there is no quote {quote_id}")
     return stored
-
-
-def see_quote(request: Request, quote_id: str) -> None:
-    """Refuse a bound key the quote of another license."""
-    see_license(request, _stored(door_of(request), quote_id).request.license_id)

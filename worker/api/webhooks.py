@@ -11,7 +11,13 @@ from worker import answers, webhooks
 from worker.answers import Answer
 from worker.api import models, pages
 from worker.api.door import door_of
-from worker.api.guard import GuardedRoute, Whose, allow, see_license, seen_license
+from worker.api.guard import (
+    GuardedRoute,
+    Whose,
+    allow,
+    license_itself,
+    seen_license,
+)
 from worker.api.replay import made_by, once_of
 
 router = APIRouter(route_class=GuardedRoute, tags=["webhooks"])
@@ -28,10 +34,9 @@ _OF_IT = Whose("webhook", _owner)
 
 
 @router.post("/webhooks", status_code=201, response_model=models.NewlyMadeWebhook)
-@allow(Scope.PRODUCER, secret=True)
+@allow(Scope.PRODUCER, body=(Whose("license", license_itself),), secret=True)
 def create_webhook(request: Request, body: models.NewWebhook) -> Answer:
     """Make a webhook; its secret is shown this once."""
-    see_license(request, body.license)
     deps = door_of(request).deps
     made = made_by(request)
     if made is not None:

@@ -5,21 +5,51 @@ standard output holds the answer's object alone; problems go to standard error.
 """
 
 import sys
+from importlib import import_module
 
 import click
 
-from worker.cli import credit, demo, house, jobs, keys, serve
+from worker.cli.ground import group
 from worker.cli.problems import report
 
+_MODULES = {
+    "credit": ("license", "top-up", "balance"),
+    "jobs": ("quote", "export", "jobs", "job", "cancel"),
+    "house": ("directory", "erase-person", "audit", "migrate"),
+    "keys": ("keys",),
+    "up": ("up",),
+    "serve": ("api",),
+    "work": ("worker", "dispatcher"),
+    "demo": ("demo",),
+    "sandbox": ("sandbox",),
+}
+"""Where each command is."""
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+
+class _Lazy(click.Group):
+    """Loads the module of a command when it is asked for.
+
+    A process of ours is one command, and importing what it does not need (the API's
+    framework, Celery) would take a third of its start.
+    """
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        del ctx
+        return [name for names in _MODULES.values() for name in names]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        del ctx
+        for module, names in _MODULES.items():
+            if cmd_name in names:
+                commands: tuple[click.Command, ...]
+                commands = import_module(f"worker.cli.{module}").COMMANDS
+                return next(found for found in commands if found.name == cmd_name)
+        return None
+
+
+@group("holdfast", _Lazy)
 def holdfast() -> None:
     """Bulk exports that can never cost more than their quote."""
-
-
-for _module in (credit, jobs, house, keys, serve, demo):
-    for _command in _module.COMMANDS:
-        holdfast.add_command(_command)
 
 
 def main() -> None:

@@ -7,12 +7,12 @@ from pricing.plans import PaymentTerm, Plan
 from storage import licenses
 from storage.ledger import Balance
 from worker import answers, licensing
-from worker.cli.ground import Ground, command, with_database
+from worker.cli.ground import Ground, command, group, with_database
 from worker.errors import Code, Refused
 from worker.wiring import Deps
 
 
-@click.group()
+@group("license")
 def license_() -> None:
     """The paying accounts."""
 

@@ -19,6 +19,9 @@ from worker.embedded.stack import Wanted, running
 from worker.settings import MISSED_REPORTS, Settings
 from worker.wiring import Deps, connect, wire
 
+_HOME, _JSON = f"{__name__}.home", f"{__name__}.json"
+"""Where click keeps what the groups before a command were told."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ground:
@@ -37,6 +40,32 @@ class Ground:
             click.echo(human)
 
 
+def _everywhere(function: Callable[..., None]) -> Callable[..., None]:
+    """The options that every command takes, and every group before its command."""
+    home = click.option("--home", type=click.Path(path_type=Path), help="Home folder.")
+    as_json = click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+    return home(as_json(function))
+
+
+def group(
+    name: str, kind: type[click.Group] = click.Group
+) -> Callable[[Callable[[], None]], click.Group]:
+    """A group of commands; what it is told counts for the command after it."""
+
+    def decorate(function: Callable[[], None]) -> click.Group:
+        @_everywhere
+        @functools.wraps(function)
+        def run(*, home: Path | None, as_json: bool) -> None:
+            meta = click.get_current_context().meta
+            meta[_HOME] = home or meta.get(_HOME)
+            meta[_JSON] = as_json or meta.get(_JSON, False)
+
+        context = {"help_option_names": ["-h", "--help"]}
+        return click.group(name, kind, context_settings=context)(run)
+
+    return decorate
+
+
 def command(
     name: str,
     *,
@@ -49,12 +78,16 @@ def command(
     context = {"ignore_unknown_options": negative_numbers}
 
     def decorate(function: Callable[..., None]) -> click.Command:
-        @click.option("--home", type=click.Path(path_type=Path), help="Home folder.")
-        @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+        @_everywhere
         @functools.wraps(function)
         def run(*, home: Path | None, as_json: bool, **options: Any) -> None:  # noqa: ANN401 - click's options
             logging.basicConfig(level=logging.WARNING, format="%(message)s")
-            function(Ground(_settings(home), as_json), **options)
+            before = click.get_current_context().meta
+            ground = Ground(
+                _settings(home or before.get(_HOME)),
+                as_json or before.get(_JSON, False),
+            )
+            function(ground, **options)
 
         return click.command(name, context_settings=context)(run)
 

@@ -5,13 +5,13 @@ from pathlib import Path
 import click
 
 from worker import erasing
-from worker.cli.ground import Ground, command, with_database
+from worker.cli.ground import Ground, command, group, with_database
 from worker.cli.progress import reading
 from worker.loading import load_directory
 from worker.sweeper import audit as run_audit
 
 
-@click.group()
+@group("directory")
 def directory() -> None:
     """The house's own data on persons."""
 
@@ -55,6 +55,7 @@ def erase_person(ground: Ground, *, person_id: str, license_id: str | None) -> N
         erased = erasing.erase(deps, person_id, license_id)
     counts = {
         "directory": erased.directory,
+        "findings": erased.findings,
         "uploads": erased.uploads,
         "inputs": erased.inputs,
         "rejections": erased.rejections,

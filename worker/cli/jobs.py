@@ -12,7 +12,8 @@ import click
 
 from pricing.findings import EmailLevel, OnlyWith
 from pricing.plans import Item
-from storage import quotes, reports
+from storage import costs as costs_of
+from storage import licenses, quotes, reports
 from storage.artifacts import written
 from storage.errors import ArtifactError
 from storage.quotes import StoredQuote
@@ -22,6 +23,7 @@ from worker import answers, producer, steering
 from worker.cli.ground import Ground, command, with_database, with_workers
 from worker.cli.progress import follow, follow_with_bar, reading, report_of
 from worker.errors import bad
+from worker.links import store_link
 from worker.readers import BY_SUFFIX, Reader, delimited
 from worker.wiring import Deps
 from worker.writers import FORMATS, PROFILES
@@ -161,7 +163,7 @@ def quote(ground: Ground, *, request: quotes.Request, file: Path) -> None:
 
 @command("export")
 @_asked
-@click.option("--max-credits", type=int, help="Refuse above this.")
+@click.option("--max-credits", type=click.IntRange(min=0), help="Refuse above this.")
 @click.option("--name", help="What people call the job.")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--watch", is_flag=True, help="Show progress.")
@@ -226,14 +228,31 @@ def jobs(ground: Ground, *, license_id: str | None, state: str | None) -> None:
 @command("job")
 @click.argument("job_id", metavar="ID")
 @click.option("--watch", is_flag=True, help="Follow it to its end.")
-def job(ground: Ground, *, job_id: str, watch: bool) -> None:
+@click.option("--costs", is_flag=True, help="What providers were paid for it.")
+def job(ground: Ground, *, job_id: str, watch: bool, costs: bool) -> None:
     """Show a job."""
+    if costs:
+        _show_costs(ground, job_id)
+        return
     with (with_workers if watch else with_database)(ground) as deps:
         if watch:
             _exit_by(watch_job(ground, deps, job_id, watch=True))
             return
         report = report_of(deps, job_id)
         ground.answer(_answer(deps, report), job_text(deps, report))
+
+
+def _show_costs(ground: Ground, job_id: str) -> None:
+    with with_database(ground) as deps:
+        report_of(deps, job_id)
+        with deps.database.transaction() as connection:
+            charged = costs_of.charged(connection, job_id)
+            paid = costs_of.of_job(connection, job_id)
+    lines = [
+        f"charged  {item:<18} {credits_:>9,}" for item, credits_ in charged.items()
+    ]
+    lines += [f"paid     {name:<18} {amount:>9,f}" for name, _, amount in paid]
+    ground.answer(answers.of_costs(job_id, charged, paid), "\n".join(lines))
 
 
 @command("cancel")
@@ -263,9 +282,17 @@ def _exit_by(report: JobReport) -> None:
 
 
 def _answer(deps: Deps, report: JobReport) -> answers.Answer:
-    artifact = report.file_artifact
-    link = answers.Link(deps.artifacts.locate(artifact)) if artifact else None
-    return answers.of_job(report, link=link)
+    return answers.of_job(report, link=_link(deps, report))
+
+
+def _link(deps: Deps, report: JobReport) -> answers.Link | None:
+    """Where a job's file can be had: a signed link of the store, or its path."""
+    if report.file_artifact is None:
+        return None
+    with deps.database.transaction() as connection:
+        now = licenses.business_now(connection)
+    path = deps.artifacts.locate(report.file_artifact)
+    return store_link(deps, report, now) or answers.Link(path)
 
 
 def quote_text(stored: StoredQuote) -> str:
@@ -311,8 +338,9 @@ def job_text(deps: Deps, report: JobReport) -> str:
         lines.append(f"  waiting  {report.waiting_reason} until {until}")
     if report.error_code:
         lines.append(f"  error    {report.error_code}: {report.error_detail}")
-    if report.file_artifact:
-        lines.append(f"  file     {deps.artifacts.locate(report.file_artifact)}")
+    link = _link(deps, report)
+    if link is not None:
+        lines.append(f"  file     {link.url}")
         lines.append(f"           {report.file_bytes:,} bytes, {report.file_sha256}")
     return "\n".join(lines)
 

@@ -5,11 +5,11 @@ import click
 from storage.keys import Key
 from storage.states import Scope
 from worker import answers, keys
-from worker.cli.ground import Ground, command, with_database
+from worker.cli.ground import Ground, command, group, with_database
 
 
-@click.group("keys")
-def group() -> None:
+@group("keys")
+def keys_() -> None:
     """Who may call the API."""
 
 
@@ -51,6 +51,6 @@ def revoke(ground: Ground, *, key_id: str) -> None:
 
 
 for _command in (create, list_, revoke):
-    group.add_command(_command)
+    keys_.add_command(_command)
 
-COMMANDS: tuple[click.Command, ...] = (group,)
+COMMANDS: tuple[click.Command, ...] = (keys_,)

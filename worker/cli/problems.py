@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from sqlalchemy.exc import ArgumentError, OperationalError, ProgrammingError
 
 from storage.errors import StorageError
+from worker import answers
 from worker.embedded.errors import EmbeddedError
 from worker.errors import BadInput, Code, NotConfigured, Refused
 
@@ -80,9 +81,9 @@ def _show_settings(error: ValidationError) -> None:
 
 def _show_bad_input(error: BadInput) -> None:
     if _wants_json():
-        errors = [problem._asdict() for problem in error.problems]
-        detail = f"{error.total} problems"
-        _show(Code.INVALID_REQUEST, detail, errors=errors, errors_total=error.total)
+        errors = [answers.of_problem(problem) for problem in error.problems]
+        total = error.total
+        _show(Code.INVALID_REQUEST, str(error), errors=errors, errors_total=total)
         return
     for problem in error.problems:
         click.echo(str(problem), err=True)

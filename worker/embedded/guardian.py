@@ -11,6 +11,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterable
+from pathlib import Path
 
 _STEP_S = 0.05
 _GRACE_S = 10.0
@@ -48,11 +49,18 @@ def _end(pids: Iterable[int], number: signal.Signals) -> None:
 
 
 def _is_there(pid: int) -> bool:
+    """Whether it runs; one that only waits to be reaped has ended.
+
+    Its supervisor is gone, and the init of a container may reap late or never.
+    """
     try:
         os.kill(pid, 0)
+        status = Path(f"/proc/{pid}/stat").read_bytes()
     except ProcessLookupError:
         return False
-    return True
+    except OSError:
+        return True
+    return status.rpartition(b")")[2].split()[0] != b"Z"
 
 
 if __name__ == "__main__":

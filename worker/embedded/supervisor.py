@@ -1,4 +1,4 @@
-"""The supervisor: starts children, restarts what dies, stops all in reverse order.
+"""The supervisor: starts children, restarts what dies, stops all, servers last.
 
 Each child leads a session of its own, so that Ctrl-C reaches the supervisor alone
 and a child's leftovers can be ended with it. A guardian process learns of each, for
@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -101,12 +102,12 @@ class Supervisor:
         self._watch.start()
 
     def stop(self) -> None:
-        """Stop all children, the last one first."""
+        """Stop all children: those of a kind together, the last kind first."""
         self._stopping.set()
         if self._watch.is_alive():
             self._watch.join()
-        for running in reversed(self._running):
-            self._end(running)
+        for kind in Kind:
+            self._end_all([run for run in self._running if run.child.kind is kind])
         self._guardian.dismiss()
 
     def _spawn(self, child: Child) -> subprocess.Popen[bytes]:
@@ -169,6 +170,10 @@ class Supervisor:
                 log.exception("%s could not be started", running.child.name)
             running.lived = Stopwatch()
             running.restart_at_s = 0
+
+    def _end_all(self, siblings: list[_Running]) -> None:
+        with ThreadPoolExecutor(len(siblings) or 1) as threads:
+            list(threads.map(self._end, siblings))
 
     def _end(self, running: _Running) -> None:
         for number, grace_s in running.child.stops:

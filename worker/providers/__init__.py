@@ -1,29 +1,110 @@
 """Who finds e-mails and phones, one module each.
 
-A provider is asked for a batch of persons at once, with no transaction open, and
-answers with what it found; whom it does not know it leaves out.
+Providers know neither storage nor limits nor each other: the waterfall around them
+does. No transaction is open while they are asked. Those that answer in the response
+are `Immediate`, those that answer later, by webhook or when polled, are `Deferred`.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Protocol
 
-from pricing.findings import Finding
+from pricing.findings import NOTHING, EmailStatus, Finding
 from pricing.plans import Item
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
-    """Whom to look up, and by what."""
+    """Whom to look up, and by what. `id` is the app backend's."""
 
     id: str
     first_name: str
     last_name: str
     company_domain: str
+    company_name: str = ""
+
+    @property
+    def can_be_asked_about(self) -> bool:
+        """Whether there is enough for vendors: both names, and a company."""
+        company = self.company_domain or self.company_name
+        given = (self.first_name, self.last_name, company)
+        return all(text.strip() for text in given)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What one look-up of one person came to; `paid` is in the vendor's own credits.
+
+    The e-mail status `objected` says that the person may not be looked up anywhere.
+    """
+
+    finding: Finding = NOTHING
+    paid: Decimal = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """How a deferred request stands: its answers by the person's id.
+
+    `request_id` is ours, as the vendor gave it back. Whom a finished report leaves
+    out was not found, unless the vendor ran `out_of_credits`: then nobody knows.
+    """
+
+    request_id: str | None
+    vendor_id: str
+    answers: Mapping[str, Answer]
+    finished: bool
+    out_of_credits: bool = False
+
+
+class Immediate(Protocol):
+    """Answers in the response; raises a `ProviderError` for all persons or none."""
+
+    name: str
+    items: frozenset[Item]
+    persons_max: int
+
+    async def look_up(
+        self, persons: Sequence[Person], items: frozenset[Item]
+    ) -> Mapping[str, Answer]:
+        """Answers by the person's id; who is left out may be asked about again."""
+
+
+class Deferred(Protocol):
+    """Takes a request of at most `persons_max`, and answers it later."""
+
+    name: str
+    items: frozenset[Item]
+    persons_max: int
+
+    async def submit(
+        self,
+        request_id: str,
+        persons: Sequence[Person],
+        items: frozenset[Item],
+        webhook_url: str | None,
+    ) -> str:
+        """The vendor's id of it. Raises `InDoubt` where it may have arrived."""
+
+    async def poll(self, vendor_id: str) -> Report | None:
+        """What the request came to; None while it is being worked on."""
+
+    def read_webhook(self, headers: Mapping[str, str], body: bytes) -> Report:
+        """What the vendor sent. Raises `BadSignature`."""
+
+
+class Verifier(Protocol):
+    """Says how good an address is that somebody else found."""
+
+    name: str
+
+    async def verify(self, email: str) -> tuple[EmailStatus, Decimal]:
+        """Its status, and what that cost in the vendor's credits."""
 
 
 class Provider(Protocol):
-    """Finds contact data for persons."""
+    """Finds contact data for persons at once, without a network in between."""
 
     name: str
 

@@ -1,8 +1,19 @@
 """What all models share: ids, names, credits, pages of a list, and problems."""
 
+import re
+from datetime import UTC
 from typing import Annotated, Generic, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictInt, StrictStr
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictInt,
+    StrictStr,
+)
 
 from worker.checks import CREDITS_MAX
 from worker.records import ID_LENGTH_MAX, id_problem
@@ -29,6 +40,29 @@ Name = Annotated[
 ]
 
 Credits = Annotated[StrictInt, Field(ge=0, le=CREDITS_MAX)]
+
+_YEARS = range(1, 9990)
+_ISO = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}")
+
+
+def _as_text(value: object) -> object:
+    """A library would take a number, also as text, for the seconds since 1970."""
+    if not isinstance(value, str) or not _ISO.match(value):
+        message = "must be ISO 8601 with its offset, such as 2026-01-31T00:00:00Z"
+        raise ValueError(message)
+    return value
+
+
+def _in_range(value: AwareDatetime) -> AwareDatetime:
+    """So that no offset, and no period that begins then, leads out of the calendar."""
+    if not _YEARS.start < value.year < _YEARS.stop:
+        message = f"must be after {_YEARS.start} and before {_YEARS.stop}"
+        raise ValueError(message)
+    return value.astimezone(UTC)
+
+
+Instant = Annotated[AwareDatetime, BeforeValidator(_as_text), AfterValidator(_in_range)]
+"""An instant as ISO 8601 with its offset; answers give it in UTC, with a Z."""
 
 Item = Literal["company", "email", "phone"]
 

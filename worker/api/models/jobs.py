@@ -1,9 +1,9 @@
 """Jobs: how they are asked for, how they stand, and what became of their records."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Discriminator, Tag
 
 from worker.api.models.ground import Body, ClientId, Credits, Name
 from worker.api.models.quotes import QuoteBody
@@ -34,6 +34,29 @@ class DirectJob(QuoteBody):
 
     name: Name | None = None
     max_credits: Credits | None = None
+
+
+_QUOTED, _DIRECT = "a quoted job", "a direct job"
+
+FORMS = frozenset({_QUOTED, _DIRECT})
+"""What errors call the forms of a `NewJob`; they are no fields of it."""
+
+_OF_QUOTED = QuotedJob.model_fields.keys() - DirectJob.model_fields.keys()
+_OF_DIRECT = DirectJob.model_fields.keys() - QuotedJob.model_fields.keys()
+
+
+def _form(body: object) -> str:
+    """The form that a body resembles most: what is wrong is said of that one."""
+    given = body.keys() if isinstance(body, dict) else set()
+    is_direct = len(given & _OF_DIRECT) > len(given & _OF_QUOTED)
+    return _DIRECT if is_direct else _QUOTED
+
+
+NewJob = Annotated[
+    Annotated[QuotedJob, Tag(_QUOTED)] | Annotated[DirectJob, Tag(_DIRECT)],
+    Discriminator(_form),
+]
+"""A job of a quote, or of what is quoted and submitted at once."""
 
 
 class Retry(Body):

@@ -3,9 +3,9 @@
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, Field, StrictBool, StrictInt
+from pydantic import BaseModel, Field, StrictBool, StrictInt
 
-from worker.api.models.ground import Body, ClientId, Credits, Name
+from worker.api.models.ground import Body, ClientId, Credits, Instant, Name
 from worker.checks import CREDITS_MAX
 
 Plan = Literal["V1", "V2", "V3"]
@@ -22,7 +22,7 @@ class NewLicense(Body):
     plan: Plan
     payment_term: PaymentTerm
     credits: Credits
-    starts_at: AwareDatetime | None = None
+    starts_at: Instant | None = None
     features: list[Feature] = Field(default=[])
 
 

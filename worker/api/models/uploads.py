@@ -14,3 +14,4 @@ class Upload(BaseModel):
     persons: int
     duplicates: int
     problems: list[ErrorItem]
+    problems_total: int

@@ -1,0 +1,57 @@
+"""What waits and what runs at this moment, for operators to watch."""
+
+from typing import NamedTuple
+
+from sqlalchemy import Connection, text
+
+
+class Queues(NamedTuple):
+    """Jobs and chunks by state, entries by topic, all without what has ended."""
+
+    jobs: dict[str, int]
+    chunks: dict[str, int]
+    outbox: dict[str, int]
+    oldest_chunk_s: float
+    oldest_entry_s: float
+    credits_reserved: int
+    processes: dict[str, int]
+
+
+_JOBS = "SELECT state, count(*) FROM jobs WHERE finished_at IS NULL GROUP BY state"
+_CHUNKS = """
+SELECT state, count(*) FROM chunks
+ WHERE state IN ('pending', 'dispatched', 'running') GROUP BY state"""
+_OUTBOX = "SELECT topic, count(*) FROM outbox WHERE state <> 'done' GROUP BY topic"
+_PROCESSES = """
+SELECT role, count(*) FROM processes
+ WHERE seen_at > clock_timestamp() - make_interval(secs => :within_s) GROUP BY role"""
+_NUMBERS = text("""
+SELECT (SELECT coalesce(max(extract(epoch FROM clock_timestamp() - c.run_at)), 0)
+          FROM chunks AS c JOIN jobs AS j ON j.id = c.job_id
+         WHERE c.state = 'pending' AND c.run_at <= clock_timestamp()
+           AND j.state IN ('queued', 'running')) AS oldest_chunk_s,
+       (SELECT coalesce(max(extract(epoch FROM clock_timestamp() - run_at)), 0)
+          FROM outbox
+         WHERE state = 'pending' AND run_at <= clock_timestamp()) AS oldest_entry_s,
+       (SELECT coalesce(sum(amount - settled), 0)
+          FROM reservations WHERE state = 'open') AS credits_reserved
+""")
+
+
+def look(connection: Connection, *, processes_within_s: float) -> Queues:
+    """How things stand; processes count that reported within this time."""
+    numbers = connection.execute(_NUMBERS).one()
+    return Queues(
+        jobs=_counts(connection, _JOBS),
+        chunks=_counts(connection, _CHUNKS),
+        outbox=_counts(connection, _OUTBOX),
+        oldest_chunk_s=float(numbers.oldest_chunk_s),
+        oldest_entry_s=float(numbers.oldest_entry_s),
+        credits_reserved=int(numbers.credits_reserved),
+        processes=_counts(connection, _PROCESSES, within_s=processes_within_s),
+    )
+
+
+def _counts(connection: Connection, query: str, **parameters: object) -> dict[str, int]:
+    rows = connection.execute(text(query), parameters)
+    return {str(name): int(count) for name, count in rows}

@@ -1,0 +1,209 @@
+"""Jobs that ask vendors: a sandbox, a Valkey and a database, all of them real."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import redis
+from aiohttp import web
+from sqlalchemy import text
+
+from pricing.findings import EmailLevel
+from pricing.plans import Item
+from storage import costs, reports
+from storage.quotes import Request
+from storage.reports import JobReport
+from tests.database import running
+from tests.servers import own_broker
+from worker import producer
+from worker.clock import wait
+from worker.readers import inline
+from worker.sandbox import Behaviour, make_sandbox
+from worker.wiring import Deps
+
+KEY = "key-of-the-tests"
+_WAITS_MAX = 300
+BOTH = (Item.EMAIL, Item.PHONE)
+
+
+class Sandbox:
+    """The vendors over HTTP, in a loop of their own."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._runner = web.AppRunner(make_sandbox(), access_log=None)
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+        self.url = asyncio.run_coroutine_threadsafe(self._serve(), self._loop).result()
+
+    async def _serve(self) -> str:
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        host, port = self._runner.addresses[0][:2]
+        return f"http://{host}:{port}"
+
+    def behave(self, vendor: str, **how: Any) -> None:
+        """Have a vendor behave so from now on."""
+        body = asdict(Behaviour(**({"hit_rate": 1.0, "latency_ms": 0} | how)))
+        answer = httpx.put(f"{self.url}/_sandbox/{vendor}", json=body)
+        assert answer.status_code == 200, answer.text
+
+    def tally(self, vendor: str) -> dict[str, Any]:
+        """What a vendor has done so far."""
+        answer: dict[str, Any] = httpx.get(f"{self.url}/_sandbox/{vendor}").json()
+        return answer
+
+    def close(self) -> None:
+        """Stop it."""
+        asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    box = Sandbox()
+    for vendor in ("hunter", "people_data_labs", "fullenrich"):
+        box.behave(vendor)
+    yield box
+    box.close()
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with (
+        own_broker(tmp_path_factory.mktemp("valkey") / "home") as broker,
+        broker.running(),
+    ):
+        yield broker.url
+
+
+@dataclass
+class House:
+    """A license, and jobs that are run to their end in this process."""
+
+    sandbox: Sandbox
+    make: Callable[..., Deps]
+    deps: Deps
+
+    def another(self, **changed: Any) -> Deps:
+        """What another worker, or one with other settings, has."""
+        return self.make(**changed)
+
+    def submit(
+        self,
+        persons: Sequence[str | tuple[str, str]],
+        *,
+        retrieve: tuple[Item, ...] = (Item.EMAIL,),
+        level: EmailLevel = EmailLevel.ACCEPT_ALL,
+        **more: Any,
+    ) -> str:
+        """A job for persons, told by their id or by id and last name."""
+        named = [(one, "Lovelace") if isinstance(one, str) else one for one in persons]
+        records = [
+            {
+                "company": {"id": "c1", "name": "Engine", "domain": "engine.example"},
+                "person": {"id": name, "first_name": name, "last_name": last},
+            }
+            for name, last in named
+        ]
+        request = Request(
+            kind="export",
+            license_id="acme",
+            user_id="user-1",
+            retrieve=retrieve,
+            email_level=level,
+            only_with=None,
+            export={"format": "csv"},
+        )
+        stored = producer.quote(self.deps, request, inline.read(records))
+        return producer.submit(self.deps, stored.id, **more)
+
+    def turn(self, job_id: str, deps: Deps | None = None) -> JobReport:
+        """Run what of a job may run now, once."""
+        running.run_chunks(deps or self.deps, job_id)
+        return self.report(job_id)
+
+    def run(self, job_id: str, deps: Deps | None = None) -> JobReport:
+        """Run a job to its end, however often it waits."""
+        for _ in range(_WAITS_MAX):
+            report = self.turn(job_id, deps)
+            if report.chunks_done == report.chunks:
+                running.complete(deps or self.deps)
+                return self.report(job_id)
+            wait(threading.Event(), 0.02)
+        raise AssertionError(f"{job_id} does not end: {report}")
+
+    def report(self, job_id: str) -> JobReport:
+        """How a job stands."""
+        with self.deps.database.transaction() as connection:
+            found = reports.job(connection, job_id)
+        assert found is not None
+        return found
+
+    def costs(self, job_id: str) -> dict[str, Decimal]:
+        """What each provider was paid for a job."""
+        with self.deps.database.transaction() as connection:
+            return {
+                cost.provider: cost.paid for cost in costs.of_job(connection, job_id)
+            }
+
+    def file(self, job_id: str) -> str:
+        """A job's file."""
+        with self.deps.artifacts.open(str(self.report(job_id).file_artifact)) as stream:
+            return stream.read().decode("utf-8-sig")
+
+    def lookups(self) -> list[tuple[str, ...]]:
+        """The state and the vendor's id of each remembered request."""
+        with self.deps.database.transaction() as connection:
+            rows = connection.execute(
+                text("SELECT state, coalesce(vendor_id, '') FROM lookups ORDER BY id")
+            )
+            return [tuple(row) for row in rows]
+
+
+@pytest.fixture
+def house(
+    sandbox: Sandbox, redis_url: str, database_url: str, tmp_path: Path
+) -> Iterator[House]:
+    with redis.Redis.from_url(redis_url.replace("redis+socket", "unix")) as client:
+        client.flushall()
+
+    made: list[Deps] = []
+
+    def make(**changed: Any) -> Deps:
+        given: dict[str, Any] = {
+            "redis_url": redis_url,
+            "providers": "directory,hunter",
+            "chunk_records": 100,
+            "batch_records": 50,
+            "lookup_poll_s": 0.05,
+            "provider_rest_s": 0.2,
+            "retry_base_s": 0.01,
+        }
+        for vendor, prefix in (
+            ("hunter", "hunter"),
+            ("people_data_labs", "pdl"),
+            ("fullenrich", "fullenrich"),
+        ):
+            given |= {
+                f"{prefix}_key": KEY,
+                f"{prefix}_url": f"{sandbox.url}/{vendor}",
+                f"{prefix}_rate": "10000/second",
+            }
+        made.append(running.wire_to(database_url, tmp_path, **(given | changed)))
+        return made[-1]
+
+    house = House(sandbox, make, make())
+    running.create_license(house.deps, credits_granted=50_000)
+    yield house
+    for deps in made:
+        deps.vendors.close()
+        deps.database.close()

@@ -1,0 +1,87 @@
+"""Providers in a waterfall: who is asked and paid, and what the buyer is charged."""
+
+from decimal import Decimal
+
+from pricing.findings import EmailLevel
+from storage.states import JobState
+from tests.database import running
+from tests.waterfall.conftest import BOTH
+
+TEN = [f"p{number}" for number in range(10)]
+
+
+def test_what_the_directory_lacks_is_found_by_the_next(house):
+    running.know(house.deps, "p0", "p1")
+    job_id = house.submit(TEN)
+    report = house.run(job_id)
+    assert report.state is JobState.SUCCEEDED
+    tally = house.sandbox.tally("hunter")
+    assert (tally["persons"], tally["asked_twice"]) == (8, 0)
+    assert house.costs(job_id) == {"hunter": Decimal(8)}
+    # An address at a status that the buyer does not accept was paid, not charged.
+    assert report.settled == 1 + report.emails_found
+    assert 2 < report.emails_found < 10
+
+
+def test_the_next_provider_is_asked_about_the_others_alone(house):
+    deps = house.another(providers="directory,hunter,people_data_labs")
+    house.sandbox.behave("hunter", hit_rate=0.5)
+    job_id = house.submit(TEN, retrieve=BOTH)
+    report = house.run(job_id, deps)
+    assert report.state is JobState.SUCCEEDED
+    assert report.phones_found == 10
+    hunter, labs = (
+        house.sandbox.tally(name) for name in ("hunter", "people_data_labs")
+    )
+    assert (hunter["persons"], labs["persons"]) == (10, 10)
+    assert house.costs(job_id) == {
+        "hunter": Decimal(hunter["charged"]),
+        "people_data_labs": Decimal(labs["charged"]),
+    }
+    assert report.settled == 1 + report.emails_found + 2 * 10
+
+
+def test_what_was_found_is_never_paid_again(house):
+    for _ in range(2):
+        house.run(house.submit(TEN))
+    assert house.sandbox.tally("hunter")["persons"] == 10
+
+
+def test_who_was_found_nowhere_is_not_asked_about_again(house):
+    house.sandbox.behave("hunter", hit_rate=0.0)
+    for company in (1, 0):
+        report = house.run(house.submit(TEN))
+        assert (report.state, report.settled) == (JobState.SUCCEEDED, company)
+        assert report.emails_found == 0
+    assert house.sandbox.tally("hunter")["persons"] == 10
+
+
+def test_who_objected_is_asked_about_nowhere_else_and_found_nowhere(house):
+    deps = house.another(providers="directory,hunter,people_data_labs")
+    running.know(house.deps, "p1")
+    job_id = house.submit([("p1", "Lovelace"), ("p2", "Objected")], retrieve=BOTH)
+    report = house.run(job_id, deps)
+    assert (report.emails_found, report.phones_found) == (1, 1)
+    assert house.sandbox.tally("people_data_labs")["persons"] == 0
+    # Also under another name, and where the directory learns of an address.
+    running.know(house.deps, "p2")
+    again = house.run(house.submit(["p2"], retrieve=BOTH), deps)
+    assert (again.emails_found, again.phones_found) == (0, 0)
+    assert "p2@" not in house.file(again.id)
+
+
+def test_a_level_that_the_buyer_does_not_accept_is_used_by_one_who_does(house):
+    first = house.run(house.submit(TEN, level=EmailLevel.VERIFIED))
+    second = house.run(house.submit(TEN, level=EmailLevel.ACCEPT_ALL))
+    assert second.emails_found > first.emails_found > 0
+    assert house.sandbox.tally("hunter")["persons"] == 10
+    assert house.costs(second.id) == {}
+
+
+def test_who_was_erased_is_not_asked_about(house):
+    from worker import erasing  # noqa: PLC0415 - the one test that needs it
+
+    house.run(house.submit(TEN))
+    assert erasing.erase(house.deps, "p0").findings == 1
+    house.run(house.submit(TEN))
+    assert house.sandbox.tally("hunter")["persons"] == 10

@@ -1,0 +1,330 @@
+"""Finding: for persons of a chunk, what is known, what providers answer, or a wait.
+
+Steps of the waterfall: what was found before is used again; who answers at once is
+asked, many beside each other, and each answer is kept as it comes; who answers later is
+sent a request that was remembered before, and the chunk waits without a worker. No
+transaction is open while anybody is asked.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
+from functools import partial
+
+from pricing.findings import Finding
+from pricing.plans import Item
+from storage import chunks, costs, findings, lookups
+from storage.chunks import TakenChunk
+from storage.costs import Cost
+from storage.findings import Key, Memory
+from storage.lookups import Asked, NewLookup, Open
+from storage.states import JobState
+from worker import asking, reporting
+from worker.asking import Answered, LeftOut, Request, Result, Submitted, Unanswered
+from worker.clock import Every
+from worker.fates import backoff_s
+from worker.limiting import DOWN, RATE_LIMITED
+from worker.producer import new_id
+from worker.providers import Answer, Deferred, Immediate
+from worker.waterfall import DIRECTORY, Ask, Sheet, Wait, memories_of
+from worker.wiring import Deps
+
+LOOKUP = "lookup"
+"""Why a job waits: a provider has a request and will answer it."""
+
+_DAY_S = 24 * 3600.0
+_HELD_BY_ANOTHER_S = 2.0
+_STORE_EVERY_S = 1.0
+_FAILURES_MAX = 5
+"""After so many runs a person whose request alone keeps failing is not found."""
+
+Wanted = Mapping[Key, frozenset[Item]]
+Stopped = Callable[[], bool]
+
+
+class Finder:
+    """Finds what a chunk wants to know, in one run of it."""
+
+    def __init__(self, deps: Deps, chunk: TakenChunk, stopped: Stopped) -> None:
+        self._deps = deps
+        self._chunk = chunk
+        self._stopped = stopped
+        self._job_stopped = False
+        self._renewal = Every(min(_STORE_EVERY_S, deps.settings.lease_s / 4))
+        # Nobody else runs this chunk: what it was asking when it ended is asked anew.
+        with deps.database.transaction() as connection:
+            lookups.let_go(connection, chunk.id)
+
+    def find(self, asks: Sequence[Ask]) -> Mapping[Key, Finding] | Wait:
+        """What is found of each at the accepted level; or why that takes time."""
+        sheet = Sheet(asks, self._chunk.retrieve, self._chunk.email_level)
+        self._recall(sheet, self._expected(sheet))
+        for name in self._deps.vendors.order:
+            self._ask(sheet, name)
+            if self._is_stopped():
+                return Wait(reason=None, left_s=0)
+        return sheet.wait() or sheet.findings(self._deps.vendors.order)
+
+    def _is_stopped(self) -> bool:
+        return self._job_stopped or self._stopped()
+
+    # -- What is known, and what is expected.
+
+    def _recall(self, sheet: Sheet, expected: Iterable[Open]) -> None:
+        settings = self._deps.settings
+        with self._deps.database.transaction() as connection:
+            sheet.block(findings.objected(connection, sheet.persons))
+            sheet.note(
+                findings.remembered(
+                    connection,
+                    sheet.keys,
+                    found_s=settings.findings_reuse_days * _DAY_S,
+                    missed_s=settings.misses_reuse_days * _DAY_S,
+                )
+            )
+        for one in expected:
+            sheet.expect(one.provider, one.asked.key, self._wait_for(one))
+
+    def _wait_for(self, one: Open) -> Wait:
+        if not one.deferred:
+            return _AT_ONCE
+        left_s = min(one.left_s, self._deps.settings.lookup_poll_s)
+        return Wait(reason=LOOKUP, left_s=left_s, awaits=frozenset({one.lookup_id}))
+
+    def _expected(self, sheet: Sheet) -> list[Open]:
+        """Which answers are still to come, once those that are there were fetched."""
+        reporting.expire(self._deps)
+        expected = self._open(sheet)
+        return self._open(sheet) if self._poll(expected) else expected
+
+    def _open(self, sheet: Sheet) -> list[Open]:
+        with self._deps.database.transaction() as connection:
+            return lookups.open_for(connection, sheet.keys)
+
+    def _poll(self, expected: Sequence[Open]) -> bool:
+        """Ask about requests that it is time to ask about; whether any were."""
+        providers = {one.lookup_id: one.provider for one in expected if one.deferred}
+        if not providers:
+            return False
+        every_s = self._deps.settings.lookup_poll_s
+        with self._deps.database.transaction() as connection:
+            due = lookups.take_polls(connection, providers.keys(), every_s=every_s)
+        vendors = self._deps.vendors
+        for lookup_id, vendor_id in due:
+            name = providers[lookup_id]
+            provider = vendors.deferred(name)
+            if provider is not None:
+                report = vendors.background.run(
+                    asking.poll(vendors.gate, provider, vendor_id)
+                )
+                if report is not None:
+                    reporting.take(self._deps, name, report)
+        return bool(due)
+
+    # -- The next provider.
+
+    def _ask(self, sheet: Sheet, name: str) -> None:
+        vendors = self._deps.vendors
+        if name == DIRECTORY:
+            self._ask_directory(sheet)
+        elif (deferred := vendors.deferred(name)) is not None:
+            self._submit_all(sheet, deferred)
+        elif (immediate := vendors.immediate(name)) is not None:
+            self._ask_at_once(sheet, immediate)
+
+    def _ask_directory(self, sheet: Sheet) -> None:
+        lacking = sheet.lacking(DIRECTORY, self._chunk.retrieve)
+        persons = [sheet.ask_of(key).person for key in lacking]
+        found = self._deps.directory.find(persons, self._chunk.retrieve)
+        for key, items in lacking.items():
+            if key.person_id in found:
+                answer = Answer(finding=found[key.person_id])
+                sheet.note(memories_of(key, DIRECTORY, items, answer))
+
+    def _new_lookup(self, provider: str, *, deferred: bool) -> NewLookup:
+        settings = self._deps.settings
+        at_once_s = settings.chunk_budget_s + settings.lease_s
+        return NewLookup(
+            id=new_id("lkp"),
+            provider=provider,
+            job_id=self._chunk.job_id,
+            chunk_id=self._chunk.id,
+            deferred=deferred,
+            deadline_s=settings.lookup_deadline_s if deferred else at_once_s,
+        )
+
+    def _prepare(self, sheet: Sheet, new: NewLookup, wanted: Wanted) -> set[Key]:
+        """Remember a request; whom it is about, without those another asks about."""
+        asked = [Asked(*key, item) for key, items in wanted.items() for item in items]
+        with self._deps.database.transaction() as connection:
+            mine = lookups.prepare(connection, new, asked)
+        sheet.hold(wanted.keys() - mine, _AT_ONCE)
+        return mine
+
+    # -- Those that answer at once.
+
+    def _ask_at_once(self, sheet: Sheet, provider: Immediate) -> None:
+        lacking = sheet.lacking(provider.name, provider.items)
+        if not lacking:
+            return
+        new = self._new_lookup(provider.name, deferred=False)
+        mine = self._prepare(sheet, new, lacking)
+        wanted = {key: items for key, items in lacking.items() if key in mine}
+        for results in self._results(provider, _requests(sheet, wanted, provider)):
+            self._keep(sheet, provider.name, results)
+        with self._deps.database.transaction() as connection:
+            lookups.withdraw(connection, new.id)
+
+    def _results(
+        self, provider: Immediate, requests: Sequence[Request]
+    ) -> Iterator[list[Result]]:
+        vendors = self._deps.vendors
+        work = partial(
+            asking.ask_all,
+            vendors.gate,
+            provider,
+            requests,
+            concurrency=self._deps.settings.provider_concurrency,
+            stopped=self._is_stopped,
+        )
+        every_s = min(_STORE_EVERY_S, self._deps.settings.lease_s / 4)
+        return vendors.background.stream(work, every_s=every_s)
+
+    def _keep(self, sheet: Sheet, provider: str, results: Sequence[Result]) -> None:
+        """Store answers as they come, and hold the chunk on."""
+        fresh: list[Memory] = []
+        paid, answers = Decimal(0), 0
+        for result in results:
+            match result:
+                case Answered(request, answered):
+                    fresh += _memories(provider, request, answered)
+                    paid += sum((one.paid for one in answered.values()), Decimal(0))
+                    answers += len(answered)
+                case LeftOut(request):
+                    sheet.pass_over(provider, request.keys, request.items)
+                case Unanswered():
+                    self._go_without(sheet, provider, result)
+        with self._deps.database.transaction() as connection:
+            findings.keep(connection, fresh)
+            costs.add(connection, self._chunk.job_id, Cost(provider, answers, paid))
+        sheet.note(fresh)
+        self._hold_on()
+
+    def _hold_on(self) -> None:
+        """Renew the lease now and then, and see whether the job is to stop."""
+        if not self._renewal.due():
+            return
+        with self._deps.database.transaction() as connection:
+            state = chunks.renew(
+                connection, self._chunk, lease_s=self._deps.settings.lease_s
+            )
+        self._job_stopped = state is not JobState.RUNNING
+
+    def _go_without(self, sheet: Sheet, provider: str, result: Unanswered) -> None:
+        """What becomes of persons whom a provider was not asked about."""
+        request, pause = result.request, result.pause
+        if pause is not None:
+            wait = Wait(reason=pause.reason, left_s=pause.left_s)
+            if pause.reason == RATE_LIMITED:
+                # It is neither down nor out of credits: its turn is kept.
+                sheet.hold(request.keys, wait)
+            else:
+                sheet.skip(request.keys, request.items, wait)
+        elif self._chunk.failures >= _FAILURES_MAX:
+            sheet.pass_over(provider, request.keys, request.items)
+        else:
+            settings = self._deps.settings
+            left_s = backoff_s(
+                self._chunk.failures,
+                base_s=settings.retry_base_s,
+                max_s=settings.retry_max_s,
+            )
+            wait = Wait(reason=DOWN, left_s=left_s, error="Unavailable")
+            sheet.skip(request.keys, request.items, wait)
+
+    # -- Those that answer later.
+
+    def _submit_all(self, sheet: Sheet, provider: Deferred) -> None:
+        for key, items in sheet.lacking(provider.name, provider.items).items():
+            # It takes no request that names none but such.
+            if not sheet.ask_of(key).person.can_be_asked_about:
+                sheet.pass_over(provider.name, [key], items)
+        lacking = sheet.lacking(provider.name, provider.items)
+        for request in _requests(sheet, lacking, provider):
+            if self._is_stopped():
+                return
+            self._submit(sheet, provider, request)
+
+    def _submit(self, sheet: Sheet, provider: Deferred, request: Request) -> None:
+        new = self._new_lookup(provider.name, deferred=True)
+        mine = self._prepare(sheet, new, dict.fromkeys(request.keys, request.items))
+        mine_alone = request.without(
+            key.person_id for key in request.keys if key not in mine
+        )
+        if not mine:
+            return
+        vendors = self._deps.vendors
+        result = vendors.background.run(
+            asking.submit(
+                vendors.gate,
+                provider,
+                new.id,
+                mine_alone,
+                webhook_url(self._deps, provider.name),
+            )
+        )
+        with self._deps.database.transaction() as connection:
+            match result:
+                case Submitted(str(vendor_id)):
+                    lookups.sent(connection, new.id, vendor_id)
+                case Unanswered():
+                    lookups.withdraw(connection, new.id)
+        if isinstance(result, Unanswered):
+            self._go_without(sheet, provider.name, result)
+        else:
+            left_s = min(new.deadline_s, self._deps.settings.lookup_poll_s)
+            wait = Wait(reason=LOOKUP, left_s=left_s, awaits=frozenset({new.id}))
+            sheet.hold(mine, wait)
+        self._hold_on()
+
+
+_AT_ONCE = Wait(reason=LOOKUP, left_s=_HELD_BY_ANOTHER_S)
+"""Another asks about the same person just now."""
+
+
+def webhook_url(deps: Deps, provider: str) -> str | None:
+    """Where a provider reports to, where others can reach us."""
+    public = deps.settings.public_url
+    return f"{public.rstrip('/')}/v1/hooks/{provider}" if public else None
+
+
+def _memories(
+    provider: str, request: Request, answered: Mapping[str, Answer]
+) -> list[Memory]:
+    return [
+        memory
+        for key in request.keys
+        if key.person_id in answered
+        for memory in memories_of(key, provider, request.items, answered[key.person_id])
+    ]
+
+
+def _requests(
+    sheet: Sheet, wanted: Wanted, provider: Immediate | Deferred
+) -> list[Request]:
+    """Persons of whom the same is wanted together; answers tell them by their id."""
+    alike: dict[tuple[frozenset[Item], int], list[Ask]] = defaultdict(list)
+    times: dict[str, int] = defaultdict(int)
+    for key, items in wanted.items():
+        alike[items, times[key.person_id]].append(sheet.ask_of(key))
+        times[key.person_id] += 1
+    return [
+        Request(asks, items)
+        for (items, _), all_asks in alike.items()
+        for asks in _cut(all_asks, provider.persons_max)
+    ]
+
+
+def _cut(asks: Sequence[Ask], size: int) -> Iterator[tuple[Ask, ...]]:
+    for start in range(0, len(asks), size):
+        yield tuple(asks[start : start + size])

@@ -1,0 +1,262 @@
+"""How much providers are asked, by all workers together: shared through Redis.
+
+A provider has rates, and may be paused: for as long as it said, or because it failed
+so often within a minute that asking it goes on doing harm (the breaker). The first
+failure after such a pause begins the next one; a success ends the count. While Redis
+does not answer, each process goes by what it knows itself.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from limits import RateLimitItem, RateLimitItemPerMinute
+from limits.aio.storage import MemoryStorage, RedisStorage, Storage
+from limits.aio.strategies import MovingWindowRateLimiter
+from redis.asyncio import ConnectionPool, Redis
+from redis.exceptions import RedisError
+
+from worker.clock import monotonic_s, until_s
+
+log = logging.getLogger(__name__)
+
+_PREFIX = "holdfast:provider"
+_LOOK_AGAIN_S = 0.2
+"""For so long a process believes what it last heard of a pause."""
+_LEAST_WAIT_S = 0.005
+_REDIS_TIMEOUT_S = 5.0
+_BLOCKS = 20
+"""Into so many parts a rate is cut where it is large: each costs a trip to Redis."""
+_PATIENCE_S = 3.0
+"""Shorter pauses are waited for where they are met."""
+
+DOWN = "provider_down"
+RATE_LIMITED = "rate_limited"
+OUT_OF_CREDITS = "out_of_credits"
+MISCONFIGURED = "provider_misconfigured"
+
+
+class Pause(NamedTuple):
+    """Why a provider is not asked, and for how many seconds more."""
+
+    reason: str
+    left_s: float
+
+
+class Paused(Exception):
+    """A provider is not to be asked now, nor soon."""
+
+    def __init__(self, pause: Pause) -> None:
+        super().__init__(f"{pause.reason} for {pause.left_s:.0f} s")
+        self.pause = pause
+
+
+class Pauses(Protocol):
+    """Where pauses are noted."""
+
+    async def of(self, provider: str) -> Pause | None:
+        """The pause that a provider is in."""
+
+    async def set(self, provider: str, pause: Pause) -> None:
+        """Pause a provider, in the place of a shorter pause."""
+
+
+class OwnPauses:
+    """Pauses that this process alone knows of."""
+
+    def __init__(self) -> None:
+        self._until_s: dict[str, tuple[str, float]] = {}
+
+    async def of(self, provider: str) -> Pause | None:
+        """The pause that a provider is in."""
+        reason, until_s = self._until_s.get(provider, ("", 0.0))
+        left_s = until_s - monotonic_s()
+        return Pause(reason, left_s) if left_s > 0 else None
+
+    async def set(self, provider: str, pause: Pause) -> None:
+        """Pause a provider, in the place of a shorter pause."""
+        now = await self.of(provider)
+        if now is None or now.left_s < pause.left_s:
+            self._until_s[provider] = (pause.reason, monotonic_s() + pause.left_s)
+
+
+class SharedPauses:
+    """Pauses that all workers know of: keys that expire."""
+
+    def __init__(self, redis: "Redis") -> None:
+        self._redis = redis
+
+    async def of(self, provider: str) -> Pause | None:
+        """The pause that a provider is in."""
+        async with self._redis.pipeline(transaction=True) as pipeline:
+            pipeline.get(_key(provider))
+            pipeline.pttl(_key(provider))
+            reason, left_ms = await pipeline.execute()
+        if reason is None or left_ms <= 0:
+            return None
+        return Pause(reason.decode(), left_ms / 1000)
+
+    async def set(self, provider: str, pause: Pause) -> None:
+        """Pause a provider, in the place of a shorter pause."""
+        now = await self.of(provider)
+        if now is None or now.left_s < pause.left_s:
+            left_ms = max(1, round(pause.left_s * 1000))
+            await self._redis.set(_key(provider), pause.reason, px=left_ms)
+
+
+def _key(provider: str) -> str:
+    return f"{_PREFIX}:{provider}:pause"
+
+
+class _Ground(NamedTuple):
+    """What counts: in Redis, or in this process."""
+
+    limiter: MovingWindowRateLimiter
+    pauses: Pauses
+
+
+class _Permits:
+    """Requests that this process may make, counted in Redis some at a time.
+
+    What is not used soon is lost: it would be used in a later window.
+    """
+
+    def __init__(self, rate: RateLimitItem, provider: str) -> None:
+        self._rate = rate
+        self._provider = provider
+        self._block = max(1, rate.amount // _BLOCKS)
+        self._left = 0
+        self._until_s = 0.0
+
+    def use(self) -> bool:
+        """Use one, if there is one."""
+        if self._left == 0 or monotonic_s() > self._until_s:
+            self._left = 0
+            return False
+        self._left -= 1
+        return True
+
+    async def fetch(self, ground: _Ground) -> Pause | None:
+        """Get some; where there are none, how long until there is one."""
+        limiter = ground.limiter
+        for count in dict.fromkeys((self._block, 1)):
+            if await limiter.hit(self._rate, _PREFIX, self._provider, cost=count):
+                self._left += count
+                self._until_s = monotonic_s() + min(1.0, self._rate.get_expiry())
+                return None
+        window = await limiter.get_window_stats(self._rate, _PREFIX, self._provider)
+        return Pause(RATE_LIMITED, max(until_s(window.reset_time), _LEAST_WAIT_S))
+
+
+class Gate:
+    """Lets requests to providers through; to be used inside one event loop."""
+
+    def __init__(
+        self,
+        redis_url: str,
+        rates: Mapping[str, Sequence[RateLimitItem]],
+        *,
+        failures_max: int,
+        rest_s: float,
+    ) -> None:
+        self._permits = {
+            provider: [_Permits(rate, provider) for rate in given]
+            for provider, given in rates.items()
+        }
+        self._failures = RateLimitItemPerMinute(failures_max)
+        self._rest_s = rest_s
+        plain = redis_url.replace("redis+socket://", "unix://")
+        self._pool = ConnectionPool.from_url(plain, socket_timeout=_REDIS_TIMEOUT_S)
+        self._shared = _Ground(
+            MovingWindowRateLimiter(_storage(redis_url, self._pool)),
+            SharedPauses(Redis(connection_pool=self._pool)),
+        )
+        self._own = _Ground(MovingWindowRateLimiter(MemoryStorage()), OwnPauses())
+        self._heard: dict[str, tuple[Pause | None, float]] = {}
+        self._failing: set[str] = set()
+
+    async def close(self) -> None:
+        """Close the connections to Redis."""
+        await self._pool.aclose()
+
+    async def enter(self, provider: str) -> None:
+        """Wait until one more request may be made. Raises `Paused`."""
+        while True:
+            pause = await self.pause_of(provider)
+            if pause is None:
+                pause = await self._counted(provider)
+            if pause is None:
+                return
+            if pause.left_s > _PATIENCE_S:
+                raise Paused(pause)
+            await asyncio.sleep(max(pause.left_s, _LEAST_WAIT_S))
+
+    async def pause_of(self, provider: str) -> Pause | None:
+        """The pause that a provider is in, as heard a moment ago."""
+        heard, until_s = self._heard.get(provider, (None, 0.0))
+        now_s = monotonic_s()
+        if now_s < until_s:
+            return heard
+        pause: Pause | None = await self._with(
+            lambda ground: ground.pauses.of(provider)
+        )
+        known_s = _LOOK_AGAIN_S if pause is None else min(pause.left_s, _LOOK_AGAIN_S)
+        self._heard[provider] = (pause, now_s + known_s)
+        return pause
+
+    async def pause(self, provider: str, pause: Pause) -> None:
+        """Let nobody ask a provider for a while."""
+        log.warning("%s: %s for %.1f s", provider, pause.reason, pause.left_s)
+        await self._with(lambda ground: ground.pauses.set(provider, pause))
+        self._heard.pop(provider, None)
+
+    async def failed(self, provider: str, until_s: float | None = None) -> None:
+        """Count a failure; after too many the provider rests."""
+        self._failing.add(provider)
+        if until_s is not None:
+            await self.pause(provider, Pause(DOWN, until_s))
+        elif not await self._with(lambda ground: self._may_fail(ground, provider)):
+            await self.pause(provider, Pause(DOWN, self._rest_s))
+
+    async def _may_fail(self, ground: _Ground, provider: str) -> bool:
+        await ground.limiter.hit(self._failures, _PREFIX, provider, "failures")
+        return await ground.limiter.test(self._failures, _PREFIX, provider, "failures")
+
+    async def succeeded(self, provider: str) -> None:
+        """Forget the failures of a provider."""
+        if provider in self._failing:
+            self._failing.discard(provider)
+            await self._with(
+                lambda ground: ground.limiter.clear(
+                    self._failures, _PREFIX, provider, "failures"
+                )
+            )
+
+    async def _counted(self, provider: str) -> Pause | None:
+        """Count one request; where a rate is used up, how long until it is not."""
+        for permits in self._permits.get(provider, ()):
+            while not permits.use():
+                pause: Pause | None = await self._with(permits.fetch)
+                if pause is not None:
+                    return pause
+        return None
+
+    async def _with(self, work: Callable[[_Ground], Any]) -> Any:  # noqa: ANN401 - whatever the work comes to
+        try:
+            return await work(self._shared)
+        except (RedisError, OSError) as error:
+            log.warning("providers are limited by this process alone: %s", error)
+            return await work(self._own)
+
+
+def _storage(url: str, pool: ConnectionPool) -> Storage:
+    # Its own scheme for a socket is redis+unix.
+    plain = url.replace("redis+socket://", "unix://").replace(
+        "unix://", "redis+unix://"
+    )
+    return RedisStorage(
+        f"async+{plain}",
+        implementation="redispy",
+        connection_pool=pool,  # type: ignore[arg-type]
+    )

@@ -1,0 +1,12 @@
+"""The sandbox: the providers' protocols over real HTTP, for demos, tests and load.
+
+Each vendor is served under its own name (`/hunter/v2/email-finder`). What a person has
+depends on the names alone, so that the same question has the same answer everywhere.
+`PUT /_sandbox/{vendor}` says how a vendor behaves from now on, `GET` what it has done.
+"""
+
+from worker.sandbox.app import make_sandbox
+from worker.sandbox.behaviour import Behaviour, Fault
+from worker.sandbox.serving import serve
+
+__all__ = ["Behaviour", "Fault", "make_sandbox", "serve"]

@@ -1,0 +1,67 @@
+"""How a vendor of the sandbox behaves, and what it remembers of its day."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import StrEnum
+
+
+class Fault(StrEnum):
+    """What goes wrong with a request."""
+
+    RATE_LIMITED = "rate_limited"
+    OUT_OF_CREDITS = "out_of_credits"
+    SERVER_ERROR = "server_error"
+    SLOW = "slow"
+    GARBLED = "garbled"
+    CUT = "cut"
+    """The work is done, and paid for, and then the connection is cut."""
+    NOT_YET = "not_yet"
+    """A verification that is not done."""
+    FEWER = "fewer"
+    """The last of the results is missing."""
+    SHUFFLED = "shuffled"
+    """The results come in another order than they were asked for."""
+    WEBHOOK_TWICE = "webhook_twice"
+    WEBHOOK_NEVER = "webhook_never"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Behaviour:
+    """Answers after `latency_ms`; `fault` happens to the next `times` requests.
+
+    `hit_rate` is the share of persons who have what is looked for; `finish_ms` is how
+    long a deferred request takes, `slow_ms` how long a slow answer.
+    """
+
+    latency_ms: float = 0
+    hit_rate: float = 0.7
+    fault: Fault | None = None
+    times: int = 1
+    finish_ms: float = 50
+    slow_ms: float = 60_000
+
+
+@dataclass(slots=True)
+class Vendor:
+    """One vendor as it stands: its behaviour, and its tally."""
+
+    behaviour: Behaviour = field(default_factory=Behaviour)
+    requests: int = 0
+    asked: Counter[str] = field(default_factory=Counter)
+    """How often each person was asked about, by e-mail that would be found."""
+    charged: Decimal = Decimal(0)
+    faults_left: int = 0
+
+    def behave(self, behaviour: Behaviour) -> None:
+        """Behave so from now on."""
+        self.behaviour = behaviour
+        self.faults_left = behaviour.times if behaviour.fault else 0
+
+    def take_fault(self, *among: Fault) -> Fault | None:
+        """The fault that is due now, if it is one of these; it counts as had."""
+        fault = self.behaviour.fault
+        if fault not in among or self.faults_left == 0:
+            return None
+        self.faults_left -= 1
+        return fault

@@ -1,0 +1,128 @@
+"""The providers that the settings name, in their order, and what they are asked by.
+
+A process makes the loop, the connections and the gate when they are first needed.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+
+from limits import RateLimitItem, parse_many
+
+from worker.background import Background
+from worker.errors import NotConfigured
+from worker.limiting import OUT_OF_CREDITS, Gate, Pause
+from worker.providers import Deferred, Immediate
+from worker.providers.fullenrich import FullEnrich
+from worker.providers.http import Http
+from worker.providers.hunter import Hunter
+from worker.providers.people_data_labs import PeopleDataLabs
+from worker.settings import Settings
+from worker.waterfall import DIRECTORY
+
+_OUT_OF_CREDITS_S = 600.0
+
+_IMMEDIATE: Mapping[str, Callable[[Http, str, str], Immediate]] = {
+    Hunter.name: lambda http, key, url: Hunter(http, key=key, url=url),
+    PeopleDataLabs.name: lambda http, key, url: PeopleDataLabs(http, key=key, url=url),
+}
+_DEFERRED: Mapping[str, Callable[[Http, str, str], Deferred]] = {
+    FullEnrich.name: lambda http, key, url: FullEnrich(http, key=key, url=url),
+}
+_PREFIX = {
+    Hunter.name: "hunter",
+    PeopleDataLabs.name: "pdl",
+    FullEnrich.name: "fullenrich",
+}
+"""What the settings of each begin with."""
+
+
+class Vendors:
+    """Whom to ask, in turn."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.order = _order(settings)
+        self._settings = settings
+        self.background = Background()
+        self._http = Http(
+            timeout_s=settings.provider_timeout_s,
+            connections_max=settings.provider_concurrency,
+        )
+        self._immediate: dict[str, Immediate] = {
+            name: _IMMEDIATE[name](self._http, *_address(settings, name))
+            for name in self.order
+            if name in _IMMEDIATE
+        }
+        self._deferred: dict[str, Deferred] = {
+            name: _DEFERRED[name](self._http, *_address(settings, name))
+            for name in self.order
+            if name in _DEFERRED
+        }
+        if self.any and settings.limits_url is None:
+            raise NotConfigured("HOLDFAST_REDIS_URL is not set: providers need it")
+
+    @property
+    def any(self) -> bool:
+        """Whether anybody is asked besides the directory."""
+        return bool(self._immediate or self._deferred)
+
+    def immediate(self, name: str) -> Immediate | None:
+        """The provider of this name, if it answers at once."""
+        return self._immediate.get(name)
+
+    def deferred(self, name: str) -> Deferred | None:
+        """The provider of this name, if it answers later."""
+        return self._deferred.get(name)
+
+    @cached_property
+    def gate(self) -> Gate:
+        """What lets requests through."""
+        settings = self._settings
+        return Gate(
+            settings.limits_url or "",
+            {name: _rates(settings, name) for name in self.order if name != DIRECTORY},
+            failures_max=settings.provider_failures_max,
+            rest_s=settings.provider_rest_s,
+        )
+
+    def out_of_credits(self, name: str) -> None:
+        """Let nobody ask a provider that said so for a while."""
+        pause = Pause(OUT_OF_CREDITS, _OUT_OF_CREDITS_S)
+        self.background.run(self.gate.pause(name, pause))
+
+    def close(self) -> None:
+        """Close the connections and end the loop."""
+        if "gate" in self.__dict__:
+            self.background.run(self.gate.close())
+            self.background.run(self._http.close())
+        self.background.close()
+
+
+def _order(settings: Settings) -> tuple[str, ...]:
+    names = tuple(
+        name.strip() for name in settings.providers.split(",") if name.strip()
+    )
+    for name in names:
+        if name not in (DIRECTORY, *_PREFIX):
+            known = ", ".join((DIRECTORY, *_PREFIX))
+            raise NotConfigured(f"HOLDFAST_PROVIDERS: {name} is not one of {known}")
+    if len(set(names)) < len(names):
+        raise NotConfigured("HOLDFAST_PROVIDERS names a provider twice")
+    return names
+
+
+def _address(settings: Settings, name: str) -> tuple[str, str]:
+    prefix = _PREFIX[name]
+    key = getattr(settings, f"{prefix}_key")
+    if key is None:
+        raise NotConfigured(f"HOLDFAST_{prefix.upper()}_KEY is not set")
+    url: str = getattr(settings, f"{prefix}_url")
+    return key.get_secret_value(), url
+
+
+def _rates(settings: Settings, name: str) -> Sequence[RateLimitItem]:
+    prefix = _PREFIX[name]
+    given = getattr(settings, f"{prefix}_rate")
+    try:
+        return parse_many(given)
+    except ValueError as error:
+        raise NotConfigured(f"HOLDFAST_{prefix.upper()}_RATE: {error}") from error
