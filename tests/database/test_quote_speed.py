@@ -89,7 +89,7 @@ def _timed(work: Callable[[], int]) -> float:
     "retrieve", [(), (Item.EMAIL, Item.PHONE)], ids=["nothing", "all"]
 )
 def test_a_quote_of_an_upload_takes_at_most_twice_the_parse_of_its_file(
-    deps, file, retrieve, known, capsys
+    deps, file, retrieve, known, slack, capsys
 ):
     read = BY_SUFFIX[".csv"]
     if known:
@@ -108,7 +108,7 @@ def test_a_quote_of_an_upload_takes_at_most_twice_the_parse_of_its_file(
     ratios: list[float] = []
     parsed_s = _timed(parse)
     while len(ratios) < _ROUNDS_MIN or (
-        min(ratios) > _MOST and len(ratios) < _ROUNDS_MAX
+        min(ratios) > _MOST * slack and len(ratios) < _ROUNDS_MAX
     ):
         quoted_s = _timed(quote)
         before_s, parsed_s = parsed_s, _timed(parse)
@@ -116,4 +116,4 @@ def test_a_quote_of_an_upload_takes_at_most_twice_the_parse_of_its_file(
     with capsys.disabled():
         shown = ", ".join(f"{ratio:.2f}" for ratio in ratios)
         print(f" parse {parsed_s:.2f} s, quote {shown} times that ", end="")
-    assert min(ratios) <= _MOST
+    assert min(ratios) <= _MOST * slack

@@ -99,7 +99,9 @@ def _round(database: Database, driver: psycopg.Connection, payer: Payer, first: 
 
 
 @pytest.mark.alone
-def test_settling_keeps_up_with_copying_the_same_rows(database, database_url, capsys):
+def test_settling_keeps_up_with_copying_the_same_rows(
+    database, database_url, slack, capsys
+):
     with database.transaction() as connection:
         make_license(connection, credits_granted=10_000_000)
         make_job(connection, "job-1", 5_000_000)
@@ -114,6 +116,6 @@ def test_settling_keeps_up_with_copying_the_same_rows(database, database_url, ca
             rate, ratio = _round(database, driver, payer, attempt * _BATCHES)
             with capsys.disabled():
                 print(f" {rate:,.0f} contacts/s, {ratio:.2f} of COPY ", end="")
-            if ratio >= _LEAST:
+            if ratio >= _LEAST / slack:
                 return
     raise AssertionError(f"settling is at {ratio:.2f} of the speed of COPY")

@@ -29,7 +29,7 @@ async def _at_once(one, persons):
 
 
 @pytest.mark.alone
-def test_look_ups_keep_up_with_a_bare_loop(with_box, capsys):
+def test_look_ups_keep_up_with_a_bare_loop(with_box, slack, capsys):
     async def scenario(box):
         await box.behave("hunter", Behaviour(latency_ms=50))
         persons = crowd(_REQUESTS)
@@ -60,4 +60,4 @@ def test_look_ups_keep_up_with_a_bare_loop(with_box, capsys):
     with capsys.disabled():
         shares = ", ".join(f"{share:.2f}" for share in rounds)
         print(f" {shares} of {bare_rate:,.0f} requests/s ", end="")
-    assert max(rounds) >= _LEAST
+    assert max(rounds) >= _LEAST / slack
