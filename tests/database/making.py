@@ -71,7 +71,7 @@ def make_job(
     return result
 
 
-def _stored_quote(  # noqa: PLR0917 - one caller, right above
+def _stored_quote(
     connection: Connection,
     license_id: str,
     job_id: str,
