@@ -71,10 +71,6 @@ class Asking(Protocol):
     def person_id(self) -> str | None:
         """The person's id, or None for the company alone."""
 
-    @property
-    def digest(self) -> str:
-        """What the person is looked up by, `KNOWN` where the id alone decides."""
-
 
 class Asked(NamedTuple):
     """Who one record names, as far as pricing needs to know."""

@@ -15,7 +15,6 @@ from typing import NamedTuple
 from pricing.claims import (
     KNOWN,
     OWN,
-    Asked,
     Asking,
     Entitlements,
     PricedClaim,
@@ -135,7 +134,7 @@ class Tally:
         self._full_known = resolved(self._full_own, KNOWN)
         self._full_price = sum(claim.credits for claim in self._full_known)
 
-    def is_duplicate(self, asked: Asked) -> bool:
+    def is_duplicate(self, asked: Asking) -> bool:
         """Whether the same company with the same person (or none) came before."""
         key = (asked.company_id, asked.person_id)
         if key in self._seen:
@@ -148,20 +147,21 @@ class Tally:
         self,
         number: int,
         asked: Asking,
+        digest: str,
         paid: Entitlements,
     ) -> tuple[PricedClaim, ...]:
         """Freeze the prices of one record, which must not be a duplicate.
 
-        `number` counts from 1 in the input. `asked.digest` is `KNOWN` where the
-        directory knows the person; it is what `OWN` stands for in the claims.
+        `number` counts from 1 in the input. `digest` is what the person is looked up
+        by, `KNOWN` where the directory knows it: what `OWN` stands for in the claims.
         """
         company_id, person_id = asked.company_id, asked.person_id
         claims = self._companies.get(company_id) or self._company(company_id, paid)
         if person_id is not None:
             if paid or person_id in self._persons:
-                claims += self._person(number, person_id, asked.digest, paid)
+                claims += self._person(number, person_id, digest, paid)
             else:
-                claims += self._new_person(person_id, asked.digest)
+                claims += self._new_person(person_id, digest)
         self._count_record()
         return claims
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from itertools import islice
 
-from pricing.claims import KNOWN, Asked, Entitlements
+from pricing.claims import KNOWN, Entitlements
 from pricing.quote import Tally
 from storage import directory, entitlements
 from storage.db import Database
@@ -47,7 +47,7 @@ def price_all(
         if problems.total:
             continue
         if reading.duplicates is None:
-            fresh = [record for record in batch if not _is_duplicate(record, tally)]
+            fresh = [record for record in batch if not tally.is_duplicate(record)]
         else:
             fresh = batch
         left_out = choice.left_out(fresh)
@@ -56,10 +56,6 @@ def price_all(
     problems.raise_if_any()
     if tally.records == 0:
         raise bad(None, "there are no records")
-
-
-def _is_duplicate(record: Record | KeptRecord, tally: Tally) -> bool:
-    return tally.is_duplicate(Asked(record.company_id, record.person_id))
 
 
 def _price_batch(
@@ -84,9 +80,9 @@ def _price_batch(
             continue
         person_id = record.person_id
         by_id = person_id is None or not tally.retrieve or person_id in known
-        asked = Asked(record.company_id, person_id) if by_id else record
-        claims = tally.price(record.number, asked, paid)
-        writer.add(record, asked.digest, claims)
+        digest = KNOWN if by_id else record.digest
+        claims = tally.price(record.number, record, digest, paid)
+        writer.add(record, digest, claims)
 
 
 def _look_up(

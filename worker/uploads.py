@@ -24,6 +24,7 @@ from worker.records import Change, Kept, KeptRecord, Record
 from worker.wiring import Deps
 
 _BATCH_RECORDS = 1_000
+_READ_BYTES = 1 << 18
 _NO_CHARACTER_OF_IDS = "\0"
 
 
@@ -91,8 +92,8 @@ def reading_of(deps: Deps, stored: StoredUpload) -> Kept:
 
 def _kept(deps: Deps, name: str) -> Iterator[KeptRecord]:
     with deps.artifacts.open(name) as stream:
-        for line in stream:
-            yield from_line(line)
+        while lines := stream.readlines(_READ_BYTES):
+            yield from map(from_line, lines)
 
 
 def rewritten(line: bytes, change: Change) -> bytes:

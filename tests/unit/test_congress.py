@@ -61,7 +61,7 @@ def _quote(
         assert record.person_id in directory
         asked = Asked(record.company_id, record.person_id, KNOWN)
         assert not tally.is_duplicate(asked)
-        priced.append((asked, tally.price(record.number, asked, paid)))
+        priced.append((asked, tally.price(record.number, asked, KNOWN, paid)))
     return tally.quote(), priced
 
 

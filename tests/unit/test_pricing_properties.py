@@ -127,7 +127,7 @@ def _price(job: Job, available: int = 0) -> tuple[Quote, list[tuple[PricedClaim,
         if tally.is_duplicate(asked):
             frozen.append(())
         else:
-            claims = tally.price(number, asked, paid)
+            claims = tally.price(number, asked, asked.digest, paid)
             frozen.append(resolved(claims, asked.digest))
     return tally.quote(), frozen
 

@@ -49,7 +49,7 @@ def _price(
     return [
         ()
         if tally.is_duplicate(asked)
-        else resolved(tally.price(number, asked, paid or {}), asked.digest)
+        else resolved(tally.price(number, asked, asked.digest, paid or {}), asked.digest)
         for number, asked in enumerate(records, start=1)
     ]
 
@@ -302,8 +302,8 @@ def test_a_price_stays_as_it_was_first_asked_whatever_is_paid_meanwhile():
     # A long file is priced batch by batch, and each looks up what was paid by then.
     tally = _tally(retrieve=(EMAIL,))
     first, second = Asked("acme", "ada", ADA), Asked("brio", "ada", ADA)
-    early = resolved(tally.price(1, first, {}), ADA)
-    late = resolved(tally.price(2, second, _paid(EMAIL, "ada", ADA)), ADA)
+    early = resolved(tally.price(1, first, ADA, {}), ADA)
+    late = resolved(tally.price(2, second, ADA, _paid(EMAIL, "ada", ADA)), ADA)
     assert early[1] == late[1] == PricedClaim(EMAIL, ADA, 1)
 
 
@@ -369,8 +369,8 @@ def test_a_quote_ends_at_the_latest_with_its_period():
 
 def test_a_subject_has_one_price_and_one_count_however_its_id_was_known():
     tally = _tally(retrieve=(EMAIL,))
-    first = tally.price(1, Asked("acme", "ada"), _paid(EMAIL, "ada", ADA))
-    second = tally.price(2, Asked("other", "ada", ADA), {})
+    first = tally.price(1, Asked("acme", "ada"), KNOWN, _paid(EMAIL, "ada", ADA))
+    second = tally.price(2, Asked("other", "ada", ADA), ADA, {})
     assert first[1:] == second[1:] == (PricedClaim(EMAIL, ADA, 0),)
     assert tally.quote().lines[1] == _line(EMAIL, 1, 1, 1)
     assert tally.quote().changed == ()
