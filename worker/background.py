@@ -10,8 +10,6 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
-from worker.clock import monotonic_s
-
 _T = TypeVar("_T")
 
 _GATHER_S = 0.1
@@ -47,18 +45,20 @@ class Background:
         caller goes no further.
         """
         results: SimpleQueue[_T | None] = SimpleQueue()
+        all_there = threading.Event()
 
         async def emitting() -> None:
             try:
                 await work(results.put)
             finally:
                 results.put(None)
+                all_there.set()
 
         future = asyncio.run_coroutine_threadsafe(emitting(), self._started())
         try:
             ended = False
             while not ended:
-                some = _some_of(results, every_s)
+                some = _some_of(results, all_there, every_s)
                 ended = None in some
                 yield [result for result in some if result is not None]
             future.result()
@@ -86,14 +86,14 @@ class Background:
             return self._loop
 
 
-def _some_of(results: "SimpleQueue[_T | None]", wait_s: float) -> list[_T | None]:
+def _some_of(
+    results: "SimpleQueue[_T | None]", all_there: threading.Event, wait_s: float
+) -> list[_T | None]:
     """Whatever comes first, and what comes soon after it, up to the end."""
-    some: list[_T | None] = []
     try:
-        some.append(results.get(timeout=wait_s))
-        soon_s = monotonic_s() + _GATHER_S
-        while some[-1] is not None:
-            some.append(results.get(timeout=max(0.0, soon_s - monotonic_s())))
+        some = [results.get(timeout=wait_s)]
     except Empty:
-        pass
+        return []
+    all_there.wait(_GATHER_S)
+    some += [results.get_nowait() for _ in range(results.qsize())]
     return some

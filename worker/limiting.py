@@ -128,21 +128,31 @@ class _Permits:
         self._block = max(1, rate.amount // _BLOCKS)
         self._left = 0
         self._until_s = 0.0
+        self._fetching = asyncio.Lock()
 
     def use(self) -> bool:
         """Use one, if there is one."""
-        if self._left == 0 or monotonic_s() > self._until_s:
-            self._left = 0
+        if not self._any():
             return False
         self._left -= 1
         return True
 
     async def fetch(self, ground: _Ground) -> Pause | None:
-        """Get some; where there are none, how long until there is one."""
+        """Get some; where there are none, how long until there is one.
+
+        For all who wait together: were each to get its own, most would be lost.
+        """
+        async with self._fetching:
+            return None if self._any() else await self._fetched(ground)
+
+    def _any(self) -> bool:
+        return self._left > 0 and monotonic_s() <= self._until_s
+
+    async def _fetched(self, ground: _Ground) -> Pause | None:
         limiter = ground.limiter
         for count in dict.fromkeys((self._block, 1)):
             if await limiter.hit(self._rate, _PREFIX, self._provider, cost=count):
-                self._left += count
+                self._left = count
                 self._until_s = monotonic_s() + min(1.0, self._rate.get_expiry())
                 return None
         window = await limiter.get_window_stats(self._rate, _PREFIX, self._provider)

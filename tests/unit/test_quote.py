@@ -49,7 +49,9 @@ def _price(
     return [
         ()
         if tally.is_duplicate(asked)
-        else resolved(tally.price(number, asked, asked.digest, paid or {}), asked.digest)
+        else resolved(
+            tally.price(number, asked, asked.digest, paid or {}), asked.digest
+        )
         for number, asked in enumerate(records, start=1)
     ]
 
