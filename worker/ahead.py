@@ -1,10 +1,12 @@
 """Looking ahead: the findings of a chunk's next batches, before they are delivered.
 
 So that requests run beside each other over more persons than a batch has, and stand
-still for no checkpoint: while one window of records is delivered, a thread looks up the
-next. With the directory alone each batch looks up its own.
+still for no checkpoint: while one window of records is delivered two more are looked
+up, each in a thread, and the second goes on where the first has only stragglers left.
+With the directory alone each batch looks up its own.
 """
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Event
@@ -24,7 +26,10 @@ from worker.waterfall import Ask, Wait
 from worker.wiring import Deps
 
 _RECORDS = 1000
-"""A window. At most two of them are wasted on a job that is cancelled."""
+"""A window."""
+
+_WINDOWS = 2
+"""So many are looked up at once: what a job that is cancelled wastes at most."""
 
 Found = Mapping[Key, Finding]
 _Window = tuple[int, Found | Wait]
@@ -51,8 +56,10 @@ class Ahead:
         )
         self._found: dict[Key, Finding] = {}
         self._until = chunk.cursor
-        self._thread = ThreadPoolExecutor(1, "ahead")
-        self._next: Future[_Window] | None = None
+        self._begun = chunk.cursor
+        self._asked: set[Key] = set()
+        self._threads = ThreadPoolExecutor(_WINDOWS, "ahead")
+        self._windows: deque[Future[_Window]] = deque()
 
     def __enter__(self) -> Self:
         return self
@@ -64,31 +71,43 @@ class Ahead:
         trace: TracebackType | None,
     ) -> None:
         self._left.set()
-        self._thread.shutdown(wait=True)
+        self._threads.shutdown(wait=True, cancel_futures=True)
 
     def reach(self, stop: int) -> Wait | None:
         """Find what the records up to `stop` need, and more; or why that takes time."""
         if self._finder is None:
             return None
         while self._until < stop:
-            window = self._next or self._begin(self._finder)
-            self._until, found = window.result()
+            self._begin(self._finder)
+            self._until, found = self._windows.popleft().result()
             if isinstance(found, Wait):
                 return found
             self._found.update(found)
-            more = self._until < self._chunk.stop
-            self._next = self._begin(self._finder) if more else None
+        self._begin(self._finder)
         return None
 
-    def _begin(self, finder: Finder) -> Future[_Window]:
-        return self._thread.submit(self._find, finder, self._until)
+    def _begin(self, finder: Finder) -> None:
+        """Look up as many windows as may be looked up at once."""
+        while len(self._windows) < _WINDOWS and self._begun < self._chunk.stop:
+            start, first = self._begun, self._chunk.first_line
+            self._begun = min(start + _RECORDS, self._chunk.stop)
+            lines = self._lines[start - first : self._begun - first]
+            asks = self._asks_of(lines)
+            self._windows.append(
+                self._threads.submit(self._find, finder, self._begun, asks)
+            )
 
-    def _find(self, finder: Finder, start: int) -> _Window:
-        until = min(start + _RECORDS, self._chunk.stop)
-        first = self._chunk.first_line
-        records = list(parse(list(self._lines[start - first : until - first])))
+    def _asks_of(self, lines: Sequence[bytes]) -> list[Ask]:
+        """Whom to look up, without those that a window before this looks up."""
+        records = list(parse(list(lines)))
         erased = blocking.blocked(self._deps, self._chunk.license_id, records)
-        return until, finder.find(_asks(records, erased))
+        asks = [ask for ask in _asks(records, erased) if ask.key not in self._asked]
+        self._asked.update(ask.key for ask in asks)
+        return asks
+
+    @staticmethod
+    def _find(finder: Finder, until: int, asks: Sequence[Ask]) -> _Window:
+        return until, finder.find(asks)
 
     def of(self, records: Sequence[PricedRecord], erased: set[str]) -> Found:
         """What may be disclosed of persons; of those who were erased nothing."""

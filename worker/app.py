@@ -9,9 +9,10 @@ from multiprocessing import Value
 from typing import Any
 
 from celery import Celery
-from celery.signals import worker_shutting_down
+from celery.signals import worker_process_init, worker_shutting_down
 from kombu.entity import Queue
 
+from worker import heap
 from worker.settings import Settings
 
 CHUNKS = "chunks"
@@ -28,6 +29,11 @@ _draining = Value("b", 0)
 @worker_shutting_down.connect  # type: ignore[untyped-decorator]
 def _drain(**_: object) -> None:
     _draining.value = 1
+
+
+@worker_process_init.connect  # type: ignore[untyped-decorator]
+def _settle(**_: object) -> None:
+    heap.settle()
 
 
 def draining() -> bool:

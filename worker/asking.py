@@ -88,6 +88,14 @@ class Unanswered:
     pause: Pause | None
 
 
+class Slots:
+    """How many requests this process makes of one provider at once."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self.free = asyncio.Semaphore(count)
+
+
 Result = Answered | LeftOut | Unanswered
 Emit = Callable[[Result], None]
 
@@ -98,18 +106,23 @@ async def ask_all(
     requests: Sequence[Request],
     emit: Emit,
     *,
-    concurrency: int,
+    slots: Slots,
     stopped: Callable[[], bool],
 ) -> None:
-    """Make requests, so many at once, until all are done or it is to stop."""
+    """Make requests beside each other until all are done or it is to stop.
+
+    As many at once as there are slots, with those of whoever else shares them.
+    """
     left = deque(requests)
 
     async def go_on() -> None:
         while left and not stopped():
-            await _ask(gate, provider, left.popleft(), emit)
+            async with slots.free:
+                if left:
+                    await _ask(gate, provider, left.popleft(), emit)
 
     async with asyncio.TaskGroup() as group:
-        for _ in range(min(concurrency, len(left))):
+        for _ in range(min(slots.count, len(left))):
             group.create_task(go_on())
 
 

@@ -184,7 +184,7 @@ class Finder:
             vendors.gate,
             provider,
             requests,
-            concurrency=self._deps.settings.provider_concurrency,
+            slots=vendors.slots(provider.name),
             stopped=self._is_stopped,
         )
         every_s = min(_STORE_EVERY_S, self._deps.settings.lease_s / 4)

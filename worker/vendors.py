@@ -8,6 +8,7 @@ from functools import cached_property
 
 from limits import RateLimitItem, parse_many
 
+from worker.asking import Slots
 from worker.background import Background
 from worker.errors import NotConfigured
 from worker.limiting import OUT_OF_CREDITS, Gate, Pause
@@ -57,6 +58,9 @@ class Vendors:
             for name in self.order
             if name in _DEFERRED
         }
+        self._slots = {
+            name: Slots(settings.provider_concurrency) for name in self._immediate
+        }
         if self.any and settings.limits_url is None:
             raise NotConfigured("HOLDFAST_REDIS_URL is not set: providers need it")
 
@@ -72,6 +76,10 @@ class Vendors:
     def deferred(self, name: str) -> Deferred | None:
         """The provider of this name, if it answers later."""
         return self._deferred.get(name)
+
+    def slots(self, name: str) -> Slots:
+        """What requests to a provider that answers at once take a place in."""
+        return self._slots[name]
 
     @cached_property
     def gate(self) -> Gate:
