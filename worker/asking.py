@@ -132,17 +132,17 @@ async def _ask(gate: Gate, provider: Immediate, request: Request, emit: Emit) ->
     tries = 0
     while tries < _TRIES:
         try:
-            await gate.enter(provider.name)
+            await gate.enter(provider.account)
             answers = await provider.look_up(request.persons, request.items)
         except Paused as paused:
             emit(Unanswered(request, paused.pause))
             return
         except ProviderError as error:
             answered = False
-            tries += not await note(gate, provider.name, error)
+            tries += not await note(gate, provider.account, error)
             await asyncio.sleep(_BACKOFF_S * (1 << tries))
             continue
-        await gate.succeeded(provider.name)
+        await gate.succeeded(provider.account)
         emit(Answered(request, answers))
         request = request.without(answers)
         if not request.asks:

@@ -61,6 +61,7 @@ class Finder:
         self._recall(sheet, self._expected(sheet))
         for name in self._deps.vendors.order:
             self._ask(sheet, name)
+            self._verify(sheet)
             if self._is_stopped():
                 return Wait(reason=None, left_s=0)
         return sheet.wait() or sheet.findings(self._deps.vendors.order)
@@ -163,15 +164,34 @@ class Finder:
 
     # -- Those that answer at once.
 
+    def _verify(self, sheet: Sheet) -> None:
+        """Ask how good the addresses are that came without a status."""
+        verifier = self._deps.vendors.verifier
+        if verifier is not None and not self._is_stopped():
+            asks = sheet.to_verify(verifier.name, verifier.account)
+            self._make(
+                sheet, verifier, [Request((ask,), verifier.items) for ask in asks]
+            )
+
     def _ask_at_once(self, sheet: Sheet, provider: Immediate) -> None:
         lacking = sheet.lacking(provider.name, provider.items)
-        if not lacking:
+        self._make(sheet, provider, _requests(sheet, lacking, provider))
+
+    def _make(
+        self, sheet: Sheet, provider: Immediate, requests: Sequence[Request]
+    ) -> None:
+        """Make requests about those whom nobody else is asking about."""
+        if not requests:
             return
         new = self._new_lookup(provider.name, deferred=False)
-        mine = self._prepare(sheet, new, lacking)
-        wanted = {key: items for key, items in lacking.items() if key in mine}
-        for results in self._results(provider, _requests(sheet, wanted, provider)):
-            self._keep(sheet, provider.name, results)
+        wanted = {key: request.items for request in requests for key in request.keys}
+        mine = self._prepare(sheet, new, wanted)
+        left = [
+            request.without(key.person_id for key in request.keys if key not in mine)
+            for request in requests
+        ]
+        for results in self._results(provider, [one for one in left if one.asks]):
+            self._keep(sheet, provider, results)
         with self._deps.database.transaction() as connection:
             lookups.withdraw(connection, new.id)
 
@@ -184,29 +204,32 @@ class Finder:
             vendors.gate,
             provider,
             requests,
-            slots=vendors.slots(provider.name),
+            slots=vendors.slots(provider.account),
             stopped=self._is_stopped,
         )
         every_s = min(_STORE_EVERY_S, self._deps.settings.lease_s / 4)
         return vendors.background.stream(work, every_s=every_s)
 
-    def _keep(self, sheet: Sheet, provider: str, results: Sequence[Result]) -> None:
+    def _keep(
+        self, sheet: Sheet, provider: Immediate, results: Sequence[Result]
+    ) -> None:
         """Store answers as they come, and hold the chunk on."""
         fresh: list[Memory] = []
         paid, answers = Decimal(0), 0
         for result in results:
             match result:
                 case Answered(request, answered):
-                    fresh += _memories(provider, request, answered)
+                    fresh += _memories(provider.name, request, answered)
                     paid += sum((one.paid for one in answered.values()), Decimal(0))
                     answers += len(answered)
                 case LeftOut(request):
-                    sheet.pass_over(provider, request.keys, request.items)
+                    sheet.pass_over(provider.name, request.keys, request.items)
                 case Unanswered():
-                    self._go_without(sheet, provider, result)
+                    self._go_without(sheet, provider.name, result)
         with self._deps.database.transaction() as connection:
             findings.keep(connection, fresh)
-            costs.add(connection, self._chunk.job_id, Cost(provider, answers, paid))
+            cost = Cost(provider.account, answers, paid)
+            costs.add(connection, self._chunk.job_id, cost)
         sheet.note(fresh)
         self._hold_on()
 

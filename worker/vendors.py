@@ -15,7 +15,7 @@ from worker.limiting import OUT_OF_CREDITS, Gate, Pause
 from worker.providers import Deferred, Immediate
 from worker.providers.fullenrich import FullEnrich
 from worker.providers.http import Http
-from worker.providers.hunter import Hunter
+from worker.providers.hunter import Hunter, HunterVerifier
 from worker.providers.people_data_labs import PeopleDataLabs
 from worker.settings import Settings
 from worker.waterfall import DIRECTORY
@@ -58,6 +58,9 @@ class Vendors:
             for name in self.order
             if name in _DEFERRED
         }
+        hunter = self._immediate.get(Hunter.name)
+        self.verifier = HunterVerifier(hunter) if isinstance(hunter, Hunter) else None
+        """Who verifies the addresses that others found, if anybody does."""
         self._slots = {
             name: Slots(settings.provider_concurrency) for name in self._immediate
         }

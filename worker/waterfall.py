@@ -164,6 +164,36 @@ class Sheet:
         finding = Finding(memory.value, status)
         return accepted(finding, self._level, email=True, phone=False).email is not None
 
+    def to_verify(self, verifier: str, account: str) -> list[Ask]:
+        """Whose address is of unknown status, and not from the verifier itself."""
+        own = {verifier, account}
+        return [
+            ask._replace(person=replace(ask.person, unverified=address))
+            for key, ask in self._asks.items()
+            if Item.EMAIL in self._items
+            and key.person_id not in self._blocked
+            and key not in self._held
+            and not self._has(key, Item.EMAIL)
+            and (address := self._unverified(key, own)) is not None
+        ]
+
+    def _unverified(self, key: Key, own: Collection[str]) -> str | None:
+        """The first address of unknown status that the verifier has said nothing of."""
+        emails = [
+            memory for (_, of), memory in self._answers[key].items() if of is Item.EMAIL
+        ]
+        told = {memory.value for memory in emails if memory.provider in own}
+        return next(
+            (
+                memory.value
+                for memory in emails
+                if memory.status is EmailStatus.UNKNOWN
+                and memory.provider != DIRECTORY
+                and memory.value not in told
+            ),
+            None,
+        )
+
     def wait(self) -> Wait | None:
         """How long to wait, where somebody's answer is to come; the shortest wait."""
         waits = [

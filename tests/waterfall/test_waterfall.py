@@ -5,7 +5,8 @@ from decimal import Decimal
 from pricing.findings import EmailLevel
 from storage.states import JobState
 from tests.database import running
-from tests.waterfall.conftest import BOTH
+from tests.waterfall.conftest import BOTH, House
+from worker.wiring import Deps
 
 TEN = [f"p{number}" for number in range(10)]
 
@@ -85,3 +86,39 @@ def test_who_was_erased_is_not_asked_about(house):
     assert erasing.erase(house.deps, "p0").findings == 1
     house.run(house.submit(TEN))
     assert house.sandbox.tally("hunter")["persons"] == 10
+
+
+def _labs_then_verified(house: House, **changed: str | int) -> Deps:
+    house.sandbox.behave("hunter", hit_rate=0.0, **changed)
+    return house.another(providers="people_data_labs,hunter")
+
+
+def test_an_address_of_unknown_status_is_verified_and_then_charged(house):
+    deps = _labs_then_verified(house)
+    report = house.run(house.submit(["ada", "bob"]), deps)
+    assert report.emails_found == 2
+    assert report.settled == 1 + 2
+    # The matches of the one, and the verifications of the other: nobody had to find.
+    assert house.costs(report.id) == {
+        "people_data_labs": Decimal(2),
+        "hunter": Decimal("1.0"),
+    }
+    assert house.sandbox.tally("hunter")["persons"] == 0
+
+
+def test_an_address_is_verified_once_and_the_verdict_reused(house):
+    deps = _labs_then_verified(house)
+    house.run(house.submit(["ada"]), deps)
+    again = house.run(house.submit(["ada"]), deps)
+    assert again.emails_found == 1
+    assert Decimal(house.sandbox.tally("hunter")["charged"]) == Decimal("0.5")
+    assert Decimal(house.sandbox.tally("people_data_labs")["charged"]) == 1
+
+
+def test_a_verifier_out_of_credits_leaves_the_address_uncharged_and_loses_nothing(
+    house,
+):
+    deps = _labs_then_verified(house, fault="out_of_credits", times=1)
+    report = house.run(house.submit(["ada"]), deps)
+    assert (report.emails_found, report.settled) == (0, 1)
+    assert house.costs(report.id) == {"people_data_labs": Decimal(1)}

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
 
-from pricing.findings import NOTHING, EmailStatus, Finding
+from pricing.findings import NOTHING, Finding
 from pricing.plans import Item
 
 
@@ -23,6 +23,8 @@ class Person:
     last_name: str
     company_domain: str
     company_name: str = ""
+    unverified: str = ""
+    """An address that somebody found, for a verifier; others do not look at it."""
 
     @property
     def can_be_asked_about(self) -> bool:
@@ -59,9 +61,13 @@ class Report:
 
 
 class Immediate(Protocol):
-    """Answers in the response; raises a `ProviderError` for all persons or none."""
+    """Answers in the response; raises a `ProviderError` for all persons or none.
+
+    Answers are remembered by `name`; `account` is whose limits and credits it uses.
+    """
 
     name: str
+    account: str
     items: frozenset[Item]
     persons_max: int
 
@@ -92,15 +98,6 @@ class Deferred(Protocol):
 
     def read_webhook(self, headers: Mapping[str, str], body: bytes) -> Report:
         """What the vendor sent. Raises `BadSignature`."""
-
-
-class Verifier(Protocol):
-    """Says how good an address is that somebody else found."""
-
-    name: str
-
-    async def verify(self, email: str) -> tuple[EmailStatus, Decimal]:
-        """Its status, and what that cost in the vendor's credits."""
 
 
 class Provider(Protocol):

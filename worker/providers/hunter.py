@@ -44,7 +44,7 @@ _VERIFICATION_WAIT_S = 1.0
 class Hunter:
     """The e-mail finder and the verifier, with the house's key."""
 
-    name = "hunter"
+    name = account = "hunter"
     items = frozenset({Item.EMAIL})
     persons_max = 1
 
@@ -76,7 +76,10 @@ class Hunter:
         return {person.id: _answer(reply)}
 
     async def verify(self, email: str) -> tuple[EmailStatus, Decimal]:
-        """The status of an address; unknown where Hunter does not get at it in time."""
+        """The status of an address, and what that cost.
+
+        Unknown where Hunter does not get at it in time.
+        """
         url = f"{self._url}/v2/email-verifier"
         for _ in range(_VERIFICATION_TRIES):
             reply = await self._http.get(url, self._headers, {"email": email})
@@ -89,6 +92,30 @@ class Hunter:
                 break
             await asyncio.sleep(self._wait_s)
         return EmailStatus.UNKNOWN, Decimal(0)
+
+
+class HunterVerifier:
+    """Says how good the addresses are that others found without saying so."""
+
+    name = "hunter_verifier"
+    account = Hunter.account
+    items = frozenset({Item.EMAIL})
+    persons_max = 1
+
+    def __init__(self, hunter: Hunter) -> None:
+        self._hunter = hunter
+
+    async def look_up(
+        self,
+        persons: Sequence[Person],
+        items: frozenset[Item],  # noqa: ARG002 - there is but one
+    ) -> Mapping[str, Answer]:
+        """The unverified address of one person, with the status that it has."""
+        (person,) = persons
+        status, paid = await self._hunter.verify(person.unverified)
+        objected = status is EmailStatus.OBJECTED
+        email = None if objected else person.unverified
+        return {person.id: Answer(finding=Finding(email, status), paid=paid)}
 
 
 def _params(person: Person) -> dict[str, str]:

@@ -30,7 +30,7 @@ _WINDOW_S = 60.0
 class PeopleDataLabs:
     """The bulk enrichment of persons, with the house's key."""
 
-    name = "people_data_labs"
+    name = account = "people_data_labs"
     items = frozenset({Item.EMAIL, Item.PHONE})
     persons_max = 100
 
