@@ -3,7 +3,7 @@
 Rule 10: an address found at a level that the buyer did not accept was not found.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -43,11 +43,16 @@ _ACCEPTED = {
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """An e-mail and a phone as found for one person, before any level is applied."""
+    """An e-mail and a phone as found for one person, before any level is applied.
+
+    `email_by` and `phone_by` say which provider found them; they make no difference.
+    """
 
     email: str | None = None
     email_status: EmailStatus = EmailStatus.UNKNOWN
     phone: str | None = None
+    email_by: str | None = field(default=None, compare=False)
+    phone_by: str | None = field(default=None, compare=False)
 
 
 NOTHING = Finding()
@@ -68,6 +73,8 @@ def accepted(
         email=finding.email if keep_email else None,
         email_status=finding.email_status if keep_email else EmailStatus.UNKNOWN,
         phone=(finding.phone or None) if phone else None,
+        email_by=finding.email_by,
+        phone_by=finding.phone_by,
     )
 
 

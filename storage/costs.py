@@ -37,12 +37,23 @@ def of_job(connection: Connection, job_id: str) -> list[Cost]:
     return [Cost(provider, int(answers), paid) for provider, answers, paid in rows]
 
 
-def charged(connection: Connection, job_id: str) -> dict[str, int]:
-    """The credits that a job was charged for each item, those of 0 included."""
+class Charged(NamedTuple):
+    """What one job was charged for one item that one provider found, in our credits.
+
+    `provider` is None where nobody had to find anything.
+    """
+
+    item: str
+    provider: str | None
+    credits: int
+
+
+def charged(connection: Connection, job_id: str) -> list[Charged]:
+    """What a job was charged, those of 0 included, by item and provider."""
     rows = connection.execute(
         text("""
-            SELECT item, sum(credits) FROM charges
-             WHERE job_id = :job_id GROUP BY item ORDER BY item"""),
+            SELECT item, provider, sum(credits) FROM charges
+             WHERE job_id = :job_id GROUP BY item, provider ORDER BY item, provider"""),
         {"job_id": job_id},
     )
-    return {item: int(credits_) for item, credits_ in rows}
+    return [Charged(item, provider, int(credits_)) for item, provider, credits_ in rows]

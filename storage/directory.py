@@ -8,6 +8,9 @@ from sqlalchemy import JSON, Connection, bindparam, func, select, text
 from pricing.findings import EmailStatus, Finding
 from storage import tables
 
+NAME = "directory"
+"""What the directory is called among those who find."""
+
 
 class Entry(NamedTuple):
     """What the house knows of one person."""
@@ -77,7 +80,7 @@ def look_up(connection: Connection, persons: Collection[str]) -> dict[str, Findi
     """What is known of these persons; whoever is unknown is not in the answer."""
     rows = connection.execute(_LOOK_UP, {"persons": list(persons)})
     return {
-        person_id: Finding(email, EmailStatus(status), phone)
+        person_id: Finding(email, EmailStatus(status), phone, NAME, NAME)
         for person_id, email, status, phone in rows
     }
 

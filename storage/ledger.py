@@ -95,6 +95,8 @@ class Claim(NamedTuple):
     digest: str
     credits: int
     unchanged: bool = False
+    provider: str | None = None
+    """Who found what is charged for, where somebody had to."""
 
 
 _RUNNING_PERIOD = """
@@ -239,14 +241,15 @@ _SETTLE = text("""
 WITH moment AS MATERIALIZED (SELECT holdfast_now() AS at),
 claim AS MATERIALIZED (
   SELECT item, subject, digest, CAST(credits AS integer) AS credits,
-         CAST(unchanged AS boolean) AS unchanged,
+         CAST(unchanged AS boolean) AS unchanged, provider,
          nextval('charges_id_seq') AS charge_id
     FROM ROWS FROM (json_array_elements_text(CAST(:items AS json)),
                     json_array_elements_text(CAST(:subjects AS json)),
                     json_array_elements_text(CAST(:digests AS json)),
                     json_array_elements_text(CAST(:credits AS json)),
-                    json_array_elements_text(CAST(:unchanged AS json)))
-         AS asked (item, subject, digest, credits, unchanged)
+                    json_array_elements_text(CAST(:unchanged AS json)),
+                    json_array_elements_text(CAST(:providers AS json)))
+         AS asked (item, subject, digest, credits, unchanged, provider)
    WHERE NOT EXISTS (
          SELECT 1 FROM charges AS c
           WHERE c.job_id = :job_id AND c.item = asked.item
@@ -283,7 +286,8 @@ entitled AS (
   RETURNING item, subject, digest, settled_as, paid_by),
 charged AS (
   INSERT INTO charges (id, license_id, period_id, reservation_id, job_id, user_id,
-                       item, subject, digest, credits, rule, paid_by, charged_at)
+                       item, subject, digest, credits, rule, paid_by, charged_at,
+                       provider)
   SELECT charge_id, :license_id, :period_id, :reservation_id, :job_id, :user_id,
          item, subject, digest,
          CASE WHEN paid_by = charge_id THEN credits ELSE 0 END,
@@ -291,7 +295,7 @@ charged AS (
               WHEN credits = 0 THEN 'free_as_quoted'
               WHEN paid_by = charge_id THEN 'price'
               ELSE 'paid_meanwhile' END,
-         nullif(paid_by, charge_id), at
+         nullif(paid_by, charge_id), at, provider
     FROM moment, claim LEFT JOIN entitled USING (item, subject, digest)
    WHERE settled_as = charge_id
       OR (unchanged
@@ -342,6 +346,7 @@ def settle(connection: Connection, payer: Payer, claims: Sequence[Claim]) -> int
         "digests": json.dumps([claim.digest for claim in distinct]),
         "credits": json.dumps([claim.credits for claim in distinct]),
         "unchanged": json.dumps([claim.unchanged for claim in distinct]),
+        "providers": json.dumps([claim.provider for claim in distinct]),
     }
     try:
         credits_ = connection.execute(_SETTLE, parameters).scalar_one_or_none()

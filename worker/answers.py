@@ -1,11 +1,11 @@
 """The objects that clients are answered with, the same for the API and `--json`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from storage.charges import Charge
-from storage.costs import Cost
+from storage.costs import Charged, Cost
 from storage.keys import Key
 from storage.ledger import Balance
 from storage.licenses import License, User
@@ -276,13 +276,11 @@ def of_lookup(lookup: Lookup) -> Answer:
     }
 
 
-def of_costs(job_id: str, charged: Mapping[str, int], paid: Sequence[Cost]) -> Answer:
+def of_costs(job_id: str, charged: Sequence[Charged], paid: Sequence[Cost]) -> Answer:
     """What a job was charged, and what each provider was paid in its own credits."""
     return {
         "job": job_id,
-        "charged": [
-            {"item": item, "credits": credits_} for item, credits_ in charged.items()
-        ],
+        "charged": [line._asdict() for line in charged],
         "paid": [
             {
                 "provider": cost.provider,

@@ -8,7 +8,6 @@ learns of it there, and what it wrote is never sealed into the file.
 import logging
 from collections.abc import Sequence
 
-from pricing.claims import PricedClaim
 from pricing.findings import NOTHING, Finding, passes
 from pricing.plans import Item
 from pricing.settlement import Outcome, Result, due_claims
@@ -199,7 +198,7 @@ def _run_batch(
             else:
                 result = Result(outcome=Outcome.REJECTED)
         outcomes.append(_outcome(record, result, refusal))
-        claims.extend(_claims(record, priced.claims, result))
+        claims.extend(_claims(priced, result, finding))
     return Batch(
         start=start,
         outcomes=tuple(outcomes),
@@ -235,11 +234,9 @@ def _outcome(record: Record, result: Result, refusal: Refusal | None) -> RecordO
     )
 
 
-def _claims(
-    record: Record,
-    priced: tuple[PricedClaim, ...],
-    result: Result,
-) -> list[Claim]:
+def _claims(priced: PricedRecord, result: Result, finding: Finding) -> list[Claim]:
+    record = priced.record
+    by = {Item.EMAIL: finding.email_by, Item.PHONE: finding.phone_by}
     return [
         Claim(
             due.item,
@@ -249,6 +246,7 @@ def _claims(
             due.digest,
             due.credits,
             due.unchanged,
+            by.get(due.item),
         )
-        for due in due_claims(priced, result)
+        for due in due_claims(priced.claims, result)
     ]

@@ -18,10 +18,11 @@ from pricing.findings import (
     accepted,
 )
 from pricing.plans import Item
+from storage import directory
 from storage.findings import Key, Memory
 from worker.providers import Answer, Person
 
-DIRECTORY = "directory"
+DIRECTORY = directory.NAME
 """The provider that is the house's own: it is always up, and never paid."""
 
 
@@ -236,7 +237,20 @@ class Sheet:
             email=email.value if email else None,
             email_status=(email.status if email else None) or EmailStatus.UNKNOWN,
             phone=phone.value if phone else None,
+            email_by=self._finder(email, order) if email else None,
+            phone_by=phone.provider if phone else None,
         )
+
+    def _finder(self, email: Memory, order: Sequence[str]) -> str:
+        """Who found an address, where another verified it."""
+        if email.provider in order:
+            return email.provider
+        finders = {
+            provider
+            for (provider, item), memory in self._answers[email.key].items()
+            if item is Item.EMAIL and memory.value == email.value
+        }
+        return next((name for name in order if name in finders), email.provider)
 
     def _first(self, key: Key, item: Item, order: Sequence[str]) -> Memory | None:
         """By the order; whoever is in it no more comes last."""

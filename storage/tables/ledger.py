@@ -153,6 +153,8 @@ charges = Table(
     Column("view_id", Id),
     # Of a view: since when a use would have freed it. A job's quote says it for its.
     Column("free_since", Instant),
+    # Who found what is charged for; None where nobody had to.
+    Column("provider", Id),
     # The idempotency key: a delivered claim is settled once, whoever repeats it.
     UniqueConstraint("job_id", "item", "subject", "digest"),
     one_of("item", Item),

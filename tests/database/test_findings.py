@@ -257,7 +257,7 @@ def test_what_providers_were_paid_is_summed_by_job_and_provider(books):
             Cost("fullenrich", 1, Decimal(11)),
             Cost("hunter", 3, Decimal("2.5")),
         ]
-        assert costs.charged(connection, "job-1") == {}
+        assert costs.charged(connection, "job-1") == []
 
 
 def test_what_was_paid_is_never_changed(books):

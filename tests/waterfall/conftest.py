@@ -155,6 +155,14 @@ class House:
                 cost.provider: cost.paid for cost in costs.of_job(connection, job_id)
             }
 
+    def charged(self, job_id: str) -> dict[tuple[str, str | None], int]:
+        """What a job was charged, by item and by who found it."""
+        with self.deps.database.transaction() as connection:
+            return {
+                (line.item, line.provider): line.credits
+                for line in costs.charged(connection, job_id)
+            }
+
     def file(self, job_id: str) -> str:
         """A job's file."""
         with self.deps.artifacts.open(str(self.report(job_id).file_artifact)) as stream:

@@ -19,6 +19,11 @@ def test_what_the_directory_lacks_is_found_by_the_next(house):
     tally = house.sandbox.tally("hunter")
     assert (tally["persons"], tally["asked_twice"]) == (8, 0)
     assert house.costs(job_id) == {"hunter": Decimal(8)}
+    assert house.charged(job_id) == {
+        ("company", None): 1,
+        ("email", "directory"): 2,
+        ("email", "hunter"): report.emails_found - 2,
+    }
     # An address at a status that the buyer does not accept was paid, not charged.
     assert report.settled == 1 + report.emails_found
     assert 2 < report.emails_found < 10
@@ -102,6 +107,10 @@ def test_an_address_of_unknown_status_is_verified_and_then_charged(house):
     assert house.costs(report.id) == {
         "people_data_labs": Decimal(2),
         "hunter": Decimal("1.0"),
+    }
+    assert house.charged(report.id) == {
+        ("company", None): 1,
+        ("email", "people_data_labs"): 2,
     }
     assert house.sandbox.tally("hunter")["persons"] == 0
 

@@ -249,9 +249,10 @@ def _show_costs(ground: Ground, job_id: str) -> None:
             charged = costs_of.charged(connection, job_id)
             paid = costs_of.of_job(connection, job_id)
     lines = [
-        f"charged  {item:<18} {credits_:>9,}" for item, credits_ in charged.items()
+        f"charged  {f'{item} ({provider})' if provider else item:<26} {credits_:>9,}"
+        for item, provider, credits_ in charged
     ]
-    lines += [f"paid     {name:<18} {amount:>9,f}" for name, _, amount in paid]
+    lines += [f"paid     {name:<26} {amount:>9,f}" for name, _, amount in paid]
     ground.answer(answers.of_costs(job_id, charged, paid), "\n".join(lines))
 
 

@@ -29,9 +29,10 @@ class Taken(BaseModel):
 
 
 class ChargedItem(BaseModel):
-    """What a job was charged for one item, in our credits."""
+    """What a job was charged for what one provider found, in our credits."""
 
     item: Item
+    provider: str | None
     credits: int
 
 
