@@ -1,0 +1,50 @@
+"""How asking a CRM can fail; the push decides what follows of it.
+
+ConnectorError
+├── Unavailable    no outcome: what was sent may have arrived, and is in doubt
+├── Throttled      it wants fewer requests, and says or implies until when
+├── Unauthorized   it does not take the secrets (any more): somebody must reconnect
+└── Misconfigured  a right, a field or an owner is missing: asking again is no use
+"""
+
+
+class ConnectorError(Exception):
+    """A CRM did not do what it was asked; the message never holds a secret."""
+
+
+class Unavailable(ConnectorError):
+    """No answer that tells what became of a request.
+
+    Everything that was in it is in doubt until it has been asked again by its key.
+    """
+
+    def __init__(self, message: str, until_s: float | None = None) -> None:
+        self.until_s = until_s
+        super().__init__(message)
+
+
+class Throttled(ConnectorError):
+    """Nothing was done: too many requests, and none before `until_s` have passed.
+
+    `daily` says that a day's budget is used up.
+    """
+
+    def __init__(self, message: str, until_s: float, *, daily: bool = False) -> None:
+        self.until_s = until_s
+        self.daily = daily
+        super().__init__(message)
+
+
+class Unauthorized(ConnectorError):
+    """The CRM does not take the connection's secrets."""
+
+
+class Misconfigured(ConnectorError):
+    """The connection or the mapping asks for what the CRM does not have or allow.
+
+    `code` is stable: `forbidden`, `unknown_field`, `unknown_owner`, `not_found`.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        self.code = code
+        super().__init__(message)
