@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help setup demo test test-fast test-speed test-full test-servers lint format lock clean
+.PHONY: help setup demo test test-fast test-speed test-full test-odoo test-servers lint format lock clean
 .DEFAULT_GOAL := help
 
 help: ## Show what can be made
@@ -38,6 +38,9 @@ test-full: setup ## The million records, the crash loops, the long fuzzing
 
 test-servers: setup ## Database and worker tests against the servers in HOLDFAST_TEST_*_URL
 	$(PYTEST) -m "not full and not alone" tests/database tests/system/test_crashes.py
+
+test-odoo: setup ## Pushes into a real Odoo, where HOLDFAST_TEST_ODOO_UP or the PATH has odoo-up
+	$(PYTEST) tests/odoo
 
 lint: setup ## Format check, ruff with all rules, mypy strict
 	$(BIN)/ruff format --check .

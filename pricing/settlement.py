@@ -36,14 +36,16 @@ class Rule(StrEnum):
 class Result:
     """How one record ended.
 
-    `company_due` matters for a rejected record alone: its company's credit is due
-    once the CRM has created or updated the company or one of its persons.
+    `unchanged` says that nothing of it was sent, `person_unchanged` that nothing of
+    its person was. `company_due` matters for a rejected record alone: its company's
+    credit is due once the CRM has created or updated the company or one of its persons.
     """
 
     outcome: Outcome
     email_found: bool = False
     phone_found: bool = False
     unchanged: bool = False
+    person_unchanged: bool = False
     company_due: bool = False
 
 
@@ -59,15 +61,16 @@ class DueClaim(NamedTuple):
 def due_claims(claims: tuple[PricedClaim, ...], result: Result) -> tuple[DueClaim, ...]:
     """The claims of one record that its outcome makes due."""
     return tuple(
-        DueClaim(
-            claim.item,
-            claim.digest,
-            0 if result.unchanged else claim.credits,
-            result.unchanged,
-        )
+        DueClaim(claim.item, claim.digest, 0 if unchanged else claim.credits, unchanged)
         for claim in claims
         if _is_due(claim.item, result)
+        for unchanged in (_is_unchanged(claim.item, result),)
     )
+
+
+def _is_unchanged(item: Item, result: Result) -> bool:
+    """A company changes with its persons, what was found only with its own person."""
+    return result.unchanged or (result.person_unchanged and item is not Item.COMPANY)
 
 
 def _is_due(item: Item, result: Result) -> bool:

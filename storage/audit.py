@@ -118,7 +118,8 @@ SELECT job_id, 'phone', person_id FROM outcomes WHERE phone_found
 _DELIVERED_HAS_A_LINE = f"""
 SELECT format('job %s: the %s of %s was delivered without a line',
               job_id, item, subject)
-  FROM (({_DELIVERED}) EXCEPT SELECT job_id, item, subject FROM charges) AS missing
+  FROM (({_DELIVERED}) EXCEPT SELECT job_id, item, subject FROM charges
+        EXCEPT SELECT job_id, item, subject FROM unchanged_claims) AS missing
 """  # noqa: S608 - a constant
 
 _LINE_WAS_DELIVERED = f"""
@@ -182,6 +183,15 @@ SELECT format('job %s is %s, its reservation %s', j.id, j.state, r.state)
  WHERE (j.finished_at IS NOT NULL) <> (r.state = 'closed')
 """
 
+_NOTHING_IS_LEFT_OPEN = """
+SELECT format('job %s has ended, and %s of its %s are left open', j.id, count(*), what)
+  FROM (SELECT job_id, 'intents' AS what FROM intents
+        UNION ALL SELECT job_id, 'unchanged claims' FROM unchanged_claims) AS open
+  JOIN jobs AS j ON j.id = open.job_id
+ WHERE j.finished_at IS NOT NULL
+ GROUP BY j.id, what
+"""
+
 CHECKS: dict[str, str] = {
     "period_counters_are_account_balances": _COUNTERS_ARE_ACCOUNTS,
     "spent_is_settled_less_refunded": _SPENT_IS_SETTLED,
@@ -194,6 +204,7 @@ CHECKS: dict[str, str] = {
     "outcomes_add_up": _OUTCOMES_ADD_UP,
     "parts_hold_what_was_delivered": _PARTS_HOLD_WHAT_WAS_DELIVERED,
     "ended_is_closed": _ENDED_IS_CLOSED,
+    "nothing_is_left_open": _NOTHING_IS_LEFT_OPEN,
 }
 
 

@@ -16,10 +16,10 @@ from sqlalchemy import Connection, text
 from pricing.findings import EmailLevel, OnlyWith
 from pricing.plans import Item, Terms
 from pricing.settlement import Outcome
-from storage import jobs, ledger, quotes
+from storage import id_map, intents, jobs, ledger, quotes
 from storage.artifacts import Written
 from storage.errors import InvariantBroken, Superseded
-from storage.states import JobState
+from storage.states import Change, JobState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +49,11 @@ class TakenChunk:
     email_level: EmailLevel
     only_with: OnlyWith | None
     export: dict[str, Any] | None
+    push: dict[str, Any] | None
     terms: Terms
     quoted_at: datetime
+    in_doubt: bool
+    """Whether a try before this one may have sent something that is not settled."""
     job_waits: bool
     """Whether the job said, when the chunk was taken, that it waits."""
 
@@ -80,16 +83,32 @@ class RecordOutcome(NamedTuple):
     code: str | None = None
     field: str | None = None
     message: str | None = None
+    change: Change | None = None
+    link: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pushed:
+    """What a batch has done in a CRM: what is there now, and whose doubt is over."""
+
+    connection_id: str
+    sent_at: datetime
+    entries: tuple[id_map.Entry, ...]
+    touched: tuple[id_map.Key, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """What one batch did: its outcomes in order, its claims, its part of the file."""
+    """What one batch did: its outcomes in order, its claims, its part of the file.
+
+    Of a push it has no part, but what it `pushed`.
+    """
 
     start: int
     outcomes: tuple[RecordOutcome, ...]
     claims: tuple[ledger.Claim, ...]
     part: Written | None
+    pushed: Pushed | None = None
 
     @property
     def stop(self) -> int:
@@ -99,6 +118,10 @@ class Batch:
     def count(self, outcome: Outcome) -> int:
         """How many of its records ended so."""
         return sum(record.outcome is outcome for record in self.outcomes)
+
+    def changes(self, change: Change) -> int:
+        """How many of its records were created, updated, or left unchanged in a CRM."""
+        return sum(record.change is change for record in self.outcomes)
 
 
 _TAKE = text("""
@@ -110,11 +133,14 @@ WITH taken AS (
    WHERE id = :id
      AND (state = 'dispatched' OR (state = 'pending' AND run_at <= clock_timestamp()))
      AND EXISTS (SELECT 1 FROM jobs
-                  WHERE jobs.id = chunks.job_id AND jobs.state IN ('queued', 'running'))
-  RETURNING id, attempt, failures, job_id, first_byte, bytes, first_line, cursor, stop)
+                  WHERE jobs.id = chunks.job_id
+                    AND (jobs.state IN ('queued', 'running')
+                      OR (jobs.state = 'cancelling' AND chunks.in_doubt)))
+  RETURNING id, attempt, failures, job_id, first_byte, bytes, first_line, cursor, stop,
+            in_doubt)
 SELECT taken.*, r.license_id, r.period_id, r.id AS reservation_id, q.user_id, q.input,
-       q.columns, q.retrieve, q.email_level, q.only_with, q.export, q.terms,
-       q.quoted_at, j.waiting_reason IS NOT NULL AS job_waits
+       q.columns, q.retrieve, q.email_level, q.only_with, q.export, q.push,
+       q.terms, q.quoted_at, j.waiting_reason IS NOT NULL AS job_waits
   FROM taken JOIN jobs AS j ON j.id = taken.job_id
   JOIN quotes AS q ON q.id = j.quote_id
   JOIN reservations AS r ON r.job_id = j.id
@@ -154,7 +180,9 @@ def take(
 
 _FENCE = text("""
 UPDATE chunks
-   SET cursor = :stop, crashes = 0, failures = 0, last_error = NULL,
+   SET cursor = :stop, crashes = 0, failures = 0, last_error = NULL, in_doubt = false,
+       created = created + :created, updated = updated + :updated,
+       unchanged = unchanged + :unchanged,
        delivered = delivered + :delivered, excluded = excluded + :excluded,
        rejected = rejected + :rejected, emails_found = emails_found + :emails,
        phones_found = phones_found + :phones,
@@ -191,6 +219,9 @@ def checkpoint(
             "delivered": batch.count(Outcome.DELIVERED),
             "excluded": batch.count(Outcome.EXCLUDED),
             "rejected": batch.count(Outcome.REJECTED),
+            "created": batch.changes(Change.CREATED),
+            "updated": batch.changes(Change.UPDATED),
+            "unchanged": batch.changes(Change.UNCHANGED),
             "emails": sum(record.email_found for record in batch.outcomes),
             "phones": sum(record.phone_found for record in batch.outcomes),
             "lease_s": lease_s,
@@ -202,6 +233,8 @@ def checkpoint(
     record(connection, chunk.job_id, batch.outcomes)
     if batch.part is not None:
         _keep_part(connection, chunk.job_id, batch, batch.part)
+    if batch.pushed is not None:
+        _keep_pushed(connection, chunk.job_id, batch.pushed)
     if fence.done:
         jobs.close_chunks(connection, chunk.job_id, 1)
     state = jobs.state_of(connection, chunk.job_id)
@@ -210,10 +243,10 @@ def checkpoint(
 
 _RECORD = text("""
 INSERT INTO outcomes (job_id, license_id, record, company_id, person_id, outcome,
-                      email_found, phone_found, code, field, message)
+                      email_found, phone_found, code, field, message, change, link)
 SELECT :job_id, (SELECT license_id FROM jobs WHERE id = :job_id), (o ->> 0)::integer,
        o ->> 1, o ->> 2, o ->> 3, (o ->> 4)::boolean, (o ->> 5)::boolean,
-       o ->> 6, o ->> 7, o ->> 8
+       o ->> 6, o ->> 7, o ->> 8, o ->> 9, o ->> 10
   FROM json_array_elements(CAST(:outcomes AS json)) AS o
 """)
 
@@ -246,6 +279,37 @@ def _keep_part(
             "sha256": part.sha256,
         },
     )
+
+
+def _keep_pushed(connection: Connection, job_id: str, pushed: Pushed) -> None:
+    id_map.keep(connection, pushed.connection_id, pushed.entries, pushed.sent_at)
+    intents.forget(connection, job_id, pushed.touched)
+
+
+def doubt(
+    connection: Connection,
+    chunk: TakenChunk,
+    about: Sequence[intents.Intent],
+    *,
+    lease_s: float,
+) -> datetime:
+    """Keep what is about to be sent, and hold the chunk on; the moment of it.
+
+    From now on the chunk is in doubt, until its batch is settled: it will be run again,
+    even of a job that is being cancelled. Raises `Superseded` as a checkpoint does.
+    """
+    moment: datetime | None = connection.execute(
+        text("""
+            UPDATE chunks SET in_doubt = true,
+                   lease_until = clock_timestamp() + make_interval(secs => :lease_s)
+             WHERE id = :id AND attempt = :attempt AND state = 'running'
+            RETURNING holdfast_now()"""),
+        {"id": chunk.id, "attempt": chunk.attempt, "lease_s": lease_s},
+    ).scalar_one_or_none()
+    if moment is None:
+        raise Superseded(f"chunk {chunk.id} is not at attempt {chunk.attempt} any more")
+    intents.put(connection, chunk.job_id, about)
+    return moment
 
 
 def give_back(

@@ -30,19 +30,21 @@ def lead(connection: Connection) -> bool:
     return leads
 
 
+# What is in doubt is found out of a cancelled job too.
 # Only jobs that have something to hand out take one of their license's places.
 _WAITING = text("""
 WITH ready AS (
-  SELECT j.id, j.license_id, j.records, j.created_at, busy.chunks AS busy
+  SELECT j.id, j.license_id, j.records, j.created_at, j.state, busy.chunks AS busy
     FROM jobs AS j
    CROSS JOIN LATERAL (
          SELECT count(*) AS chunks FROM chunks
           WHERE job_id = j.id AND state IN ('dispatched', 'running')) AS busy
-   WHERE j.finished_at IS NULL AND j.state IN ('queued', 'running')
+   WHERE j.finished_at IS NULL AND j.state IN ('queued', 'running', 'cancelling')
      AND busy.chunks < :window
      AND EXISTS (SELECT 1 FROM chunks
                   WHERE job_id = j.id AND state = 'pending'
-                    AND run_at <= clock_timestamp())),
+                    AND run_at <= clock_timestamp()
+                    AND (j.state <> 'cancelling' OR in_doubt))),
 ranked AS (
   SELECT *, row_number() OVER (PARTITION BY license_id, records <= :small_job_records
                                ORDER BY created_at, id) AS turn
@@ -53,6 +55,7 @@ SELECT r.license_id, r.id AS job_id, r.records AS job_records, c.id AS chunk_id,
  CROSS JOIN LATERAL (
        SELECT id, cursor, stop, first FROM chunks
         WHERE job_id = r.id AND state = 'pending' AND run_at <= clock_timestamp()
+          AND (r.state <> 'cancelling' OR in_doubt)
         ORDER BY first LIMIT :window - r.busy) AS c
  WHERE r.turn <= :jobs_a_license
  ORDER BY r.created_at, r.id, c.first

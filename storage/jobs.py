@@ -259,13 +259,17 @@ def wait_for(
     reason: str | None,
     delay_s: float = 0,
 ) -> None:
-    """Show why a job does not go on, and until when; None where it goes on."""
+    """Show why a job does not go on, and until when; None where it goes on.
+
+    A job that somebody pauses shows that, whatever else it would wait for.
+    """
     connection.execute(
         text("""
             UPDATE jobs SET waiting_reason = :reason,
                    waiting_until = CASE WHEN CAST(:reason AS text) IS NOT NULL
                      THEN clock_timestamp() + make_interval(secs => :delay_s) END
              WHERE id = :job_id AND finished_at IS NULL
+               AND state NOT IN ('pausing', 'paused')
                AND coalesce(waiting_reason, CAST(:reason AS text)) IS NOT NULL"""),
         {"job_id": job_id, "reason": reason, "delay_s": delay_s},
     )

@@ -241,20 +241,13 @@ _SETTLE = text("""
 WITH moment AS MATERIALIZED (SELECT holdfast_now() AS at),
 claim AS MATERIALIZED (
   SELECT item, subject, digest, CAST(credits AS integer) AS credits,
-         CAST(unchanged AS boolean) AS unchanged, provider,
-         nextval('charges_id_seq') AS charge_id
+         provider, nextval('charges_id_seq') AS charge_id
     FROM ROWS FROM (json_array_elements_text(CAST(:items AS json)),
                     json_array_elements_text(CAST(:subjects AS json)),
                     json_array_elements_text(CAST(:digests AS json)),
                     json_array_elements_text(CAST(:credits AS json)),
-                    json_array_elements_text(CAST(:unchanged AS json)),
                     json_array_elements_text(CAST(:providers AS json)))
-         AS asked (item, subject, digest, credits, unchanged, provider)
-   WHERE NOT EXISTS (
-         SELECT 1 FROM charges AS c
-          WHERE c.job_id = :job_id AND c.item = asked.item
-            AND c.subject = asked.subject AND c.digest = asked.digest
-            AND c.rule = 'unchanged')),
+         AS asked (item, subject, digest, credits, provider)),
 entitled AS (
   INSERT INTO entitlements AS e
          (license_id, item, subject, digest, settled_as, paid_by, exported_at)
@@ -262,7 +255,6 @@ entitled AS (
          CASE WHEN credits > 0 THEN charge_id END,
          CASE WHEN credits > 0 THEN at END
     FROM claim, moment
-   WHERE NOT unchanged
    ORDER BY item COLLATE "C", subject COLLATE "C", digest COLLATE "C"
   ON CONFLICT (license_id, item, subject, digest) DO UPDATE SET
     settled_as = CASE
@@ -291,18 +283,12 @@ charged AS (
   SELECT charge_id, :license_id, :period_id, :reservation_id, :job_id, :user_id,
          item, subject, digest,
          CASE WHEN paid_by = charge_id THEN credits ELSE 0 END,
-         CASE WHEN unchanged THEN 'unchanged'
-              WHEN credits = 0 THEN 'free_as_quoted'
+         CASE WHEN credits = 0 THEN 'free_as_quoted'
               WHEN paid_by = charge_id THEN 'price'
               ELSE 'paid_meanwhile' END,
          nullif(paid_by, charge_id), at, provider
-    FROM moment, claim LEFT JOIN entitled USING (item, subject, digest)
+    FROM moment, claim JOIN entitled USING (item, subject, digest)
    WHERE settled_as = charge_id
-      OR (unchanged
-          AND NOT EXISTS (SELECT 1 FROM charges AS c
-                           WHERE c.job_id = :job_id AND c.item = claim.item
-                             AND c.subject = claim.subject
-                             AND c.digest = claim.digest))
   RETURNING credits),
 bill AS (SELECT coalesce(sum(credits), 0) AS credits FROM charged),
 settled AS (
@@ -328,11 +314,12 @@ _LINE_KEY = "charges_job_id_item_subject_digest_key"
 def settle(connection: Connection, payer: Payer, claims: Sequence[Claim]) -> int:
     """Charge a batch of delivered claims in one statement; return its credits.
 
-    Repeating it charges nothing: a claim has one line in a job. Raises `Superseded`
-    where the reservation is closed, and `Conflict` where another batch of the job
-    settled the same subject at this moment.
+    Repeating it charges nothing: a claim has one line in a job. Those that are
+    unchanged are noted: `close` gives them their lines, for a later batch may send what
+    this one did not have to. Raises `Superseded` where the reservation is closed, and
+    `Conflict` where another batch of the job settled the same subject at this moment.
     """
-    distinct = _distinct(claims)
+    distinct = _distinct([claim for claim in claims if not claim.unchanged])
     parameters = {
         "license_id": payer.license_id,
         "period_id": payer.period_id,
@@ -345,7 +332,6 @@ def settle(connection: Connection, payer: Payer, claims: Sequence[Claim]) -> int
         "subjects": json.dumps([claim.subject for claim in distinct]),
         "digests": json.dumps([claim.digest for claim in distinct]),
         "credits": json.dumps([claim.credits for claim in distinct]),
-        "unchanged": json.dumps([claim.unchanged for claim in distinct]),
         "providers": json.dumps([claim.provider for claim in distinct]),
     }
     try:
@@ -356,22 +342,55 @@ def settle(connection: Connection, payer: Payer, claims: Sequence[Claim]) -> int
         raise
     if credits_ is None:
         raise Superseded(f"the reservation of job {payer.job_id} is closed")
+    _note_unchanged(connection, payer.job_id, claims)
     return int(credits_)
+
+
+def _note_unchanged(
+    connection: Connection, job_id: str, claims: Sequence[Claim]
+) -> None:
+    noted = _distinct([claim for claim in claims if claim.unchanged])
+    if not noted:
+        return
+    connection.execute(
+        text("""
+            INSERT INTO unchanged_claims (job_id, item, subject, digest)
+            SELECT :job_id, c ->> 0, c ->> 1, c ->> 2
+              FROM json_array_elements(CAST(:claims AS json)) AS c
+            ON CONFLICT (job_id, item, subject, digest) DO NOTHING"""),
+        {"job_id": job_id, "claims": json.dumps([claim[:3] for claim in noted])},
+    )
 
 
 def _distinct(claims: Sequence[Claim]) -> list[Claim]:
     """One of each item and subject, sorted: two batches never lock crosswise.
 
-    What is claimed twice in a batch was quoted at one price; where one of the two
-    records is unchanged, the other counts.
+    What is claimed twice in a batch was quoted at one price.
     """
     merged: dict[tuple[str, str, str], Claim] = {}
     for claim in claims:
-        key = claim[:3]
-        first = merged.get(key)
-        if first is None or first.unchanged:
-            merged[key] = claim
+        merged.setdefault(claim[:3], claim)
     return [merged[key] for key in sorted(merged)]
+
+
+# Rule 5: what the job has delivered without sending anything has its line too, unless
+# another record of the job has sent it.
+_UNCHANGED_LINES = text("""
+WITH noted AS (
+  DELETE FROM unchanged_claims WHERE job_id = :job_id
+  RETURNING item, subject, digest)
+INSERT INTO charges (id, license_id, period_id, reservation_id, job_id, user_id, item,
+                     subject, digest, credits, rule, charged_at)
+SELECT nextval('charges_id_seq'), r.license_id, r.period_id, r.id, j.id, j.user_id,
+       n.item, n.subject, n.digest, 0, 'unchanged', holdfast_now()
+  FROM noted AS n
+  JOIN jobs AS j ON j.id = :job_id
+  JOIN reservations AS r ON r.job_id = j.id AND r.state = 'open'
+ WHERE NOT EXISTS (SELECT 1 FROM charges AS c
+                    WHERE c.job_id = j.id AND c.item = n.item
+                      AND c.subject = n.subject AND c.digest = n.digest)
+ ORDER BY n.item, n.subject, n.digest
+""")
 
 
 _CLOSE = """
@@ -407,6 +426,7 @@ def close(connection: Connection, job_id: str) -> Reservation | None:
 
     What an ended period gets back expires at once. Only completion may call this.
     """
+    connection.execute(_UNCHANGED_LINES, {"job_id": job_id})
     closed = connection.execute(text(_CLOSE), {"job_id": job_id})
     row = closed.mappings().one_or_none()
     return None if row is None else Reservation(**row)

@@ -10,7 +10,11 @@ from storage.jobs import GIVEN_UP
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutcomeRow:
-    """One record's end; code, field and message only where it was rejected."""
+    """One record's end.
+
+    Code, field and message say why it was rejected, or why it was not linked; `change`
+    and `link` belong to pushes.
+    """
 
     record: int
     company_id: str
@@ -21,6 +25,8 @@ class OutcomeRow:
     code: str | None
     field: str | None
     message: str | None
+    change: str | None
+    link: str | None
 
 
 def of_job(
@@ -35,7 +41,7 @@ def of_job(
     rows = connection.execute(
         text("""
             SELECT record, company_id, person_id, outcome, email_found, phone_found,
-                   code, field, message
+                   code, field, message, change, link
               FROM outcomes
              WHERE job_id = :job_id AND record > :after
                AND (NOT :rejected OR outcome = 'rejected')

@@ -31,6 +31,7 @@ class Request:
     email_level: EmailLevel
     only_with: OnlyWith | None
     export: dict[str, Any] | None
+    push: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +67,7 @@ def put(connection: Connection, stored: StoredQuote) -> None:
             email_level=request.email_level.value,
             only_with=request.only_with.value if request.only_with else None,
             export=request.export,
+            push=request.push,
             terms=asdict(quote.terms),
             quoted_at=quote.quoted_at,
             expires_at=stored.expires_at,
@@ -140,6 +142,7 @@ def _stored(row: dict[str, Any]) -> StoredQuote:
             email_level=EmailLevel(row["email_level"]),
             only_with=OnlyWith(row["only_with"]) if row["only_with"] else None,
             export=row["export"],
+            push=row["push"],
         ),
         quote=Quote(
             terms=terms_from(row["terms"]),

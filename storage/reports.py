@@ -33,6 +33,9 @@ class JobReport:
     refunded: int
     records: int
     delivered: int
+    created: int
+    updated: int
+    unchanged: int
     excluded: int
     rejected: int
     unreached: int
@@ -54,7 +57,8 @@ SELECT j.id, j.kind, j.state, j.license_id, j.user_id, j.name, j.retry_of,
        r.amount AS reserved, r.settled, r.released,
        (SELECT coalesce(sum(credits), 0)::bigint FROM refunds WHERE job_id = j.id)
          AS refunded,
-       j.records, c.delivered, c.excluded, c.rejected,
+       j.records, c.delivered, c.created, c.updated, c.unchanged, c.excluded,
+       c.rejected,
        CASE WHEN j.finished_at IS NULL THEN 0
             ELSE j.records - c.delivered - c.excluded - c.rejected END AS unreached,
        c.chunks, c.chunks_done, c.emails_found, c.phones_found,
@@ -65,6 +69,9 @@ SELECT j.id, j.kind, j.state, j.license_id, j.user_id, j.name, j.retry_of,
        SELECT count(*)::integer AS chunks,
               count(*) FILTER (WHERE state = 'done')::integer AS chunks_done,
               coalesce(sum(delivered), 0)::integer AS delivered,
+              coalesce(sum(created), 0)::integer AS created,
+              coalesce(sum(updated), 0)::integer AS updated,
+              coalesce(sum(unchanged), 0)::integer AS unchanged,
               coalesce(sum(excluded), 0)::integer AS excluded,
               coalesce(sum(rejected), 0)::integer AS rejected,
               coalesce(sum(emails_found), 0)::integer AS emails_found,

@@ -77,6 +77,35 @@ class EntryState(StrEnum):
     DONE = "done"
 
 
+class Change(StrEnum):
+    """What was done to a company or person in a CRM."""
+
+    CREATED = "created"
+    UPDATED = "updated"
+    UNCHANGED = "unchanged"
+    """Nothing was sent: it was there already, or was not to be touched."""
+
+
+class DryRunState(StrEnum):
+    """Where a dry run stands."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+
+
+class Forecast(StrEnum):
+    """What would become of a record, were it pushed now."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    UNCHANGED = "unchanged"
+    AMBIGUOUS = "ambiguous"
+    """Several records of the CRM match it."""
+    REFUSED = "refused"
+
+
 class Scope(StrEnum):
     """What a key may do."""
 

@@ -11,6 +11,9 @@ from sqlalchemy import Connection, text
 from storage.jobs import close_chunks, state_of
 from storage.states import JobState
 
+TOO_MANY_REJECTIONS = "too_many_rejections"
+"""Why a job waits of which a CRM has rejected too much."""
+
 
 class SteerResult(StrEnum):
     """What became of a verb."""
@@ -73,31 +76,66 @@ def pause(connection: Connection, job_id: str) -> SteerResult:
 
 
 def resume(connection: Connection, job_id: str) -> SteerResult:
-    """Let a paused job go on."""
+    """Let a paused job go on; one with too many rejections, however many follow."""
     moved = connection.execute(
         text("""
             UPDATE jobs SET waiting_reason = NULL, waiting_until = NULL,
+                   rejections_allowed = rejections_allowed
+                     OR waiting_reason IS NOT DISTINCT FROM :rejections,
                    state = CASE state WHEN 'paused' THEN 'queued' ELSE 'running' END
              WHERE id = :job_id AND state IN ('pausing', 'paused')"""),
-        {"job_id": job_id},
+        {"job_id": job_id, "rejections": TOO_MANY_REJECTIONS},
     )
     if moved.rowcount == 1:
         return SteerResult.DONE
     return _unless(connection, job_id, frozenset({JobState.QUEUED, JobState.RUNNING}))
 
 
+def park(connection: Connection, job_id: str, reason: str) -> bool:
+    """Pause a job for a cause of its own; `come_to_rest` must follow."""
+    moved = connection.execute(
+        text("""
+            UPDATE jobs SET waiting_reason = :reason, waiting_until = NULL,
+                   state = CASE state WHEN 'queued' THEN 'paused' ELSE 'pausing' END
+             WHERE id = :job_id AND state IN ('queued', 'running')"""),
+        {"job_id": job_id, "reason": reason},
+    )
+    return moved.rowcount == 1
+
+
+def park_where_rejected(
+    connection: Connection, job_id: str, *, share: float, least: int
+) -> bool:
+    """Park a job of whose tried records more than this share, and so many, went wrong.
+
+    Not where somebody has let it go on before (rule 4).
+    """
+    too_many = connection.execute(
+        text("""
+            SELECT coalesce(sum(rejected), 0) >= :least
+                   AND sum(rejected) > :share * sum(rejected + delivered)
+              FROM chunks WHERE job_id = :job_id
+               AND NOT (SELECT rejections_allowed FROM jobs WHERE id = :job_id)"""),
+        {"job_id": job_id, "share": share, "least": least},
+    ).scalar_one()
+    return bool(too_many) and park(connection, job_id, TOO_MANY_REJECTIONS)
+
+
 def stop_idle_chunks(connection: Connection, job_id: str) -> int:
     """Take a cancelling job's chunks that nobody runs out of the work.
 
-    A lapsed lease counts as nobody: the new attempt fences the worker off.
+    A lapsed lease counts as nobody: the new attempt fences the worker off. What is in
+    doubt is left to be found out, until the reservation's deadline has passed.
     """
     stopped = connection.execute(
         text("""
             UPDATE chunks SET state = 'cancelled', attempt = attempt + 1,
-                   lease_until = NULL, owner = NULL
+                   in_doubt = false, lease_until = NULL, owner = NULL
              WHERE id IN (
                SELECT chunks.id FROM chunks JOIN jobs ON jobs.id = chunks.job_id
+                 JOIN reservations AS r ON r.job_id = jobs.id
                 WHERE chunks.job_id = :job_id AND jobs.state = 'cancelling'
+                  AND (NOT chunks.in_doubt OR r.deadline_at < holdfast_now())
                   AND (chunks.state IN ('pending', 'dispatched')
                     OR (chunks.state = 'running'
                         AND chunks.lease_until < clock_timestamp()))

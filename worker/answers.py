@@ -5,7 +5,9 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from storage.charges import Charge
+from storage.connections import CrmConnection
 from storage.costs import Charged, Cost
+from storage.dry_runs import DryRun
 from storage.keys import Key
 from storage.ledger import Balance
 from storage.licenses import License, User
@@ -121,7 +123,7 @@ def of_rejection(row: OutcomeRow) -> Answer:
         "code": row.code,
         "field": row.field,
         "message": row.message,
-        "link": None,
+        "link": row.link,
     }
 
 
@@ -134,7 +136,10 @@ def of_outcome(row: OutcomeRow) -> Answer:
         "outcome": row.outcome,
         "email_found": row.email_found,
         "phone_found": row.phone_found,
+        "change": row.change,
         "code": row.code,
+        "message": row.message,
+        "link": row.link,
     }
 
 
@@ -215,6 +220,9 @@ def of_job(report: JobReport, *, link: Link | None = None) -> Answer:
         "progress": {
             "records": report.records,
             "delivered": report.delivered,
+            "created": report.created,
+            "updated": report.updated,
+            "unchanged": report.unchanged,
             "excluded": report.excluded,
             "rejected": report.rejected,
             "unreached": report.unreached,
@@ -237,6 +245,39 @@ def of_webhook(webhook: Webhook, *, secret: str | None = None) -> Answer:
         "created_at": instant(webhook.created_at),
     }
     return answer if secret is None else answer | {"secret": secret}
+
+
+def of_connection(connection: CrmConnection) -> Answer:
+    """A connection; its secrets are never answered."""
+    return {
+        "id": connection.id,
+        "license": connection.license_id,
+        "connector": connection.connector,
+        "name": connection.name,
+        "state": connection.state.value,
+        "settings": connection.settings,
+        "created_at": instant(connection.created_at),
+    }
+
+
+def of_dry_run(run: DryRun) -> Answer:
+    """A dry run, without its items."""
+    error = None
+    if run.error_code is not None:
+        error = {"code": run.error_code, "detail": run.error_detail}
+    return {
+        "id": run.id,
+        "license": run.license_id,
+        "state": run.state,
+        "create": run.create,
+        "update": run.update,
+        "unchanged": run.unchanged,
+        "ambiguous": run.ambiguous,
+        "refused": run.refused,
+        "created_at": instant(run.created_at),
+        "finished_at": instant(run.finished_at),
+        "error": error,
+    }
 
 
 def of_delivery(delivery: Delivery) -> Answer:

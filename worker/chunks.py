@@ -1,28 +1,26 @@
 """The run of a chunk: take it, then batch by batch look up, deliver and checkpoint.
 
-No transaction is open while findings are looked up or a part is written. The
-checkpoint commits all that a batch did, or nothing: a worker that lost its chunk
-learns of it there, and what it wrote is never sealed into the file.
+No transaction is open while findings are looked up, a part is written or a CRM is
+asked. The checkpoint commits all that a batch did, or nothing: a worker that lost its
+chunk learns of it there. What it wrote is never sealed into the file, and what it sent
+is sent again by the same keys.
 """
 
 import logging
 from collections.abc import Sequence
 
-from pricing.findings import NOTHING, Finding, passes
-from pricing.plans import Item
-from pricing.settlement import Outcome, Result, due_claims
 from storage import chunks, jobs, lookups, steering
-from storage.chunks import Batch, RecordOutcome, TakenChunk
+from storage.chunks import Batch, TakenChunk
 from storage.errors import ArtifactError, Conflict, Superseded
-from storage.ledger import Claim
 from storage.states import JobState
-from worker import blocking, parts
-from worker.ahead import Ahead, key_of
+from worker import parking
+from worker.ahead import Ahead
 from worker.clock import Stopwatch
+from worker.connectors.errors import ConnectorError
+from worker.exporting import Exporting
 from worker.fates import Done, Fate, Later, Never, backoff_s
-from worker.files import Layout, Refusal, export_of, part_name
-from worker.inputs import PricedRecord, parse, read_slice
-from worker.records import Record
+from worker.inputs import read_slice
+from worker.pushing import Pushing
 from worker.waterfall import Wait
 from worker.wiring import Deps
 
@@ -30,9 +28,6 @@ log = logging.getLogger(__name__)
 
 _CONFLICTS_MAX = 20
 """Each conflict means that another batch went through: a few tries always do."""
-
-_NOT_REPRESENTABLE = "value_not_representable"
-"""The code of a record with a value that the file's format cannot hold."""
 
 
 def run_chunk(deps: Deps, chunk_id: int) -> Fate:
@@ -50,6 +45,8 @@ def run_chunk(deps: Deps, chunk_id: int) -> Fate:
         return _run(deps, chunk)
     except Superseded as error:
         return Never(str(error))
+    except ConnectorError as error:
+        return _rest(deps, chunk, error)
     except Exception as error:
         log.exception("chunk %s of %s failed", chunk.id, chunk.job_id)
         return _fail(deps, chunk, error)
@@ -76,14 +73,15 @@ def _run_batches(
     ahead: Ahead,
     watch: Stopwatch,
 ) -> Fate:
+    delivery = Exporting(deps, chunk) if chunk.push is None else Pushing(deps, chunk)
     cursor, first = chunk.cursor, chunk.first_line
     while cursor < chunk.stop:
-        stop = min(cursor + deps.settings.batch_records, chunk.stop)
+        stop = min(cursor + delivery.batch_records, chunk.stop)
         wait = ahead.reach(stop)
         if wait is not None:
             return _wait(deps, chunk, wait)
         slice_ = lines[cursor - first : stop - first]
-        batch = _run_batch(deps, chunk, ahead, cursor, slice_)
+        batch = delivery.deliver(ahead, cursor, slice_)
         state = _checkpoint(deps, chunk, batch)
         cursor = stop
         why = _why_stop(deps, state, watch)
@@ -102,6 +100,10 @@ def _checkpoint(deps: Deps, chunk: TakenChunk, batch: Batch) -> JobState:
                 )
                 if (chunk.failures or chunk.job_waits) and batch.start == chunk.cursor:
                     jobs.wait_for(connection, chunk.job_id, None)
+                if batch.pushed is not None:
+                    state = parking.park_where_rejected(
+                        deps, connection, chunk.job_id, state
+                    )
         except Conflict:
             continue
         return state
@@ -155,12 +157,32 @@ def _come_to_rest(deps: Deps, chunk: TakenChunk) -> None:
         steering.come_to_rest(connection, chunk.job_id)
 
 
+def _rest(deps: Deps, chunk: TakenChunk, error: ConnectorError) -> Fate:
+    """Let a chunk wait for its CRM, or for somebody who puts the connection right."""
+    log.info("chunk %s of %s: %s", chunk.id, chunk.job_id, error)
+    rest = parking.rest_of(deps, chunk, error)
+    if rest is None:
+        return _fail(deps, chunk, error)
+    with deps.database.transaction() as connection:
+        held = chunks.give_back(connection, chunk, delay_s=rest.left_s)
+        if held:
+            jobs.wait_for(connection, chunk.job_id, rest.reason, rest.left_s)
+    _come_to_rest(deps, chunk)
+    return Later(rest.left_s, rest.reason)
+
+
+def _reason_of(error: Exception) -> str:
+    if isinstance(error, ConnectorError):
+        return "crm_unavailable"
+    return "storage" if isinstance(error, ArtifactError) else "retry"
+
+
 def _fail(deps: Deps, chunk: TakenChunk, error: Exception) -> Fate:
     settings = deps.settings
     delay_s = backoff_s(
         chunk.failures, base_s=settings.retry_base_s, max_s=settings.retry_max_s
     )
-    reason = "storage" if isinstance(error, ArtifactError) else "retry"
+    reason = _reason_of(error)
     with deps.database.transaction() as connection:
         held = chunks.give_back(
             connection, chunk, delay_s=delay_s, error=type(error).__name__
@@ -168,85 +190,3 @@ def _fail(deps: Deps, chunk: TakenChunk, error: Exception) -> Fate:
         if held:
             jobs.wait_for(connection, chunk.job_id, reason, delay_s)
     return Later(delay_s, type(error).__name__) if held else Never("superseded")
-
-
-def _run_batch(
-    deps: Deps,
-    chunk: TakenChunk,
-    ahead: Ahead,
-    start: int,
-    lines: Sequence[bytes],
-) -> Batch:
-    records = list(parse(list(lines)))
-    erased = blocking.blocked(deps, chunk.license_id, records)
-    records = blocking.without(records, erased)
-    findings = ahead.of(records, erased)
-    layout = Layout(export_of(chunk.export), chunk.columns, chunk.retrieve)
-    outcomes: list[RecordOutcome] = []
-    claims: list[Claim] = []
-    rows: list[Sequence[str]] = []
-    for priced in records:
-        record = priced.record
-        finding = findings.get(key_of(priced), NOTHING)
-        result = _result(chunk, priced, finding)
-        refusal = None
-        if result.outcome is Outcome.DELIVERED:
-            row = layout.row(record, finding)
-            refusal = layout.refusal(row)
-            if refusal is None:
-                rows.append(row)
-            else:
-                result = Result(outcome=Outcome.REJECTED)
-        outcomes.append(_outcome(record, result, refusal))
-        claims.extend(_claims(priced, result, finding))
-    return Batch(
-        start=start,
-        outcomes=tuple(outcomes),
-        claims=tuple(claims),
-        part=(
-            parts.write(deps.artifacts, part_name(chunk, start), rows) if rows else None
-        ),
-    )
-
-
-def _result(chunk: TakenChunk, priced: PricedRecord, finding: Finding) -> Result:
-    is_person = priced.record.person_id is not None
-    if priced.is_left_out or (is_person and not passes(finding, chunk.only_with)):
-        return Result(outcome=Outcome.EXCLUDED)
-    return Result(
-        outcome=Outcome.DELIVERED,
-        email_found=finding.email is not None,
-        phone_found=finding.phone is not None,
-    )
-
-
-def _outcome(record: Record, result: Result, refusal: Refusal | None) -> RecordOutcome:
-    return RecordOutcome(
-        record=record.number,
-        company_id=record.company_id,
-        person_id=record.person_id,
-        outcome=result.outcome,
-        email_found=result.email_found,
-        phone_found=result.phone_found,
-        code=_NOT_REPRESENTABLE if refusal else None,
-        field=refusal.field if refusal else None,
-        message=refusal.message if refusal else None,
-    )
-
-
-def _claims(priced: PricedRecord, result: Result, finding: Finding) -> list[Claim]:
-    record = priced.record
-    by = {Item.EMAIL: finding.email_by, Item.PHONE: finding.phone_by}
-    return [
-        Claim(
-            due.item,
-            record.company_id
-            if due.item is Item.COMPANY
-            else record.person_id or record.company_id,
-            due.digest,
-            due.credits,
-            due.unchanged,
-            by.get(due.item),
-        )
-        for due in due_claims(priced.claims, result)
-    ]

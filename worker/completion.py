@@ -8,7 +8,7 @@ fenced by the entry's attempt.
 import logging
 from functools import partial
 
-from storage import jobs, ledger, outbox
+from storage import intents, jobs, ledger, outbox
 from storage.artifacts import Written
 from storage.errors import Superseded
 from storage.jobs import Finished, Finishing
@@ -33,6 +33,7 @@ def complete(deps: Deps, entry: outbox.Taken) -> Fate:
             raise Superseded(f"completion of {entry.key} is somebody else's")
         if job is None:
             return Never("it has ended")
+        intents.forget_job(connection, job.id)
         ledger.close(connection, job.id)
         jobs.end(connection, job.id, _finished(job, sealed))
     log.info("job %s has ended", job.id)

@@ -3,8 +3,9 @@
 import logging
 from collections.abc import Callable, Mapping
 
-from storage import events, jobs, outbox, webhooks
+from storage import dry_runs, events, jobs, outbox, webhooks
 from storage.errors import Superseded
+from worker import dry_runs as foretelling
 from worker.completion import complete
 from worker.fates import Fate, Later, Never, backoff_s
 from worker.webhooks import deliver, fan_out
@@ -19,6 +20,7 @@ _HANDLERS: Mapping[str, Handler] = {
     jobs.COMPLETE: complete,
     events.FAN_OUT: fan_out,
     webhooks.DELIVER: deliver,
+    dry_runs.RUN: foretelling.run,
 }
 
 

@@ -13,7 +13,15 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from storage import erasures, findings, keeping, licenses, removals
+from storage import (
+    dry_runs,
+    erasures,
+    findings,
+    id_map,
+    keeping,
+    licenses,
+    removals,
+)
 from storage.erasures import Kept
 from worker import inputs, uploads
 from worker.blocking import ids_alone
@@ -72,6 +80,8 @@ def erase(deps: Deps, person_id: str, license_id: str | None = None) -> Erased:
     of_inputs = _rewrite(deps, person_id, license_id, _INPUTS)
     with deps.database.transaction() as connection:
         rejections = erasures.silence(connection, person_id, license_id)
+        id_map.erase(connection, person_id, license_id)
+        dry_runs.erase(connection, person_id, license_id)
     with deps.database.transaction() as connection:
         dropped = erasures.drop_files(connection, person_id, license_id)
     _remove_now(deps)

@@ -1,4 +1,6 @@
-"""How much providers are asked, by all workers together: shared through Redis.
+"""How much others are asked, by all workers together: shared through Redis.
+
+`family` tells providers from the connections to CRMs, which are told apart by name.
 
 A provider has rates, and may be paused: for as long as it said, or because it failed
 so often within a minute that asking it goes on doing harm (the breaker). The first
@@ -21,7 +23,7 @@ from worker.clock import monotonic_s, until_s
 
 log = logging.getLogger(__name__)
 
-_PREFIX = "holdfast:provider"
+_PREFIX = "holdfast"
 _LOOK_AGAIN_S = 0.2
 """For so long a process believes what it last heard of a pause."""
 _LEAST_WAIT_S = 0.005
@@ -84,14 +86,15 @@ class OwnPauses:
 class SharedPauses:
     """Pauses that all workers know of: keys that expire."""
 
-    def __init__(self, redis: "Redis") -> None:
+    def __init__(self, redis: "Redis", family: str) -> None:
         self._redis = redis
+        self._family = family
 
     async def of(self, provider: str) -> Pause | None:
         """The pause that a provider is in."""
         async with self._redis.pipeline(transaction=True) as pipeline:
-            pipeline.get(_key(provider))
-            pipeline.pttl(_key(provider))
+            pipeline.get(self._key(provider))
+            pipeline.pttl(self._key(provider))
             reason, left_ms = await pipeline.execute()
         if reason is None or left_ms <= 0:
             return None
@@ -102,11 +105,10 @@ class SharedPauses:
         now = await self.of(provider)
         if now is None or now.left_s < pause.left_s:
             left_ms = max(1, round(pause.left_s * 1000))
-            await self._redis.set(_key(provider), pause.reason, px=left_ms)
+            await self._redis.set(self._key(provider), pause.reason, px=left_ms)
 
-
-def _key(provider: str) -> str:
-    return f"{_PREFIX}:{provider}:pause"
+    def _key(self, provider: str) -> str:
+        return f"{_PREFIX}:{self._family}:{provider}:pause"
 
 
 class _Ground(NamedTuple):
@@ -122,10 +124,10 @@ class _Permits:
     What is not used soon is lost: it would be used in a later window.
     """
 
-    def __init__(self, rate: RateLimitItem, provider: str) -> None:
+    def __init__(self, rate: RateLimitItem, counter: str, block: int) -> None:
         self._rate = rate
-        self._provider = provider
-        self._block = max(1, rate.amount // _BLOCKS)
+        self._counter = counter
+        self._block = block
         self._left = 0
         self._until_s = 0.0
         self._fetching = asyncio.Lock()
@@ -151,11 +153,11 @@ class _Permits:
     async def _fetched(self, ground: _Ground) -> Pause | None:
         limiter = ground.limiter
         for count in dict.fromkeys((self._block, 1)):
-            if await limiter.hit(self._rate, _PREFIX, self._provider, cost=count):
+            if await limiter.hit(self._rate, self._counter, cost=count):
                 self._left = count
                 self._until_s = monotonic_s() + min(1.0, self._rate.get_expiry())
                 return None
-        window = await limiter.get_window_stats(self._rate, _PREFIX, self._provider)
+        window = await limiter.get_window_stats(self._rate, self._counter)
         return Pause(RATE_LIMITED, max(until_s(window.reset_time), _LEAST_WAIT_S))
 
 
@@ -169,22 +171,38 @@ class Gate:
         *,
         failures_max: int,
         rest_s: float,
+        family: str = "provider",
+        blocks: int | None = _BLOCKS,
     ) -> None:
-        self._permits = {
-            provider: [_Permits(rate, provider) for rate in given]
-            for provider, given in rates.items()
-        }
+        self._family = family
+        self._blocks = blocks
+        self._permits: dict[str, list[_Permits]] = {}
+        for provider, given in rates.items():
+            self.allow(provider, given)
         self._failures = RateLimitItemPerMinute(failures_max)
         self._rest_s = rest_s
         plain = redis_url.replace("redis+socket://", "unix://")
         self._pool = ConnectionPool.from_url(plain, socket_timeout=_REDIS_TIMEOUT_S)
         self._shared = _Ground(
             MovingWindowRateLimiter(_storage(redis_url, self._pool)),
-            SharedPauses(Redis(connection_pool=self._pool)),
+            SharedPauses(Redis(connection_pool=self._pool), family),
         )
         self._own = _Ground(MovingWindowRateLimiter(MemoryStorage()), OwnPauses())
         self._heard: dict[str, tuple[Pause | None, float]] = {}
         self._failing: set[str] = set()
+
+    def allow(self, provider: str, rates: Sequence[RateLimitItem]) -> None:
+        """Keep to these rates from now on, and to no others; without any, to none."""
+        self._permits[provider] = [
+            _Permits(rate, self._counter(provider), self._block(rate)) for rate in rates
+        ]
+
+    def _block(self, rate: RateLimitItem) -> int:
+        """How many permits are fetched at once; without blocks each is."""
+        return max(1, rate.amount // self._blocks) if self._blocks else 1
+
+    def _counter(self, provider: str) -> str:
+        return f"{_PREFIX}:{self._family}:{provider}"
 
     async def close(self) -> None:
         """Close the connections to Redis."""
@@ -230,8 +248,9 @@ class Gate:
             await self.pause(provider, Pause(DOWN, self._rest_s))
 
     async def _may_fail(self, ground: _Ground, provider: str) -> bool:
-        await ground.limiter.hit(self._failures, _PREFIX, provider, "failures")
-        return await ground.limiter.test(self._failures, _PREFIX, provider, "failures")
+        counter = self._counter(provider)
+        await ground.limiter.hit(self._failures, counter, "failures")
+        return await ground.limiter.test(self._failures, counter, "failures")
 
     async def succeeded(self, provider: str) -> None:
         """Forget the failures of a provider."""
@@ -239,7 +258,7 @@ class Gate:
             self._failing.discard(provider)
             await self._with(
                 lambda ground: ground.limiter.clear(
-                    self._failures, _PREFIX, provider, "failures"
+                    self._failures, self._counter(provider), "failures"
                 )
             )
 
@@ -256,7 +275,7 @@ class Gate:
         try:
             return await work(self._shared)
         except (RedisError, OSError) as error:
-            log.warning("providers are limited by this process alone: %s", error)
+            log.warning("requests are limited by this process alone: %s", error)
             return await work(self._own)
 
 

@@ -12,10 +12,20 @@ from sqlalchemy import Connection
 
 from pricing.plans import Item, terms_of
 from pricing.quote import Tally, expires_at
-from storage import events, jobs, keeping, ledger, licenses, periods, quotes
+from storage import (
+    connections,
+    events,
+    jobs,
+    keeping,
+    ledger,
+    licenses,
+    periods,
+    quotes,
+)
+from storage.connections import CrmConnection
 from storage.errors import ArtifactError, StorageError
 from storage.ledger import ReserveResult
-from worker import templates
+from worker import crms, templates
 from worker.checks import check_id, check_name
 from worker.choosing import Choice
 from worker.errors import Code, Refused, bad
@@ -24,6 +34,7 @@ from worker.inputs import InputWriter, fits_records
 from worker.licensing import open_license
 from worker.once import Once
 from worker.permission import check_permission, telling_who_may_not_spend
+from worker.pushes import Push, push_of
 from worker.quoting import price_all
 from worker.readers import Reading
 from worker.records import Kept
@@ -65,7 +76,7 @@ def _priced(
 ) -> quotes.StoredQuote:
     """A quote whose input is written, and which no row knows of yet."""
     request = templates.applied(deps, request)
-    export = _check_request(request)
+    export, push = _check_request(request)
     license_ = open_license(deps, request.license_id)
     with deps.database.transaction() as connection:
         quoted_at = licenses.business_now(connection)
@@ -94,6 +105,10 @@ def _priced(
         # Known only now: a record may bring its own fields.
         if export is not None:
             Layout(export, tuple(reading.columns), request.retrieve).check()
+        if push is not None:
+            connector = _connection_of(deps, request, push).connector
+            defaults = crms.OFFERS[connector].defaults
+            push.check(tuple(reading.columns), request.retrieve, defaults)
     return quotes.StoredQuote(
         id=quote_id,
         request=request,
@@ -198,6 +213,8 @@ def _submit(
         raise Refused(Code.NOT_FOUND, f"there is no quote {quote_id}")
     _check_quote(connection, stored, max_credits)
     request = stored.request
+    if request.push is not None:
+        _connected(connection, request, push_of(request.push))
     check_permission(
         connection, request.license_id, request.user_id, stored.quote.max_credits
     )
@@ -278,10 +295,29 @@ def _insufficient(deps: Deps, short: _Insufficient) -> Refused:
     )
 
 
-def _check_request(request: quotes.Request) -> Export | None:
-    """How the file is to look, where there is to be one."""
+def _connection_of(deps: Deps, request: quotes.Request, push: Push) -> CrmConnection:
+    with deps.database.transaction() as connection:
+        return _connected(connection, request, push)
+
+
+def _connected(
+    connection: Connection, request: quotes.Request, push: Push
+) -> CrmConnection:
+    """The connection that a push goes to; the license's own."""
+    found = connections.get(connection, push.connection_id)
+    if found is None or found.license_id != request.license_id:
+        raise Refused(Code.NOT_FOUND, f"there is no connection {push.connection_id}")
+    return found
+
+
+def _check_request(request: quotes.Request) -> tuple[Export | None, Push | None]:
+    """How the file is to look, or where the push goes to."""
     check_id("license", request.license_id)
     check_id("user", request.user_id)
     if request.only_with is not None and Item.EMAIL not in request.retrieve:
         raise bad("only_with", "needs email in retrieve")
-    return export_of(request.export) if request.kind == "export" else None
+    if request.kind == "export":
+        return export_of(request.export), None
+    if request.push is None:
+        raise bad("push", "is missing: name a connection")
+    return None, push_of(request.push)

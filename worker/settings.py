@@ -94,7 +94,7 @@ class Settings(BaseSettings):
     webhook_flight_max: int = Field(default=2, ge=1)
     """Deliveries in the broker at once; fewer than there are workers, for some wait."""
     webhook_allow_private: bool = False
-    """Let webhooks lead into private networks and to this machine."""
+    """Let webhooks and connections lead into private networks and to this machine."""
 
     providers: str = "directory"
     """Who finds e-mails and phones, in the order in which they are asked."""
@@ -128,6 +128,15 @@ class Settings(BaseSettings):
     """For so long a provider that found nothing is not asked again."""
     finding_kept_s: float = Field(default=90 * 24 * 3600, gt=0)
     """How long what providers found is kept."""
+
+    crm_timeout_s: float = Field(default=60, gt=0)
+    """A CRM must have answered in full within this time, or two thirds of a lease."""
+    push_rejections_share: float = Field(default=0.05, ge=0, le=1)
+    """A push parks where its CRM rejects more than this share of the records tried."""
+    push_rejections_min: int = Field(default=50, ge=1)
+    """Not before it has rejected so many."""
+    dry_run_kept_s: float = Field(default=7 * 24 * 3600, gt=0)
+    """How long what a dry run has said is kept."""
 
     records_max: int = Field(default=1_000_000, ge=1)
     """Records of one upload, duplicates and bad ones included."""

@@ -4,7 +4,9 @@ The same verb again changes nothing. A verb that does not fit the job's state is
 refused with `wrong_state`.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -12,7 +14,7 @@ from storage import giving_up, jobs, outcomes, quotes, steering
 from storage.states import ENDED, JobState
 from storage.steering import SteerResult
 from worker import producer
-from worker.errors import Code, Refused
+from worker.errors import Code, Refused, bad
 from worker.inputs import parse
 from worker.readers import Reading
 from worker.records import Record
@@ -61,9 +63,16 @@ def _steer(
 _RETRIED = ENDED - {JobState.SUCCEEDED}
 
 
-def retry(deps: Deps, job_id: str, *, max_credits: int | None = None) -> str:
+def retry(
+    deps: Deps,
+    job_id: str,
+    *,
+    max_credits: int | None = None,
+    mapping: Mapping[str, Any] | None = None,
+) -> str:
     """Try the rejected and unreached records of an ended job again, as a new job.
 
+    A push may be given another `mapping`, in the place of the one that it had.
     They are quoted anew, and keep their numbers. A job is retried once: the same
     again answers the job that the first made.
     """
@@ -85,12 +94,23 @@ def retry(deps: Deps, job_id: str, *, max_credits: int | None = None) -> str:
         raise Refused(Code.WRONG_STATE, detail)
     left = _left(deps, stored.input.name, settled)
     reading = Reading(stored.input.columns, left, duplicates=0)
+    request = _remapped(stored.request, mapping)
     try:
         return producer.submit_at_once(
-            deps, stored.request, reading, max_credits=max_credits, retry_of=job_id
+            deps, request, reading, max_credits=max_credits, retry_of=job_id
         )
     except jobs.AlreadyRetried:
         return retry(deps, job_id)
+
+
+def _remapped(
+    request: quotes.Request, mapping: Mapping[str, Any] | None
+) -> quotes.Request:
+    if mapping is None:
+        return request
+    if request.push is None:
+        raise bad("push", "an export has no mapping")
+    return replace(request, push=request.push | {"mapping": dict(mapping)})
 
 
 def _left(deps: Deps, name: str, settled: set[int]) -> Iterator[Record]:

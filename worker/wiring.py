@@ -10,6 +10,7 @@ from pricing.findings import Finding
 from storage import directory
 from storage.artifacts import Artifacts, open_artifacts
 from storage.db import Database
+from worker.crms import Crms
 from worker.errors import NotConfigured
 from worker.outbound import Outbound
 from worker.providers.directory import Directory
@@ -31,6 +32,7 @@ class Deps:
     artifacts: Artifacts
     directory: Directory
     vendors: Vendors
+    crms: Crms
     keyring: Keyring
     outbound: Outbound
     owner: str
@@ -72,6 +74,7 @@ def wire(
         with database.transaction() as connection:
             return directory.look_up(connection, persons)
 
+    keyring = Keyring(settings)
     return Deps(
         settings=settings,
         database=database,
@@ -79,7 +82,8 @@ def wire(
         artifacts=open_artifacts(settings.store_url, timeout_s=settings.lease_s / 6),
         directory=Directory(look_up),
         vendors=Vendors(settings),
-        keyring=Keyring(settings),
+        crms=Crms(settings, keyring),
+        keyring=keyring,
         outbound=Outbound(
             allow_private=settings.webhook_allow_private,
             timeout_s=settings.webhook_timeout_s,

@@ -56,6 +56,7 @@ quotes = Table(
     Column("email_level", Text, nullable=False),
     Column("only_with", Text),
     Column("export", JSONB(none_as_null=True)),
+    Column("push", JSONB(none_as_null=True)),
     Column("terms", JSONB, nullable=False),
     Column("quoted_at", Instant, nullable=False),
     Column("expires_at", Instant, nullable=False),
@@ -78,8 +79,14 @@ quotes = Table(
     one_of("email_level", EmailLevel),
     one_of("only_with", OnlyWith),
     CheckConstraint("max_credits >= 0", name="max_credits"),
+    CheckConstraint("push IS NULL OR kind = 'push'", name="push"),
     Index("quotes_kept_idx", "quoted_at", postgresql_where=text("input IS NOT NULL")),
     Index("quotes_input_idx", "input"),
+    Index(
+        "quotes_connection_idx",
+        text("(push ->> 'connection')"),
+        postgresql_where=text("push IS NOT NULL"),
+    ),
 )
 
 jobs = Table(
@@ -100,6 +107,8 @@ jobs = Table(
     Column("retry_of", Id, ForeignKey("jobs.id"), unique=True),
     Column("records", Integer, nullable=False),
     Column("open_chunks", Integer, nullable=False),
+    # Somebody has resumed it, however many records the CRM rejects.
+    Column("rejections_allowed", Boolean, nullable=False, server_default=text("false")),
     Column("waiting_reason", Text),
     Column("waiting_until", Instant),
     Column("error_code", Text),
@@ -165,7 +174,14 @@ chunks = Table(
     Column("crashes", Integer, nullable=False, server_default=text("0")),
     Column("failures", Integer, nullable=False, server_default=text("0")),
     Column("last_error", Text),
+    # Something was sent of records behind the cursor, and what became of it is not
+    # known until the batch has been run again.
+    Column("in_doubt", Boolean, nullable=False, server_default=text("false")),
     Column("delivered", Integer, nullable=False, server_default=text("0")),
+    # Of those that were delivered to a CRM.
+    Column("created", Integer, nullable=False, server_default=text("0")),
+    Column("updated", Integer, nullable=False, server_default=text("0")),
+    Column("unchanged", Integer, nullable=False, server_default=text("0")),
     Column("excluded", Integer, nullable=False, server_default=text("0")),
     Column("rejected", Integer, nullable=False, server_default=text("0")),
     Column("emails_found", Integer, nullable=False, server_default=text("0")),
@@ -177,7 +193,9 @@ chunks = Table(
     CheckConstraint(
         "delivered + excluded + rejected = cursor - first", name="outcomes"
     ),
+    CheckConstraint("created + updated + unchanged IN (0, delivered)", name="changes"),
     CheckConstraint("state <> 'done' OR cursor = stop", name="done"),
+    CheckConstraint("NOT (in_doubt AND state IN ('done', 'cancelled'))", name="doubt"),
     CheckConstraint("(state = 'running') = (lease_until IS NOT NULL)", name="lease"),
     UniqueConstraint("job_id", "first"),
     Index(
@@ -216,11 +234,24 @@ outcomes = Table(
     Column("code", Text),
     Column("field", Text),
     Column("message", Text),
+    # What was done in the CRM, and where that can be seen.
+    Column("change", Text),
+    Column("link", Text),
     # A record ends once.
     PrimaryKeyConstraint("job_id", "record"),
     ForeignKeyConstraint(["job_id"], ["jobs.id"]),
     one_of("outcome", Outcome),
-    CheckConstraint("(outcome = 'rejected') = (code IS NOT NULL)", name="rejected"),
+    # A record that was delivered may have a code too: its link was refused.
+    CheckConstraint(
+        "CASE outcome WHEN 'rejected' THEN code IS NOT NULL "
+        "WHEN 'delivered' THEN true ELSE code IS NULL END",
+        name="rejected",
+    ),
+    CheckConstraint(
+        "change IS NULL OR (outcome = 'delivered' "
+        "AND change IN ('created', 'updated', 'unchanged'))",
+        name="change",
+    ),
     CheckConstraint(
         "(outcome = 'delivered' AND person_id IS NOT NULL) "
         "OR NOT (email_found OR phone_found)",

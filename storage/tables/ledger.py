@@ -177,15 +177,6 @@ charges = Table(
         unique=True,
         postgresql_where=text("view_id IS NOT NULL"),
     ),
-    # Settling asks for these before each batch, and mostly there are none.
-    Index(
-        "charges_unchanged_idx",
-        "job_id",
-        "item",
-        "subject",
-        "digest",
-        postgresql_where=text("rule = 'unchanged'"),
-    ),
     Index(
         "charges_paid_by_idx", "paid_by", postgresql_where=text("paid_by IS NOT NULL")
     ),

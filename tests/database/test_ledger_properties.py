@@ -65,6 +65,7 @@ class Job:
     unchanged: frozenset[str]
     open: bool = True
     lines: dict[str, Line] = field(default_factory=dict)
+    noted: set[str] = field(default_factory=set)
 
     @property
     def amount(self) -> int:
@@ -254,7 +255,7 @@ class Ledger(RuleBasedStateMachine):
     def deliver(self, job: Job, subject: str) -> None:
         price = job.prices[subject]
         if subject in job.unchanged:
-            job.lines.setdefault(subject, Line(0, Rule.UNCHANGED))
+            job.noted.add(subject)
             return
         if subject not in job.lines:
             if price == 0:
@@ -276,6 +277,9 @@ class Ledger(RuleBasedStateMachine):
             return
         released = job.amount - job.settled
         assert (closed.settled, closed.released) == (job.settled, released)
+        # What was sent for no record has its line at the end.
+        for subject in job.noted:
+            job.lines.setdefault(subject, Line(0, Rule.UNCHANGED))
         job.open = False
         job.period.spent += job.settled
         job.period.expired += released if job.period.ended else 0

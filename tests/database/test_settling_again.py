@@ -44,11 +44,26 @@ def test_a_batch_that_is_late_after_close_and_refund_is_superseded(two_jobs):
         settle(connection, "job-1", "company:c1=1")
 
 
-def test_a_company_unchanged_first_and_changed_later_does_not_stop_its_job(two_jobs):
+def test_a_company_unchanged_in_one_batch_and_changed_in_a_later_one_is_paid_for(
+    two_jobs,
+):
     with two_jobs.transaction() as connection:
         assert settle(connection, "job-2", "company:c2=unchanged") == 0
     with two_jobs.transaction() as connection:
-        settle(connection, "job-2", "company:c2=1")
+        assert settle(connection, "job-2", "company:c2=1") == 1
+        end_job(connection, "job-2")
+        assert _rules(connection) == ["price"]
+
+
+def test_a_company_that_no_batch_has_changed_has_its_line_once_the_job_has_ended(
+    two_jobs,
+):
+    with two_jobs.transaction() as connection:
+        for _ in range(2):
+            assert settle(connection, "job-2", "company:c2=unchanged") == 0
+        assert _rules(connection) == []
+        end_job(connection, "job-2")
+        assert _rules(connection) == ["unchanged"]
 
 
 def test_a_company_changed_first_and_unchanged_later_keeps_its_line(two_jobs):
@@ -56,10 +71,16 @@ def test_a_company_changed_first_and_unchanged_later_keeps_its_line(two_jobs):
         assert settle(connection, "job-2", "company:c2=1") == 1
     with two_jobs.transaction() as connection:
         assert settle(connection, "job-2", "company:c2=unchanged") == 0
-        rules = connection.execute(
+        end_job(connection, "job-2")
+        assert _rules(connection) == ["price"]
+
+
+def _rules(connection) -> list[str]:
+    return list(
+        connection.execute(
             text("SELECT rule FROM charges WHERE job_id = 'job-2'")
         ).scalars()
-        assert list(rules) == ["price"]
+    )
 
 
 def test_an_empty_batch_costs_nothing_and_still_sees_that_the_job_is_closed(two_jobs):

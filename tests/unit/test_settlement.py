@@ -56,6 +56,20 @@ def test_a_due_claim_names_the_subject_that_was_priced():
     )
 
 
+def test_what_was_found_costs_nothing_where_only_the_company_has_changed():
+    result = Result(
+        outcome=Outcome.DELIVERED,
+        email_found=True,
+        phone_found=True,
+        person_unchanged=True,
+    )
+    assert due_claims(PRICED, result) == (
+        DueClaim(COMPANY, KNOWN, 1, unchanged=False),
+        DueClaim(EMAIL, "ada", 0, unchanged=True),
+        DueClaim(PHONE, "ada", 0, unchanged=True),
+    )
+
+
 def test_an_unchanged_record_has_its_lines_and_costs_nothing():
     result = _delivered(email=True, phone=True, unchanged=True)
     assert due_claims(PRICED, result) == (

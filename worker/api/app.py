@@ -7,7 +7,9 @@ from fastapi import FastAPI
 
 from worker.api import (
     charges,
+    connections,
     document,
+    dry_runs,
     files,
     health,
     hooks,
@@ -38,6 +40,7 @@ def make_api(settings: Settings) -> FastAPI:
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
         deps.vendors.close()
+        deps.crms.close()
         deps.database.close()
 
     api = FastAPI(
@@ -61,6 +64,8 @@ def make_api(settings: Settings) -> FastAPI:
         lookups,
         files,
         charges,
+        connections,
+        dry_runs,
         webhooks,
         hooks,
     ):

@@ -157,8 +157,11 @@ def retry_job(
 ) -> Answer:
     """Try the rejected and unreached records again, as a new job."""
     door = door_of(request)
-    ceiling = body.max_credits if body else None
-    made = steering.retry(door.deps, job, max_credits=ceiling)
+    wanted = body or models.Retry()
+    mapping = wanted.push.mapping.model_dump() if wanted.push else None
+    made = steering.retry(
+        door.deps, job, max_credits=wanted.max_credits, mapping=mapping
+    )
     return _job(door, request, made)
 
 

@@ -1,5 +1,7 @@
 """Quotes: what a job can cost at most."""
 
+from typing import Any
+
 from fastapi import APIRouter, Request
 
 from pricing.findings import EmailLevel, OnlyWith
@@ -45,8 +47,19 @@ def wanted_of(body: models.QuoteBody) -> quotes.Request:
         ),
         email_level=EmailLevel(body.email_level),
         only_with=OnlyWith(body.only_with) if body.only_with else None,
-        export=body.export.model_dump(exclude_unset=True),
+        export=body.export.model_dump(exclude_unset=True)
+        if body.kind == "export"
+        else None,
+        push=_push_of(body),
     )
+
+
+def _push_of(body: models.QuoteBody) -> dict[str, Any] | None:
+    if body.kind == "push":
+        return body.push.model_dump(exclude_unset=True) if body.push else None
+    if body.push is not None:
+        raise bad("push", "an export goes to no CRM: its kind would be push")
+    return None
 
 
 def reading_of(door: Door, body: models.QuoteBody) -> Reading | Kept:

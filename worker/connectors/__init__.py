@@ -65,14 +65,13 @@ class Row:
     """One company or person to write; no two of a call have the same `id`.
 
     Without `their_id` it is created, or updated where our key is there already; with
-    it that record is written, and given our key. `company_id` is ours, and
-    `company_their_id` the CRM's id of the company that a person belongs to.
+    it that record is written, and given our key. `company_their_id` is the CRM's id of
+    the company that a person belongs to.
     """
 
     id: str
     fields: Fields
     their_id: str | None = None
-    company_id: str | None = None
     company_their_id: str | None = None
 
 
@@ -195,7 +194,10 @@ class Connector(Protocol):
         """
 
     def find(self, kind: Kind, wanted: Sequence[Wanted]) -> Mapping[str, Match]:
-        """What the CRM has already, by our ids; it only reads."""
+        """What the CRM has already, by our ids; it only reads.
+
+        By `match` it finds nothing that has the key of another of ours.
+        """
 
     def write(self, kind: Kind, rows: Sequence[Row]) -> Mapping[str, Result]:
         """Write rows, each to its end: every row is in the answer, by our id.

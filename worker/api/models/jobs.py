@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Discriminator, Tag
 
 from worker.api.models.ground import Body, ClientId, Credits, Name
-from worker.api.models.quotes import QuoteBody
+from worker.api.models.quotes import Mapping, QuoteBody
 
 State = Literal[
     "queued",
@@ -59,10 +59,17 @@ NewJob = Annotated[
 """A job of a quote, or of what is quoted and submitted at once."""
 
 
+class RetriedPush(Body):
+    """What is different about a push this time."""
+
+    mapping: Mapping
+
+
 class Retry(Body):
-    """How to try again."""
+    """How to try again: at most at this cost, a push with another mapping."""
 
     max_credits: Credits | None = None
+    push: RetriedPush | None = None
 
 
 class Waiting(BaseModel):
@@ -82,10 +89,13 @@ class JobCredits(BaseModel):
 
 
 class Progress(BaseModel):
-    """How far a job has come."""
+    """How far a job has come; a push has created, updated or left what it delivered."""
 
     records: int
     delivered: int
+    created: int
+    updated: int
+    unchanged: int
     excluded: int
     rejected: int
     unreached: int
@@ -118,7 +128,7 @@ class JobError(BaseModel):
 
 
 class Job(BaseModel):
-    """An export."""
+    """An export or a push."""
 
     id: str
     kind: Literal["export", "push"]
@@ -159,4 +169,7 @@ class RecordOutcome(BaseModel):
     outcome: Literal["delivered", "excluded", "rejected", "unreached"]
     email_found: bool
     phone_found: bool
+    change: Literal["created", "updated", "unchanged"] | None
     code: str | None
+    message: str | None
+    link: str | None

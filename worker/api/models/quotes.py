@@ -47,10 +47,39 @@ class Export(ExportOptions):
     template: ClientId | None = None
 
 
+Target = Annotated[StrictStr, Field(min_length=1, max_length=200)]
+Fields = Annotated[dict[str, Target | None], Field(max_length=500)]
+
+
+class Mapping(Body):
+    """The CRM's field for each of ours; null sends none, what is not named stays usual.
+
+    Ours are the columns of the input, full_name, and what is retrieved.
+    """
+
+    company: Fields = Field(default={})
+    person: Fields = Field(default={})
+
+
+class Push(Body):
+    """Where a push goes to, and what it may overwrite.
+
+    `never` leaves records alone that the CRM has, `if_empty` fills their empty fields.
+    `send_blanks` clears what is empty in the input.
+    """
+
+    connection: ClientId
+    mapping: Mapping | None = None
+    overwrite: Literal["never", "if_empty", "always"] = "always"
+    tags: Annotated[list[Name], Field(max_length=20)] = Field(default=[])
+    owner: Name | None = None
+    send_blanks: StrictBool = False
+
+
 class QuoteBody(Body):
     """What is asked for: records in the body, or an upload."""
 
-    kind: Literal["export"]
+    kind: Literal["export", "push"]
     license: ClientId
     user: ClientId
     records: list[dict[str, Any]] | None = None
@@ -59,6 +88,7 @@ class QuoteBody(Body):
     email_level: EmailLevel = "verified"
     only_with: OnlyWith | None = None
     export: Export = Export()
+    push: Push | None = None
 
 
 class QuoteLine(BaseModel):

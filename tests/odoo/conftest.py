@@ -1,0 +1,58 @@
+"""Jobs that push into a real Odoo."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.database import running
+from tests.odoo import server as odoo
+from tests.odoo.server import OdooDatabase, Server
+from tests.pushing import connect
+from tests.servers import own_broker
+from worker.wiring import Deps
+
+
+@pytest.fixture(scope="session")
+def odoo_server() -> Iterator[Server]:
+    why = odoo.why_not()
+    if why is not None:
+        pytest.skip(why)
+    with odoo.running() as server:
+        yield server
+
+
+@pytest.fixture
+def crm(odoo_server: Server) -> Iterator[OdooDatabase]:
+    with odoo.database(odoo_server) as database:
+        yield database
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with (
+        own_broker(tmp_path_factory.mktemp("valkey") / "home") as broker,
+        broker.running(),
+    ):
+        yield broker.url
+
+
+@pytest.fixture
+def house(database_url, tmp_path, redis_url) -> Iterator[Deps]:
+    """The use cases, with credits for everything that tests push."""
+    deps = running.wire_to(
+        database_url,
+        tmp_path,
+        redis_url=redis_url,
+        chunk_records=250,
+        batch_records=100,
+        webhook_allow_private=True,
+    )
+    running.create_license(deps, credits_granted=100_000)
+    yield deps
+    deps.crms.close()
+    deps.database.close()
+
+
+@pytest.fixture
+def connection(house: Deps, crm: OdooDatabase) -> str:
+    return connect(house, "odoo", crm.settings, crm.secrets)

@@ -1,0 +1,122 @@
+"""What a push does about one company or person, decided before it is done."""
+
+import pytest
+
+from storage.id_map import Entry
+from storage.intents import Intent
+from storage.states import Change
+from worker.connectors import Ambiguous, Existing, Kind, Rejected, Wanted
+from worker.planning import Step, step_of, unclaimed
+from worker.pushes import Overwrite
+from worker.values import Ready
+
+FIELDS = {"name": "Ada", "email": "ada@example.com"}
+
+
+def _ready(**changed):
+    return Ready(
+        wanted=Wanted(id="p1", fields=FIELDS),
+        digest="now",
+        input_digest="now",
+        company_id="c1",
+        found={},
+        **changed,
+    )
+
+
+def _plan(known=None, intent=None, match=None, overwrite=Overwrite.ALWAYS):
+    return step_of(
+        _ready(), known=known, intent=intent, match=match, overwrite=overwrite
+    )
+
+
+def _known(digest):
+    return Entry(
+        kind="person", our_id="p1", their_id="7", digest=digest, input_digest=digest
+    )
+
+
+def _existing(**fields):
+    return Existing(their_id="7", fields=fields, has_key=True)
+
+
+def test_what_the_crm_does_not_have_is_created_with_all_its_fields():
+    assert _plan() == Step(change=Change.CREATED, fields=FIELDS, their_id=None)
+
+
+def test_what_was_sent_like_this_before_is_not_sent_again():
+    step = _plan(known=_known("now"), match=_existing())
+    assert (step.change, step.fields, step.is_known) == (Change.UNCHANGED, {}, True)
+
+
+def test_what_differs_from_what_was_sent_is_updated():
+    step = _plan(known=_known("before"), match=_existing(name="Ada"))
+    assert (step.change, step.fields, step.their_id) == (Change.UPDATED, FIELDS, "7")
+
+
+def test_only_empty_fields_are_filled_where_that_is_asked_for():
+    step = _plan(match=_existing(name="Other"), overwrite=Overwrite.IF_EMPTY)
+    assert (step.change, step.fields) == (
+        Change.UPDATED,
+        {"email": "ada@example.com"},
+    )
+
+
+@pytest.mark.parametrize(
+    ("match", "overwrite"),
+    [
+        (_existing(name="x", email="y"), Overwrite.IF_EMPTY),
+        (_existing(), Overwrite.NEVER),
+    ],
+)
+def test_a_record_that_may_not_be_written_is_left_unchanged(match, overwrite):
+    step = _plan(match=match, overwrite=overwrite)
+    assert (step.change, step.their_id, step.is_known) == (
+        Change.UNCHANGED,
+        "7",
+        False,
+    )
+
+
+def test_several_that_match_are_nobodys_to_choose_among():
+    step = _plan(match=Ambiguous(("7", "8")))
+    assert isinstance(step, Rejected)
+    assert step.code == "ambiguous"
+
+
+def test_what_a_lost_try_intended_is_done_again_whatever_the_crm_has_by_now():
+    intent = Intent(
+        kind="person",
+        our_id="p1",
+        change=Change.CREATED,
+        their_id=None,
+        fields=("email", "gone"),
+    )
+    step = _plan(
+        known=_known("now"),
+        intent=intent,
+        match=_existing(**FIELDS),
+        overwrite=Overwrite.NEVER,
+    )
+    assert step == Step(
+        change=Change.CREATED, fields={"email": "ada@example.com"}, their_id=None
+    )
+
+
+def test_what_is_another_of_ours_already_is_no_match():
+    def found(their_id, *, has_key=False):
+        return Existing(their_id=their_id, fields={}, has_key=has_key)
+
+    matches = {
+        "a": found("1"),
+        "b": found("1"),
+        "c": found("2", has_key=True),
+        "d": found("3"),
+        "e": Ambiguous(("4", "5")),
+    }
+    kept = unclaimed(matches, {"2": "x", "3": "another"})
+    assert set(kept) == {"a", "c", "e"}
+
+
+def test_kinds_are_what_the_id_map_calls_them():
+    assert [kind.value for kind in Kind] == ["company", "person"]

@@ -1,0 +1,93 @@
+"""Connections: a license's access to its CRMs."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Request
+from sqlalchemy import Connection
+
+from storage import connections as stored
+from storage.states import Scope
+from worker import answers, connections
+from worker.answers import Answer
+from worker.api import models, pages
+from worker.api.door import door_of
+from worker.api.guard import (
+    GuardedRoute,
+    Whose,
+    allow,
+    license_itself,
+    seen_license,
+)
+from worker.api.replay import made_by, once_of
+
+router = APIRouter(route_class=GuardedRoute, tags=["connections"])
+
+ConnectionId = Annotated[models.ClientId, Path(description="The connection's id.")]
+
+
+def _owner(connection: Connection, connection_id: str) -> str | None:
+    found = stored.get(connection, connection_id)
+    return found.license_id if found else None
+
+
+_OF_IT = Whose("connection", _owner)
+
+
+@router.post("/connections", status_code=201, response_model=models.Connection)
+@allow(Scope.PRODUCER, body=(Whose("license", license_itself),))
+def create_connection(request: Request, body: models.NewConnection) -> Answer:
+    """Make a connection; its secrets are kept encrypted, and its CRM is not asked."""
+    deps = door_of(request).deps
+    made = made_by(request)
+    if made is not None:
+        return answers.of_connection(connections.get(deps, made))
+    return answers.of_connection(
+        connections.create(
+            deps,
+            body.license,
+            body.connector,
+            body.name,
+            settings=body.settings,
+            secrets=body.secrets,
+            once=once_of(request),
+        )
+    )
+
+
+@router.get("/connections", response_model=models.Page[models.Connection])
+@allow(Scope.PRODUCER)
+def list_connections(
+    request: Request,
+    license: Annotated[models.ClientId | None, Query()] = None,
+    limit: pages.Limit = pages.LIMIT,
+    cursor: pages.Cursor = None,
+) -> Answer:
+    """List connections."""
+    with door_of(request).deps.database.transaction() as connection:
+        found = stored.page(
+            connection,
+            license_id=seen_license(request, license),
+            after=pages.decode(cursor) if cursor else None,
+            limit=limit + 1,
+        )
+    return pages.page(found, limit, answers.of_connection, lambda row: row.id)
+
+
+@router.delete("/connections/{connection}", response_model=models.Connection)
+@allow(Scope.PRODUCER, of=_OF_IT)
+def delete_connection(request: Request, connection: ConnectionId) -> Answer:
+    """Take a connection away, with its secrets; what it wrote stays in the CRM."""
+    deps = door_of(request).deps
+    return answers.of_connection(connections.delete(deps, connection))
+
+
+@router.post("/connections/{connection}/test", response_model=models.TestedConnection)
+@allow(Scope.PRODUCER, of=_OF_IT)
+def test_connection(request: Request, connection: ConnectionId) -> Answer:
+    """Ask the CRM something harmless, and say what came of it."""
+    tested = connections.test(door_of(request).deps, connection)
+    return answers.of_connection(tested.connection) | {
+        "ok": tested.ok,
+        "code": tested.code,
+        "detail": tested.detail,
+    }

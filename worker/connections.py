@@ -1,0 +1,121 @@
+"""Connections: a license's access to a CRM, made, tested, listed and taken away."""
+
+from typing import Any, NamedTuple
+
+from storage import connections, licenses
+from storage.connections import ConnectionState, CrmConnection
+from worker import crms
+from worker.checks import check_name
+from worker.connectors.errors import (
+    ConnectorError,
+    Misconfigured,
+    Throttled,
+    Unauthorized,
+)
+from worker.errors import Code, ForbiddenTarget, Refused, bad
+from worker.once import Once
+from worker.producer import new_id
+from worker.wiring import Deps
+
+
+def create(
+    deps: Deps,
+    license_id: str,
+    connector: str,
+    name: str,
+    *,
+    settings: dict[str, Any],
+    secrets: dict[str, str],
+    once: Once | None = None,
+) -> CrmConnection:
+    """Make a connection; its CRM is not asked.
+
+    Raises `BadInput` where a setting is missing or unknown, or leads to where nobody
+    may be sent, and `Refused` without a license.
+    """
+    check_name(name)
+    crms.check(connector, settings, secrets)
+    if "url" in settings:
+        try:
+            deps.crms.outbound.check(settings["url"])
+        except ForbiddenTarget as error:
+            raise bad("settings.url", str(error)) from error
+    sealed = deps.crms.seal(secrets)
+    with deps.database.transaction() as connection:
+        if licenses.get(connection, license_id) is None:
+            raise Refused(Code.NOT_FOUND, f"there is no license {license_id}")
+        made = connections.create(
+            connection,
+            new_id("connection"),
+            license_id,
+            connector=connector,
+            name=name,
+            settings=settings,
+            secrets=sealed,
+        )
+        if once is not None:
+            once(connection, made.id)
+    return made
+
+
+def get(deps: Deps, connection_id: str) -> CrmConnection:
+    """A connection. Raises `Refused` where there is none."""
+    with deps.database.transaction() as connection:
+        found = connections.get(connection, connection_id)
+    if found is None:
+        raise Refused(Code.NOT_FOUND, f"there is no connection {connection_id}")
+    return found
+
+
+def delete(deps: Deps, connection_id: str) -> CrmConnection:
+    """Take a connection away, with its secrets; what it wrote stays in the CRM.
+
+    Raises `Refused` while a job needs it.
+    """
+    found = get(deps, connection_id)
+    with deps.database.transaction() as connection:
+        job_id = connections.open_job(connection, connection_id)
+        if job_id is not None:
+            detail = f"{job_id} still pushes to it: cancel it, or wait for its end"
+            raise Refused(Code.WRONG_STATE, detail)
+        connections.delete(connection, connection_id)
+    return found
+
+
+class Tested(NamedTuple):
+    """What a test of a connection came to; code and detail where it failed."""
+
+    connection: CrmConnection
+    ok: bool
+    code: str | None = None
+    detail: str | None = None
+
+
+def test(deps: Deps, connection_id: str) -> Tested:
+    """Ask the CRM something harmless, and note whether the connection works."""
+    found = get(deps, connection_id)
+    with deps.database.transaction() as connection:
+        sealed = connections.secrets_of(connection, connection_id)
+    ok, code, detail = True, None, None
+    try:
+        deps.crms.open(found, sealed, lambda: None).test()
+    except ConnectorError as error:
+        ok, code, detail = False, code_of(error), str(error)
+    if ok or code == Code.UNAUTHORIZED:
+        state = ConnectionState.ACTIVE if ok else ConnectionState.NEEDS_RECONNECT
+        with deps.database.transaction() as connection:
+            connections.mark(connection, connection_id, state)
+        found = get(deps, connection_id)
+    return Tested(found, ok, code, detail)
+
+
+def code_of(error: ConnectorError) -> str:
+    """The stable code of what went wrong with a CRM."""
+    match error:
+        case Unauthorized():
+            return Code.UNAUTHORIZED
+        case Misconfigured(code=code):
+            return code
+        case Throttled():
+            return Code.RATE_LIMITED
+    return Code.UNAVAILABLE

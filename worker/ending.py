@@ -1,0 +1,202 @@
+"""How the records of a push end: from what became of its companies and persons. Pure.
+
+A record is its person, where it has one; its company's fate is its own where that was
+rejected. An unpaid finding appears in no message: what the CRM says of a value is kept
+without the value.
+"""
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from pricing.findings import Finding, passes
+from pricing.plans import Item
+from pricing.settlement import Outcome, Result
+from storage.chunks import RecordOutcome, TakenChunk
+from storage.id_map import Key
+from storage.ledger import Claim
+from storage.states import Change
+from worker import batches, connectors
+from worker.batches import Contents
+from worker.connectors import Kind, Rejected, Written
+from worker.inputs import PricedRecord
+from worker.planning import Step
+from worker.values import Ready
+
+_MESSAGE_MAX = 1_000
+_HIDDEN = "[…]"
+_DIGITS_LEAST = 6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """How one company or person ended: a change, or why it was rejected.
+
+    `fields` are those that were written. `is_known` says that it is as we have sent it
+    before, and not just left alone.
+    """
+
+    change: Change | None = None
+    their_id: str | None = None
+    link: str | None = None
+    fields: frozenset[str] = frozenset()
+    is_known: bool = False
+    rejected: Rejected | None = None
+    not_linked: Rejected | None = None
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether the CRM has created or updated it."""
+        return self.change in {Change.CREATED, Change.UPDATED}
+
+
+def ended(
+    step: Step | Rejected, result: connectors.Result | None, *, again: bool
+) -> Ended:
+    """How one ended that was planned so; `again`: a try before may have created it."""
+    if isinstance(step, Rejected):
+        return Ended(rejected=step)
+    match result:
+        case Rejected():
+            return Ended(rejected=result)
+        case Written():
+            created = step.change is Change.CREATED and (result.created or again)
+            return Ended(
+                change=Change.CREATED if created else Change.UPDATED,
+                their_id=result.their_id,
+                link=result.link,
+                fields=frozenset(step.fields),
+            )
+    return Ended(
+        change=Change.UNCHANGED,
+        their_id=step.their_id,
+        link=step.link,
+        is_known=step.is_known,
+    )
+
+
+def excluded(chunk: TakenChunk, contents: Contents) -> set[int]:
+    """The records that are not sent: left out, filtered, or of erased persons."""
+    return {
+        priced.record.number
+        for priced in contents.records
+        if priced.is_left_out
+        or priced.record.person_id in contents.erased
+        or (
+            priced.record.person_id is not None
+            and not passes(contents.finding(priced), chunk.only_with)
+        )
+    }
+
+
+def of(
+    contents: Contents,
+    left_out: Collection[int],
+    ended_: Mapping[Key, Ended],
+    ready: Mapping[Key, Ready],
+) -> tuple[list[RecordOutcome], list[Claim]]:
+    """The outcomes of a batch's records, in order, and what they make due."""
+    outcomes: list[RecordOutcome] = []
+    claims: list[Claim] = []
+    for priced in contents.records:
+        finding = contents.finding(priced)
+        if priced.record.number in left_out:
+            result = Result(outcome=Outcome.EXCLUDED)
+            outcome = _outcome(priced, result)
+        else:
+            result, outcome = _of(priced, finding, ended_, ready)
+        outcomes.append(outcome)
+        claims.extend(batches.claims_of(priced, result, finding))
+    return outcomes, claims
+
+
+def _of(
+    priced: PricedRecord,
+    finding: Finding,
+    ended_: Mapping[Key, Ended],
+    ready: Mapping[Key, Ready],
+) -> tuple[Result, RecordOutcome]:
+    record = priced.record
+    company = ended_[Key(Kind.COMPANY, record.company_id)]
+    key = Key(Kind.PERSON, record.person_id or "")
+    person = ended_.get(key) if record.person_id is not None else None
+    rejected = company.rejected or (person.rejected if person else None)
+    if rejected is not None:
+        due = company.is_changed
+        result = Result(outcome=Outcome.REJECTED, company_due=due)
+        return result, _rejection(priced, result, rejected, finding)
+    main = person or company
+    changed = main.is_changed or company.is_changed
+    result = Result(
+        outcome=Outcome.DELIVERED,
+        email_found=bool(person) and disclosed(main, ready[key], Item.EMAIL),
+        phone_found=bool(person) and disclosed(main, ready[key], Item.PHONE),
+        unchanged=not changed,
+        person_unchanged=not main.is_changed,
+    )
+    change = main.change
+    if not main.is_changed and company.is_changed:
+        change = Change.UPDATED
+    return result, _delivery(priced, result, main, change, finding)
+
+
+def disclosed(ended: Ended, ready: Ready, item: Item) -> bool:
+    """Whether what was found of a person is in the CRM by us."""
+    targets = ready.found.get(item, frozenset())
+    if ended.is_changed:
+        return bool(targets & ended.fields)
+    return bool(targets) and ended.is_known
+
+
+def _outcome(priced: PricedRecord, result: Result) -> RecordOutcome:
+    record = priced.record
+    return RecordOutcome(
+        record=record.number,
+        company_id=record.company_id,
+        person_id=record.person_id,
+        outcome=result.outcome,
+        email_found=result.email_found,
+        phone_found=result.phone_found,
+    )
+
+
+def _rejection(
+    priced: PricedRecord, result: Result, why: Rejected, finding: Finding
+) -> RecordOutcome:
+    return _outcome(priced, result)._replace(
+        code=why.code,
+        field=why.field,
+        message=without_findings(why.message, finding)[:_MESSAGE_MAX],
+        link=why.link,
+    )
+
+
+def _delivery(
+    priced: PricedRecord,
+    result: Result,
+    main: Ended,
+    change: Change | None,
+    finding: Finding,
+) -> RecordOutcome:
+    outcome = _outcome(priced, result)._replace(change=change, link=main.link)
+    why = main.not_linked
+    if why is None:
+        return outcome
+    return outcome._replace(
+        code=why.code,
+        field=why.field,
+        message=without_findings(why.message, finding)[:_MESSAGE_MAX],
+    )
+
+
+def without_findings(message: str, finding: Finding) -> str:
+    """A vendor's words without the address and the number that were found."""
+    if finding.email:
+        message = re.sub(
+            re.escape(finding.email), _HIDDEN, message, flags=re.IGNORECASE
+        )
+    digits = re.sub(r"\D", "", finding.phone or "")
+    if len(digits) >= _DIGITS_LEAST:
+        spelled = r"\D{0,3}".join(digits)
+        message = re.sub(rf"\+?{spelled}", _HIDDEN, message)
+    return message

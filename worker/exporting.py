@@ -1,0 +1,81 @@
+"""A batch of an export: what is delivered becomes rows of a part."""
+
+from collections.abc import Sequence
+
+from pricing.findings import Finding, passes
+from pricing.settlement import Outcome, Result
+from storage.chunks import Batch, RecordOutcome, TakenChunk
+from storage.ledger import Claim
+from worker import batches, parts
+from worker.ahead import Ahead
+from worker.files import Layout, Refusal, export_of, part_name
+from worker.inputs import PricedRecord
+from worker.records import Record
+from worker.wiring import Deps
+
+_NOT_REPRESENTABLE = "value_not_representable"
+"""The code of a record with a value that the file's format cannot hold."""
+
+
+class Exporting:
+    """Delivers the batches of one run of a chunk into parts of a file."""
+
+    def __init__(self, deps: Deps, chunk: TakenChunk) -> None:
+        self._deps = deps
+        self._chunk = chunk
+        self.batch_records = deps.settings.batch_records
+
+    def deliver(self, ahead: Ahead, start: int, lines: Sequence[bytes]) -> Batch:
+        """What became of the records of these lines."""
+        chunk = self._chunk
+        contents = batches.read(self._deps, chunk, ahead, lines)
+        layout = Layout(export_of(chunk.export), chunk.columns, chunk.retrieve)
+        outcomes: list[RecordOutcome] = []
+        claims: list[Claim] = []
+        rows: list[Sequence[str]] = []
+        for priced in contents.records:
+            record = priced.record
+            finding = contents.finding(priced)
+            result = _result(chunk, priced, finding)
+            refusal = None
+            if result.outcome is Outcome.DELIVERED:
+                row = layout.row(record, finding)
+                refusal = layout.refusal(row)
+                if refusal is None:
+                    rows.append(row)
+                else:
+                    result = Result(outcome=Outcome.REJECTED)
+            outcomes.append(_outcome(record, result, refusal))
+            claims.extend(batches.claims_of(priced, result, finding))
+        name = part_name(chunk, start)
+        return Batch(
+            start=start,
+            outcomes=tuple(outcomes),
+            claims=tuple(claims),
+            part=parts.write(self._deps.artifacts, name, rows) if rows else None,
+        )
+
+
+def _result(chunk: TakenChunk, priced: PricedRecord, finding: Finding) -> Result:
+    is_person = priced.record.person_id is not None
+    if priced.is_left_out or (is_person and not passes(finding, chunk.only_with)):
+        return Result(outcome=Outcome.EXCLUDED)
+    return Result(
+        outcome=Outcome.DELIVERED,
+        email_found=finding.email is not None,
+        phone_found=finding.phone is not None,
+    )
+
+
+def _outcome(record: Record, result: Result, refusal: Refusal | None) -> RecordOutcome:
+    return RecordOutcome(
+        record=record.number,
+        company_id=record.company_id,
+        person_id=record.person_id,
+        outcome=result.outcome,
+        email_found=result.email_found,
+        phone_found=result.phone_found,
+        code=_NOT_REPRESENTABLE if refusal else None,
+        field=refusal.field if refusal else None,
+        message=refusal.message if refusal else None,
+    )

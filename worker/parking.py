@@ -1,0 +1,84 @@
+"""When a push rests: for its CRM's limits, or until somebody puts something right."""
+
+from typing import NamedTuple
+
+from sqlalchemy import Connection
+
+from storage import connections, jobs, notifications, steering
+from storage.chunks import TakenChunk
+from storage.connections import ConnectionState
+from storage.states import JobState
+from worker.connectors.errors import (
+    ConnectorError,
+    Misconfigured,
+    Throttled,
+    Unauthorized,
+)
+from worker.limiting import RATE_LIMITED
+from worker.pushes import push_of
+from worker.throttling import DAILY_LIMIT
+from worker.wiring import Deps
+
+NEEDS_RECONNECT = "needs_reconnect"
+"""Why a job waits whose CRM takes the connection's secrets no more."""
+
+
+class Rest(NamedTuple):
+    """Why a push rests, and for how many seconds at least."""
+
+    reason: str
+    left_s: float
+
+
+def rest_of(deps: Deps, chunk: TakenChunk, error: ConnectorError) -> Rest | None:
+    """What follows of an error; None where it counts as a failure like any other.
+
+    Throttling pauses the connection for all its jobs. What only a person can put right
+    parks the job, and tells its user; one that is being cancelled tries again.
+    """
+    match error:
+        case Throttled(until_s=until_s, daily=daily):
+            reason = DAILY_LIMIT if daily else RATE_LIMITED
+            connection_id = push_of(chunk.push or {}).connection_id
+            deps.crms.throttle.pause(connection_id, reason, until_s)
+            return Rest(reason, until_s)
+        case Unauthorized():
+            return _park(deps, chunk, NEEDS_RECONNECT, str(error))
+        case Misconfigured(code=code):
+            return _park(deps, chunk, code, str(error))
+    return None
+
+
+def _park(deps: Deps, chunk: TakenChunk, reason: str, why: str) -> Rest | None:
+    connection_id = push_of(chunk.push or {}).connection_id
+    with deps.database.transaction() as connection:
+        if reason == NEEDS_RECONNECT:
+            state = ConnectionState.NEEDS_RECONNECT
+            connections.mark(connection, connection_id, state)
+        parked = steering.park(connection, chunk.job_id, reason)
+        if parked:
+            _tell(connection, chunk.license_id, chunk.user_id, chunk.job_id, why)
+        state_now = jobs.state_of(connection, chunk.job_id)
+    resting = parked or state_now in {JobState.PAUSING, JobState.PAUSED}
+    return Rest(reason, 0) if resting else None
+
+
+def _tell(
+    connection: Connection, license_id: str, user_id: str, job_id: str, why: str
+) -> None:
+    message = f"{job_id} waits, and goes on when it is resumed: {why}"
+    notifications.put(connection, license_id, user_id, "job_parked", message)
+
+
+def park_where_rejected(
+    deps: Deps, connection: Connection, job_id: str, state: JobState
+) -> JobState:
+    """Park a job whose CRM rejects too much; how the job stands then."""
+    settings = deps.settings
+    parked = state is JobState.RUNNING and steering.park_where_rejected(
+        connection,
+        job_id,
+        share=settings.push_rejections_share,
+        least=settings.push_rejections_min,
+    )
+    return JobState.PAUSING if parked else state

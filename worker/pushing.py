@@ -1,0 +1,341 @@
+"""A batch of a push: companies first, then their persons, then links and tags.
+
+No transaction is open while the CRM is asked. What is about to be sent is kept as
+intents before it is; the checkpoint settles what came of it and forgets them, in one
+transaction. A batch that does not come that far is run again, by the same keys.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from threading import Event
+from typing import TypeVar
+
+from storage import chunks, id_map, intents
+from storage.chunks import Batch, Pushed, TakenChunk
+from storage.id_map import Entry, Key
+from storage.intents import Intent
+from storage.states import Change
+from worker import batches, crms, ending
+from worker.ahead import Ahead
+from worker.clock import Stopwatch, wait
+from worker.connectors import (
+    Connector,
+    Kind,
+    Link,
+    Match,
+    Rejected,
+    Result,
+    Row,
+    Wanted,
+)
+from worker.connectors.errors import Misconfigured, Unavailable
+from worker.ending import Ended
+from worker.fates import backoff_s
+from worker.planning import Step, step_of, theirs_of, unclaimed
+from worker.pushes import push_of
+from worker.values import Ready, Values
+from worker.wiring import Deps
+
+log = logging.getLogger(__name__)
+
+_TRIES = 3
+_BACKOFF_S = 0.25
+_BACKOFF_MAX_S = 2.0
+
+_T = TypeVar("_T")
+
+
+@dataclass(slots=True)
+class _Doings:
+    """What one run of a batch has come to, company by company and person by person.
+
+    `again` says that a try before this one may have sent some of it.
+    """
+
+    again: bool
+    sent_at: datetime | None = None
+    ended: dict[Key, Ended] = field(default_factory=dict)
+    ready: dict[Key, Ready] = field(default_factory=dict)
+
+
+class Pushing:
+    """Delivers the batches of one run of a chunk to a CRM.
+
+    Its methods raise a `ConnectorError` where the CRM does not play along, and
+    `Superseded` where the chunk is somebody else's by now.
+    """
+
+    def __init__(self, deps: Deps, chunk: TakenChunk) -> None:
+        assert chunk.push is not None  # noqa: S101 - the caller has looked
+        self._deps = deps
+        self._chunk = chunk
+        self._push = push_of(chunk.push)
+        self._beaten = Stopwatch()
+        with deps.database.transaction() as connection:
+            there, sealed = crms.found(
+                connection, self._push.connection_id, chunk.license_id
+            )
+        self._connector = deps.crms.open(there, sealed, self._beat)
+        self._values = Values(
+            self._push, self._connector.defaults, chunk.columns, chunk.retrieve
+        )
+        self._is_prepared = False
+        self._first_is_in_doubt = chunk.in_doubt
+        self.batch_records = crms.batch_records(
+            there, self._connector, deps.settings.batch_records
+        )
+
+    def deliver(self, ahead: Ahead, start: int, lines: Sequence[bytes]) -> Batch:
+        """What became of the records of these lines."""
+        self._prepare()
+        contents = batches.read(self._deps, self._chunk, ahead, lines)
+        left_out = ending.excluded(self._chunk, contents)
+        doings = _Doings(again=self._first_is_in_doubt)
+        self._first_is_in_doubt = False
+        pushed = [one for one in contents.records if one.record.number not in left_out]
+        companies = [self._values.company(priced.record) for priced in pushed]
+        self._send(doings, Kind.COMPANY, companies)
+        persons = [
+            self._values.person(priced.record, contents.finding(priced))
+            for priced in pushed
+            if priced.record.person_id is not None
+        ]
+        for some in _rounds(persons):
+            self._send(doings, Kind.PERSON, _with_company(doings, some))
+            self._link(doings, some)
+        self._tag(doings)
+        outcomes, claims = ending.of(contents, left_out, doings.ended, doings.ready)
+        return Batch(
+            start=start,
+            outcomes=tuple(outcomes),
+            claims=tuple(claims),
+            part=None,
+            pushed=self._pushed(doings),
+        )
+
+    def _prepare(self) -> None:
+        """Once a run: whatever must be there before anything is sent."""
+        if self._is_prepared:
+            return
+        self._patiently(self._connector.prepare)
+        self._patiently(
+            lambda: ready_values(self._connector, self._values, self._push.owner)
+        )
+        self._is_prepared = True
+
+    def _send(self, doings: _Doings, kind: Kind, given: Iterable[Ready]) -> None:
+        """Create and update what has to be; what has not changed is not sent."""
+        ready = {one.wanted.id: one for one in given}
+        if not ready:
+            return
+        doings.ready |= {Key(kind, our_id): one for our_id, one in ready.items()}
+        steps = self._plan(doings, kind, ready)
+        plans = {
+            our_id: step
+            for our_id, step in steps.items()
+            if isinstance(step, Step) and step.change is not Change.UNCHANGED
+        }
+        results = self._write(doings, kind, ready, plans) if plans else {}
+        for our_id, step in steps.items():
+            doings.ended[Key(kind, our_id)] = ending.ended(
+                step, results.get(our_id), again=doings.again
+            )
+
+    def _plan(
+        self, doings: _Doings, kind: Kind, ready: Mapping[str, Ready]
+    ) -> dict[str, Step | Rejected]:
+        connection_id = self._push.connection_id
+        with self._deps.database.transaction() as connection:
+            known = id_map.of(connection, connection_id, kind, ready)
+            intended = intents.of(connection, self._chunk.job_id, kind, ready)
+        doings.again = doings.again or bool(intended)
+        open_ = [
+            replace(one.wanted, their_id=known[our_id].their_id)
+            if our_id in known
+            else one.wanted
+            for our_id, one in ready.items()
+            if our_id not in intended and not _is_same(one, known.get(our_id))
+        ]
+        matches = self._find(kind, open_) if open_ else {}
+        return {
+            our_id: step_of(
+                one,
+                known=known.get(our_id),
+                intent=intended.get(our_id),
+                match=matches.get(our_id),
+                overwrite=self._push.overwrite,
+            )
+            for our_id, one in ready.items()
+        }
+
+    def _find(self, kind: Kind, wanted: Sequence[Wanted]) -> Mapping[str, Match]:
+        """What the CRM has already, and is none of ours by another id."""
+        found = self._patiently(lambda: self._connector.find(kind, wanted))
+        with self._deps.database.transaction() as connection:
+            owners = id_map.ours(
+                connection, self._push.connection_id, kind, theirs_of(found)
+            )
+        return unclaimed(found, owners)
+
+    def _write(
+        self,
+        doings: _Doings,
+        kind: Kind,
+        ready: Mapping[str, Ready],
+        plans: Mapping[str, Step],
+    ) -> Mapping[str, Result]:
+        about = [
+            Intent(
+                kind=kind,
+                our_id=our_id,
+                change=step.change,
+                their_id=step.their_id,
+                fields=tuple(step.fields),
+            )
+            for our_id, step in plans.items()
+        ]
+        with self._deps.database.transaction() as connection:
+            doings.sent_at = chunks.doubt(
+                connection, self._chunk, about, lease_s=self._deps.settings.lease_s
+            )
+        rows = [
+            Row(
+                id=our_id,
+                fields=step.fields,
+                their_id=step.their_id,
+                company_their_id=_company_of(doings, ready[our_id]),
+            )
+            for our_id, step in plans.items()
+        ]
+
+        def retried() -> None:
+            doings.again = True
+
+        return self._patiently(lambda: self._connector.write(kind, rows), retried)
+
+    def _link(self, doings: _Doings, persons: Iterable[Ready]) -> None:
+        links = []
+        for one in persons:
+            ended = doings.ended.get(Key(Kind.PERSON, one.wanted.id))
+            company = _company_of(doings, one)
+            if ended and ended.is_changed and ended.their_id and company:
+                links.append(Link(one.wanted.id, ended.their_id, company))
+        if not links:
+            return
+        refused = self._patiently(lambda: self._connector.link(links))
+        for person_id, why in refused.items():
+            key = Key(Kind.PERSON, person_id)
+            doings.ended[key] = replace(doings.ended[key], not_linked=why)
+
+    def _tag(self, doings: _Doings) -> None:
+        tags = self._push.tags
+        for kind in Kind:
+            theirs = [
+                ended.their_id
+                for key, ended in doings.ended.items()
+                if key.kind == kind and ended.is_changed and ended.their_id
+            ]
+            if tags and theirs:
+                self._patiently(
+                    lambda kind=kind, theirs=theirs: self._connector.tag(  # type: ignore[misc]
+                        kind, theirs, tags
+                    )
+                )
+
+    def _pushed(self, doings: _Doings) -> Pushed | None:
+        if doings.sent_at is None:
+            return None
+        return Pushed(
+            connection_id=self._push.connection_id,
+            sent_at=doings.sent_at,
+            entries=tuple(
+                _entry(key, ended, doings.ready[key])
+                for key, ended in doings.ended.items()
+                if ended.is_changed
+            ),
+            touched=tuple(doings.ended),
+        )
+
+    def _patiently(
+        self, ask: Callable[[], _T], retried: Callable[[], None] = lambda: None
+    ) -> _T:
+        """Ask again, by the same keys, what has had no answer."""
+        for failures in range(_TRIES - 1):
+            try:
+                return ask()
+            except Unavailable as error:
+                log.info("%s: %s", self._push.connection_id, error)
+                retried()
+                delay_s = backoff_s(failures, base_s=_BACKOFF_S, max_s=_BACKOFF_MAX_S)
+                wait(Event(), delay_s)
+        return ask()
+
+    def _beat(self) -> None:
+        """Hold the chunk on while its CRM takes its time. Raises `Superseded`."""
+        lease_s = self._deps.settings.lease_s
+        if self._beaten.elapsed_s < lease_s / 4:
+            return
+        with self._deps.database.transaction() as connection:
+            chunks.renew(connection, self._chunk, lease_s=lease_s)
+        self._beaten = Stopwatch()
+
+
+def ready_values(connector: Connector, values: Values, owner: str | None) -> None:
+    """Find the owner, and check that the CRM has the fields that are filled.
+
+    Raises `Misconfigured`: no record could be written by such a mapping.
+    """
+    for kind in Kind:
+        known = connector.fields(kind)
+        for source, target in values.targets[kind].items():
+            there = known.get(target.partition("/")[0])
+            if there is None or there.read_only:
+                what = "the CRM has no" if there is None else "nobody may write the"
+                raise Misconfigured(
+                    "unknown_field", f"{kind}: {what} field {target!r} ({source})"
+                )
+    if owner is not None:
+        values.own(connector.owner_field, connector.owner(owner))
+
+
+def _is_same(ready: Ready, known: Entry | None) -> bool:
+    return known is not None and known.digest == ready.digest
+
+
+def _rounds(persons: Sequence[Ready]) -> list[list[Ready]]:
+    """Nobody twice in a round: who is there with two companies has one for each."""
+    rounds: list[dict[str, Ready]] = []
+    for one in persons:
+        place = next((some for some in rounds if one.wanted.id not in some), None)
+        if place is None:
+            place = {}
+            rounds.append(place)
+        place[one.wanted.id] = one
+    return [list(some.values()) for some in rounds]
+
+
+def _with_company(doings: _Doings, persons: Iterable[Ready]) -> list[Ready]:
+    """Those whose company is in the CRM: nobody is sent without their company."""
+    return [one for one in persons if _company_of(doings, one) is not None]
+
+
+def _company_of(doings: _Doings, ready: Ready) -> str | None:
+    """The CRM's id of a person's company."""
+    if ready.company_id is None:
+        return None
+    ended = doings.ended.get(Key(Kind.COMPANY, ready.company_id))
+    return ended.their_id if ended else None
+
+
+def _entry(key: Key, ended: Ended, ready: Ready) -> Entry:
+    # Who is not linked yet has to be sent again.
+    whole = ended.not_linked is None
+    return Entry(
+        kind=key.kind,
+        our_id=key.our_id,
+        their_id=ended.their_id or "",
+        digest=ready.digest if whole else "",
+        input_digest=ready.input_digest if whole else "",
+    )

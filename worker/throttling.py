@@ -1,0 +1,94 @@
+"""The limits of connections: one for each, shared by all workers, fed by the vendor.
+
+What a CRM's headers say of its limit is taken, less a share for whoever else uses the
+same account and for clocks that differ; and it is spread over the window, so that a
+batch never waits for long where it could be paced.
+"""
+
+from collections.abc import Sequence
+from functools import cached_property
+from math import ceil, floor
+
+from limits import RateLimitItem, RateLimitItemPerSecond
+
+from worker.background import Background
+from worker.connectors import Limit
+from worker.errors import NotConfigured
+from worker.limiting import RATE_LIMITED, Gate, Pause
+from worker.settings import Settings
+
+DAILY_LIMIT = "daily_limit"
+"""Why a connection rests whose budget of a day is used up."""
+
+_SHARE = 0.95
+_SPREAD = 1.2
+"""So much faster than evenly: what a pause has cost can be made up for."""
+_USED_UP_S = 1.0
+_FAMILY = "connection"
+
+
+class Throttle:
+    """Lets requests to CRMs through, at the pace of each connection."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._background = Background()
+        self._limits: dict[str, tuple[int, float]] = {}
+
+    @cached_property
+    def _gate(self) -> Gate:
+        settings = self._settings
+        if settings.limits_url is None:
+            raise NotConfigured("HOLDFAST_REDIS_URL is not set: connections need it")
+        return Gate(
+            settings.limits_url,
+            {},
+            failures_max=settings.provider_failures_max,
+            rest_s=settings.provider_rest_s,
+            family=_FAMILY,
+            # A block of permits is used after it was counted: too late, where a limit
+            # is small and has to be kept exactly.
+            blocks=None,
+        )
+
+    def enter(self, connection_id: str) -> None:
+        """Wait until one more request may be made. Raises `Paused`."""
+        self._background.run(self._gate.enter(connection_id))
+
+    def notice(self, connection_id: str, limit: Limit) -> None:
+        """Keep to this limit from now on; rest a moment where nothing is left of it."""
+        told = (limit.requests, limit.window_s)
+        if self._limits.get(connection_id) != told:
+            self._limits[connection_id] = told
+            self._gate.allow(connection_id, rates_of(limit))
+        if limit.remaining is not None and limit.remaining <= 0:
+            self.pause(connection_id, RATE_LIMITED, _USED_UP_S)
+
+    def pause(self, connection_id: str, reason: str, left_s: float) -> None:
+        """Let nobody ask this CRM for a while."""
+        pause = Pause(reason, left_s)
+        self._background.run(self._gate.pause(connection_id, pause))
+
+    def pause_of(self, connection_id: str) -> Pause | None:
+        """The pause that a connection is in."""
+        return self._background.run(self._gate.pause_of(connection_id))
+
+    def close(self) -> None:
+        """Close the connections and end the loop."""
+        if "_gate" in self.__dict__:
+            self._background.run(self._gate.close())
+        self._background.close()
+
+
+def rates_of(limit: Limit) -> Sequence[RateLimitItem]:
+    """What is counted to keep a limit: its window, and the seconds in it.
+
+    The seconds first: a request that has to wait for the window must not be counted
+    there before.
+    """
+    window_s = max(1, ceil(limit.window_s))
+    most = max(1, floor(limit.requests * _SHARE))
+    a_second = max(1, ceil(most / window_s * _SPREAD))
+    if window_s == 1 or a_second >= most:
+        return (RateLimitItemPerSecond(most, window_s),)
+    return (RateLimitItemPerSecond(a_second), RateLimitItemPerSecond(most, window_s))
