@@ -1,4 +1,6 @@
-"""The sandbox: the providers' protocols over real HTTP, for demos, tests and load.
+"""The sandbox: the protocols of providers and CRMs over real HTTP.
+
+It is there for demos, tests and load.
 
 Each vendor is served under its own name (`/hunter/v2/email-finder`). What a person has
 depends on the names alone, so that the same question has the same answer everywhere.
@@ -6,7 +8,7 @@ depends on the names alone, so that the same question has the same answer everyw
 """
 
 from worker.sandbox.app import make_sandbox
-from worker.sandbox.behaviour import Behaviour, Fault
+from worker.sandbox.behaviour import Behaviour, Fault, Refusals
 from worker.sandbox.serving import serve
 
-__all__ = ["Behaviour", "Fault", "make_sandbox", "serve"]
+__all__ = ["Behaviour", "Fault", "Refusals", "make_sandbox", "serve"]

@@ -70,4 +70,5 @@ def tally(vendor: Vendor) -> dict[str, Any]:
         "persons": sum(vendor.asked.values()),
         "asked_twice": sum(count > 1 for count in vendor.asked.values()),
         "charged": str(vendor.charged.normalize() if vendor.charged else Decimal(0)),
+        **vendor.report(),
     }

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from aiohttp import web
 from pydantic import TypeAdapter, ValidationError
 
-from worker.sandbox import fullenrich, hunter, people_data_labs
+from worker.sandbox import fullenrich, hubspot, hunter, people_data_labs
 from worker.sandbox.answering import disturbed, tally
 from worker.sandbox.behaviour import Behaviour, Vendor
 
@@ -13,6 +13,7 @@ _VENDORS = {
     "hunter": hunter.routes,
     "people_data_labs": people_data_labs.routes,
     "fullenrich": fullenrich.routes,
+    "hubspot": hubspot.routes,
 }
 _BEHAVIOUR = TypeAdapter(Behaviour)
 

@@ -1,9 +1,11 @@
 """How a vendor of the sandbox behaves, and what it remembers of its day."""
 
 from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
+from typing import Any
 
 
 class Fault(StrEnum):
@@ -26,12 +28,23 @@ class Fault(StrEnum):
     WEBHOOK_NEVER = "webhook_never"
 
 
+class Refusals(StrEnum):
+    """What a CRM does with a batch in which it does not take some of the rows."""
+
+    PARTIAL = "partial"
+    """It writes the others, and names each that it has not."""
+    WHOLE = "whole"
+    """It writes none, and names the first that it does not take."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Behaviour:
     """Answers after `latency_ms`; `fault` happens to the next `times` requests.
 
     `hit_rate` is the share of persons who have what is looked for; `finish_ms` is how
-    long a deferred request takes, `slow_ms` how long a slow answer.
+    long a deferred request takes, `slow_ms` how long a slow answer. Of CRMs: they take
+    `limit` requests in `window_s` and `daily` in a day, the vendor's own numbers where
+    none are said; a search sees what is older than `lag_ms`.
     """
 
     latency_ms: float = 0
@@ -40,6 +53,11 @@ class Behaviour:
     times: int = 1
     finish_ms: float = 50
     slow_ms: float = 60_000
+    limit: int | None = None
+    window_s: float | None = None
+    daily: int | None = None
+    lag_ms: float = 0
+    refusals: Refusals = Refusals.PARTIAL
 
 
 @dataclass(slots=True)
@@ -52,6 +70,8 @@ class Vendor:
     """How often each person was asked about, by e-mail that would be found."""
     charged: Decimal = Decimal(0)
     faults_left: int = 0
+    report: Callable[[], Mapping[str, Any]] = dict
+    """What else it has to tell of itself."""
 
     def behave(self, behaviour: Behaviour) -> None:
         """Behave so from now on."""
