@@ -24,14 +24,14 @@ demo: setup ## Export the U.S. Congress twice, in a fresh home, and check every 
 
 test: setup ## All tests but the long ones: at most 6 minutes on two cores
 	$(PYTEST) -n 2 tests/house tests/unit
-	$(PYTEST) -n 2 --dist worksteal -m "not full and not alone" tests/database tests/api tests/providers tests/waterfall tests/system
-	$(PYTEST) -m alone --slack 2 tests/database tests/providers tests/waterfall
+	$(PYTEST) -n 2 --dist worksteal -m "not full and not alone" tests/database tests/api tests/providers tests/pushes tests/waterfall tests/system
+	$(PYTEST) -m alone --slack 2 tests/database tests/providers tests/waterfall tests/pushes
 
 test-fast: setup ## The tests that start nothing
 	$(PYTEST) tests/house tests/unit
 
 test-speed: setup ## What is promised of speeds, to the letter: with nothing beside it
-	$(PYTEST) -m alone tests/database tests/providers tests/waterfall
+	$(PYTEST) -m alone tests/database tests/providers tests/waterfall tests/pushes
 
 test-full: setup ## The million records, the crash loops, the long fuzzing
 	HYPOTHESIS_PROFILE=long $(PYTEST) --timeout 3600 tests

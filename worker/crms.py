@@ -14,6 +14,7 @@ from storage import connections
 from storage.connections import CrmConnection
 from worker.connectors import Access, Connector, Http, Kind
 from worker.connectors.errors import Misconfigured, Unauthorized
+from worker.connectors.hubspot import HubSpot
 from worker.connectors.odoo import Odoo
 from worker.crm_http import CrmHttp
 from worker.errors import bad
@@ -39,6 +40,13 @@ class Offer:
 
 
 OFFERS: Mapping[str, Offer] = {
+    "hubspot": Offer(
+        make=HubSpot,
+        defaults=HubSpot.defaults,
+        settings=frozenset({"url", "version_path"}),
+        needed=frozenset(),
+        secrets=frozenset({"access_token"}),
+    ),
     "odoo": Offer(
         make=Odoo,
         defaults=Odoo.defaults,

@@ -1,17 +1,14 @@
 """Jobs that ask vendors: a sandbox, a Valkey and a database, all of them real."""
 
-import asyncio
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 import redis
-from aiohttp import web
 from sqlalchemy import text
 
 from pricing.findings import EmailLevel
@@ -20,51 +17,16 @@ from storage import costs, reports
 from storage.quotes import Request
 from storage.reports import JobReport
 from tests.database import running
+from tests.sandboxes import Sandbox
 from tests.servers import own_broker
 from worker import producer
 from worker.clock import wait
 from worker.readers import inline
-from worker.sandbox import Behaviour, make_sandbox
 from worker.wiring import Deps
 
 KEY = "key-of-the-tests"
 _WAITS_MAX = 300
 BOTH = (Item.EMAIL, Item.PHONE)
-
-
-class Sandbox:
-    """The vendors over HTTP, in a loop of their own."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._runner = web.AppRunner(make_sandbox(), access_log=None)
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._thread.start()
-        self.url = asyncio.run_coroutine_threadsafe(self._serve(), self._loop).result()
-
-    async def _serve(self) -> str:
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        host, port = self._runner.addresses[0][:2]
-        return f"http://{host}:{port}"
-
-    def behave(self, vendor: str, **how: Any) -> None:
-        """Have a vendor behave so from now on."""
-        body = asdict(Behaviour(**({"hit_rate": 1.0, "latency_ms": 0} | how)))
-        answer = httpx.put(f"{self.url}/_sandbox/{vendor}", json=body)
-        assert answer.status_code == 200, answer.text
-
-    def tally(self, vendor: str) -> dict[str, Any]:
-        """What a vendor has done so far."""
-        answer: dict[str, Any] = httpx.get(f"{self.url}/_sandbox/{vendor}").json()
-        return answer
-
-    def close(self) -> None:
-        """Stop it."""
-        asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result()
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
 
 
 @pytest.fixture

@@ -131,9 +131,10 @@ class _Finding:
             there = read(self._api, self._kind, asked, self._names, "email")
             records = {match: [record] for match, record in there.items()}
         return {
-            our_id: self._match(records[match])
+            our_id: self._match(free)
             for our_id, match in matches.items()
-            if match in records
+            for free in ([one for one in records.get(match, ()) if not _is_ours(one)],)
+            if free
         }
 
     def _by_domain(self, domains: Sequence[str]) -> dict[str, list[Record]]:
@@ -177,6 +178,11 @@ class _Finding:
             has_key=has_key,
             link=self._api.screen(self._kind, their_id),
         )
+
+
+def _is_ours(record: Record) -> bool:
+    """Whether it has a key of ours: then it is another's, or was found by it."""
+    return value_of(record, KEY) != ""
 
 
 def normal(kind: Kind, match: str) -> str:

@@ -1,0 +1,68 @@
+"""Jobs that push: a sandbox of a CRM, a Valkey and a database, all of them real."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.database import running
+from tests.pushing import connect
+from tests.sandboxes import Sandbox
+from tests.servers import own_broker
+from worker.wiring import Deps
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    box = Sandbox()
+    yield box
+    box.close()
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with (
+        own_broker(tmp_path_factory.mktemp("valkey") / "home") as broker,
+        broker.running(),
+    ):
+        yield broker.url
+
+
+@pytest.fixture
+def wired(database_url, tmp_path, redis_url) -> Iterator[Callable[..., Deps]]:
+    """Makes the use cases with other settings, as another worker has them."""
+    made: list[Deps] = []
+
+    def make(**changed: Any) -> Deps:
+        wanted: dict[str, Any] = {
+            "redis_url": redis_url,
+            "chunk_records": 250,
+            "batch_records": 100,
+            "webhook_allow_private": True,
+            "crm_timeout_s": 5,
+        }
+        deps = running.wire_to(database_url, tmp_path, **wanted | changed)
+        made.append(deps)
+        return deps
+
+    yield make
+    for deps in made:
+        deps.crms.close()
+        deps.database.close()
+
+
+@pytest.fixture
+def house(wired) -> Deps:
+    deps: Deps = wired()
+    running.create_license(deps, credits_granted=100_000)
+    return deps
+
+
+@pytest.fixture
+def connection(house: Deps, sandbox: Sandbox) -> str:
+    return connect(
+        house,
+        "hubspot",
+        {"url": f"{sandbox.url}/hubspot"},
+        {"access_token": "token-of-the-tests"},
+    )

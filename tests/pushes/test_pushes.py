@@ -1,0 +1,376 @@
+"""Pushes into HubSpot: what is there afterwards, what it cost, what was told."""
+
+import pytest
+from sqlalchemy import text
+
+from pricing.plans import Item
+from storage import charges, notifications
+from tests.database import running
+from tests.pushing import (
+    connect,
+    contact,
+    counts,
+    outcomes_of,
+    push,
+    reading_of,
+    request_of,
+    run,
+    run_once,
+    submit,
+)
+from worker import connections, dry_runs, steering
+from worker.errors import Refused
+from worker.pushing import Pushing
+from worker.sweeper import sweep
+
+
+def _rules(house, job_id):
+    with house.database.transaction() as connection:
+        found = charges.find(
+            connection, charges.Wanted(job_id=job_id), after=0, limit=500
+        )
+    return {(one.item, one.subject): (one.credits, one.rule) for one in found}
+
+
+def test_a_record_is_created_linked_and_charged_and_the_same_again_is_free(
+    house, sandbox, connection
+):
+    running.know(house, "p1")
+    records = [contact("c1", "p1", company_domain="one.example", title="Chief")]
+    how = {"retrieve": (Item.EMAIL, Item.PHONE)}
+    report = push(house, connection, records, **how)
+    assert (report.state, counts(report)) == ("succeeded", {"created": 1})
+    assert _rules(house, report.id) == {
+        ("company", "c1"): (1, "price"),
+        ("email", "p1"): (1, "price"),
+        ("phone", "p1"): (2, "price"),
+    }
+    told = sandbox.tally("hubspot")
+    assert (told["contacts"], told["companies"], told["associations"]) == (1, 1, 1)
+
+    requests = told["requests"]
+    again = push(house, connection, records, **how)
+    assert (counts(again), again.settled) == ({"unchanged": 1}, 0)
+    assert {rule for _, rule in _rules(house, again.id).values()} == {"unchanged"}
+    after = sandbox.tally("hubspot")
+    written = [path for path in after["paths"] if "upsert" in path or "update" in path]
+    assert {path: after["paths"][path] for path in written} == {
+        path: told["paths"][path] for path in written
+    }
+    assert requests < after["requests"]
+
+
+def test_of_a_company_and_its_two_persons_only_what_changes_is_paid_for(
+    house, connection
+):
+    first = [contact("c1", "p1"), contact("c1", "p2")]
+    push(house, connection, first)
+    changed = [contact("c1", "p1"), contact("c1", "p2", title="New")]
+    report = push(house, connection, changed)
+    assert counts(report) == {"updated": 1, "unchanged": 1}
+    assert _rules(house, report.id) == {("company", "c1"): (0, "free_as_quoted")}
+
+
+def test_a_company_that_a_later_batch_changes_is_paid_for_once(
+    wired, house, connection
+):
+    push(house, connection, [contact("c1")])
+    # What was paid then frees nothing now.
+    small = wired(batch_records=1, days=40)
+    records = [contact("c1"), contact("c1", "p1"), contact("c1", "p2")]
+    report = push(small, connection, records)
+    assert counts(report) == {"created": 2, "unchanged": 1}
+    assert _rules(house, report.id) == {("company", "c1"): (1, "price")}
+
+
+def test_a_207_rejects_the_bad_rows_by_name_and_delivers_the_others(
+    house, sandbox, connection
+):
+    sandbox.behave("hubspot", refusals="partial")
+    records = [
+        contact(f"c{n}", f"p{n}", email="no address" if n % 10 == 3 else "")
+        for n in range(40)
+    ]
+    report = push(house, connection, records)
+    assert counts(report) == {"created": 36, "rejected": 4}
+    rejected = [row for row in outcomes_of(house, report.id) if row.code]
+    assert [row.person_id for row in rejected] == ["p3", "p13", "p23", "p33"]
+    assert {row.code for row in rejected} == {"invalid_email"}
+    assert sandbox.tally("hubspot")["contacts"] == 36
+    # Their companies were created.
+    assert report.settled == 40
+
+
+def test_one_bad_row_of_a_whole_batch_stands_alone_in_the_end(
+    house, sandbox, connection
+):
+    sandbox.behave("hubspot", refusals="whole")
+    records = [
+        contact(f"c{n}", f"p{n}", email="no address" if n == 41 else "")
+        for n in range(100)
+    ]
+    report = push(house, connection, records)
+    assert counts(report) == {"created": 99, "rejected": 1}
+    paths = sandbox.tally("hubspot")["paths"]
+    assert paths["POST /crm/v3/objects/contacts/batch/upsert"] <= 15
+
+
+def test_fewer_results_than_inputs_are_no_success_and_nobody_is_lost(
+    house, sandbox, connection
+):
+    sandbox.behave("hubspot", fault="fewer", times=3)
+    records = [contact(f"c{n}", f"p{n}") for n in range(30)]
+    report = push(house, connection, records)
+    assert counts(report) == {"created": 30}
+    told = sandbox.tally("hubspot")
+    assert (told["contacts"], told["companies"]) == (30, 30)
+
+
+@pytest.mark.parametrize("fault", ["cut", "server_error", "garbled"])
+def test_what_was_written_and_never_answered_is_there_once_and_paid_for(
+    house, sandbox, connection, fault
+):
+    push(house, connection, [contact("c0")])
+    sandbox.behave("hubspot", fault=fault, times=4)
+    report = push(house, connection, [contact(f"c{n}", f"p{n}") for n in range(1, 21)])
+    assert (counts(report), report.settled) == ({"created": 20}, 20)
+    told = sandbox.tally("hubspot")
+    assert (told["contacts"], told["companies"]) == (20, 21)
+
+
+def test_a_search_that_lags_makes_nothing_twice(house, sandbox, connection):
+    sandbox.behave("hubspot", lag_ms=60_000)
+    records = [contact("c1", "p1", company_domain="one.example", email="a@one.example")]
+    push(house, connection, records)
+    with house.database.transaction() as connection_:
+        connection_.execute(text("DELETE FROM id_map"))
+    report = push(house, connection, records)
+    assert counts(report) == {"updated": 1}
+    told = sandbox.tally("hubspot")
+    assert (told["contacts"], told["companies"]) == (1, 1)
+
+
+def test_throttling_pauses_the_connection_shows_until_when_and_is_no_failure(
+    house, sandbox, connection
+):
+    push(house, connection, [contact("c0")])
+    sandbox.behave("hubspot", fault="rate_limited", times=1, window_s=4)
+    job_id = submit(house, connection, [contact("c1")])
+    run_once(house, job_id)
+    report = running.report(house, job_id)
+    assert (report.state, report.waiting_reason) == ("running", "rate_limited")
+    assert report.waiting_until is not None
+    with house.database.transaction() as connection_:
+        failures = connection_.execute(text("SELECT max(failures) FROM chunks"))
+        assert failures.scalar_one() == 0
+    # Another job of the connection does not ask either.
+    asked = sandbox.tally("hubspot")["requests"]
+    other = submit(house, connection, [contact("c2")])
+    run_once(house, other)
+    assert sandbox.tally("hubspot")["requests"] == asked
+    assert counts(run(house, job_id)) == {"created": 1}
+    assert counts(run(house, other)) == {"created": 1}
+
+
+def test_a_days_budget_that_is_used_up_is_waited_for_by_name(
+    house, sandbox, connection
+):
+    sandbox.behave("hubspot", daily=0)
+    job_id = submit(house, connection, [contact("c1")])
+    run_once(house, job_id)
+    assert running.report(house, job_id).waiting_reason == "daily_limit"
+    steering.cancel(house, job_id)
+    assert run(house, job_id).settled == 0
+
+
+def test_a_token_that_is_not_taken_parks_the_job_and_tells_its_user(house, sandbox):
+    url = {"url": f"{sandbox.url}/hubspot"}
+    revoked = connect(house, "hubspot", url, {"access_token": "revoked"})
+    report = push(house, revoked, [contact("c1")])
+    assert (report.state, report.waiting_reason) == ("paused", "needs_reconnect")
+    assert connections.get(house, revoked).state == "needs_reconnect"
+    with house.database.transaction() as connection_:
+        (told,) = notifications.of_license(connection_, "acme", before=None, limit=9)
+    assert (told.user_id, told.code) == ("user-1", "job_parked")
+    with pytest.raises(Refused, match="still pushes to it"):
+        connections.delete(house, revoked)
+    steering.cancel(house, report.id)
+    assert (run(house, report.id).state, report.settled) == ("cancelled", 0)
+    connections.delete(house, revoked)
+    with pytest.raises(Refused, match="there is no connection"):
+        push(house, revoked, [contact("c1")])
+
+
+def test_a_job_whose_crm_rejects_too_much_parks_until_somebody_lets_it_go_on(
+    wired, house, connection
+):
+    few = wired(push_rejections_min=3, batch_records=10)
+    records = [
+        contact(f"c{n}", f"p{n}", email="no address" if n < 15 else "")
+        for n in range(40)
+    ]
+    report = push(few, connection, records)
+    assert (report.state, report.waiting_reason) == ("paused", "too_many_rejections")
+    assert counts(report) == {"rejected": 10}
+    steering.resume(few, report.id)
+    report = run(few, report.id)
+    assert (report.state, counts(report)) == (
+        "partial",
+        {"created": 25, "rejected": 15},
+    )
+
+
+def test_the_rejected_alone_are_tried_again_after_the_mapping_and_nothing_paid_twice(
+    house, sandbox, connection
+):
+    mapping = {"person": {"person_stage": "lifecyclestage"}}
+    records = [
+        contact("c1", "p1", stage="lead"),
+        contact("c2", "p2", stage="no such stage"),
+    ]
+    report = push(house, connection, records, mapping=mapping)
+    assert (counts(report), report.settled) == ({"created": 1, "rejected": 1}, 2)
+    (rejected,) = [row for row in outcomes_of(house, report.id) if row.code]
+    assert (rejected.code, rejected.field) == ("invalid_option", "lifecyclestage")
+    again = run(house, steering.retry(house, report.id, mapping={"person": {}}))
+    assert (again.records, counts(again), again.settled) == (1, {"created": 1}, 0)
+    assert sandbox.tally("hubspot")["contacts"] == 2
+
+
+def test_a_dry_run_reads_only_looks_nobody_up_and_costs_nothing(
+    house, sandbox, connection
+):
+    running.know(house, "p1", "p2")
+    push(house, connection, [contact("c1", "p1")], retrieve=(Item.EMAIL,))
+    before = sandbox.tally("hubspot")["paths"]
+    records = [
+        contact("c1", "p1"),
+        contact("c1", "p2"),
+        contact("c2", company_name="New"),
+    ]
+    request = request_of(connection, retrieve=(Item.EMAIL,))
+    dry_run_id = dry_runs.create(house, request, reading_of(records))
+    running.complete(house)
+    dry = dry_runs.get(house, dry_run_id)
+    assert dry.state == "succeeded"
+    assert (dry.unchanged, dry.create, dry.update) == (1, 2, 0)
+    asked = {
+        path: count - before.get(path, 0)
+        for path, count in sandbox.tally("hubspot")["paths"].items()
+    }
+    written = {path for path, count in asked.items() if count and _writes(path)}
+    assert written == set()
+    assert running.balance(house).spent == 2
+
+
+def _writes(path):
+    reads = ("batch/read", "/search")
+    return not path.startswith("GET") and not path.endswith(reads)
+
+
+def test_an_unpaid_finding_is_in_no_rejection(house, sandbox, connection):
+    running.know(house, "p1")
+    sandbox.behave("hubspot", refusals="whole")
+    mapping = {"person": {"email": "lifecyclestage"}}
+    report = push(
+        house,
+        connection,
+        [contact("c1", "p1")],
+        retrieve=(Item.EMAIL,),
+        mapping=mapping,
+    )
+    assert counts(report) == {"rejected": 1}
+    (row,) = outcomes_of(house, report.id)
+    assert "p1@example.com" not in (row.message or "").lower()
+    assert _rules(house, report.id) == {("company", "c1"): (1, "price")}
+
+
+def test_secrets_are_encrypted_and_never_shown(house, sandbox, connection):
+    with house.database.transaction() as connection_:
+        kept = connection_.execute(text("SELECT secrets FROM connections")).scalar_one()
+    assert "token-of-the-tests" not in kept
+    assert "token-of-the-tests" not in repr(connections.get(house, connection))
+    tested = connections.test(house, connection)
+    assert tested.ok
+    assert "token-of-the-tests" not in repr(tested)
+
+
+class Killed(BaseException):
+    """A worker that is gone, as far as its chunk can tell."""
+
+
+def _die_after_sending(monkeypatch):
+    deliver = Pushing.deliver
+
+    def dying(self, *given):
+        deliver(self, *given)
+        raise Killed
+
+    monkeypatch.setattr(Pushing, "deliver", dying)
+
+
+def _lapse(house, job_id):
+    with house.database.transaction() as connection:
+        connection.execute(
+            text("""
+                UPDATE chunks SET lease_until = clock_timestamp()
+                 WHERE job_id = :job_id AND state = 'running'"""),
+            {"job_id": job_id},
+        )
+
+
+def test_a_job_that_is_cancelled_with_a_dead_worker_pays_for_what_was_sent(
+    house, sandbox, connection, monkeypatch
+):
+    job_id = submit(house, connection, [contact(f"c{n}", f"p{n}") for n in range(250)])
+    _die_after_sending(monkeypatch)
+    with pytest.raises(Killed):
+        run_once(house, job_id)
+    monkeypatch.undo()
+    steering.cancel(house, job_id)
+    assert running.report(house, job_id).state == "cancelling"
+    _lapse(house, job_id)
+    sweep(house)
+    report = run(house, job_id)
+    assert (report.state, counts(report)) == (
+        "cancelled",
+        {"created": 100, "unreached": 150},
+    )
+    assert (report.settled, report.released) == (100, 150)
+    assert sandbox.tally("hubspot")["contacts"] == 100
+
+
+def test_what_stays_in_doubt_beyond_the_reservations_deadline_is_released(
+    wired, house, connection, monkeypatch
+):
+    job_id = submit(house, connection, [contact("c1")])
+    _die_after_sending(monkeypatch)
+    with pytest.raises(Killed):
+        run_once(house, job_id)
+    monkeypatch.undo()
+    steering.cancel(house, job_id)
+    _lapse(house, job_id)
+    later = wired(days=15)
+    sweep(later)
+    report = run(later, job_id)
+    assert (report.state, report.settled, report.released) == ("cancelled", 0, 1)
+
+
+def test_a_worker_that_was_fenced_off_sends_nothing_more(
+    house, sandbox, connection, monkeypatch
+):
+    job_id = submit(house, connection, [contact("c1", "p1")])
+    plan = Pushing._plan
+
+    def late(self, *given):
+        with house.database.transaction() as connection_:
+            connection_.execute(text("UPDATE chunks SET attempt = attempt + 1"))
+        return plan(self, *given)
+
+    monkeypatch.setattr(Pushing, "_plan", late)
+    assert run_once(house, job_id) == 1
+    monkeypatch.undo()
+    assert sandbox.tally("hubspot")["companies"] == 0
+    _lapse(house, job_id)
+    sweep(house)
+    assert counts(run(house, job_id)) == {"created": 1}
