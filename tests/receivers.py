@@ -58,7 +58,7 @@ def receiver(tls: ssl.SSLContext | None = None) -> Iterator[Receiver]:
 class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         kept: Receiver = self.server.kept  # type: ignore[attr-defined]
-        body = self.rfile.read(int(self.headers["Content-Length"]))
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         kept.calls.append(Call(self.path, dict(self.headers), body))
         reply = kept.answer(len(kept.calls))
         try:
@@ -70,6 +70,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(reply.body)
         except OSError:
             self.close_connection = True  # whoever asked has gone
+
+    do_GET = do_PUT = do_POST  # noqa: N815 - the names that http.server calls
 
     def log_message(self, *_: object) -> None:
         pass

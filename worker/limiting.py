@@ -197,6 +197,25 @@ class Gate:
             _Permits(rate, self._counter(provider), self._block(rate)) for rate in rates
         ]
 
+    async def remember(self, name: str, what: str) -> None:
+        """Let other processes know something of whom they ask."""
+        try:
+            await Redis(connection_pool=self._pool).set(self._note(name), what)
+        except (RedisError, OSError) as error:
+            log.warning("what is known of %s stays here: %s", name, error)
+
+    async def recall(self, name: str) -> str | None:
+        """What another process has let know."""
+        try:
+            found = await Redis(connection_pool=self._pool).get(self._note(name))
+        except (RedisError, OSError) as error:
+            log.warning("what others know of %s stays there: %s", name, error)
+            return None
+        return found.decode() if isinstance(found, bytes) else found
+
+    def _note(self, name: str) -> str:
+        return f"{_PREFIX}:{self._family}:{name}:known"
+
     def _block(self, rate: RateLimitItem) -> int:
         """How many permits are fetched at once; without blocks each is."""
         return max(1, rate.amount // self._blocks) if self._blocks else 1

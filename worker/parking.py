@@ -14,7 +14,7 @@ from worker.connectors.errors import (
     Throttled,
     Unauthorized,
 )
-from worker.limiting import RATE_LIMITED
+from worker.limiting import RATE_LIMITED, Paused
 from worker.pushes import push_of
 from worker.throttling import DAILY_LIMIT
 from worker.wiring import Deps
@@ -40,7 +40,9 @@ def rest_of(deps: Deps, chunk: TakenChunk, error: ConnectorError) -> Rest | None
         case Throttled(until_s=until_s, daily=daily):
             reason = DAILY_LIMIT if daily else RATE_LIMITED
             connection_id = push_of(chunk.push or {}).connection_id
-            deps.crms.throttle.pause(connection_id, reason, until_s)
+            # Where it is our own limiter that says so, everybody knows it already.
+            if not isinstance(error.__cause__, Paused):
+                deps.crms.throttle.pause(connection_id, reason, until_s)
             return Rest(reason, until_s)
         case Unauthorized():
             return _park(deps, chunk, NEEDS_RECONNECT, str(error))

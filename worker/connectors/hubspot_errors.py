@@ -14,6 +14,7 @@ from worker.connectors.errors import Misconfigured
 
 CONFLICT = "conflict"
 NOT_FOUND = "not_found"
+UNKNOWN_FIELD = "unknown_field"
 
 # In the words of HubSpot's import errors where these have one.
 _CODES = {
@@ -100,9 +101,9 @@ def misconfigured(error: Mapping[str, Any]) -> Misconfigured | None:
     """What is wrong with the mapping or with our key, where it is one of these."""
     details = list(_details(error))
     if any(detail.code in _MAPPING for detail in details):
-        return Misconfigured("unknown_field", _message(error, details))
+        return Misconfigured(UNKNOWN_FIELD, _message(error, details))
     if _NOT_UNIQUE.search(text_of(error)):
-        return Misconfigured("unknown_field", text_of(error))
+        return Misconfigured(UNKNOWN_FIELD, text_of(error))
     return None
 
 

@@ -18,7 +18,12 @@ from worker.connectors.hubspot_api import (
     errors_of,
     results_of,
 )
-from worker.connectors.hubspot_errors import NOT_FOUND, misconfigured, refusal_of
+from worker.connectors.hubspot_errors import (
+    NOT_FOUND,
+    UNKNOWN_FIELD,
+    misconfigured,
+    refusal_of,
+)
 
 _TRIES = 3
 _SEARCHED_MAX = 200
@@ -114,7 +119,9 @@ class _Finding:
         asked = [one.id for one in wanted]
         try:
             records = read(self._api, self._kind, asked, self._names, KEY)
-        except Misconfigured:
+        except Misconfigured as error:
+            if error.code != UNKNOWN_FIELD:
+                raise
             # Nothing has our key before `prepare` has made the property.
             return {}
         return {
@@ -158,7 +165,7 @@ class _Finding:
             try:
                 body = self._api.send("POST", "/objects/companies/search", asked)
             except Refused as refused:
-                raise Misconfigured("unknown_field", str(refused)) from refused
+                raise Misconfigured(UNKNOWN_FIELD, str(refused)) from refused
             yield from results_of(body)
             after = after_of(body)
             if after is None:

@@ -32,6 +32,9 @@ def write(api: HubSpotApi, kind: Kind, rows: Sequence[Row]) -> dict[str, Result]
     known = [row for row in once if row.their_id is not None]
     results = settled(fresh, partial(_once, api, kind, "upsert"))
     adopted = _adoptable(api, kind, fresh, results)
+    # Whoever is known to be a record has it before one who is taken for it.
+    taken = {row.their_id for row in known}
+    adopted = [row for row in adopted if row.their_id not in taken]
     update = partial(_once, api, kind, "update")
     results |= settled(adopted, update) | settled(known, update) | twice
     return {our_id: _linked(api, kind, one) for our_id, one in results.items()}

@@ -180,9 +180,10 @@ class _HubSpot:
             raise malformed("Some required fields were not set: [objectTypeId, name]")
         if self.portal.list_named(type_id, name) is not None:
             raise malformed(f"A list with the name '{name}' already exists")
-        list_id = str(len(self.portal.lists) + 1)
-        made = StaticList(list_id, type_id, name, str(given.get("processingType")))
-        self.portal.lists[list_id] = made
+        made = StaticList(
+            self.portal.new_list_id(), type_id, name, str(given.get("processingType"))
+        )
+        self.portal.lists[made.id] = made
         return web.json_response({"list": made.shown()})
 
     async def find_list(self, request: web.Request) -> web.Response:
@@ -192,6 +193,11 @@ class _HubSpot:
         if found is None:
             raise Refusal(404, "OBJECT_NOT_FOUND", "List does not exist")
         return web.json_response({"list": found.shown()})
+
+    async def remove_list(self, request: web.Request) -> web.Response:
+        if self.portal.lists.pop(request.match_info["id"], None) is None:
+            raise Refusal(404, "OBJECT_NOT_FOUND", "List does not exist")
+        return web.Response(status=204)
 
     async def add_to_list(self, request: web.Request) -> web.Response:
         there = self.portal.lists.get(request.match_info["id"])
@@ -251,8 +257,11 @@ class _HubSpot:
 
     async def plant(self, request: web.Request) -> web.Response:
         objects = self.portal.objects[request.query.get("type", "contacts")]
-        record = objects.put(objects.new_id(), await request.json())
-        return web.json_response({"id": record.id})
+        planted = [
+            objects.put(objects.new_id(), properties).id
+            for properties in await request.json()
+        ]
+        return web.json_response(planted)
 
     async def archive(self, request: web.Request) -> web.Response:
         objects = self.portal.objects[request.query.get("type", "contacts")]
@@ -279,6 +288,7 @@ def routes(vendor: Vendor) -> list[web.RouteDef]:
         ("GET", "/crm/v3/owners", served.owners),
         ("POST", lists, served.make_list),
         ("GET", f"{lists}/object-type-id/{{type_id}}/name/{{name}}", served.find_list),
+        ("DELETE", f"{lists}/{{id}}", served.remove_list),
         ("PUT", f"{lists}/{{id}}/memberships/add", served.add_to_list),
         ("GET", "/account-info/v3/details", served.details),
     )

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import count
 from typing import Any
 
 from worker.clock import monotonic_s, wall_s
@@ -68,12 +69,11 @@ class Objects:
         self.properties = {one["name"]: one for one in _defaults(type_)}
         self.records: dict[str, Record] = {}
         self._holders: dict[tuple[str, str], str] = {}
-        self._next_id = _FIRST_ID
+        self._ids = count(_FIRST_ID)
 
     def new_id(self) -> str:
         """An id that no record has had."""
-        self._next_id += 1
-        return str(self._next_id - 1)
+        return str(next(self._ids))
 
     def is_unique(self, name: str) -> bool:
         """Whether no two records have the same value of a property."""
@@ -136,6 +136,11 @@ class Portal:
         """Of contacts to companies, by both ids."""
         self.lists: dict[str, StaticList] = {}
         self.owners = [_owner(*one) for one in _OWNERS]
+        self._list_ids = count(1)
+
+    def new_list_id(self) -> str:
+        """An id that no list has had."""
+        return str(next(self._list_ids))
 
     def list_named(self, type_id: str, name: str) -> "StaticList | None":
         """The list of a type with a name."""

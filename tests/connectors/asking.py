@@ -1,0 +1,80 @@
+"""A client for connectors that keeps what was asked and answered."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from worker.connectors import Limit, Reply, Row
+from worker.connectors.errors import Unavailable
+from worker.errors import OutboundError
+from worker.outbound import Outbound
+
+UPSERT = "POST /crm/v3/objects/contacts/batch/upsert"
+UPDATE = "POST /crm/v3/objects/contacts/batch/update"
+SCREENS = "https://app.hubspot.com/contacts/4711/record"
+
+
+class Exchange(NamedTuple):
+    """A request as it was sent, and its answer."""
+
+    method: str
+    path: str
+    body: Any
+    reply: Reply
+
+
+class PlainHttp:
+    """Asks at once, whatever the limits."""
+
+    def __init__(self, *, timeout_s: float = 5) -> None:
+        self._outbound = Outbound(allow_private=True, timeout_s=timeout_s)
+        self.exchanges: list[Exchange] = []
+        self.limits: list[Limit] = []
+
+    def ask(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        body: object = None,
+    ) -> Reply:
+        content = b"" if body is None else json.dumps(body).encode()
+        given = {"Content-Type": "application/json", **headers}
+        try:
+            response = self._outbound.request(
+                method, url, headers=given, content=content
+            )
+        except OutboundError as error:
+            raise Unavailable(str(error)) from error
+        reply = Reply(
+            response.status,
+            {name.lower(): value for name, value in response.headers.items()},
+            _json(response.body),
+        )
+        sent = json.loads(content) if content else None
+        self.exchanges.append(Exchange(method, urlsplit(url).path, sent, reply))
+        return reply
+
+    def notice(self, limit: Limit) -> None:
+        self.limits.append(limit)
+
+
+def _json(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except ValueError:
+        return None
+
+
+def persons(count: int, **changed: dict[str, str]) -> list[Row]:
+    """Persons p0, p1, ..., some of them with other fields."""
+    return [
+        Row(
+            id=f"p{number}",
+            fields={"firstname": f"N{number}", "email": f"n{number}@engine.example"}
+            | changed.get(f"p{number}", {}),
+        )
+        for number in range(count)
+    ]

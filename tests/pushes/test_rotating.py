@@ -1,0 +1,27 @@
+"""Keys that are replaced: what the old one has encrypted can be read for ever after."""
+
+import pytest
+from pydantic import SecretStr
+
+from tests.pushing import connect
+from worker import connections, rotating, webhooks
+from worker.errors import NotConfigured
+
+OLD, NEW = "an-old-key-of-20-letters", "a-new-key-of-20-letters!"
+
+
+def test_secrets_are_encrypted_anew_so_that_an_old_key_can_be_left_out(
+    wired, house, sandbox
+):
+    old = wired(secret_keys=SecretStr(OLD))
+    url = {"url": f"{sandbox.url}/hubspot"}
+    made = connect(old, "hubspot", url, {"access_token": "token"})
+    webhooks.create(old, "acme", "http://127.0.0.1:1/", ["job.finished"], None)
+    both = wired(secret_keys=SecretStr(f"{NEW},{OLD}"))
+    new = wired(secret_keys=SecretStr(NEW))
+    assert connections.test(both, made).ok
+    with pytest.raises(NotConfigured):
+        rotating.rotate(new)
+    assert rotating.rotate(both) == 2
+    assert connections.test(new, made).ok
+    assert not connections.test(old, made).ok

@@ -1,0 +1,72 @@
+"""Workers killed while they push: nothing is there twice, every credit is exact."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from storage.reports import JobReport
+from tests.pushing import connect, contact, submit
+from tests.system.fleet import Fleet, fleet_of, kill, until
+from tests.system.test_provider_crashes import Vendor, _sandbox
+from worker import steering
+
+_RECORDS = 120
+_SETTINGS = {
+    "WEBHOOK_ALLOW_PRIVATE": "1",
+    "CHUNK_RECORDS": "40",
+    "BATCH_RECORDS": "10",
+    "CRM_TIMEOUT_S": "1",
+}
+
+
+def _connect(fleet: Fleet, url: str) -> str:
+    secrets = {"access_token": "token"}
+    return connect(fleet.deps, "hubspot", {"url": f"{url}/hubspot"}, secrets)
+
+
+def _contacts(count: int) -> Sequence[dict[str, Any]]:
+    return [contact(f"c{n}", f"p{n}") for n in range(count)]
+
+
+@pytest.fixture
+def fleet(tmp_path, database_url, broker):
+    folder = tmp_path / "fleet"
+    with fleet_of(folder, database_url, broker.url, **_SETTINGS) as fleet:
+        yield fleet
+
+
+def _there(vendor: Vendor) -> tuple[int, int]:
+    tally = vendor.tally()
+    return tally["companies"], tally["contacts"]
+
+
+def test_workers_killed_again_and_again_push_each_record_once(fleet):
+    with _sandbox("--latency-ms", "20") as url:
+        vendor = Vendor(url, "hubspot")
+        job_id = submit(fleet.deps, _connect(fleet, url), _contacts(_RECORDS))
+        (_, worker) = fleet.start("dispatcher", "worker")
+        for reached in (10, 40, 80):
+            until(lambda reached=reached: vendor.tally()["contacts"] >= reached)
+            kill(worker)
+            (worker,) = fleet.start("worker")
+        report = fleet.ended(job_id)
+        assert (report.state, report.created) == ("succeeded", _RECORDS)
+        assert (report.settled, report.released) == (_RECORDS, 0)
+        assert _there(vendor) == (_RECORDS, _RECORDS)
+
+
+def test_a_job_cancelled_in_doubt_pays_for_what_is_there_and_releases_the_rest(fleet):
+    with _sandbox("--latency-ms", "20") as url:
+        vendor = Vendor(url, "hubspot")
+        job_id = submit(fleet.deps, _connect(fleet, url), _contacts(_RECORDS))
+        (_, worker) = fleet.start("dispatcher", "worker")
+        until(lambda: vendor.tally()["contacts"] >= 20)
+        kill(worker)
+        steering.cancel(fleet.deps, job_id)
+        fleet.start("worker")
+        report: JobReport = fleet.ended(job_id)
+        companies, contacts = _there(vendor)
+        assert report.state == "cancelled"
+        assert report.created == companies == contacts
+        assert (report.settled, report.released) == (companies, _RECORDS - companies)
