@@ -25,6 +25,10 @@ def workers(tmp_path, database_url):
         )
 
 
+def _wait_for(crm, persons: int) -> None:
+    until(lambda: crm.count(["name", "=like", "P p%"]) > persons)
+
+
 def test_a_worker_killed_in_mid_push_leaves_no_duplicate_and_exact_charges(
     workers, crm
 ):
@@ -34,9 +38,7 @@ def test_a_worker_killed_in_mid_push_leaves_no_duplicate_and_exact_charges(
         job_id = submit(fleet.deps, connection, records)
         (_, worker) = fleet.start("dispatcher", "worker")
         for reached in (20, 70):
-            until(
-                lambda reached=reached: crm.count(["name", "=like", "P p%"]) > reached
-            )
+            _wait_for(crm, reached)
             kill(worker)
             (worker,) = fleet.start("worker")
         report = fleet.ended(job_id)

@@ -41,13 +41,17 @@ def _there(vendor: Vendor) -> tuple[int, int]:
     return tally["companies"], tally["contacts"]
 
 
+def _wait_for(vendor: Vendor, contacts: int) -> None:
+    until(lambda: vendor.tally()["contacts"] >= contacts)
+
+
 def test_workers_killed_again_and_again_push_each_record_once(fleet):
     with _sandbox("--latency-ms", "20") as url:
         vendor = Vendor(url, "hubspot")
         job_id = submit(fleet.deps, _connect(fleet, url), _contacts(_RECORDS))
         (_, worker) = fleet.start("dispatcher", "worker")
         for reached in (10, 40, 80):
-            until(lambda reached=reached: vendor.tally()["contacts"] >= reached)
+            _wait_for(vendor, reached)
             kill(worker)
             (worker,) = fleet.start("worker")
         report = fleet.ended(job_id)
@@ -61,7 +65,7 @@ def test_a_job_cancelled_in_doubt_pays_for_what_is_there_and_releases_the_rest(f
         vendor = Vendor(url, "hubspot")
         job_id = submit(fleet.deps, _connect(fleet, url), _contacts(_RECORDS))
         (_, worker) = fleet.start("dispatcher", "worker")
-        until(lambda: vendor.tally()["contacts"] >= 20)
+        _wait_for(vendor, 20)
         kill(worker)
         steering.cancel(fleet.deps, job_id)
         fleet.start("worker")

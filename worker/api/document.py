@@ -63,7 +63,7 @@ def _document(api: FastAPI) -> Document:
     document = get_openapi(
         title=api.title,
         version=api.version,
-        summary="Bulk exports that can never cost more than their quote.",
+        summary="Bulk exports and CRM pushes that can never cost more than their quote.",
         routes=api.routes,
     )
     components = document.setdefault("components", {})

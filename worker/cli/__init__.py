@@ -49,7 +49,7 @@ class _Lazy(click.Group):
 
 @group("holdfast", _Lazy)
 def holdfast() -> None:
-    """Bulk exports that can never cost more than their quote."""
+    """Bulk exports and CRM pushes that can never cost more than their quote."""
 
 
 def main() -> None:
