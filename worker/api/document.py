@@ -16,6 +16,7 @@ from worker.records import ID_LENGTH_MAX
 
 Document = dict[str, Any]
 
+_SUMMARY = "Bulk exports and CRM pushes that can never cost more than their quote."
 _METHODS = ("get", "put", "post", "patch", "delete")
 _HOOK = "/v1/hooks/{provider}"
 _OPEN = ("/healthz", "/readyz", "/v1/files/{job}", _HOOK)
@@ -63,7 +64,7 @@ def _document(api: FastAPI) -> Document:
     document = get_openapi(
         title=api.title,
         version=api.version,
-        summary="Bulk exports and CRM pushes that can never cost more than their quote.",
+        summary=_SUMMARY,
         routes=api.routes,
     )
     components = document.setdefault("components", {})
