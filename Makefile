@@ -25,7 +25,7 @@ demo: setup ## Export the U.S. Congress twice, in a fresh home, and check every 
 test: setup ## All tests but the long ones: at most 6 minutes on two cores
 	$(PYTEST) -n 2 tests/house tests/unit
 	$(PYTEST) -n 2 --dist worksteal -m "not full and not alone" tests/database tests/api tests/providers tests/connectors tests/pushes tests/waterfall tests/system
-	$(PYTEST) -m alone --slack 2 tests/database tests/providers tests/waterfall tests/pushes
+	$(PYTEST) -m "alone and not full" --slack 2 tests/database tests/providers tests/waterfall tests/pushes
 
 test-fast: setup ## The tests that start nothing
 	$(PYTEST) tests/house tests/unit

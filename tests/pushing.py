@@ -6,6 +6,9 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
+import pytest
+from sqlalchemy import text
+
 from pricing.findings import EmailLevel
 from pricing.plans import Item
 from storage import dispatch, outcomes
@@ -16,7 +19,9 @@ from storage.states import JobState
 from tests.database import running
 from worker import chunks, connections, producer
 from worker.clock import wait
+from worker.pushing import Pushing
 from worker.readers import Reading, delimited, inline
+from worker.sweeper import sweep
 from worker.wiring import Deps
 
 _ROUNDS_MAX = 2_000
@@ -126,6 +131,36 @@ def run_once(deps: Deps, job_id: str) -> int:
     for chunk_id in waiting:
         chunks.run_chunk(deps, chunk_id)
     return len(waiting)
+
+
+class Killed(BaseException):
+    """A worker that is gone, as far as its chunk can tell."""
+
+
+def die_after_sending(deps: Deps, job_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run a job until its first batch is in the CRM, and nobody has written it down."""
+    deliver = Pushing.deliver
+
+    def dying(self: Pushing, *given: Any) -> None:
+        deliver(self, *given)
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Pushing, "deliver", dying)
+        with pytest.raises(Killed):
+            run_once(deps, job_id)
+
+
+def let_go(deps: Deps, job_id: str) -> None:
+    """Let a dead worker's lease lapse, and the sweeper find its chunk."""
+    with deps.database.transaction() as connection:
+        connection.execute(
+            text("""
+                UPDATE chunks SET lease_until = clock_timestamp()
+                 WHERE job_id = :job_id AND state = 'running'"""),
+            {"job_id": job_id},
+        )
+    sweep(deps)
 
 
 def outcomes_of(deps: Deps, job_id: str) -> list[OutcomeRow]:

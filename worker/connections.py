@@ -12,7 +12,7 @@ from worker.connectors.errors import (
     Throttled,
     Unauthorized,
 )
-from worker.errors import Code, ForbiddenTarget, Refused, bad
+from worker.errors import Code, ForbiddenTarget, NotConfigured, Refused, bad
 from worker.once import Once
 from worker.producer import new_id
 from worker.wiring import Deps
@@ -31,8 +31,10 @@ def create(
     """Make a connection; its CRM is not asked.
 
     Raises `BadInput` where a setting is missing or unknown, or leads to where nobody
-    may be sent, and `Refused` without a license.
+    may be sent, `Refused` without a license, and `NotConfigured` without a Redis.
     """
+    if deps.settings.limits_url is None:
+        raise NotConfigured("HOLDFAST_REDIS_URL is not set: connections need it")
     check_name(name)
     crms.check(connector, settings, secrets)
     if "url" in settings:

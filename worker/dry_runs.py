@@ -11,19 +11,19 @@ from functools import partial
 from itertools import islice
 
 from pricing.findings import NOTHING
-from storage import dry_runs, id_map, outbox, quotes
+from storage import dry_runs, outbox, quotes
 from storage.dry_runs import DryRun, Item
 from storage.errors import Superseded
 from storage.quotes import StoredQuote
 from storage.states import Change, DryRunState, Forecast
-from worker import blocking, connections, crms, producer
-from worker.connectors import Connector, Field, Kind, Match, Rejected, Wanted
+from worker import blocking, connections, crms, looking, producer
+from worker.connectors import Connector, Field, Kind, Rejected
 from worker.connectors.errors import ConnectorError, Throttled, Unavailable
 from worker.errors import Code, Refused, bad
 from worker.fates import Done, Fate
 from worker.inputs import PricedRecord, parse
 from worker.once import Once
-from worker.planning import AMBIGUOUS, Step, step_of, theirs_of, unclaimed
+from worker.planning import AMBIGUOUS, Step, step_of
 from worker.pushes import Push, push_of
 from worker.pushing import ready_values
 from worker.readers import Reading
@@ -173,35 +173,27 @@ class _Foretelling:
             for record in records
         ]
 
-    def _find(self, kind: Kind, wanted: Sequence[Wanted]) -> Mapping[str, Match]:
-        found = self._connector.find(kind, wanted)
-        with self._deps.database.transaction() as connection:
-            owners = id_map.ours(
-                connection, self._push.connection_id, kind, theirs_of(found)
-            )
-        return unclaimed(found, owners)
-
     def _ends(self, kind: Kind, given: Sequence[Ready]) -> _Ends:
         """What would become of each, as the push itself would plan it."""
         ready = {one.wanted.id: one for one in given}
         if not ready:
             return {}
-        connection_id = self._push.connection_id
-        with self._deps.database.transaction() as connection:
-            known = id_map.of(connection, connection_id, kind, ready)
+        database, connection_id = self._deps.database, self._push.connection_id
+        known = looking.known_of(database, connection_id, kind, ready)
         same = {
             our_id
             for our_id, one in ready.items()
             if our_id in known and known[our_id].input_digest == one.input_digest
         }
-        open_ = [
-            replace(one.wanted, their_id=known[our_id].their_id)
-            if our_id in known
-            else one.wanted
-            for our_id, one in ready.items()
-            if our_id not in same
-        ]
-        matches = self._find(kind, open_) if open_ else {}
+        open_ = [one for our_id, one in ready.items() if our_id not in same]
+        matches = looking.matches_of(
+            database,
+            connection_id,
+            kind,
+            open_,
+            known=known,
+            find=self._connector.find,
+        )
         ends: dict[str, Step | Rejected] = {}
         for our_id, one in ready.items():
             entry = known.get(our_id)

@@ -17,7 +17,7 @@ from storage.chunks import Batch, Pushed, TakenChunk
 from storage.id_map import Entry, Key
 from storage.intents import Intent
 from storage.states import Change
-from worker import batches, crms, ending
+from worker import batches, crms, ending, looking
 from worker.ahead import Ahead
 from worker.clock import Stopwatch, wait
 from worker.connectors import (
@@ -33,7 +33,7 @@ from worker.connectors import (
 from worker.connectors.errors import Misconfigured, Unavailable
 from worker.ending import Ended
 from worker.fates import backoff_s
-from worker.planning import Step, step_of, theirs_of, unclaimed
+from worker.planning import Step, step_of
 from worker.pushes import push_of
 from worker.values import Ready, Values
 from worker.wiring import Deps
@@ -152,13 +152,18 @@ class Pushing:
             intended = intents.of(connection, self._chunk.job_id, kind, ready)
         doings.again = doings.again or bool(intended)
         open_ = [
-            replace(one.wanted, their_id=known[our_id].their_id)
-            if our_id in known
-            else one.wanted
+            one
             for our_id, one in ready.items()
             if our_id not in intended and not _is_same(one, known.get(our_id))
         ]
-        matches = self._find(kind, open_) if open_ else {}
+        matches = looking.matches_of(
+            self._deps.database,
+            connection_id,
+            kind,
+            open_,
+            known=known,
+            find=self._find,
+        )
         return {
             our_id: step_of(
                 one,
@@ -171,13 +176,7 @@ class Pushing:
         }
 
     def _find(self, kind: Kind, wanted: Sequence[Wanted]) -> Mapping[str, Match]:
-        """What the CRM has already, and is none of ours by another id."""
-        found = self._patiently(lambda: self._connector.find(kind, wanted))
-        with self._deps.database.transaction() as connection:
-            owners = id_map.ours(
-                connection, self._push.connection_id, kind, theirs_of(found)
-            )
-        return unclaimed(found, owners)
+        return self._patiently(lambda: self._connector.find(kind, wanted))
 
     def _write(
         self,

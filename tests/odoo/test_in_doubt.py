@@ -4,14 +4,21 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from sqlalchemy import text
 
 from storage import reports
 from tests.database import running
-from tests.pushing import contact, counts, outcomes_of, push, run, run_once, submit
+from tests.pushing import (
+    contact,
+    counts,
+    die_after_sending,
+    let_go,
+    outcomes_of,
+    push,
+    run,
+    run_once,
+    submit,
+)
 from worker import steering
-from worker.pushing import Pushing
-from worker.sweeper import sweep
 
 MANY = [contact(f"c{n}", f"p{n}") for n in range(60)]
 
@@ -86,27 +93,14 @@ def test_six_workers_that_push_one_new_record_leave_one(house, crm, connection):
     assert crm.count(["name", "=", "P p1"]) == 1
 
 
-class Killed(BaseException):
-    """A worker that is gone, as far as its chunk can tell."""
-
-
 def test_a_worker_that_dies_before_its_checkpoint_leaves_nothing_twice_or_unpaid(
     house, crm, connection, monkeypatch
 ):
     job_id = submit(house, connection, MANY)
-    deliver = Pushing.deliver
-
-    def dying(self, *given):
-        deliver(self, *given)
-        raise Killed
-
-    monkeypatch.setattr(Pushing, "deliver", dying)
-    with pytest.raises(Killed):
-        run_once(house, job_id)
-    monkeypatch.undo()
+    die_after_sending(house, job_id, monkeypatch)
     assert len(crm.ours()) == 120
     assert _report(house, job_id).settled == 0
-    _let_go(house, job_id)
+    let_go(house, job_id)
     report = run(house, job_id)
     assert (counts(report), report.settled) == ({"created": 60}, 60)
     assert len(crm.ours()) == 120
@@ -119,28 +113,7 @@ def test_an_update_that_was_lost_is_paid_for_though_the_crm_has_it_already(
     push(house, connection, MANY[:5])
     changed = [contact(f"c{n}", f"p{n}", title="New") for n in range(5)]
     job_id = submit(house, connection, changed, overwrite="if_empty")
-    deliver = Pushing.deliver
-
-    def dying(self, *given):
-        deliver(self, *given)
-        raise Killed
-
-    monkeypatch.setattr(Pushing, "deliver", dying)
-    with pytest.raises(Killed):
-        run_once(house, job_id)
-    monkeypatch.undo()
-    _let_go(house, job_id)
+    die_after_sending(house, job_id, monkeypatch)
+    let_go(house, job_id)
     report = run(house, job_id)
     assert counts(report) == {"updated": 5}
-
-
-def _let_go(deps, job_id):
-    """Let the dead worker's lease lapse, and the sweeper find its chunk."""
-    with deps.database.transaction() as connection:
-        connection.execute(
-            text("""
-                UPDATE chunks SET lease_until = clock_timestamp()
-                 WHERE job_id = :job_id AND state = 'running'"""),
-            {"job_id": job_id},
-        )
-    sweep(deps)

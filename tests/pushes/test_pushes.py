@@ -10,6 +10,8 @@ from tests.pushing import (
     connect,
     contact,
     counts,
+    die_after_sending,
+    let_go,
     outcomes_of,
     push,
     reading_of,
@@ -21,7 +23,6 @@ from tests.pushing import (
 from worker import connections, dry_runs, steering
 from worker.errors import Refused
 from worker.pushing import Pushing
-from worker.sweeper import sweep
 
 
 def _rules(house, job_id):
@@ -295,42 +296,14 @@ def test_secrets_are_encrypted_and_never_shown(house, sandbox, connection):
     assert "token-of-the-tests" not in repr(tested)
 
 
-class Killed(BaseException):
-    """A worker that is gone, as far as its chunk can tell."""
-
-
-def _die_after_sending(monkeypatch):
-    deliver = Pushing.deliver
-
-    def dying(self, *given):
-        deliver(self, *given)
-        raise Killed
-
-    monkeypatch.setattr(Pushing, "deliver", dying)
-
-
-def _lapse(house, job_id):
-    with house.database.transaction() as connection:
-        connection.execute(
-            text("""
-                UPDATE chunks SET lease_until = clock_timestamp()
-                 WHERE job_id = :job_id AND state = 'running'"""),
-            {"job_id": job_id},
-        )
-
-
 def test_a_job_that_is_cancelled_with_a_dead_worker_pays_for_what_was_sent(
     house, sandbox, connection, monkeypatch
 ):
     job_id = submit(house, connection, [contact(f"c{n}", f"p{n}") for n in range(250)])
-    _die_after_sending(monkeypatch)
-    with pytest.raises(Killed):
-        run_once(house, job_id)
-    monkeypatch.undo()
+    die_after_sending(house, job_id, monkeypatch)
     steering.cancel(house, job_id)
     assert running.report(house, job_id).state == "cancelling"
-    _lapse(house, job_id)
-    sweep(house)
+    let_go(house, job_id)
     report = run(house, job_id)
     assert (report.state, counts(report)) == (
         "cancelled",
@@ -344,14 +317,10 @@ def test_what_stays_in_doubt_beyond_the_reservations_deadline_is_released(
     wired, house, connection, monkeypatch
 ):
     job_id = submit(house, connection, [contact("c1")])
-    _die_after_sending(monkeypatch)
-    with pytest.raises(Killed):
-        run_once(house, job_id)
-    monkeypatch.undo()
+    die_after_sending(house, job_id, monkeypatch)
     steering.cancel(house, job_id)
-    _lapse(house, job_id)
     later = wired(days=15)
-    sweep(later)
+    let_go(later, job_id)
     report = run(later, job_id)
     assert (report.state, report.settled, report.released) == ("cancelled", 0, 1)
 
@@ -371,6 +340,5 @@ def test_a_worker_that_was_fenced_off_sends_nothing_more(
     assert run_once(house, job_id) == 1
     monkeypatch.undo()
     assert sandbox.tally("hubspot")["companies"] == 0
-    _lapse(house, job_id)
-    sweep(house)
+    let_go(house, job_id)
     assert counts(run(house, job_id)) == {"created": 1}

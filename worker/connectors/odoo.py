@@ -27,7 +27,7 @@ from worker.connectors import (
 )
 from worker.connectors.bisecting import Poisoned, bisected
 from worker.connectors.errors import Misconfigured, Unavailable
-from worker.connectors.odoo_api import MODULE, OdooApi, external_id
+from worker.connectors.odoo_api import MODULE, OdooApi, Refused, external_id
 from worker.connectors.odoo_errors import is_conflict, rejected_of
 
 _PARTNER = "res.partner"
@@ -251,7 +251,11 @@ class Odoo:
         before = self._keyed(kind, [row.id for row in rows])
         data = [_line(kind, row, names) for row in rows]
         for _ in range(_CONFLICTS_MAX):
-            answer = self._api.call(_PARTNER, "load", fields=head, data=data)
+            try:
+                answer = self._api.call(_PARTNER, "load", fields=head, data=data)
+            except Refused as refused:
+                why = [{"type": "error", "message": refused.words}]
+                raise Poisoned(rejected_of(why)) from refused
             ids, messages = answer.get("ids"), answer.get("messages") or []
             if ids and len(ids) == len(rows) and all(ids):
                 return {

@@ -17,6 +17,24 @@ MODULE = "holdfast"
 _THROTTLED_S = 10.0
 _NAME_MAX = 120
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-")
+_UNKNOWN_FIELD = "Invalid field"
+_NO_ACCIDENTS = frozenset(
+    {
+        "AssertionError",
+        "AttributeError",
+        "IndexError",
+        "KeyError",
+        "TypeError",
+        "ValueError",
+        "CheckViolation",
+        "DataError",
+        "NotNullViolation",
+        "NumericValueOutOfRange",
+        "StringDataRightTruncation",
+        "UniqueViolation",
+    }
+)
+"""Names of errors in a 500 that the same would end in, however often it is tried."""
 _OK, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 200, 401, 403, 404
 _CONFLICT, _UNPROCESSABLE, _TOO_MANY, _BROKEN = 409, 422, 429, 500
 
@@ -33,6 +51,14 @@ def external_id(kind: Kind, our_id: str) -> str:
         # Two underscores stand in no other.
         encoded = f"__{hashlib.sha256(our_id.encode()).hexdigest()}"
     return f"{kind}_{encoded}"
+
+
+class Refused(Misconfigured):
+    """Odoo did nothing of a call, for the sake of what was in it."""
+
+    def __init__(self, words: str) -> None:
+        self.words = words
+        super().__init__("rejected", f"Odoo: {words}")
 
 
 class OdooApi:
@@ -64,7 +90,7 @@ class OdooApi:
         return found
 
     def call(self, model: str, method: str, **arguments: Any) -> Any:  # noqa: ANN401 - whatever the method answers
-        """What a method answers. Raises a `ConnectorError`."""
+        """What a method answers. Raises a `ConnectorError`, `Refused` among them."""
         reply = self._http.ask(
             "POST",
             f"{self._url}/json/2/{model}/{method}",
@@ -94,8 +120,9 @@ def _error_of(reply: Reply) -> Exception:
             after = reply.headers.get("retry-after", "")
             return Throttled(words, float(after) if after.isdecimal() else _THROTTLED_S)
         case status if status == _UNPROCESSABLE:
-            return Misconfigured("rejected", f"Odoo: {words}")
-        case status if status == _BROKEN and name in {"ValueError", "KeyError"}:
-            # A field that it does not know is no accident: it will not know it later.
+            return Refused(words)
+        case status if status == _BROKEN and words.startswith(_UNKNOWN_FIELD):
             return Misconfigured("unknown_field", f"Odoo: {words}")
+        case status if status == _BROKEN and name in _NO_ACCIDENTS:
+            return Refused(words)
     return Unavailable(f"Odoo: {words}")
