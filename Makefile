@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help setup demo test test-fast test-speed test-full test-odoo test-servers lint format lock clean
+.PHONY: help setup demo test test-fast test-slow test-speed test-full test-odoo test-servers lint format lock clean
 .DEFAULT_GOAL := help
 
 help: ## Show what can be made
@@ -24,11 +24,14 @@ demo: setup ## Export the U.S. Congress twice, in a fresh home, and check every 
 
 test: setup ## All tests but the long ones: at most 6 minutes on two cores
 	$(PYTEST) -n 2 tests/house tests/unit
-	$(PYTEST) -n 2 --dist worksteal -m "not full and not alone" tests/database tests/api tests/providers tests/connectors tests/pushes tests/waterfall tests/system
+	$(PYTEST) -n 2 --dist worksteal -m "not full and not alone and not slow" tests/database tests/api tests/providers tests/connectors tests/pushes tests/waterfall tests/system
 	$(PYTEST) -m "alone and not full" --slack 2 tests/database tests/providers tests/waterfall tests/pushes
 
 test-fast: setup ## The tests that start nothing
 	$(PYTEST) tests/house tests/unit
+
+test-slow: setup ## The tests of single processes that take more than ten seconds each
+	$(PYTEST) -n 2 -m "slow and not full" tests/system
 
 test-speed: setup ## What is promised of speeds, to the letter: with nothing beside it
 	$(PYTEST) -m alone tests/database tests/providers tests/waterfall tests/pushes

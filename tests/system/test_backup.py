@@ -122,6 +122,7 @@ def _is_sound(fleet: Fleet) -> bool:
         return audit.run(connection) == []
 
 
+@pytest.mark.slow
 def test_a_job_under_way_is_backed_up_restored_and_ends_exactly(place, empty_place):
     fleet = place.fleet
     load_persons(fleet.deps, 2 * _PERSONS)
@@ -187,6 +188,7 @@ def test_a_backup_goes_on_where_files_come_and_go(place):
     remover.wait(timeout=60)
 
 
+@pytest.mark.slow
 def test_an_upgrade_with_a_job_under_way_loses_nothing(place):
     fleet = place.fleet
     load_persons(fleet.deps, _PERSONS)

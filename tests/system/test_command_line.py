@@ -313,6 +313,7 @@ def test_a_file_that_is_not_what_its_name_says_is_bad_input(
     assert (_rows(database), terminal.files()) == (rows, files)
 
 
+@pytest.mark.slow
 def test_an_export_looks_as_it_was_asked_to(terminal, tmp_path):
     contacts, out = tmp_path / "contacts.csv", tmp_path / "out.csv"
     contacts.write_text('company_id,"last, name"\nc1,=1+1\n')

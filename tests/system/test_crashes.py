@@ -5,6 +5,7 @@ import signal
 from functools import partial
 
 import psutil
+import pytest
 from celery import Celery
 from sqlalchemy import text
 
@@ -118,6 +119,7 @@ def test_a_worker_frozen_past_its_lease_changes_nothing_when_it_wakes(fleet):
     assert_exact(fleet, job_id, 0, _PERSONS)
 
 
+@pytest.mark.slow
 def test_workers_restarted_all_through_a_job_lose_nothing(fleet):
     load_persons(fleet.deps, _PERSONS)
     _, worker = fleet.start("dispatcher", "worker")

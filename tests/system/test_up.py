@@ -153,6 +153,7 @@ def test_up_is_ready_once_everything_answers(home):
         assert parts == dict.fromkeys(names, "ok")
 
 
+@pytest.mark.slow
 def test_a_second_up_on_the_same_home_is_refused(home):
     with _up(home) as address:
         second = _holdfast(home, "up", "--port", "0")
@@ -160,6 +161,7 @@ def test_a_second_up_on_the_same_home_is_refused(home):
         assert f"is up already, at http://{address}" in second.stderr
 
 
+@pytest.mark.slow
 def test_commands_use_what_is_up_and_leave_it_running(home, tmp_path):
     contacts = tmp_path / "contacts.csv"
     contacts.write_text(_CONTACTS)
@@ -174,6 +176,7 @@ def test_commands_use_what_is_up_and_leave_it_running(home, tmp_path):
         assert json.loads(balance.stdout)["available"] == 4600
 
 
+@pytest.mark.slow
 def test_whatever_dies_under_up_is_started_again_and_the_job_ends(home, tmp_path):
     contacts = tmp_path / "contacts.csv"
     contacts.write_text(_CONTACTS)
@@ -190,6 +193,7 @@ def test_whatever_dies_under_up_is_started_again_and_the_job_ends(home, tmp_path
         until(lambda: set(_get(address, "/readyz")[1].values()) == {"ok"})
 
 
+@pytest.mark.slow
 def test_the_database_may_die_under_up(home):
     with _up(home) as address:
         _create_license(home)
@@ -199,6 +203,7 @@ def test_the_database_may_die_under_up(home):
         assert json.loads(balance.stdout)["available"] == 5000
 
 
+@pytest.mark.slow
 def test_nothing_is_left_when_up_is_killed_and_the_next_one_starts(home):
     with _killed_up(home):
         _create_license(home)
@@ -249,6 +254,7 @@ def test_a_taken_port_is_named_before_anything_starts(home):
     assert "Traceback" not in up.stderr
 
 
+@pytest.mark.slow
 def test_short_commands_at_once_take_turns_or_share(home):
     _create_license(home)
     with ExitStack() as running:
