@@ -22,16 +22,16 @@ $(VENV)/.ready: .ci/requirements.txt pyproject.toml
 demo: setup ## Export the U.S. Congress twice, in a fresh home, and check every credit
 	$(BIN)/holdfast demo
 
-test: setup ## All tests but the long ones: at most 6 minutes on two cores
+test: setup ## All tests but the slow and the long ones: at most 6 minutes on two cores
 	$(PYTEST) -n 2 tests/house tests/unit
 	$(PYTEST) -n 2 --dist worksteal -m "not full and not alone and not slow" tests/database tests/api tests/providers tests/connectors tests/pushes tests/waterfall tests/system
-	$(PYTEST) -m "alone and not full" --slack 2 tests/database tests/providers tests/waterfall tests/pushes
 
 test-fast: setup ## The tests that start nothing
 	$(PYTEST) tests/house tests/unit
 
-test-slow: setup ## The tests of single processes that take more than ten seconds each
+test-slow: setup ## Whole installations that are killed; half of the promised speeds
 	$(PYTEST) -n 2 -m "slow and not full" tests/system
+	$(PYTEST) -m "alone and not full" --slack 2 tests/database tests/providers tests/waterfall tests/pushes
 
 test-speed: setup ## What is promised of speeds, to the letter: with nothing beside it
 	$(PYTEST) -m alone tests/database tests/providers tests/waterfall tests/pushes

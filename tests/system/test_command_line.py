@@ -243,6 +243,7 @@ def test_a_quote_is_answered_with_its_lines_even_where_it_cannot_be_paid(
     assert refusal["fits_records"] == 125
 
 
+@pytest.mark.slow
 def test_an_export_is_written_where_it_was_asked_for(terminal, tmp_path):
     contacts, out = tmp_path / "contacts.csv", tmp_path / "out.csv"
     contacts.write_text("company_id,company_name\nc1,One\nc2,Two\nc1,Again\n")

@@ -38,6 +38,7 @@ def test_a_worker_killed_in_the_middle_costs_nothing(fleet):
     assert_exact(fleet, job_id, 0, _PERSONS)
 
 
+@pytest.mark.slow
 def test_a_child_killed_in_the_middle_costs_nothing(fleet):
     load_persons(fleet.deps, _PERSONS)
     _, worker = fleet.start("dispatcher", "worker")
@@ -49,6 +50,7 @@ def test_a_child_killed_in_the_middle_costs_nothing(fleet):
     assert_exact(fleet, job_id, 0, _PERSONS)
 
 
+@pytest.mark.slow
 def test_a_broker_that_forgets_everything_loses_no_record(fleet, broker):
     load_persons(fleet.deps, _PERSONS)
     fleet.start("dispatcher", "worker")
@@ -68,6 +70,7 @@ def _send_again(fleet, app: Celery, copies: int) -> None:
             app.send_task(RUN_CHUNK, args=[chunk_id], queue="chunks")
 
 
+@pytest.mark.slow
 def test_a_chunk_delivered_many_times_is_charged_once(fleet):
     load_persons(fleet.deps, _PERSONS)
     job_id = submit(fleet.deps, 0, _PERSONS)
@@ -105,6 +108,7 @@ def _taken_over(fleet: Fleet, chunk_id: int, attempt: int) -> bool:
     )
 
 
+@pytest.mark.slow
 def test_a_worker_frozen_past_its_lease_changes_nothing_when_it_wakes(fleet):
     load_persons(fleet.deps, _PERSONS)
     _, sleeper = fleet.start("dispatcher", "worker")
@@ -131,6 +135,7 @@ def test_workers_restarted_all_through_a_job_lose_nothing(fleet):
     assert_exact(fleet, job_id, 0, _PERSONS)
 
 
+@pytest.mark.slow
 def test_a_dispatcher_killed_in_the_middle_is_replaced_by_another(fleet):
     load_persons(fleet.deps, _PERSONS)
     first, *_ = fleet.start("dispatcher", "dispatcher", "worker")
@@ -140,6 +145,7 @@ def test_a_dispatcher_killed_in_the_middle_is_replaced_by_another(fleet):
     assert_exact(fleet, job_id, 0, _PERSONS)
 
 
+@pytest.mark.slow
 def test_a_broker_that_stops_with_a_task_in_flight_holds_nothing_up_for_long(
     database_url, tmp_path
 ):
@@ -159,6 +165,7 @@ def test_a_broker_that_stops_with_a_task_in_flight_holds_nothing_up_for_long(
             assert_exact(fleet, job_id, 0, _PERSONS)
 
 
+@pytest.mark.slow
 def test_a_job_submitted_while_the_broker_is_down_runs_once_it_is_up(
     database_url, tmp_path
 ):
@@ -192,6 +199,7 @@ def test_a_cancelled_job_keeps_what_it_delivered_and_releases_the_rest(fleet):
     steering.cancel(fleet.deps, job_id)
 
 
+@pytest.mark.slow
 def test_two_jobs_at_once_over_the_same_contacts_pay_once_for_each(fleet):
     load_persons(fleet.deps, _PERSONS)
     jobs = [submit(fleet.deps, 0, _PERSONS), submit(fleet.deps, 0, _PERSONS)]

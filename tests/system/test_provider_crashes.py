@@ -9,6 +9,8 @@ from decimal import Decimal
 from typing import Any
 from urllib.request import urlopen
 
+import pytest
+
 from pricing.findings import EmailLevel
 from pricing.plans import Item
 from storage import costs, quotes
@@ -112,6 +114,7 @@ def _paid(fleet: Fleet, job_id: str, provider: str) -> Decimal:
     return sum((cost.paid for cost in found if cost.provider == provider), Decimal(0))
 
 
+@pytest.mark.slow
 def test_workers_killed_between_submit_and_poll_submit_nothing_twice(
     tmp_path, database_url, broker
 ):
@@ -132,6 +135,7 @@ def test_workers_killed_between_submit_and_poll_submit_nothing_twice(
         assert _paid(fleet, job_id, "fullenrich") == Decimal(tally["charged"])
 
 
+@pytest.mark.slow
 def test_a_worker_killed_while_it_asks_repeats_no_more_than_was_under_way(
     tmp_path, database_url, broker
 ):

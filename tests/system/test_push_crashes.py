@@ -45,6 +45,7 @@ def _wait_for(vendor: Vendor, contacts: int) -> None:
     until(lambda: vendor.tally()["contacts"] >= contacts)
 
 
+@pytest.mark.slow
 def test_workers_killed_again_and_again_push_each_record_once(fleet):
     with _sandbox("--latency-ms", "20") as url:
         vendor = Vendor(url, "hubspot")

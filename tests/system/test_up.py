@@ -231,6 +231,7 @@ def test_a_bad_line_in_the_directory_stops_the_start(home, tmp_path):
     assert not _living(home)
 
 
+@pytest.mark.slow
 def test_a_home_may_have_any_name(tmp_path):
     home = tmp_path / 'a "b" #c, 100%41?'
     contacts = tmp_path / "contacts.csv"
