@@ -19,7 +19,6 @@ from uuid import uuid4
 
 import httpx
 import psycopg
-import pytest
 from psycopg import sql
 
 TEMPLATE = "tpl_crm19"
@@ -111,8 +110,7 @@ def running() -> Iterator[Server]:
             stdout=log,
             stderr=log,
         )
-    if started.returncode:
-        pytest.skip(f"{program} started no Odoo: see {log.name}")
+    assert started.returncode == 0, f"{program} started no Odoo: see {log.name}"
     try:
         yield Server(
             f"http://127.0.0.1:{http_port}",
