@@ -44,6 +44,7 @@ test-servers: setup ## Database and worker tests against the servers in HOLDFAST
 
 test-odoo: setup ## Pushes into a real Odoo, where HOLDFAST_TEST_ODOO_UP or the PATH has odoo-up
 	$(PYTEST) tests/odoo
+	$(PYTEST) tests/pushes/test_contract.py -k odoo
 
 lint: setup ## Format check, ruff with all rules, mypy strict
 	$(BIN)/ruff format --check .

@@ -56,6 +56,7 @@ class TakenChunk:
     """Whether a try before this one may have sent something that is not settled."""
     job_waits: bool
     """Whether the job said, when the chunk was taken, that it waits."""
+    job_records: int
 
     @property
     def payer(self) -> ledger.Payer:
@@ -140,7 +141,8 @@ WITH taken AS (
             in_doubt)
 SELECT taken.*, r.license_id, r.period_id, r.id AS reservation_id, q.user_id, q.input,
        q.columns, q.retrieve, q.email_level, q.only_with, q.export, q.push,
-       q.terms, q.quoted_at, j.waiting_reason IS NOT NULL AS job_waits
+       q.terms, q.quoted_at, j.waiting_reason IS NOT NULL AS job_waits,
+       j.records AS job_records
   FROM taken JOIN jobs AS j ON j.id = taken.job_id
   JOIN quotes AS q ON q.id = j.quote_id
   JOIN reservations AS r ON r.job_id = j.id

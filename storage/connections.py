@@ -4,9 +4,14 @@ import json
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, text
+
+from storage import steering
+
+NEEDS_RECONNECT = "needs_reconnect"
+"""Why a job waits whose CRM takes the connection's secrets no more."""
 
 
 class ConnectionState(StrEnum):
@@ -73,13 +78,73 @@ def get(connection: Connection, connection_id: str) -> CrmConnection | None:
     return None if row is None else _connection(row._asdict())
 
 
-def secrets_of(connection: Connection, connection_id: str) -> str:
-    """The encrypted secrets of a connection that is there."""
-    secrets: str = connection.execute(
-        text("SELECT secrets FROM connections WHERE id = :id AND deleted_at IS NULL"),
+class KeptSecrets(NamedTuple):
+    """Encrypted secrets; the version counts how often they have changed."""
+
+    sealed: str
+    version: int
+
+
+def kept_secrets(connection: Connection, connection_id: str) -> KeptSecrets | None:
+    """The secrets of a connection, unless it was taken away."""
+    row = connection.execute(
+        text("""
+            SELECT secrets, version FROM connections
+             WHERE id = :id AND deleted_at IS NULL"""),
         {"id": connection_id},
-    ).scalar_one()
-    return secrets
+    ).one_or_none()
+    return None if row is None else KeptSecrets(*row)
+
+
+def begin_refresh(
+    connection: Connection, connection_id: str, version: int, *, lease_s: float
+) -> datetime | None:
+    """Be the one who refreshes the tokens of this version; until when.
+
+    None where somebody else does, or they have changed meanwhile.
+    """
+    return connection.execute(
+        text("""
+            UPDATE connections SET refreshing_until
+                     = clock_timestamp() + make_interval(secs => :lease_s)
+             WHERE id = :id AND deleted_at IS NULL AND version = :version
+               AND (refreshing_until IS NULL OR refreshing_until < clock_timestamp())
+            RETURNING refreshing_until"""),
+        {"id": connection_id, "version": version, "lease_s": lease_s},
+    ).scalar_one_or_none()
+
+
+def end_refresh(connection: Connection, connection_id: str, until: datetime) -> None:
+    """Let somebody else refresh, unless somebody else does already."""
+    connection.execute(
+        text("""
+            UPDATE connections SET refreshing_until = NULL
+             WHERE id = :id AND refreshing_until = :until"""),
+        {"id": connection_id, "until": until},
+    )
+
+
+def renew(
+    connection: Connection, connection_id: str, secrets: str, version: int | None = None
+) -> bool:
+    """Keep new secrets: the connection works, and its jobs that waited for it go on.
+
+    With a `version`, only where the secrets are still of it; else False, and nothing
+    was changed. A worker that comes back late with a pair stores it as long as nobody
+    else has stored one.
+    """
+    moved = connection.execute(
+        text("""
+            UPDATE connections
+               SET secrets = :secrets, version = version + 1, refreshing_until = NULL,
+                   state = 'active'
+             WHERE id = :id AND deleted_at IS NULL
+               AND (CAST(:version AS integer) IS NULL OR version = :version)"""),
+        {"id": connection_id, "secrets": secrets, "version": version},
+    )
+    if moved.rowcount == 1:
+        steering.resume_parked(connection, connection_id, NEEDS_RECONNECT)
+    return moved.rowcount == 1
 
 
 def page(
@@ -106,14 +171,32 @@ def _connection(row: dict[str, Any]) -> CrmConnection:
     return CrmConnection(**row | {"state": ConnectionState(row["state"])})
 
 
-def mark(connection: Connection, connection_id: str, state: ConnectionState) -> None:
-    """Note whether a connection works."""
+def works(connection: Connection, connection_id: str) -> None:
+    """Note that a connection works; its jobs that waited for it go on."""
     connection.execute(
-        text(
-            "UPDATE connections SET state = :state WHERE id = :id AND state <> :state"
-        ),
-        {"id": connection_id, "state": state.value},
+        text("""
+            UPDATE connections SET state = 'active'
+             WHERE id = :id AND state <> 'active'"""),
+        {"id": connection_id},
     )
+    steering.resume_parked(connection, connection_id, NEEDS_RECONNECT)
+
+
+def needs_reconnect(
+    connection: Connection, connection_id: str, version: int | None
+) -> bool:
+    """Note that a CRM takes the secrets of this version no more.
+
+    False where there are others by now: then they have to be tried first.
+    """
+    moved = connection.execute(
+        text("""
+            UPDATE connections SET state = 'needs_reconnect'
+             WHERE id = :id
+               AND (CAST(:version AS integer) IS NULL OR version = :version)"""),
+        {"id": connection_id, "version": version},
+    )
+    return moved.rowcount == 1
 
 
 def open_job(connection: Connection, connection_id: str) -> str | None:

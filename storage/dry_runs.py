@@ -32,6 +32,7 @@ class DryRun:
     unchanged: int
     ambiguous: int
     refused: int
+    exclude: int
 
 
 class Item(NamedTuple):
@@ -66,7 +67,8 @@ SELECT d.id, d.license_id, d.quote_id, d.state, d.error_code, d.error_detail,
               count(*) FILTER (WHERE outcome = 'update') AS update,
               count(*) FILTER (WHERE outcome = 'unchanged') AS unchanged,
               count(*) FILTER (WHERE outcome = 'ambiguous') AS ambiguous,
-              count(*) FILTER (WHERE outcome = 'refused') AS refused
+              count(*) FILTER (WHERE outcome = 'refused') AS refused,
+              count(*) FILTER (WHERE outcome = 'exclude') AS exclude
          FROM dry_run_items WHERE dry_run_id = d.id) AS i
  WHERE d.id = :id
 """)

@@ -110,6 +110,31 @@ def keep(
     )
 
 
+def note(
+    connection: Connection, connection_id: str, kind: str, our_id: str, their_id: str
+) -> None:
+    """Remember a record that was made before its batch is settled.
+
+    Its digests are empty, for it is neither settled nor paid for; whatever a batch
+    keeps of it is later.
+    """
+    connection.execute(
+        text("""
+            INSERT INTO id_map AS m (connection_id, kind, our_id, their_id, digest,
+                                     input_digest, sent_at)
+            VALUES (:connection_id, :kind, :our_id, :their_id, '', '',
+                    to_timestamp(0))
+            ON CONFLICT (connection_id, kind, our_id) DO UPDATE
+               SET their_id = excluded.their_id, digest = '', input_digest = ''"""),
+        {
+            "connection_id": connection_id,
+            "kind": kind,
+            "our_id": our_id,
+            "their_id": their_id,
+        },
+    )
+
+
 def erase(connection: Connection, person_id: str, license_id: str | None) -> int:
     """Forget a person, for everybody or in the CRMs of one license."""
     return connection.execute(

@@ -104,6 +104,8 @@ class Forecast(StrEnum):
     AMBIGUOUS = "ambiguous"
     """Several records of the CRM match it."""
     REFUSED = "refused"
+    EXCLUDE = "exclude"
+    """The customer has deleted it there, or says not to contact the person."""
 
 
 class Scope(StrEnum):

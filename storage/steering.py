@@ -103,6 +103,22 @@ def park(connection: Connection, job_id: str, reason: str) -> bool:
     return moved.rowcount == 1
 
 
+def resume_parked(connection: Connection, connection_id: str, reason: str) -> int:
+    """Let the jobs of a connection go on that are parked for this reason; how many."""
+    return connection.execute(
+        text("""
+            UPDATE jobs SET waiting_reason = NULL, waiting_until = NULL,
+                   state = CASE jobs.state WHEN 'paused' THEN 'queued'
+                                           ELSE 'running' END
+              FROM quotes AS q
+             WHERE q.id = jobs.quote_id AND q.push IS NOT NULL
+               AND q.push ->> 'connection' = :connection_id
+               AND jobs.state IN ('pausing', 'paused')
+               AND jobs.waiting_reason = :reason"""),
+        {"connection_id": connection_id, "reason": reason},
+    ).rowcount
+
+
 def park_where_rejected(
     connection: Connection, job_id: str, *, share: float, least: int
 ) -> bool:

@@ -1,6 +1,6 @@
 """The objects that clients are answered with, the same for the API and `--json`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -18,6 +18,7 @@ from storage.periods import PeriodRow
 from storage.quotes import StoredQuote
 from storage.reports import JobReport
 from storage.webhooks import Delivery, Webhook
+from worker.connectors import Field
 from worker.errors import Problem
 
 Answer = dict[str, Any]
@@ -260,6 +261,24 @@ def of_connection(connection: CrmConnection) -> Answer:
     }
 
 
+def of_fields(fields: Mapping[str, Field] | None) -> list[Answer] | None:
+    """The fields that a CRM has, by name; None where it takes any."""
+    if fields is None:
+        return None
+    return [
+        {
+            "name": field.name,
+            "label": field.label,
+            "type": field.type,
+            "required": field.required,
+            "read_only": field.read_only,
+            "options": list(field.options),
+            "multiple": field.separator is not None,
+        }
+        for _, field in sorted(fields.items())
+    ]
+
+
 def of_dry_run(run: DryRun) -> Answer:
     """A dry run, without its items."""
     error = None
@@ -274,6 +293,7 @@ def of_dry_run(run: DryRun) -> Answer:
         "unchanged": run.unchanged,
         "ambiguous": run.ambiguous,
         "refused": run.refused,
+        "exclude": run.exclude,
         "created_at": instant(run.created_at),
         "finished_at": instant(run.finished_at),
         "error": error,

@@ -1,9 +1,10 @@
 """Connections: a license's access to a CRM, made, tested, listed and taken away."""
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from storage import connections, licenses
-from storage.connections import ConnectionState, CrmConnection
+from storage.connections import CrmConnection
 from worker import crms
 from worker.checks import check_name
 from worker.connectors.errors import (
@@ -37,11 +38,7 @@ def create(
         raise NotConfigured("HOLDFAST_REDIS_URL is not set: connections need it")
     check_name(name)
     crms.check(connector, settings, secrets)
-    if "url" in settings:
-        try:
-            deps.crms.outbound.check(settings["url"])
-        except ForbiddenTarget as error:
-            raise bad("settings.url", str(error)) from error
+    check_url(deps, settings)
     sealed = deps.crms.seal(secrets)
     with deps.database.transaction() as connection:
         if licenses.get(connection, license_id) is None:
@@ -58,6 +55,15 @@ def create(
         if once is not None:
             once(connection, made.id)
     return made
+
+
+def check_url(deps: Deps, settings: Mapping[str, Any]) -> None:
+    """Raise `BadInput` where a CRM's address leads to where nobody may be sent."""
+    if "url" in settings:
+        try:
+            deps.crms.outbound.check(settings["url"])
+        except ForbiddenTarget as error:
+            raise bad("settings.url", str(error)) from error
 
 
 def get(deps: Deps, connection_id: str) -> CrmConnection:
@@ -84,6 +90,18 @@ def delete(deps: Deps, connection_id: str) -> CrmConnection:
     return found
 
 
+def reconnect(deps: Deps, connection_id: str, secrets: dict[str, str]) -> CrmConnection:
+    """Give a connection other secrets; its jobs that waited for them go on.
+
+    Raises `BadInput`, and `Refused` where there is no such connection.
+    """
+    found = get(deps, connection_id)
+    crms.check(found.connector, found.settings, secrets)
+    with deps.database.transaction() as connection:
+        connections.renew(connection, connection_id, deps.crms.seal(secrets))
+    return get(deps, connection_id)
+
+
 class Tested(NamedTuple):
     """What a test of a connection came to; code and detail where it failed."""
 
@@ -96,17 +114,17 @@ class Tested(NamedTuple):
 def test(deps: Deps, connection_id: str) -> Tested:
     """Ask the CRM something harmless, and note whether the connection works."""
     found = get(deps, connection_id)
-    with deps.database.transaction() as connection:
-        sealed = connections.secrets_of(connection, connection_id)
     ok, code, detail = True, None, None
     try:
-        deps.crms.open(found, sealed, lambda: None).test()
+        deps.crms.open(found, lambda: None).connector.test()
     except ConnectorError as error:
         ok, code, detail = False, code_of(error), str(error)
     if ok or code == Code.UNAUTHORIZED:
-        state = ConnectionState.ACTIVE if ok else ConnectionState.NEEDS_RECONNECT
         with deps.database.transaction() as connection:
-            connections.mark(connection, connection_id, state)
+            if ok:
+                connections.works(connection, connection_id)
+            else:
+                connections.needs_reconnect(connection, connection_id, None)
         found = get(deps, connection_id)
     return Tested(found, ok, code, detail)
 

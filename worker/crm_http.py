@@ -8,13 +8,15 @@ that it is somebody else's.
 import json
 from collections.abc import Callable, Mapping
 
-from worker.connectors import Limit, Reply
+from worker.connectors import Content, Limit, Reply
 from worker.connectors.errors import Misconfigured, Throttled, Unavailable
 from worker.errors import ForbiddenTarget, OutboundError
 from worker.limiting import Paused
 from worker.outbound import Outbound
 from worker.throttling import DAILY_LIMIT, Throttle
+from worker.tokens import Tokens
 
+_UNAUTHORIZED = 401
 FORBIDDEN_TARGET = "forbidden_target"
 
 
@@ -27,11 +29,13 @@ class CrmHttp:
         throttle: Throttle,
         connection_id: str,
         beat: Callable[[], None],
+        tokens: Tokens,
     ) -> None:
         self._outbound = outbound
         self._throttle = throttle
         self._connection_id = connection_id
         self._beat = beat
+        self._tokens = tokens
 
     def ask(
         self,
@@ -41,10 +45,24 @@ class CrmHttp:
         headers: Mapping[str, str],
         body: object = None,
     ) -> Reply:
-        """Ask once; a body is sent as JSON. Whatever the status, it is an answer.
+        """Ask as `Http` says; once more, with a new token, where one was not taken."""
+        token = self._tokens.current()
+        reply = self._ask(method, url, headers, body, token)
+        if reply.status != _UNAUTHORIZED or token is None:
+            return reply
+        renewed = self._tokens.renewed(token)
+        if renewed is None:
+            return reply
+        return self._ask(method, url, headers, body, renewed)
 
-        Raises `Unavailable` where none came, `Throttled` where the connection rests.
-        """
+    def _ask(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: object,
+        token: str | None,
+    ) -> Reply:
         self._beat()
         try:
             self._throttle.enter(self._connection_id)
@@ -54,27 +72,36 @@ class CrmHttp:
                 str(paused), left_s, daily=reason == DAILY_LIMIT
             ) from paused
         given = {"Accept": "application/json", "User-Agent": "Holdfast", **headers}
-        content = b""
-        if body is not None:
-            given["Content-Type"] = "application/json"
-            content = json.dumps(body).encode()
+        if token is not None:
+            given["Authorization"] = f"Bearer {token}"
+        content = _content(body)
+        if content is not None:
+            given["Content-Type"] = content.type
         try:
             response = self._outbound.request(
-                method, url, headers=given, content=content
+                method, url, headers=given, content=content.body if content else b""
             )
         except ForbiddenTarget as error:
             raise Misconfigured(FORBIDDEN_TARGET, str(error)) from error
         except OutboundError as error:
-            raise Unavailable(str(error)) from error
+            raise Unavailable(str(error), sent=error.sent) from error
         return Reply(
             response.status,
             {name.lower(): value for name, value in response.headers.items()},
             _json(response.body),
+            response.body,
+            response.sent,
         )
 
     def notice(self, limit: Limit) -> None:
         """Keep to what the CRM's headers have said of its limit."""
         self._throttle.notice(self._connection_id, limit)
+
+
+def _content(body: object) -> Content | None:
+    if body is None or isinstance(body, Content):
+        return body
+    return Content("application/json", json.dumps(body).encode())
 
 
 def _json(body: bytes) -> object:

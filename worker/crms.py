@@ -6,49 +6,65 @@ A process makes the client and the limits when they are first needed.
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
 from storage import connections
 from storage.connections import CrmConnection
-from worker.connectors import Access, Connector, Http, Kind
+from storage.db import Database
+from worker import oauth
+from worker.connectors import Access, Connector, Http, Keys, Kind
 from worker.connectors.errors import Misconfigured, Unauthorized
 from worker.connectors.hubspot import HubSpot
 from worker.connectors.odoo import Odoo
 from worker.crm_http import CrmHttp
 from worker.errors import bad
+from worker.holding import HeldKeys
 from worker.outbound import Outbound
 from worker.secrets import Keyring, Undecipherable
 from worker.settings import Settings
 from worker.throttling import Throttle
+from worker.tokens import ACCESS_TOKEN, TOKEN_S, Tokens
 
 _ANSWER_BYTES_MAX = 32 << 20
 _SHARE_OF_A_LEASE = 2 / 3
 _TEXT_MAX = 2_000
 
 
+class Opening(NamedTuple):
+    """What a connector can be made of."""
+
+    http: Http
+    access: Access
+    keys: Keys
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
     """A connector that connections can be made for, and what they must say."""
 
-    make: Callable[[Http, Access], Connector]
+    make: Callable[["Opening"], Connector]
     defaults: Mapping[Kind, Mapping[str, str]]
     settings: frozenset[str]
     needed: frozenset[str]
     secrets: frozenset[str]
 
 
+BULK_ABOVE = "bulk_above"
+"""Of those with a way for many: a push of more records than this goes by it."""
+_BULK_ABOVE = 2_000
+
 OFFERS: Mapping[str, Offer] = {
     "hubspot": Offer(
-        make=HubSpot,
+        make=lambda given: HubSpot(given.http, given.access),
         defaults=HubSpot.defaults,
         settings=frozenset({"url", "version_path"}),
         needed=frozenset(),
-        secrets=frozenset({"access_token"}),
+        secrets=frozenset({ACCESS_TOKEN}),
     ),
     "odoo": Offer(
-        make=Odoo,
+        make=lambda given: Odoo(given.http, given.access),
         defaults=Odoo.defaults,
         settings=frozenset({"url", "database"}),
         needed=frozenset({"url"}),
@@ -59,73 +75,119 @@ OFFERS: Mapping[str, Offer] = {
 
 _BATCH = "batch_records"
 """A setting of every connection: so many records at once, fewer than the most."""
+_NUMBERS = {_BATCH, BULK_ABOVE}
+
+
+class Opened(NamedTuple):
+    """A connection that is open: what writes to its CRM, and by which tokens."""
+
+    connector: Connector
+    tokens: Tokens
 
 
 class Crms:
     """Opens the connections of licenses."""
 
-    def __init__(self, settings: Settings, keyring: Keyring) -> None:
+    def __init__(
+        self, settings: Settings, keyring: Keyring, database: Database
+    ) -> None:
+        self._settings = settings
+        self._database = database
         self._keyring = keyring
         self.throttle = Throttle(settings)
+        self.discovered: dict[str, Any] = {}
         self.outbound = Outbound(
             allow_private=settings.webhook_allow_private,
             timeout_s=min(settings.crm_timeout_s, settings.lease_s * _SHARE_OF_A_LEASE),
             response_bytes_max=_ANSWER_BYTES_MAX,
+        )
+        self.granting = Outbound(
+            allow_private=settings.webhook_allow_private, timeout_s=TOKEN_S
         )
 
     def seal(self, secrets: Mapping[str, str]) -> str:
         """Secrets as they are kept."""
         return self._keyring.encrypt(json.dumps(dict(secrets)))
 
-    def open(
-        self, connection: CrmConnection, sealed: str, beat: Callable[[], None]
-    ) -> Connector:
+    def open(self, connection: CrmConnection, beat: Callable[[], None]) -> Opened:
         """What writes to a connection's CRM. Raises a `ConnectorError`."""
         try:
-            secrets = json.loads(self._keyring.decrypt(sealed))
+            tokens = Tokens(
+                self._database,
+                self._keyring,
+                self.granting,
+                oauth.grantor_of(self._settings, connection.connector),
+                connection.id,
+            )
         except Undecipherable as error:
             raise Unauthorized(str(error)) from error
-        http = CrmHttp(self.outbound, self.throttle, connection.id, beat)
-        access = Access(settings=connection.settings, secrets=secrets)
-        return OFFERS[connection.connector].make(http, access)
+        http = CrmHttp(self.outbound, self.throttle, connection.id, beat, tokens)
+        access = Access(settings=connection.settings, secrets=tokens.secrets)
+        keys = HeldKeys(
+            self._database,
+            connection.id,
+            request_s=self._settings.crm_timeout_s,
+            settle_s=self._settings.crm_settle_s,
+        )
+        made = OFFERS[connection.connector].make(Opening(http, access, keys))
+        return Opened(made, tokens)
 
     def close(self) -> None:
         """Close what was opened."""
         self.throttle.close()
 
 
-def found(
-    connection: Connection, connection_id: str, license_id: str
-) -> tuple[CrmConnection, str]:
-    """A connection of a license, with its sealed secrets. Raises `Misconfigured`."""
+def found(connection: Connection, connection_id: str, license_id: str) -> CrmConnection:
+    """A connection of a license. Raises `Misconfigured` where there is none."""
     there = connections.get(connection, connection_id)
     if there is None or there.license_id != license_id:
         raise Misconfigured("not_found", f"there is no connection {connection_id}")
-    return there, connections.secrets_of(connection, connection_id)
+    return there
 
 
-def batch_records(connection: CrmConnection, connector: Connector, most: int) -> int:
-    """How many records of a push are sent at once."""
-    own: int = connection.settings.get(_BATCH, most)
-    return min(own, most, connector.batch_max)
+def batch_records(
+    connection: CrmConnection, connector: Connector, settings: Settings, records: int
+) -> int:
+    """How many of a push's records are sent at once; more where it has so many.
+
+    A connector with a way for many takes a whole chunk by it.
+    """
+    bulk_max: int | None = getattr(connector, "bulk_max", None)
+    above: int = connection.settings.get(BULK_ABOVE, _BULK_ABOVE)
+    if bulk_max is not None and records > above:
+        return min(settings.chunk_records, bulk_max)
+    own: int = connection.settings.get(_BATCH, settings.batch_records)
+    return min(own, settings.batch_records, connector.batch_max)
 
 
 def check(
     connector: str, settings: Mapping[str, Any], secrets: Mapping[str, Any]
 ) -> None:
     """Raise `BadInput` where no connection can be made of these."""
+    offer = check_settings(connector, settings)
+    _check_names("secrets", secrets, offer.secrets, offer.secrets)
+    for name, value in secrets.items():
+        _check_text(f"secrets.{name}", value)
+
+
+def check_settings(
+    connector: str, settings: Mapping[str, Any], *, by_consent: bool = False
+) -> Offer:
+    """What is offered of a connector. Raises `BadInput` where it cannot be set so.
+
+    By consent, the vendor says where the API of that customer is.
+    """
     offer = OFFERS.get(connector)
     if offer is None:
         raise bad("connector", f"is none of {', '.join(OFFERS)}")
-    _check_names("settings", settings, offer.settings | {_BATCH}, offer.needed)
-    _check_names("secrets", secrets, offer.secrets, offer.secrets)
-    batch = settings.get(_BATCH, 1)
-    if type(batch) is not int or batch < 1:
-        raise bad(f"settings.{_BATCH}", "must be a whole number of at least 1")
-    for place, given in (("settings", settings), ("secrets", secrets)):
-        for name, value in given.items():
-            if name != _BATCH:
-                _check_text(f"{place}.{name}", value)
+    needed = offer.needed - {"url"} if by_consent else offer.needed
+    _check_names("settings", settings, offer.settings | {_BATCH}, needed)
+    for name, value in settings.items():
+        if name not in _NUMBERS:
+            _check_text(f"settings.{name}", value)
+        elif type(value) is not int or value < 1:
+            raise bad(f"settings.{name}", "must be a whole number of at least 1")
+    return offer
 
 
 def _check_names(

@@ -23,7 +23,7 @@ from worker.errors import Code, Refused, bad
 from worker.fates import Done, Fate
 from worker.inputs import PricedRecord, parse
 from worker.once import Once
-from worker.planning import AMBIGUOUS, Step, step_of
+from worker.planning import AMBIGUOUS, Left, Plan, Step, step_of
 from worker.pushes import Push, push_of
 from worker.pushing import ready_values
 from worker.readers import Reading
@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 _ATTEMPTS_MAX = 10
 """Then a CRM that does not answer ends the dry run."""
 
-_Ends = Mapping[str, Step | Rejected]
+_Ends = Mapping[str, Plan]
 
 _FORECASTS = {
     Change.CREATED: Forecast.CREATE,
@@ -112,12 +112,10 @@ class _Foretelling:
         request = stored.request
         self._push: Push = push_of(request.push or {})
         with deps.database.transaction() as connection:
-            there, sealed = crms.found(
-                connection, self._push.connection_id, request.license_id
-            )
+            there = crms.found(connection, self._push.connection_id, request.license_id)
         self._connector: Connector = deps.crms.open(
-            there, sealed, partial(_renew, deps, entry)
-        )
+            there, partial(_renew, deps, entry)
+        ).connector
         self._values = Values(
             self._push,
             self._connector.defaults,
@@ -125,9 +123,9 @@ class _Foretelling:
             request.retrieve,
         )
         self._batch_records = crms.batch_records(
-            there, self._connector, deps.settings.batch_records
+            there, self._connector, deps.settings, stored.quote.records
         )
-        self._fields: dict[Kind, Mapping[str, Field]] = {}
+        self._fields: dict[Kind, Mapping[str, Field] | None] = {}
 
     def run(self) -> None:
         ready_values(self._connector, self._values, self._push.owner)
@@ -185,16 +183,15 @@ class _Foretelling:
             for our_id, one in ready.items()
             if our_id in known and known[our_id].input_digest == one.input_digest
         }
-        open_ = [one for our_id, one in ready.items() if our_id not in same]
         matches = looking.matches_of(
             database,
             connection_id,
             kind,
-            open_,
+            list(ready.values()),
             known=known,
             find=self._connector.find,
         )
-        ends: dict[str, Step | Rejected] = {}
+        ends: dict[str, Plan] = {}
         for our_id, one in ready.items():
             entry = known.get(our_id)
             step = step_of(
@@ -204,7 +201,7 @@ class _Foretelling:
                 else None,
                 intent=None,
                 match=matches.get(our_id),
-                overwrite=self._push.overwrite,
+                push=self._push,
             )
             ends[our_id] = refusal_of(step, self._fields[kind]) or step
         return ends
@@ -213,9 +210,12 @@ class _Foretelling:
 def _item(
     record: int,
     person_id: str | None,
-    company: Step | Rejected,
-    person: Step | Rejected | None,
+    company: Plan,
+    person: Plan | None,
 ) -> Item:
+    for end in (person, company):
+        if isinstance(end, Left):
+            return Item(record, person_id, Forecast.EXCLUDE, end.code, end.message)
     for end in (company, person):
         if isinstance(end, Rejected):
             unclear = end.code == AMBIGUOUS

@@ -20,7 +20,7 @@ from worker import batches, connectors
 from worker.batches import Contents
 from worker.connectors import Kind, Rejected, Written
 from worker.inputs import PricedRecord
-from worker.planning import Step
+from worker.planning import Left, Plan
 from worker.values import Ready
 
 _MESSAGE_MAX = 1_000
@@ -30,10 +30,11 @@ _DIGITS_LEAST = 6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
-    """How one company or person ended: a change, or why it was rejected.
+    """How one company or person ended: a change, or why it was rejected or left alone.
 
     `fields` are those that were written. `is_known` says that it is as we have sent it
-    before, and not just left alone.
+    before, and not just left alone; `incomplete` that it is in the CRM, and not all of
+    it went well.
     """
 
     change: Change | None = None
@@ -42,7 +43,8 @@ class Ended:
     fields: frozenset[str] = frozenset()
     is_known: bool = False
     rejected: Rejected | None = None
-    not_linked: Rejected | None = None
+    left: Left | None = None
+    incomplete: Rejected | None = None
 
     @property
     def is_changed(self) -> bool:
@@ -50,12 +52,12 @@ class Ended:
         return self.change in {Change.CREATED, Change.UPDATED}
 
 
-def ended(
-    step: Step | Rejected, result: connectors.Result | None, *, again: bool
-) -> Ended:
+def ended(step: Plan, result: connectors.Result | None, *, again: bool) -> Ended:
     """How one ended that was planned so; `again`: a try before may have created it."""
     if isinstance(step, Rejected):
         return Ended(rejected=step)
+    if isinstance(step, Left):
+        return Ended(left=step)
     match result:
         case Rejected():
             return Ended(rejected=result)
@@ -66,6 +68,7 @@ def ended(
                 their_id=result.their_id,
                 link=result.link,
                 fields=frozenset(step.fields),
+                incomplete=result.incomplete,
             )
     return Ended(
         change=Change.UNCHANGED,
@@ -117,10 +120,19 @@ def _of(
     ready: Mapping[Key, Ready],
 ) -> tuple[Result, RecordOutcome]:
     record = priced.record
-    company = ended_[Key(Kind.COMPANY, record.company_id)]
     key = Key(Kind.PERSON, record.person_id or "")
     person = ended_.get(key) if record.person_id is not None else None
-    rejected = company.rejected or (person.rejected if person else None)
+    # Whom the customer wants left alone, nothing was sent of.
+    if person is not None and person.left is not None:
+        return _exclusion(priced, person.left)
+    company = ended_[Key(Kind.COMPANY, record.company_id)]
+    # Who is in the CRM is delivered, whatever has become of their company since.
+    is_there = person is not None and person.is_changed
+    if company.left is not None and not is_there:
+        return _exclusion(priced, company.left)
+    rejected = (
+        None if is_there else company.rejected or (person.rejected if person else None)
+    )
     if rejected is not None:
         due = company.is_changed
         result = Result(outcome=Outcome.REJECTED, company_due=due)
@@ -160,6 +172,12 @@ def _outcome(priced: PricedRecord, result: Result) -> RecordOutcome:
     )
 
 
+def _exclusion(priced: PricedRecord, why: Left) -> tuple[Result, RecordOutcome]:
+    result = Result(outcome=Outcome.EXCLUDED)
+    told = _outcome(priced, result)._replace(code=why.code, message=why.message)
+    return result, told
+
+
 def _rejection(
     priced: PricedRecord, result: Result, why: Rejected, finding: Finding
 ) -> RecordOutcome:
@@ -179,7 +197,7 @@ def _delivery(
     finding: Finding,
 ) -> RecordOutcome:
     outcome = _outcome(priced, result)._replace(change=change, link=main.link)
-    why = main.not_linked
+    why = main.incomplete
     if why is None:
         return outcome
     return outcome._replace(

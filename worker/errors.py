@@ -77,7 +77,14 @@ class NotConfigured(WorkerError):
 
 
 class OutboundError(WorkerError):
-    """A request that we made outside got no answer that could be used."""
+    """A request that we made outside got no answer that could be used.
+
+    `sent` says that all of it was written before that.
+    """
+
+    def __init__(self, message: str, *, sent: bool = True) -> None:
+        self.sent = sent
+        super().__init__(message)
 
 
 class ForbiddenTarget(OutboundError):
@@ -85,4 +92,4 @@ class ForbiddenTarget(OutboundError):
 
     def __init__(self, reason: str) -> None:
         self.reason = reason
-        super().__init__(f"forbidden target: {reason}")
+        super().__init__(f"forbidden target: {reason}", sent=False)

@@ -13,7 +13,15 @@ from math import inf
 
 from sqlalchemy import Connection
 
-from storage import dry_runs, findings, keeping, lookups, removals
+from storage import (
+    authorizations,
+    dry_runs,
+    findings,
+    held_keys,
+    keeping,
+    lookups,
+    removals,
+)
 from storage.errors import ArtifactError
 from worker.clock import Every, Stopwatch
 from worker.files import parts_folder
@@ -82,6 +90,8 @@ def _steps(settings: Settings) -> list[tuple[Callable[..., object], float, int]]
         (keeping.forget_notifications, settings.notification_kept_s, _LIMIT),
         (findings.forget, settings.finding_kept_s, _ROWS_MAX),
         (lookups.forget, settings.lookup_kept_s, _LIMIT),
+        (authorizations.forget, settings.request_kept_s, _LIMIT),
+        (held_keys.forget, settings.request_kept_s, _LIMIT),
         (dry_runs.forget, settings.dry_run_kept_s, _JOBS_MAX),
     ]
 

@@ -11,7 +11,7 @@ from storage import id_map
 from storage.db import Database
 from storage.id_map import Entry
 from worker.connectors import Kind, Match, Wanted
-from worker.planning import theirs_of, unclaimed
+from worker.planning import Merged, theirs_of, unclaimed
 from worker.values import Ready
 
 Find = Callable[[Kind, Sequence[Wanted]], Mapping[str, Match]]
@@ -34,7 +34,7 @@ def matches_of(
     *,
     known: Mapping[str, Entry],
     find: Find,
-) -> dict[str, Match]:
+) -> dict[str, Match | Merged]:
     """What the CRM has of these, by our ids; it is asked with no transaction open."""
     wanted = [
         replace(one.wanted, their_id=known[one.wanted.id].their_id)

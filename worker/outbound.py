@@ -27,6 +27,7 @@ Resolve = Callable[[str, int], Sequence[str]]
 _PORTS = {"http": 80, "https": 443}
 _PORT_MAX = 65_535
 _LEAST_WAIT_S = 0.001
+_ALL_WRITTEN = "http11.send_request_body.complete"
 
 
 def resolve(host: str, port: int) -> list[str]:
@@ -39,11 +40,15 @@ def resolve(host: str, port: int) -> list[str]:
 
 
 class Response(NamedTuple):
-    """What a server has answered; 3xx is an answer like any other."""
+    """What a server has answered; 3xx is an answer like any other.
+
+    `sent` says that the request was written in full before that.
+    """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+    sent: bool = True
 
 
 class Target(NamedTuple):
@@ -95,6 +100,7 @@ class Outbound:
         """
         target = self._target(url)
         deadline = _Deadline(self._timeout_s)
+        progress = _Progress()
         given = {"Host": target.url.netloc.decode(), **(headers or {})}
         try:
             with (
@@ -107,6 +113,7 @@ class Outbound:
                     _url(target),
                     headers=[(k.encode(), v.encode()) for k, v in given.items()],
                     content=content,
+                    extensions={"trace": progress.note},
                 ) as response,
             ):
                 return Response(
@@ -116,11 +123,13 @@ class Outbound:
                         for k, v in response.headers
                     },
                     self._body(response),
+                    progress.sent,
                 )
         except httpcore.TimeoutException as error:
-            raise OutboundError(f"no answer within {self._timeout_s:g} s") from error
+            words = f"no answer within {self._timeout_s:g} s"
+            raise OutboundError(words, sent=progress.sent) from error
         except (httpcore.NetworkError, httpcore.ProtocolError, OSError) as error:
-            raise OutboundError(_words(error)) from error
+            raise OutboundError(_words(error), sent=progress.sent) from error
 
     def _body(self, response: httpcore.Response) -> bytes:
         body = bytearray()
@@ -138,9 +147,9 @@ class Outbound:
         try:
             addresses = self._resolve(parsed.raw_host.decode(), port)
         except OSError as error:
-            raise _NoAddress("the host's name has no address") from error
+            raise _NoAddress("the host's name has no address", sent=False) from error
         if not addresses:
-            raise _NoAddress("the host's name has no address")
+            raise _NoAddress("the host's name has no address", sent=False)
         for address in addresses:
             kind = None if self._allow_private else not_public_because(address)
             if kind is not None:
@@ -185,6 +194,18 @@ def _url(target: Target) -> httpcore.URL:
 
 def _words(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"[:200]
+
+
+class _Progress:
+    """Whether a request has been written in full."""
+
+    def __init__(self) -> None:
+        self.sent = False
+
+    def note(self, event: str, info: Mapping[str, Any]) -> None:
+        """What httpcore says of each of its steps."""
+        del info
+        self.sent = self.sent or event == _ALL_WRITTEN
 
 
 class _Deadline:

@@ -6,7 +6,7 @@ from sqlalchemy import Connection
 
 from storage import connections, jobs, notifications, steering
 from storage.chunks import TakenChunk
-from storage.connections import ConnectionState
+from storage.connections import NEEDS_RECONNECT
 from storage.states import JobState
 from worker.connectors.errors import (
     ConnectorError,
@@ -19,8 +19,8 @@ from worker.pushes import push_of
 from worker.throttling import DAILY_LIMIT
 from worker.wiring import Deps
 
-NEEDS_RECONNECT = "needs_reconnect"
-"""Why a job waits whose CRM takes the connection's secrets no more."""
+_RECONNECTED = "reconnected"
+"""Why a chunk is given back whose connection has other secrets by now."""
 
 
 class Rest(NamedTuple):
@@ -44,19 +44,23 @@ def rest_of(deps: Deps, chunk: TakenChunk, error: ConnectorError) -> Rest | None
             if not isinstance(error.__cause__, Paused):
                 deps.crms.throttle.pause(connection_id, reason, until_s)
             return Rest(reason, until_s)
-        case Unauthorized():
-            return _park(deps, chunk, NEEDS_RECONNECT, str(error))
+        case Unauthorized(version=version):
+            return _park(deps, chunk, NEEDS_RECONNECT, str(error), version)
         case Misconfigured(code=code):
             return _park(deps, chunk, code, str(error))
     return None
 
 
-def _park(deps: Deps, chunk: TakenChunk, reason: str, why: str) -> Rest | None:
+def _park(
+    deps: Deps, chunk: TakenChunk, reason: str, why: str, version: int | None = None
+) -> Rest | None:
     connection_id = push_of(chunk.push or {}).connection_id
     with deps.database.transaction() as connection:
-        if reason == NEEDS_RECONNECT:
-            state = ConnectionState.NEEDS_RECONNECT
-            connections.mark(connection, connection_id, state)
+        if reason == NEEDS_RECONNECT and not connections.needs_reconnect(
+            connection, connection_id, version
+        ):
+            # Somebody has reconnected since this worker began.
+            return Rest(_RECONNECTED, 0)
         parked = steering.park(connection, chunk.job_id, reason)
         if parked:
             _tell(connection, chunk.license_id, chunk.user_id, chunk.job_id, why)
@@ -68,7 +72,8 @@ def _park(deps: Deps, chunk: TakenChunk, reason: str, why: str) -> Rest | None:
 def _tell(
     connection: Connection, license_id: str, user_id: str, job_id: str, why: str
 ) -> None:
-    message = f"{job_id} waits, and goes on when it is resumed: {why}"
+    until = "it is resumed, or its cause has ended"
+    message = f"{job_id} waits, and goes on when {until}: {why}"
     notifications.put(connection, license_id, user_id, "job_parked", message)
 
 

@@ -11,10 +11,13 @@ from storage.id_map import Entry
 from storage.intents import Intent
 from storage.states import Change
 from worker.connectors import Ambiguous, Existing, Match, Rejected
-from worker.pushes import Overwrite
+from worker.pushes import Overwrite, Push
 from worker.values import Ready
 
 AMBIGUOUS = "ambiguous"
+DELETED = "deleted_in_crm"
+MERGED = "merged_in_crm"
+DO_NOT_CONTACT = "do_not_contact"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,38 +34,66 @@ class Step:
     is_known: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Left:
+    """Left alone, for the customer has said so in the CRM: it is excluded."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """It was merged in the CRM into what another of ours, `into`, is there."""
+
+    into: str
+
+
+Plan = Step | Rejected | Left
+
+
 def step_of(
     ready: Ready,
     *,
     known: Entry | None,
     intent: Intent | None,
-    match: Match | None,
-    overwrite: Overwrite,
-) -> Step | Rejected:
+    match: Match | Merged | None,
+    push: Push,
+) -> Plan:
     """What is to be done about one of them; an ambiguous one is nobody's to decide."""
     fields = ready.wanted.fields
     if intent is not None:
         again = {name: fields[name] for name in intent.fields if name in fields}
         return Step(change=intent.change, fields=again, their_id=intent.their_id)
-    if known is not None and known.digest == ready.digest:
-        return Step(
-            change=Change.UNCHANGED, fields={}, their_id=known.their_id, is_known=True
-        )
     if match is None:
+        if known is not None and not push.recreate_deleted:
+            return Left(DELETED, "it was there, and somebody has deleted it")
         return Step(change=Change.CREATED, fields=fields, their_id=None)
+    if isinstance(match, Merged):
+        return Left(MERGED, f"somebody has merged it into what {match.into} is there")
     if isinstance(match, Ambiguous):
         ids = ", ".join(match.their_ids)
         return Rejected(code=AMBIGUOUS, message=f"the CRM has several of it: {ids}")
+    if match.do_not_contact:
+        return Left(DO_NOT_CONTACT, "the CRM says not to contact this person")
+    is_known = known is not None and known.digest == ready.digest and match.has_key
+    return _update(fields, match, push.overwrite, is_known=is_known)
+
+
+def _update(
+    fields: Mapping[str, str], match: Existing, overwrite: Overwrite, *, is_known: bool
+) -> Step:
     if overwrite is Overwrite.IF_EMPTY:
         fields = {
             name: value for name, value in fields.items() if not match.fields.get(name)
         }
-    if overwrite is Overwrite.NEVER or not fields:
+    if is_known or overwrite is Overwrite.NEVER or not fields:
         return Step(
             change=Change.UNCHANGED,
             fields={},
             their_id=match.their_id,
             link=match.link,
+            is_known=is_known,
         )
     return Step(
         change=Change.UPDATED, fields=fields, their_id=match.their_id, link=match.link
@@ -76,17 +107,22 @@ def theirs_of(matches: Mapping[str, Match]) -> set[str]:
 
 def unclaimed(
     matches: Mapping[str, Match], owners: Mapping[str, str]
-) -> dict[str, Match]:
+) -> dict[str, Match | Merged]:
     """Matches by our ids without those that are another of ours already.
 
     `owners` are ours by their ids. Two of ours that share a domain or an address would
-    else overwrite each other for ever.
+    else overwrite each other for ever; one that was known and is another of ours by
+    now has been merged into it.
     """
     taken = dict(owners)
-    return {
-        our_id: match
-        for our_id, match in matches.items()
-        if isinstance(match, Ambiguous)
-        or match.has_key
-        or taken.setdefault(match.their_id, our_id) == our_id
-    }
+    free: dict[str, Match | Merged] = {}
+    for our_id, match in matches.items():
+        if isinstance(match, Ambiguous):
+            free[our_id] = match
+            continue
+        owner = taken.setdefault(match.their_id, our_id)
+        if owner == our_id:
+            free[our_id] = match
+        elif match.has_key:
+            free[our_id] = Merged(owner)
+    return free

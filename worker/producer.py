@@ -13,7 +13,6 @@ from sqlalchemy import Connection
 from pricing.plans import Item, terms_of
 from pricing.quote import Tally, expires_at
 from storage import (
-    connections,
     events,
     jobs,
     keeping,
@@ -22,10 +21,9 @@ from storage import (
     periods,
     quotes,
 )
-from storage.connections import CrmConnection
 from storage.errors import ArtifactError, StorageError
 from storage.ledger import ReserveResult
-from worker import crms, templates
+from worker import pushchecks, templates
 from worker.checks import check_id, check_name
 from worker.choosing import Choice
 from worker.errors import Code, Refused, bad
@@ -81,6 +79,7 @@ def _priced(
     with deps.database.transaction() as connection:
         quoted_at = licenses.business_now(connection)
         balance = ledger.balance(connection, license_.id)
+    check = pushchecks.check_of(deps, request, push) if push is not None else None
     tally = Tally(
         terms=terms_of(license_.plan, license_.payment_term),
         quoted_at=quoted_at,
@@ -101,14 +100,13 @@ def _priced(
             writer,
             choice=choice,
             records_max=deps.settings.records_max,
+            look_at=check.look_at if check is not None else None,
         )
         # Known only now: a record may bring its own fields.
         if export is not None:
             Layout(export, tuple(reading.columns), request.retrieve).check()
-        if push is not None:
-            connector = _connection_of(deps, request, push).connector
-            defaults = crms.OFFERS[connector].defaults
-            push.check(tuple(reading.columns), request.retrieve, defaults)
+        if check is not None:
+            check.end(tuple(reading.columns))
     return quotes.StoredQuote(
         id=quote_id,
         request=request,
@@ -214,7 +212,7 @@ def _submit(
     _check_quote(connection, stored, max_credits)
     request = stored.request
     if request.push is not None:
-        _connected(connection, request, push_of(request.push))
+        pushchecks.connected(connection, request, push_of(request.push))
     check_permission(
         connection, request.license_id, request.user_id, stored.quote.max_credits
     )
@@ -293,21 +291,6 @@ def _insufficient(deps: Deps, short: _Insufficient) -> Refused:
         needed=needed,
         fits_records=fits_records(deps.artifacts, name, short.available) if name else 0,
     )
-
-
-def _connection_of(deps: Deps, request: quotes.Request, push: Push) -> CrmConnection:
-    with deps.database.transaction() as connection:
-        return _connected(connection, request, push)
-
-
-def _connected(
-    connection: Connection, request: quotes.Request, push: Push
-) -> CrmConnection:
-    """The connection that a push goes to; the license's own."""
-    found = connections.get(connection, push.connection_id)
-    if found is None or found.license_id != request.license_id:
-        raise Refused(Code.NOT_FOUND, f"there is no connection {push.connection_id}")
-    return found
 
 
 def _check_request(request: quotes.Request) -> tuple[Export | None, Push | None]:

@@ -40,7 +40,9 @@ class Push:
     """One push; `mapping` is what differs from the connector's defaults.
 
     A source without a target is not sent. Empty values are sent, and clear what the
-    CRM has, with `send_blanks` alone.
+    CRM has, with `send_blanks` alone. What was deleted in the CRM is left alone unless
+    `recreate_deleted`. Values that a field does not take refuse the whole push, or are
+    left for the CRM to reject with `reject_invalid`.
     """
 
     connection_id: str
@@ -49,6 +51,8 @@ class Push:
     tags: tuple[str, ...] = ()
     owner: str | None = None
     send_blanks: bool = False
+    recreate_deleted: bool = False
+    reject_invalid: bool = False
 
     def targets(
         self, kind: Kind, defaults: Mapping[str, str], sources: Mapping[str, str | None]
@@ -95,6 +99,18 @@ class Push:
                     raise bad(place, f"{target!r} is filled twice")
 
 
+def column_of(source: str, retrieve: Sequence[Item]) -> str | None:
+    """The column of the input that a source is, whatever columns there are.
+
+    None where it is found or made.
+    """
+    made = {FULL_NAME, *(name for item in retrieve for name in OF_ITEM.get(item, ()))}
+    column = source.removeprefix(_OF_INPUT)
+    if source in made:
+        return None
+    return column if column in made else source
+
+
 def push_of(stored: Mapping[str, Any]) -> Push:
     """What was chosen, from how it is stored."""
     mapping = stored.get("mapping") or {}
@@ -105,6 +121,8 @@ def push_of(stored: Mapping[str, Any]) -> Push:
         tags=tuple(dict.fromkeys(stored.get("tags") or ())),
         owner=stored.get("owner"),
         send_blanks=bool(stored.get("send_blanks")),
+        recreate_deleted=bool(stored.get("recreate_deleted")),
+        reject_invalid=bool(stored.get("reject_invalid")),
     )
 
 

@@ -30,10 +30,11 @@ from worker.connectors import (
     Row,
     Wanted,
 )
-from worker.connectors.errors import Misconfigured, Unavailable
+from worker.connectors.errors import Misconfigured, Unauthorized, Unavailable
 from worker.ending import Ended
 from worker.fates import backoff_s
-from worker.planning import Step, step_of
+from worker.mapping import misfits
+from worker.planning import Left, Plan, Step, step_of
 from worker.pushes import push_of
 from worker.values import Ready, Values
 from worker.wiring import Deps
@@ -51,11 +52,14 @@ _T = TypeVar("_T")
 class _Doings:
     """What one run of a batch has come to, company by company and person by person.
 
-    `again` says that a try before this one may have sent some of it.
+    `again` says that a try before this one may have sent some of it; `intended` are
+    those that it was about to send, where this batch is `in_doubt`.
     """
 
     again: bool
+    in_doubt: bool = False
     sent_at: datetime | None = None
+    intended: set[Key] = field(default_factory=set)
     ended: dict[Key, Ended] = field(default_factory=dict)
     ready: dict[Key, Ready] = field(default_factory=dict)
 
@@ -74,37 +78,44 @@ class Pushing:
         self._push = push_of(chunk.push)
         self._beaten = Stopwatch()
         with deps.database.transaction() as connection:
-            there, sealed = crms.found(
-                connection, self._push.connection_id, chunk.license_id
-            )
-        self._connector = deps.crms.open(there, sealed, self._beat)
+            there = crms.found(connection, self._push.connection_id, chunk.license_id)
+        self._opened = deps.crms.open(there, self._beat)
+        self._connector = self._opened.connector
         self._values = Values(
             self._push, self._connector.defaults, chunk.columns, chunk.retrieve
         )
         self._is_prepared = False
         self._first_is_in_doubt = chunk.in_doubt
         self.batch_records = crms.batch_records(
-            there, self._connector, deps.settings.batch_records
+            there, self._connector, deps.settings, chunk.job_records
         )
 
     def deliver(self, ahead: Ahead, start: int, lines: Sequence[bytes]) -> Batch:
         """What became of the records of these lines."""
+        try:
+            return self._deliver(ahead, start, lines)
+        except Unauthorized as error:
+            error.version = self._opened.tokens.version
+            raise
+
+    def _deliver(self, ahead: Ahead, start: int, lines: Sequence[bytes]) -> Batch:
         self._prepare()
         contents = batches.read(self._deps, self._chunk, ahead, lines)
         left_out = ending.excluded(self._chunk, contents)
-        doings = _Doings(again=self._first_is_in_doubt)
+        in_doubt = self._first_is_in_doubt
+        doings = _Doings(again=in_doubt, in_doubt=in_doubt)
         self._first_is_in_doubt = False
         pushed = [one for one in contents.records if one.record.number not in left_out]
-        companies = [self._values.company(priced.record) for priced in pushed]
-        self._send(doings, Kind.COMPANY, companies)
-        persons = [
-            self._values.person(priced.record, contents.finding(priced))
-            for priced in pushed
-            if priced.record.person_id is not None
-        ]
-        for some in _rounds(persons):
-            self._send(doings, Kind.PERSON, _with_company(doings, some))
-            self._link(doings, some)
+        self._push_all(
+            doings,
+            [self._values.company(priced.record) for priced in pushed],
+            [
+                self._values.person(priced.record, contents.finding(priced))
+                for priced in pushed
+                if priced.record.person_id is not None
+            ],
+            {p.record.company_id for p in pushed if p.record.person_id is None},
+        )
         self._tag(doings)
         outcomes, claims = ending.of(contents, left_out, doings.ended, doings.ready)
         return Batch(
@@ -125,13 +136,45 @@ class Pushing:
         )
         self._is_prepared = True
 
-    def _send(self, doings: _Doings, kind: Kind, given: Iterable[Ready]) -> None:
+    def _push_all(
+        self,
+        doings: _Doings,
+        companies: Sequence[Ready],
+        persons: Sequence[Ready],
+        alone: set[str],
+    ) -> None:
+        """Companies, then their persons; `alone` are those that a record is of alone.
+
+        All are looked at first: of a company nothing is sent for the sake of a person
+        who is to be left alone.
+        """
+        first, *others = _rounds(persons) or [[]]
+        there = self._plan(doings, Kind.COMPANY, companies)
+        plan = self._plan(doings, Kind.PERSON, first)
+        needed = alone | _needed(doings, persons, plan)
+        self._send(
+            doings,
+            Kind.COMPANY,
+            [one for one in companies if one.wanted.id in needed],
+            there,
+        )
+        for some in (first, *others):
+            if some is not first:
+                plan = self._plan(doings, Kind.PERSON, some)
+            self._send(doings, Kind.PERSON, _with_company(doings, some, plan), plan)
+            self._link(doings, some)
+
+    def _send(
+        self,
+        doings: _Doings,
+        kind: Kind,
+        given: Iterable[Ready],
+        plan: Mapping[str, Plan],
+    ) -> None:
         """Create and update what has to be; what has not changed is not sent."""
         ready = {one.wanted.id: one for one in given}
-        if not ready:
-            return
         doings.ready |= {Key(kind, our_id): one for our_id, one in ready.items()}
-        steps = self._plan(doings, kind, ready)
+        steps = {our_id: plan[our_id] for our_id in ready}
         plans = {
             our_id: step
             for our_id, step in steps.items()
@@ -144,18 +187,21 @@ class Pushing:
             )
 
     def _plan(
-        self, doings: _Doings, kind: Kind, ready: Mapping[str, Ready]
-    ) -> dict[str, Step | Rejected]:
+        self, doings: _Doings, kind: Kind, given: Sequence[Ready]
+    ) -> dict[str, Plan]:
+        """What is to be done about each, by our ids."""
+        ready = {one.wanted.id: one for one in given}
+        if not ready:
+            return {}
         connection_id = self._push.connection_id
         with self._deps.database.transaction() as connection:
             known = id_map.of(connection, connection_id, kind, ready)
             intended = intents.of(connection, self._chunk.job_id, kind, ready)
         doings.again = doings.again or bool(intended)
-        open_ = [
-            one
-            for our_id, one in ready.items()
-            if our_id not in intended and not _is_same(one, known.get(our_id))
-        ]
+        # Else they are of another chunk of the job, which sees to them itself.
+        if doings.in_doubt:
+            doings.intended |= {Key(kind, our_id) for our_id in intended}
+        open_ = [one for our_id, one in ready.items() if our_id not in intended]
         matches = looking.matches_of(
             self._deps.database,
             connection_id,
@@ -170,7 +216,7 @@ class Pushing:
                 known=known.get(our_id),
                 intent=intended.get(our_id),
                 match=matches.get(our_id),
-                overwrite=self._push.overwrite,
+                push=self._push,
             )
             for our_id, one in ready.items()
         }
@@ -226,7 +272,7 @@ class Pushing:
         refused = self._patiently(lambda: self._connector.link(links))
         for person_id, why in refused.items():
             key = Key(Kind.PERSON, person_id)
-            doings.ended[key] = replace(doings.ended[key], not_linked=why)
+            doings.ended[key] = replace(doings.ended[key], incomplete=why)
 
     def _tag(self, doings: _Doings) -> None:
         tags = self._push.tags
@@ -287,20 +333,10 @@ def ready_values(connector: Connector, values: Values, owner: str | None) -> Non
     Raises `Misconfigured`: no record could be written by such a mapping.
     """
     for kind in Kind:
-        known = connector.fields(kind)
-        for source, target in values.targets[kind].items():
-            there = known.get(target.partition("/")[0])
-            if there is None or there.read_only:
-                what = "the CRM has no" if there is None else "nobody may write the"
-                raise Misconfigured(
-                    "unknown_field", f"{kind}: {what} field {target!r} ({source})"
-                )
+        for misfit in misfits(kind, values.targets[kind], connector.fields(kind)):
+            raise Misconfigured("unknown_field", f"{kind}: {misfit.message}")
     if owner is not None:
         values.own(connector.owner_field, connector.owner(owner))
-
-
-def _is_same(ready: Ready, known: Entry | None) -> bool:
-    return known is not None and known.digest == ready.digest
 
 
 def _rounds(persons: Sequence[Ready]) -> list[list[Ready]]:
@@ -315,9 +351,42 @@ def _rounds(persons: Sequence[Ready]) -> list[list[Ready]]:
     return [list(some.values()) for some in rounds]
 
 
-def _with_company(doings: _Doings, persons: Iterable[Ready]) -> list[Ready]:
-    """Those whose company is in the CRM: nobody is sent without their company."""
-    return [one for one in persons if _company_of(doings, one) is not None]
+def _needed(
+    doings: _Doings, persons: Iterable[Ready], plan: dict[str, Plan]
+) -> set[str]:
+    """The companies of those who are not left alone.
+
+    What a try before this one was about to send of a company has to come to its end,
+    and to be paid for: then whoever would be left alone is rejected, with the company's
+    credit due.
+    """
+    needed = set()
+    for one in persons:
+        company_id = one.company_id or ""
+        step = plan[one.wanted.id]
+        if isinstance(step, Left):
+            if Key(Kind.COMPANY, company_id) not in doings.intended:
+                continue
+            plan[one.wanted.id] = Rejected(code=step.code, message=step.message)
+        needed.add(company_id)
+    return needed
+
+
+def _with_company(
+    doings: _Doings, persons: Iterable[Ready], plan: Mapping[str, Plan]
+) -> list[Ready]:
+    """Those whose company is in the CRM: nobody is sent without their company.
+
+    But for whom a try before this one was about to send: that has to come to its end,
+    whatever has become of the company since.
+    """
+    return [
+        one
+        for one in persons
+        if _company_of(doings, one) is not None
+        or isinstance(plan[one.wanted.id], Left)
+        or Key(Kind.PERSON, one.wanted.id) in doings.intended
+    ]
 
 
 def _company_of(doings: _Doings, ready: Ready) -> str | None:
@@ -329,8 +398,8 @@ def _company_of(doings: _Doings, ready: Ready) -> str | None:
 
 
 def _entry(key: Key, ended: Ended, ready: Ready) -> Entry:
-    # Who is not linked yet has to be sent again.
-    whole = ended.not_linked is None
+    # Who is not linked, or was not acknowledged, has to be sent again.
+    whole = ended.incomplete is None
     return Entry(
         kind=key.kind,
         our_id=key.our_id,

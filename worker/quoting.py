@@ -4,7 +4,7 @@ Records pass through in batches: for each, one query says which persons the dire
 knows and one what has been paid for; nothing is written while a transaction is open.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from itertools import islice
 
@@ -21,6 +21,9 @@ from worker.records import Kept, KeptRecord, Record
 
 _BATCH_RECORDS = 5_000
 
+LookAt = Callable[[Sequence[Record | KeptRecord]], None]
+"""Who else looks at each batch of records, without their duplicates."""
+
 
 def price_all(
     database: Database,
@@ -31,6 +34,7 @@ def price_all(
     *,
     choice: Choice,
     records_max: int,
+    look_at: LookAt | None = None,
 ) -> None:
     """Price every record but those that are left out, and write all to the input.
 
@@ -50,6 +54,8 @@ def price_all(
             fresh = [record for record in batch if not tally.is_duplicate(record)]
         else:
             fresh = batch
+        if look_at is not None:
+            look_at(fresh)
         left_out = choice.left_out(fresh)
         _price_batch(database, license_id, fresh, tally, writer, left_out=left_out)
     writer.flush()

@@ -4,15 +4,15 @@ from collections.abc import Mapping
 
 from storage.states import Change
 from worker.connectors import Field, Rejected
-from worker.planning import Step
+from worker.planning import Plan, Step
 
 MISSING_VALUE = "missing_value"
 INVALID_OPTION = "invalid_option"
 
 
-def refusal_of(step: Step | Rejected, fields: Mapping[str, Field]) -> Rejected | None:
+def refusal_of(step: Plan, fields: Mapping[str, Field] | None) -> Rejected | None:
     """Why the CRM would not take what is planned, as far as its fields tell."""
-    if isinstance(step, Rejected) or step.change is Change.UNCHANGED:
+    if fields is None or not isinstance(step, Step) or step.change is Change.UNCHANGED:
         return None
     if step.change is Change.CREATED:
         for name, field in fields.items():
@@ -21,7 +21,7 @@ def refusal_of(step: Step | Rejected, fields: Mapping[str, Field]) -> Rejected |
                 return Rejected(code=MISSING_VALUE, field=name, message=message)
     for name, value in step.fields.items():
         known = fields.get(name)
-        if known and known.options and value and value not in known.options:
+        if known and value and not known.takes(value):
             message = f"{value!r} is none of the values that {known.label} has"
             return Rejected(code=INVALID_OPTION, field=name, message=message)
     return None

@@ -129,8 +129,29 @@ class Settings(BaseSettings):
     finding_kept_s: float = Field(default=90 * 24 * 3600, gt=0)
     """How long what providers found is kept."""
 
+    hubspot_client_id: str | None = None
+    """The house's app at HubSpot, for connections by consent; so for the others."""
+    hubspot_client_secret: SecretStr | None = None
+    hubspot_authorize_url: str = "https://app.hubspot.com/oauth/authorize"
+    """Where somebody consents."""
+    hubspot_token_url: str = "https://api.hubapi.com/oauth/v1/token"  # noqa: S105 - a URL
+    """Where tokens are had."""
+    salesforce_client_id: str | None = None
+    salesforce_client_secret: SecretStr | None = None
+    salesforce_authorize_url: str = (
+        "https://login.salesforce.com/services/oauth2/authorize"
+    )
+    salesforce_token_url: str = "https://login.salesforce.com/services/oauth2/token"  # noqa: S105 - a URL
+    pipedrive_client_id: str | None = None
+    pipedrive_client_secret: SecretStr | None = None
+    pipedrive_authorize_url: str = "https://oauth.pipedrive.com/oauth/authorize"
+    pipedrive_token_url: str = "https://oauth.pipedrive.com/oauth/token"  # noqa: S105 - a URL
+
     crm_timeout_s: float = Field(default=60, gt=0)
     """A CRM must have answered in full within this time, or two thirds of a lease."""
+    crm_settle_s: float = Field(default=10, gt=0)
+    """A CRM that cannot upsert is given so long to show what it has written, where
+    nobody knows what became of a request."""
     push_rejections_share: float = Field(default=0.05, ge=0, le=1)
     """A push parks where its CRM rejects more than this share of the records tried."""
     push_rejections_min: int = Field(default=50, ge=1)

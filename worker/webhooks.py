@@ -5,8 +5,6 @@ not accept is tried again, later each time, until it is given up. No transaction
 open while a webhook is asked.
 """
 
-import hashlib
-import hmac
 import json
 import logging
 import secrets
@@ -26,6 +24,7 @@ from worker.fates import Done, Fate, Later, Never, backoff_s
 from worker.links import file_link
 from worker.producer import new_id
 from worker.secrets import Undecipherable
+from worker.signatures import signature
 from worker.wiring import Deps
 
 log = logging.getLogger(__name__)
@@ -191,13 +190,6 @@ def _body(deps: Deps, due: Due, report: JobReport | None, now: datetime) -> byte
         },
         ensure_ascii=False,
     ).encode()
-
-
-def signature(secret: str, unix_s: int, body: bytes) -> str:
-    """What the header says: the second it was signed in, and the HMAC of both."""
-    signed = f"{unix_s}.".encode() + body
-    digest = hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()
-    return f"t={unix_s},v1={digest}"
 
 
 def _attempt(deps: Deps, due: Due, body: bytes) -> Attempt:

@@ -82,7 +82,7 @@ def wire(
         artifacts=open_artifacts(settings.store_url, timeout_s=settings.lease_s / 6),
         directory=Directory(look_up),
         vendors=Vendors(settings),
-        crms=Crms(settings, keyring),
+        crms=Crms(settings, keyring, database),
         keyring=keyring,
         outbound=Outbound(
             allow_private=settings.webhook_allow_private,

@@ -241,11 +241,12 @@ outcomes = Table(
     PrimaryKeyConstraint("job_id", "record"),
     ForeignKeyConstraint(["job_id"], ["jobs.id"]),
     one_of("outcome", Outcome),
-    # A record that was delivered may have a code too: its link was refused.
+    # One that was delivered may have a code too, where its link was refused, and one
+    # that was excluded, where the CRM's owner wants it left alone.
     CheckConstraint(
         "CASE outcome WHEN 'rejected' THEN code IS NOT NULL "
-        "WHEN 'delivered' THEN true ELSE code IS NULL END",
-        name="rejected",
+        "WHEN 'unreached' THEN code IS NULL ELSE true END",
+        name="code",
     ),
     CheckConstraint(
         "change IS NULL OR (outcome = 'delivered' "

@@ -36,8 +36,45 @@ connections = Table(
     Column("secrets", Text, nullable=False),
     Column("created_at", Instant, nullable=False, server_default=NOW),
     Column("deleted_at", Instant),
+    # Of the secrets: each new pair of tokens is one more.
+    Column("version", Integer, nullable=False, server_default=text("1")),
+    # Somebody refreshes the tokens of this version, at the longest until then.
+    Column("refreshing_until", Instant),
     CheckConstraint("state IN ('active', 'needs_reconnect')", name="state"),
     Index("connections_license_id_idx", "license_id"),
+)
+
+# Somebody was sent to a CRM's consent page; the state that comes back is used once.
+authorizations = Table(
+    "authorizations",
+    metadata,
+    Column("state_digest", Id, primary_key=True),
+    Column("license_id", Id, ForeignKey("licenses.id"), nullable=False),
+    Column("connector", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("settings", JSONB, nullable=False),
+    # The connection that is to be reconnected; none: a new one is made.
+    Column("connection_id", Id, ForeignKey("connections.id")),
+    # Encrypted: what proves that the code is ours; empty where the CRM takes none.
+    Column("verifier", Text, nullable=False),
+    Column("return_url", Text),
+    Column("created_at", Instant, nullable=False, server_default=NOW),
+    Column("expires_at", Instant, nullable=False),
+    Column("used_at", Instant),
+    Index("authorizations_expires_at_idx", "expires_at"),
+)
+
+# Our keys by which somebody creates a record just now, in CRMs that cannot upsert.
+held_keys = Table(
+    "held_keys",
+    metadata,
+    Column("connection_id", Id, ForeignKey("connections.id"), nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("our_id", Id, nullable=False),
+    Column("owner", Id, nullable=False),
+    Column("held_until", Instant, nullable=False),
+    PrimaryKeyConstraint("connection_id", "kind", "our_id"),
+    CheckConstraint(_KINDS, name="kind"),
 )
 
 id_map = Table(

@@ -7,7 +7,10 @@ from fastapi.routing import APIRoute
 
 from storage.states import Scope
 from worker.api import (
+    authorizations,
     charges,
+    connections,
+    dry_runs,
     files,
     hooks,
     jobs,
@@ -52,12 +55,33 @@ _ALLOWED = {
     "GET /charges": {_FINANCE},
     "GET /charges/{charge}/refund": {_FINANCE},
     "POST /charges/{charge}/refund": {_FINANCE},
+    "POST /connections": {_PRODUCER},
+    "GET /connections": {_PRODUCER},
+    "DELETE /connections/{connection}": {_PRODUCER},
+    "GET /connections/{connection}/fields": {_PRODUCER},
+    "POST /connections/{connection}/reconnect": {_PRODUCER},
+    "POST /connections/{connection}/test": {_PRODUCER},
+    "POST /authorizations": {_PRODUCER},
+    "POST /dry-runs": {_PRODUCER},
+    "GET /dry-runs/{dry_run}": {_PRODUCER},
     "POST /webhooks": {_PRODUCER},
     "GET /webhooks": {_PRODUCER},
     "DELETE /webhooks/{webhook}": {_PRODUCER},
     "GET /webhooks/{webhook}/deliveries": {_PRODUCER},
 }
-_FAMILIES = (licenses, templates, uploads, quotes, jobs, lookups, charges, webhooks)
+_FAMILIES = (
+    licenses,
+    templates,
+    uploads,
+    quotes,
+    jobs,
+    lookups,
+    charges,
+    webhooks,
+    connections,
+    authorizations,
+    dry_runs,
+)
 _ROUTES = sorted(
     f"{method} {route.path}"
     for family in _FAMILIES
@@ -139,8 +163,22 @@ def _things_of(api, license_id: str) -> dict[str, str]:
 # Where a route names a license, or something of one: in its path, in its body, in its
 # query (a list), or by none of these. A new route has to say it here.
 _IN_PATH = {route for route in _ROUTES if "{" in route}
-_IN_BODY = {"POST /uploads", "POST /quotes", "POST /jobs", "POST /webhooks"}
-_LISTS = {"GET /jobs", "GET /lookups", "GET /charges", "GET /webhooks"}
+_IN_BODY = {
+    "POST /uploads",
+    "POST /quotes",
+    "POST /jobs",
+    "POST /webhooks",
+    "POST /connections",
+    "POST /authorizations",
+    "POST /dry-runs",
+}
+_LISTS = {
+    "GET /jobs",
+    "GET /lookups",
+    "GET /charges",
+    "GET /webhooks",
+    "GET /connections",
+}
 _OF_NONE = {"POST /licenses", "GET /licenses"}
 
 
@@ -213,6 +251,10 @@ def test_a_bound_key_cannot_name_another_license_in_a_body(api):
         ("POST /jobs", uploaded | {"license": "theirs"}),
         ("POST /jobs", uploaded | {"license": "ours"}),
         ("POST /webhooks", webhook),
+        ("POST /connections", {"license": "theirs"}),
+        ("POST /authorizations", {"license": "theirs"}),
+        ("POST /authorizations", {"license": "ours", "connection": "theirs"}),
+        ("POST /dry-runs", quote),
     ):
         assert route in _IN_BODY
         answer = bound.post(f"/v1{route.split()[1]}", json=sent)

@@ -5,11 +5,12 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from worker.connectors import Limit, Reply, Row
+from worker.connectors import Content, Limit, Reply, Row
 from worker.connectors.errors import Unavailable
 from worker.errors import OutboundError
 from worker.outbound import Outbound
 
+TOKEN = "pat-eu1-token-of-the-tests"
 UPSERT = "POST /crm/v3/objects/contacts/batch/upsert"
 UPDATE = "POST /crm/v3/objects/contacts/batch/update"
 SCREENS = "https://app.hubspot.com/contacts/4711/record"
@@ -27,7 +28,8 @@ class Exchange(NamedTuple):
 class PlainHttp:
     """Asks at once, whatever the limits."""
 
-    def __init__(self, *, timeout_s: float = 5) -> None:
+    def __init__(self, *, timeout_s: float = 5, token: str = TOKEN) -> None:
+        self._token = token
         self._outbound = Outbound(allow_private=True, timeout_s=timeout_s)
         self.exchanges: list[Exchange] = []
         self.limits: list[Limit] = []
@@ -40,11 +42,11 @@ class PlainHttp:
         headers: Mapping[str, str],
         body: object = None,
     ) -> Reply:
-        content = b"" if body is None else json.dumps(body).encode()
-        given = {"Content-Type": "application/json", **headers}
+        content = _content(body)
+        own = {"Authorization": f"Bearer {self._token}", "Content-Type": content.type}
         try:
             response = self._outbound.request(
-                method, url, headers=given, content=content
+                method, url, headers={**own, **headers}, content=content.body
             )
         except OutboundError as error:
             raise Unavailable(str(error)) from error
@@ -52,13 +54,21 @@ class PlainHttp:
             response.status,
             {name.lower(): value for name, value in response.headers.items()},
             _json(response.body),
+            response.body,
         )
-        sent = json.loads(content) if content else None
+        sent = _json(content.body)
         self.exchanges.append(Exchange(method, urlsplit(url).path, sent, reply))
         return reply
 
     def notice(self, limit: Limit) -> None:
         self.limits.append(limit)
+
+
+def _content(body: object) -> Content:
+    if isinstance(body, Content):
+        return body
+    text = b"" if body is None else json.dumps(body).encode()
+    return Content("application/json", text)
 
 
 def _json(body: bytes) -> Any:

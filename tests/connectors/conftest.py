@@ -11,7 +11,6 @@ from tests.sandboxes import Sandbox
 from worker.connectors import Access, Kind, Match, Result, Row, Wanted, Written
 from worker.connectors.hubspot import HubSpot
 
-TOKEN = "pat-eu1-token-of-the-tests"
 TYPES = {Kind.PERSON: "contacts", Kind.COMPANY: "companies"}
 
 
@@ -25,9 +24,8 @@ class Account:
         self.http = PlainHttp()
         self.hubspot = self.connector(self.http)
 
-    def connector(self, http: PlainHttp, *, token: str = TOKEN) -> HubSpot:
-        access = Access(settings={"url": self.url}, secrets={"access_token": token})
-        return HubSpot(http, access)
+    def connector(self, http: PlainHttp) -> HubSpot:
+        return HubSpot(http, Access(settings={"url": self.url}, secrets={}))
 
     def behave(self, **how: Any) -> None:
         """Have HubSpot behave so from now on."""

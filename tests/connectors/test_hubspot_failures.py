@@ -260,7 +260,7 @@ def test_an_answer_that_takes_too_long_leaves_all_rows_in_doubt(account):
 
 
 def test_a_token_that_is_not_taken_says_so_and_is_not_shown(account):
-    revoked = account.connector(PlainHttp(), token="revoked")
+    revoked = account.connector(PlainHttp(token="revoked"))
     for ask in (revoked.test, revoked.prepare, lambda: revoked.owner("72")):
         with pytest.raises(Unauthorized) as caught:
             ask()
@@ -268,7 +268,7 @@ def test_a_token_that_is_not_taken_says_so_and_is_not_shown(account):
 
 
 def test_a_token_without_the_rights_is_told_from_a_wrong_one(account):
-    unscoped = account.connector(PlainHttp(), token="unscoped")
+    unscoped = account.connector(PlainHttp(token="unscoped"))
     with pytest.raises(Misconfigured, match="scopes") as caught:
         unscoped.test()
     assert caught.value.code == "forbidden"

@@ -14,7 +14,7 @@ from storage.events import EventType
 from storage.states import JobState
 from worker.cli import holdfast
 from worker.settings import Settings
-from worker.webhooks import signature
+from worker.signatures import signature
 
 _ROOT = Path(__file__).parents[2]
 _PAGES = [_ROOT / "README.md", *sorted((_ROOT / "docs").rglob("*.md"))]

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from storage import reports
 from tests.database import running
 from tests.pushing import (
@@ -13,8 +15,10 @@ from tests.pushing import (
     reading_of,
     request_of,
     run,
+    submit,
 )
 from worker import connections, dry_runs, steering
+from worker.errors import BadInput
 
 FORTUNE = Path(__file__).parents[1] / "data" / "fortune500.csv"
 
@@ -162,14 +166,33 @@ def test_tags_are_added_to_those_that_a_partner_has_and_an_owner_is_set(
     assert row["user_id"] is not False
 
 
-def test_an_owner_or_a_field_that_odoo_does_not_have_parks_the_job(
-    house, crm, connection
+@pytest.fixture
+def deaf(database_url, tmp_path, redis_url, house):
+    """The same house, which hears nothing of any CRM."""
+    deps = running.wire_to(
+        database_url,
+        tmp_path,
+        redis_url=redis_url,
+        webhook_allow_private=True,
+        crm_timeout_s=0.001,
+    )
+    yield deps
+    deps.crms.close()
+    deps.database.close()
+
+
+def test_an_owner_or_a_field_that_odoo_does_not_have_is_refused_or_parks_the_job(
+    house, crm, connection, deaf
 ):
-    report = push(house, connection, [contact("c1")], owner="nobody@nowhere.example")
-    assert (report.state, report.waiting_reason) == ("paused", "unknown_owner")
-    mapping = {"company": {"company_name": "x_nothing"}}
-    report = push(house, connection, [contact("c1")], mapping=mapping)
-    assert (report.state, report.waiting_reason) == ("paused", "unknown_field")
+    nobody = {"owner": "nobody@nowhere.example"}
+    nothing = {"mapping": {"company": {"company_name": "x_nothing"}}}
+    for how in (nobody, nothing):
+        with pytest.raises(BadInput):
+            push(house, connection, [contact("c1")], **how)
+    # Where Odoo could not be asked before.
+    for how, reason in ((nobody, "unknown_owner"), (nothing, "unknown_field")):
+        report = run(house, submit(deaf, connection, [contact("c1")], **how))
+        assert (report.state, report.waiting_reason) == ("paused", reason)
     assert crm.ours() == []
     for job in _jobs(house):
         steering.cancel(house, job.id)
@@ -222,18 +245,6 @@ def test_a_person_at_fault_is_rejected_and_the_company_that_was_created_is_paid_
     assert (counts(again), again.settled) == ({"created": 1}, 0)
 
 
-def test_what_a_customer_has_deleted_is_created_again_by_its_key(
-    house, crm, connection
-):
-    push(house, connection, [contact("c1")])
-    (row,) = crm.ours()
-    crm.call("res.partner", "unlink", ids=[row["id"]])
-    report = push(house, connection, [contact("c1", company_name="Renamed")])
-    assert counts(report) == {"created": 1}
-    (row,) = crm.ours()
-    assert row["name"] == "Renamed"
-
-
 def test_ids_of_all_kinds_are_keys_and_none_is_another(house, crm, connection):
     ids = ["a b", "a.b", "a_b", "a__b", "A B", "é", "x" * 200, "x" * 199 + "y", "a%20b"]
     report = push(house, connection, [contact(one, company_name="n") for one in ids])
@@ -242,3 +253,26 @@ def test_ids_of_all_kinds_are_keys_and_none_is_another(house, crm, connection):
     again = push(house, connection, [contact(one, company_name="m") for one in ids])
     assert counts(again) == {"updated": len(ids)}
     assert len(crm.ours()) == len(ids)
+
+
+def test_whom_odoos_blacklist_names_is_left_alone(house, crm, connection):
+    crm.call(
+        "res.partner", "create", vals_list=[{"name": "A", "email": "a@one.example"}]
+    )
+    crm.call("mail.blacklist", "create", vals_list=[{"email": "a@one.example"}])
+    records = [contact("c1", "p1", email="a@one.example"), contact("c2", "p2")]
+    report = push(house, connection, records)
+    assert (counts(report), report.settled) == ({"created": 1, "excluded": 1}, 1)
+    assert outcomes_of(house, report.id)[0].code == "do_not_contact"
+
+
+def test_what_was_deleted_in_odoo_is_left_alone_unless_that_is_asked_for(
+    house, crm, connection
+):
+    push(house, connection, [contact("c1", "p1")])
+    (person,) = [one for one in crm.ours() if not one["is_company"]]
+    crm.call("res.partner", "unlink", ids=[person["id"]])
+    report = push(house, connection, [contact("c1", "p1")])
+    assert counts(report) == {"excluded": 1}
+    again = push(house, connection, [contact("c1", "p1")], recreate_deleted=True)
+    assert counts(again) == {"created": 1}

@@ -66,7 +66,7 @@ def test_a_connection_is_made_tested_listed_and_taken_away_without_its_secrets(
     ("change", "field"),
     [
         ({"connector": "odoo"}, "secrets.access_token"),
-        ({"connector": "salesforce"}, "connector"),
+        ({"connector": "another"}, "connector"),
         ({"secrets": {}}, "secrets.access_token"),
         ({"settings": {"nothing": "x"}}, "settings.nothing"),
         ({"settings": {"url": "ftp://x"}}, "settings.url"),
@@ -81,6 +81,31 @@ def test_a_connection_that_cannot_be_is_refused_by_its_field(api, body, change, 
     assert len(fields) == 1
     assert fields[0] in {field, "settings.url", "settings.access_token"}
     assert TOKEN not in answer.text
+
+
+def test_the_fields_of_a_connection_are_listed_for_a_mapping(api, body, sandbox):
+    client = api.key(Scope.PRODUCER, "acme")
+    path = f"/v1/connections/{client.post('/v1/connections', json=body).json()['id']}"
+    shown = client.get(f"{path}/fields")
+    assert shown.status_code == 200, shown.text
+    person = {one["name"]: one for one in shown.json()["person"]}
+    assert person["jobtitle"]["read_only"] is False
+    assert "lead" in person["lifecyclestage"]["options"]
+    sandbox.behave("hubspot", fault="server_error", times=9)
+    down = client.get(f"{path}/fields")
+    assert (down.status_code, down.json()["code"]) == (503, "unavailable")
+
+
+def test_a_mapping_that_does_not_fit_is_refused_before_a_job_is_there(api, body):
+    connection = api.admin.post("/v1/connections", json=body).json()["id"]
+    mapping = {"person": {"first_name": "shoe_size"}}
+    wanted = _push(connection, [contact("c1", "p1")], mapping=mapping)
+    for path in ("/v1/quotes", "/v1/jobs", "/v1/dry-runs"):
+        answer = api.admin.post(path, json=wanted)
+        assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+        (error,) = answer.json()["errors"]
+        assert error["field"] == "push.mapping.person"
+    assert api.admin.get("/v1/jobs").json()["items"] == []
 
 
 def test_a_push_is_quoted_run_and_tells_of_every_record(api, body):

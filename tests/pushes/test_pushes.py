@@ -1,5 +1,6 @@
 """Pushes into HubSpot: what is there afterwards, what it cost, what was told."""
 
+import httpx
 import pytest
 from sqlalchemy import text
 
@@ -7,6 +8,7 @@ from pricing.plans import Item
 from storage import charges, notifications
 from tests.database import running
 from tests.pushing import (
+    Killed,
     connect,
     contact,
     counts,
@@ -229,7 +231,7 @@ def test_the_rejected_alone_are_tried_again_after_the_mapping_and_nothing_paid_t
         contact("c1", "p1", stage="lead"),
         contact("c2", "p2", stage="no such stage"),
     ]
-    report = push(house, connection, records, mapping=mapping)
+    report = push(house, connection, records, mapping=mapping, reject_invalid=True)
     assert (counts(report), report.settled) == ({"created": 1, "rejected": 1}, 2)
     (rejected,) = [row for row in outcomes_of(house, report.id) if row.code]
     assert (rejected.code, rejected.field) == ("invalid_option", "lifecyclestage")
@@ -323,6 +325,122 @@ def test_what_stays_in_doubt_beyond_the_reservations_deadline_is_released(
     let_go(later, job_id)
     report = run(later, job_id)
     assert (report.state, report.settled, report.released) == ("cancelled", 0, 1)
+
+
+@pytest.fixture
+def pushed(house, sandbox, connection):
+    """Two persons of one company that are in the CRM; the id each has there."""
+    push(house, connection, [contact("c1", "p1"), contact("c1", "p2")])
+    shown = httpx.get(f"{sandbox.url}/_sandbox/hubspot/records").json()
+    return {one["properties"]["holdfast_id"]: one["id"] for one in shown}
+
+
+def _doors(sandbox):
+    return f"{sandbox.url}/_sandbox/hubspot/records"
+
+
+def test_what_was_deleted_there_is_excluded_and_created_anew_only_where_asked(
+    house, sandbox, connection, pushed
+):
+    assert httpx.delete(_doors(sandbox), params={"id": pushed["p1"]}).status_code == 200
+    records = [contact("c1", "p1"), contact("c1", "p2", title="New")]
+    report = push(house, connection, records)
+    assert counts(report) == {"updated": 1, "excluded": 1}
+    first, _ = outcomes_of(house, report.id)
+    assert (first.outcome, first.code) == ("excluded", "deleted_in_crm")
+    assert sandbox.tally("hubspot")["contacts"] == 1
+    again = push(house, connection, records, recreate_deleted=True)
+    assert counts(again) == {"created": 1, "unchanged": 1}
+    assert sandbox.tally("hubspot")["contacts"] == 2
+
+
+def test_nothing_is_sent_or_charged_of_a_company_whose_only_person_is_left_alone(
+    wired, house, sandbox, connection, pushed
+):
+    for their_id in pushed.values():
+        httpx.delete(_doors(sandbox), params={"id": their_id})
+    later = wired(days=40)
+    changed = {"company_name": "Changed"}
+    records = [contact("c1", "p1", **changed), contact("c1", "p2", **changed)]
+    before = sandbox.tally("hubspot")["paths"]
+    report = push(later, connection, records)
+    assert (counts(report), report.settled) == ({"excluded": 2}, 0)
+    asked = sandbox.tally("hubspot")["paths"]
+    assert not {p for p in asked if asked[p] > before.get(p, 0) and _writes(p)}
+
+
+def test_who_is_not_to_be_contacted_is_excluded_and_a_dry_run_says_so(
+    house, sandbox, connection
+):
+    person = {"email": "a@one.example", "hs_email_optout": "true"}
+    httpx.post(_doors(sandbox), json=[person]).raise_for_status()
+    records = [contact("c1", "p1", email="a@one.example"), contact("c2", "p2")]
+    dry_run_id = dry_runs.create(house, request_of(connection), reading_of(records))
+    running.complete(house)
+    dry = dry_runs.get(house, dry_run_id)
+    assert (dry.exclude, dry.create) == (1, 1)
+    report = push(house, connection, records)
+    assert (counts(report), report.settled) == ({"created": 1, "excluded": 1}, 1)
+    assert outcomes_of(house, report.id)[0].code == "do_not_contact"
+
+
+def test_a_merged_record_is_followed_and_another_of_ours_is_not_overwritten_by_it(
+    house, sandbox, connection, pushed
+):
+    ours, theirs = pushed["p1"], pushed["p2"]
+    httpx.post(f"{_doors(sandbox)[:-8]}/merge", json=[ours, theirs]).raise_for_status()
+    records = [contact("c1", "p1", title="A"), contact("c1", "p2", title="B")]
+    report = push(house, connection, records)
+    assert counts(report) == {"updated": 1, "excluded": 1}
+    assert outcomes_of(house, report.id)[1].code == "merged_in_crm"
+    # Somebody else's record that ours was merged into is ours from now on.
+    other = httpx.post(_doors(sandbox), json=[{"lastname": "Other"}]).json()[0]
+    httpx.post(f"{_doors(sandbox)[:-8]}/merge", json=[other, ours]).raise_for_status()
+    report = push(house, connection, [contact("c1", "p1", title="C")])
+    assert counts(report) == {"updated": 1}
+    (shown,) = httpx.get(_doors(sandbox)).json()
+    assert (shown["id"], shown["properties"]["jobtitle"]) == (other, "C")
+
+
+def test_a_company_in_doubt_is_paid_for_though_its_person_is_left_alone_by_then(
+    house, sandbox, connection, monkeypatch
+):
+    person = {"email": "a@one.example"}
+    (their_id,) = httpx.post(_doors(sandbox), json=[person]).json()
+    job_id = submit(house, connection, [contact("c1", "p1", **person)])
+
+    def dying(*given):
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr("worker.pushing._with_company", dying)
+        with pytest.raises(Killed):
+            run_once(house, job_id)
+    flagged = {"id": their_id, "hs_email_optout": "true"}
+    httpx.patch(_doors(sandbox), json=flagged).raise_for_status()
+    let_go(house, job_id)
+    report = run(house, job_id)
+    assert (counts(report), report.settled) == ({"rejected": 1}, 1)
+    assert outcomes_of(house, job_id)[0].code == "do_not_contact"
+
+
+def test_a_person_in_doubt_is_paid_for_though_the_company_is_gone_by_then(
+    wired, house, sandbox, connection, monkeypatch
+):
+    push(house, connection, [contact("c1")])
+    companies = {"type": "companies"}
+    (company,) = httpx.get(_doors(sandbox), params=companies).json()
+    # What was paid for the company before frees nothing now.
+    later = wired(days=40)
+    job_id = submit(later, connection, [contact("c1", "p1")])
+    die_after_sending(later, job_id, monkeypatch)
+    gone = httpx.delete(_doors(sandbox), params=companies | {"id": company["id"]})
+    gone.raise_for_status()
+    let_go(later, job_id)
+    report = run(later, job_id)
+    assert (counts(report), report.settled) == ({"created": 1}, 1)
+    with house.database.transaction() as connection_:
+        assert connection_.execute(text("SELECT count(*) FROM intents")).scalar() == 0
 
 
 def test_a_worker_that_was_fenced_off_sends_nothing_more(

@@ -116,6 +116,7 @@ class Fleet:
         """End everything, frozen or not."""
         for process in self._processes:
             kill(process)
+        self.deps.crms.close()
         self.deps.database.close()
 
     def scalar(self, query: str, **parameters: object) -> int:

@@ -259,6 +259,41 @@ def test_nobody_listens():
         Outbound(allow_private=True).request("POST", gone)
 
 
+def _hung_up_after(last: bytes) -> tuple[int, threading.Thread]:
+    """A server that reads one request up to these bytes, and hangs up."""
+    server = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        connection, _ = server.accept()
+        read = b""
+        while last not in read and (piece := connection.recv(1_000)):
+            read += piece
+        linger = (1).to_bytes(4, "little") + (0).to_bytes(4, "little")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        connection.close()
+        server.close()
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    return server.getsockname()[1], thread
+
+
+@pytest.mark.parametrize(
+    ("body_bytes", "last", "sent"),
+    [(10, b"\r\n\r\nxxxxxxxxxx", True), (64 << 20, b"\r\n\r\n", False)],
+)
+def test_it_is_known_whether_a_request_was_sent_in_full(body_bytes, last, sent):
+    port, thread = _hung_up_after(last)
+    ours = Outbound(allow_private=True, timeout_s=20)
+    with pytest.raises(OutboundError) as caught:
+        ours.request("POST", f"http://127.0.0.1:{port}/", content=b"x" * body_bytes)
+    thread.join()
+    assert caught.value.sent is sent
+    with pytest.raises(OutboundError) as caught:
+        ours.request("POST", "http://127.0.0.1:9/", content=b"x")
+    assert caught.value.sent is False
+
+
 def test_what_is_not_http_is_no_answer():
     with socket.create_server(("127.0.0.1", 0)) as listening:
         _serve(listening, [b"SSH-2.0-OpenSSH_9.9\r\n"])

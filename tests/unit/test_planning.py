@@ -6,8 +6,8 @@ from storage.id_map import Entry
 from storage.intents import Intent
 from storage.states import Change
 from worker.connectors import Ambiguous, Existing, Kind, Rejected, Wanted
-from worker.planning import Step, step_of, unclaimed
-from worker.pushes import Overwrite
+from worker.planning import Left, Merged, Step, step_of, unclaimed
+from worker.pushes import Overwrite, Push
 from worker.values import Ready
 
 FIELDS = {"name": "Ada", "email": "ada@example.com"}
@@ -24,10 +24,9 @@ def _ready(**changed):
     )
 
 
-def _plan(known=None, intent=None, match=None, overwrite=Overwrite.ALWAYS):
-    return step_of(
-        _ready(), known=known, intent=intent, match=match, overwrite=overwrite
-    )
+def _plan(known=None, intent=None, match=None, **how):
+    push = Push(connection_id="x", **how)
+    return step_of(_ready(), known=known, intent=intent, match=match, push=push)
 
 
 def _known(digest):
@@ -116,6 +115,38 @@ def test_what_is_another_of_ours_already_is_no_match():
     }
     kept = unclaimed(matches, {"2": "x", "3": "another"})
     assert set(kept) == {"a", "c", "e"}
+    assert kept["c"] == Merged("x")
+
+
+def test_what_was_merged_into_another_of_ours_is_left_alone():
+    merged = Existing(their_id="7", fields={}, has_key=True)
+    found = unclaimed({"p1": merged}, {"7": "p2"})
+    step = _plan(known=_known("before"), match=found["p1"])
+    assert isinstance(step, Left)
+    assert (step.code, "p2" in step.message) == ("merged_in_crm", True)
+
+
+@pytest.mark.parametrize("digest", ["now", "before"])
+def test_what_was_deleted_there_is_left_alone_unless_that_is_asked_for(digest):
+    step = _plan(known=_known(digest))
+    assert isinstance(step, Left)
+    assert step.code == "deleted_in_crm"
+    again = _plan(known=_known(digest), recreate_deleted=True)
+    assert again == Step(change=Change.CREATED, fields=FIELDS, their_id=None)
+
+
+@pytest.mark.parametrize("digest", ["now", "before"])
+def test_who_is_not_to_be_contacted_is_left_alone(digest):
+    match = Existing(their_id="7", fields={}, has_key=True, do_not_contact=True)
+    step = _plan(known=_known(digest), match=match)
+    assert isinstance(step, Left)
+    assert step.code == "do_not_contact"
+
+
+def test_another_record_in_the_place_of_a_deleted_one_is_not_as_we_sent_it():
+    theirs = Existing(their_id="8", fields={}, has_key=False)
+    step = _plan(known=_known("now"), match=theirs)
+    assert (step.change, step.their_id) == (Change.UPDATED, "8")
 
 
 def test_kinds_are_what_the_id_map_calls_them():

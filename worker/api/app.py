@@ -6,8 +6,10 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from worker.api import (
+    authorizations,
     charges,
     connections,
+    consent,
     document,
     dry_runs,
     files,
@@ -65,6 +67,8 @@ def make_api(settings: Settings) -> FastAPI:
         files,
         charges,
         connections,
+        authorizations,
+        consent,
         dry_runs,
         webhooks,
         hooks,

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from storage import connections as stored
 from storage.states import Scope
-from worker import answers, connections
+from worker import answers, connections, discovering
 from worker.answers import Answer
 from worker.api import models, pages
 from worker.api.door import door_of
@@ -79,6 +79,25 @@ def delete_connection(request: Request, connection: ConnectionId) -> Answer:
     """Take a connection away, with its secrets; what it wrote stays in the CRM."""
     deps = door_of(request).deps
     return answers.of_connection(connections.delete(deps, connection))
+
+
+@router.get("/connections/{connection}/fields", response_model=models.ConnectionFields)
+@allow(Scope.PRODUCER, of=_OF_IT)
+def list_fields(request: Request, connection: ConnectionId) -> Answer:
+    """Ask the CRM which fields it has, for a mapping."""
+    deps = door_of(request).deps
+    fields = discovering.fields_of(deps, connections.get(deps, connection))
+    return {kind.value: answers.of_fields(of) for kind, of in fields.items()}
+
+
+@router.post("/connections/{connection}/reconnect", response_model=models.Connection)
+@allow(Scope.PRODUCER, of=_OF_IT)
+def reconnect(
+    request: Request, connection: ConnectionId, body: models.NewSecrets
+) -> Answer:
+    """Give a connection other secrets; jobs that waited for them go on."""
+    deps = door_of(request).deps
+    return answers.of_connection(connections.reconnect(deps, connection, body.secrets))
 
 
 @router.post("/connections/{connection}/test", response_model=models.TestedConnection)

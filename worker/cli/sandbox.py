@@ -1,4 +1,4 @@
-"""`sandbox`: the providers' protocols on this machine, with faults on demand."""
+"""`sandbox`: providers and CRMs on this machine, with faults on demand."""
 
 import asyncio
 
@@ -27,7 +27,7 @@ def sandbox(
     fault: str | None,
     times: int,
 ) -> None:
-    """Serve stand-ins of the providers until Ctrl-C."""
+    """Serve stand-ins of the providers and of CRMs until Ctrl-C."""
     del ground
     behaviour = Behaviour(
         latency_ms=latency_ms,

@@ -6,6 +6,7 @@ so that whatever is sent twice by it is there once.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple, Protocol
@@ -41,13 +42,16 @@ class Wanted:
 class Existing:
     """The CRM's record of something wanted, with the values its fields have now.
 
-    `has_key` says that it was found by our key or by the id map, and not by `match`.
+    `has_key` says that it was found by our key or by the id map, and not by `match`;
+    `do_not_contact` that the customer has marked the person so. What was merged into
+    another record is that one: `their_id` differs from the one that was asked for.
     """
 
     their_id: str
     fields: Fields
     has_key: bool
     link: str | None = None
+    do_not_contact: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +81,15 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Written:
-    """A row that is in the CRM now; `created` says that it was not before this call."""
+    """A row that is in the CRM now; `created` says that it was not before this call.
+
+    `incomplete` says what went wrong with it all the same: it will be sent again.
+    """
 
     their_id: str
     created: bool
     link: str | None = None
+    incomplete: "Rejected | None" = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +118,10 @@ class Link(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Field:
-    """A field of the CRM; `options` are the values it takes, where they are few."""
+    """A field of the CRM; `options` are the values it takes, where they are few.
+
+    Where it takes several of them at once, `separator` stands between them.
+    """
 
     name: str
     label: str
@@ -118,18 +129,34 @@ class Field:
     required: bool = False
     read_only: bool = False
     options: tuple[str, ...] = ()
+    separator: str | None = None
+
+    def takes(self, value: str) -> bool:
+        """Whether a value is one of the options, or several."""
+        parts = value.split(self.separator) if self.separator else [value]
+        return not self.options or all(one.strip() in self.options for one in parts)
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
     """What a CRM has answered; names of headers are lower case.
 
-    `json` is None where the body was empty or no JSON.
+    `json` is None where the body was empty or no JSON; `content` is the body itself.
+    `sent` says that the request was written in full before the answer came.
     """
 
     status: int
     headers: Mapping[str, str]
     json: Any
+    content: bytes = b""
+    sent: bool = True
+
+
+class Content(NamedTuple):
+    """A request's body that is no JSON, and its media type."""
+
+    type: str
+    body: bytes
 
 
 class Limit(NamedTuple):
@@ -151,9 +178,11 @@ class Http(Protocol):
         headers: Mapping[str, str],
         body: object = None,
     ) -> Reply:
-        """Ask once; a body is sent as JSON. Whatever the status, it is an answer.
+        """Ask once; a body is sent as JSON, `Content` as it is.
 
-        Raises `Unavailable` where none came, `Throttled` where the connection rests.
+        Where the connection has an access token, it is sent along as a bearer's.
+        Whatever the status, it is an answer. Raises `Unavailable` where none came,
+        `Throttled` where the connection rests.
         """
 
     def notice(self, limit: Limit) -> None:
@@ -166,6 +195,28 @@ class Access:
 
     settings: Mapping[str, Any]
     secrets: Mapping[str, str] = field(repr=False)
+
+
+class HeldKey(Protocol):
+    """One of our keys that nobody else creates a record by meanwhile."""
+
+    their_id: str | None
+    """The record that was made by it, where that is known."""
+    in_doubt: bool
+    """Whether somebody may have made one before, and nobody knows."""
+
+    def made(self, their_id: str) -> None:
+        """Remember, for whoever holds it next, what has been made by it."""
+
+
+class Keys(Protocol):
+    """Our keys in one CRM that cannot upsert by them."""
+
+    def held(self, kind: Kind, our_id: str) -> AbstractContextManager[HeldKey]:
+        """Hold a key, which one worker at a time may do.
+
+        Raises `Unavailable` where somebody else does not let go of it.
+        """
 
 
 class Connector(Protocol):
@@ -184,8 +235,8 @@ class Connector(Protocol):
     def prepare(self) -> None:
         """Make what our key needs in the CRM, where it is not there yet."""
 
-    def fields(self, kind: Kind) -> Mapping[str, Field]:
-        """The CRM's fields by name."""
+    def fields(self, kind: Kind) -> Mapping[str, Field] | None:
+        """The CRM's fields by name; None where it takes any name."""
 
     def owner(self, named: str) -> str:
         """The CRM's id of a user, named by e-mail address, id, login or name.

@@ -16,10 +16,14 @@ class Unavailable(ConnectorError):
     """No answer that tells what became of a request.
 
     Everything that was in it is in doubt until it has been asked again by its key.
+    `sent` says that all of the request was written.
     """
 
-    def __init__(self, message: str, until_s: float | None = None) -> None:
+    def __init__(
+        self, message: str, until_s: float | None = None, *, sent: bool = True
+    ) -> None:
         self.until_s = until_s
+        self.sent = sent
         super().__init__(message)
 
 
@@ -36,7 +40,12 @@ class Throttled(ConnectorError):
 
 
 class Unauthorized(ConnectorError):
-    """The CRM does not take the connection's secrets."""
+    """The CRM does not take the connection's secrets.
+
+    `version` says of which secrets, where that is known: others may be there by now.
+    """
+
+    version: int | None = None
 
 
 class Misconfigured(ConnectorError):

@@ -194,6 +194,7 @@ def _field(about: Mapping[str, Any]) -> Field:
         type=str(about.get("type") or ""),
         read_only=bool(rights.get("readOnlyValue") or about.get("calculated")),
         options=tuple(str(one["value"]) for one in options),
+        separator=";" if about.get("fieldType") == "checkbox" else None,
     )
 
 

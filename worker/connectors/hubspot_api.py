@@ -57,8 +57,6 @@ class HubSpotApi:
 
     def __init__(self, http: Http, access: Access) -> None:
         self._http = http
-        token = access.secrets.get("access_token", "").strip()
-        self._headers = {"Authorization": f"Bearer {token}"}
         self._url = str(access.settings.get("url") or _URL).rstrip("/")
         path = str(access.settings.get("version_path") or _VERSION_PATH)
         self._crm = f"/{path.strip('/')}"
@@ -121,9 +119,7 @@ class HubSpotApi:
             raise Misconfigured("not_found", f"{path}: {refused}") from refused
 
     def _ask(self, method: str, path: str, body: object) -> Mapping[str, Any]:
-        reply = self._http.ask(
-            method, f"{self._url}{path}", headers=self._headers, body=body
-        )
+        reply = self._http.ask(method, f"{self._url}{path}", headers={}, body=body)
         limit = _limit(reply.headers)
         if limit is not None:
             self._http.notice(limit)

@@ -28,6 +28,7 @@ from worker.connectors.hubspot_errors import (
 _TRIES = 3
 _SEARCHED_MAX = 200
 _DOMAINS_MAX = 100
+_OPTED_OUT = "hs_email_optout"
 _MERGED_IDS, _MERGED_EMAILS = "hs_merged_object_ids", "hs_additional_emails"
 
 Record = Mapping[str, Any]
@@ -65,8 +66,9 @@ def read(
 ) -> dict[str, Record]:
     """Records by what they were asked by, which is in lower case for addresses.
 
-    What HubSpot keeps silent of after all tries is taken for not there. That does no
-    harm: what is written then is written by our key.
+    Raises `Unavailable` where HubSpot keeps silent of ids of its own: they would be
+    taken for deleted. Keys and addresses are taken for not there then, which does no
+    harm: what is written is written by our key.
     """
     found: dict[str, Record] = {}
     left = list(dict.fromkeys(ids))
@@ -91,7 +93,7 @@ def read(
         missing, failed = _missing(body, left)
         left = [one for one in left if one not in found and one not in missing]
     else:
-        if left and failed:
+        if left and (failed or id_property is None):
             raise Unavailable(f"HubSpot cannot read {len(left)} records")
     return {one: found[one] for one in ids if one in found}
 
@@ -184,6 +186,7 @@ class _Finding:
             fields={name: value_of(record, name) for name in self._names},
             has_key=has_key,
             link=self._api.screen(self._kind, their_id),
+            do_not_contact=value_of(record, _OPTED_OUT) == "true",
         )
 
 
@@ -201,7 +204,7 @@ def normal(kind: Kind, match: str) -> str:
 def _properties(kind: Kind, names: Iterable[str]) -> list[str]:
     known_by = {KEY, TYPES[kind].match, _MERGED_IDS}
     if kind is Kind.PERSON:
-        known_by.add(_MERGED_EMAILS)
+        known_by |= {_MERGED_EMAILS, _OPTED_OUT}
     return sorted({*names, *known_by})
 
 

@@ -35,6 +35,8 @@ _DATA = "ir.model.data"
 _CATEGORY = "res.partner.category"
 _CONFLICTS_MAX = 8
 """Each conflict means that somebody else's batch went through."""
+_BLACKLISTED = ("is_blacklisted", "phone_blacklisted")
+"""Fields that say not to write to, or not to call a partner; each is an app's own."""
 _SPELLINGS = (
     "http://{}",
     "https://{}",
@@ -62,6 +64,7 @@ class Odoo:
 
     def __init__(self, http: Http, access: Access) -> None:
         self._api = OdooApi(http, access)
+        self._blacklists: list[str] | None = None
 
     def test(self) -> None:
         """Ask who we are there."""
@@ -182,8 +185,20 @@ class Odoo:
     def _partners(
         self, domain: list[Any], names: Sequence[str], *also: str
     ) -> list[dict[str, Any]]:
-        bases = sorted({_base(name) for name in names} | set(also))
+        bases = sorted({_base(name) for name in names} | {*also, *self._marks()})
         return self._api.read(_PARTNER, domain, bases)
+
+    def _marks(self) -> list[str]:
+        """Which of the fields that forbid contact this Odoo has."""
+        if self._blacklists is None:
+            there = self._api.call(
+                _PARTNER,
+                "fields_get",
+                allfields=list(_BLACKLISTED),
+                attributes=["type"],
+            )
+            self._blacklists = [name for name in _BLACKLISTED if name in there]
+        return self._blacklists
 
     def _matched(
         self, kind: Kind, wanted: Sequence[Wanted], names: Sequence[str]
@@ -222,6 +237,7 @@ class Odoo:
             fields={name: _text(row.get(_base(name))) for name in names},
             has_key=has_key,
             link=self._api.link(row["id"]),
+            do_not_contact=any(row.get(name) for name in _BLACKLISTED),
         )
 
     def _adopt(self, kind: Kind, rows: Sequence[Row]) -> None:

@@ -5,7 +5,12 @@ from dataclasses import asdict
 from aiohttp import web
 from pydantic import TypeAdapter, ValidationError
 
-from worker.sandbox import fullenrich, hubspot, hunter, people_data_labs
+from worker.sandbox import (
+    fullenrich,
+    hubspot,
+    hunter,
+    people_data_labs,
+)
 from worker.sandbox.answering import disturbed, tally
 from worker.sandbox.behaviour import Behaviour, Vendor
 

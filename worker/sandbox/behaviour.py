@@ -24,6 +24,14 @@ class Fault(StrEnum):
     """The last of the results is missing."""
     SHUFFLED = "shuffled"
     """The results come in another order than they were asked for."""
+    LOCKED = "locked"
+    """Some rows of a batch are being written by somebody else."""
+    REFUSED = "refused"
+    """An endpoint takes a message, and says no."""
+    DENIED = "denied"
+    """Somebody does not consent."""
+    INVALID_GRANT = "invalid_grant"
+    """A refresh token is not taken."""
     WEBHOOK_TWICE = "webhook_twice"
     WEBHOOK_NEVER = "webhook_never"
 
@@ -44,7 +52,8 @@ class Behaviour:
     `hit_rate` is the share of persons who have what is looked for; `finish_ms` is how
     long a deferred request takes, `slow_ms` how long a slow answer. Of CRMs: they take
     `limit` requests in `window_s` and `daily` in a day, the vendor's own numbers where
-    none are said; a search sees what is older than `lag_ms`.
+    none are said; a search sees what is older than `lag_ms`; the access tokens that
+    they grant from now on are good for `token_s`.
     """
 
     latency_ms: float = 0
@@ -57,6 +66,7 @@ class Behaviour:
     window_s: float | None = None
     daily: int | None = None
     lag_ms: float = 0
+    token_s: float = 1_800
     refusals: Refusals = Refusals.PARTIAL
 
 

@@ -7,8 +7,10 @@ from typing import Any
 from aiohttp import web
 
 from worker.clock import monotonic_s
+from worker.sandbox import granting
 from worker.sandbox.answering import mangled, refused
 from worker.sandbox.behaviour import Fault, Refusals, Vendor
+from worker.sandbox.granting import Grants
 from worker.sandbox.hubspot_batches import Batch, inputs_of, read, rows_of, write
 from worker.sandbox.hubspot_limits import Limits
 from worker.sandbox.hubspot_portal import (
@@ -40,6 +42,7 @@ class _HubSpot:
         self.vendor = vendor
         self.portal = Portal()
         self.limits = Limits(vendor)
+        self.grants = Grants()
         self.paths: Counter[str] = Counter()
         vendor.report = self.report
 
@@ -53,6 +56,8 @@ class _HubSpot:
             "times": self.limits.times,
             "refused": self.limits.refused,
             "paths": dict(self.paths),
+            "refreshes": self.grants.refreshes,
+            "reused": self.grants.reused,
         }
 
     def served(self, handler: _Handler) -> _Handler:
@@ -62,7 +67,7 @@ class _HubSpot:
             path = request.path.removeprefix(_ROOT)
             self.paths[f"{request.method} {path}"] += 1
             try:
-                _authorize(request)
+                _authorize(request, self.grants)
                 if self.vendor.take_fault(Fault.RATE_LIMITED):
                     raise self.limits.refusal("TEN_SECONDLY_ROLLING")
                 self.limits.take(is_search=path.endswith("/search"))
@@ -263,6 +268,18 @@ class _HubSpot:
         ]
         return web.json_response(planted)
 
+    async def change(self, request: web.Request) -> web.Response:
+        objects = self.portal.objects[request.query.get("type", "contacts")]
+        given = await request.json()
+        objects.put(given.pop("id"), given)
+        return web.json_response({})
+
+    async def merge(self, request: web.Request) -> web.Response:
+        objects = self.portal.objects[request.query.get("type", "contacts")]
+        winner, loser = await request.json()
+        objects.merge(winner, loser)
+        return web.json_response({})
+
     async def archive(self, request: web.Request) -> web.Response:
         objects = self.portal.objects[request.query.get("type", "contacts")]
         record = objects.get(request.query["id"])
@@ -294,19 +311,26 @@ def routes(vendor: Vendor) -> list[web.RouteDef]:
     )
     records = "/_sandbox/hubspot/records"
     return [
+        *granting.routes(vendor, "hubspot", served.grants),
         *(
             web.route(method, f"{_ROOT}{path}", served.served(handler))
             for method, path, handler in api
         ),
         web.get(records, served.show_records),
         web.post(records, served.plant),
+        web.patch(records, served.change),
         web.delete(records, served.archive),
+        web.post("/_sandbox/hubspot/merge", served.merge),
     ]
 
 
-def _authorize(request: web.Request) -> None:
+def _authorize(request: web.Request, grants: Grants) -> None:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or token.strip() in {"", _REVOKED}:
+    if (
+        scheme.lower() != "bearer"
+        or token.strip() in {"", _REVOKED}
+        or not grants.accepts(token.strip())
+    ):
         raise Refusal(
             401,
             "INVALID_AUTHENTICATION",

@@ -110,6 +110,23 @@ class Objects:
         self._forget(record)
         record.archived = True
 
+    def merge(self, winner_id: str, loser_id: str) -> None:
+        """Merge a record into another: the one that stays answers to both ids."""
+        winner, loser = self.records[winner_id], self.records[loser_id]
+        both = (winner.value("hs_merged_object_ids"), loser_id)
+        emails = (winner.value("hs_additional_emails"), loser.value("email"))
+        more = (loser.value("hs_merged_object_ids"),)
+        self.archive(loser)
+        self.put(
+            winner_id,
+            loser.properties
+            | winner.properties
+            | {
+                "hs_merged_object_ids": ";".join(one for one in both + more if one),
+                "hs_additional_emails": ";".join(one for one in emails if one),
+            },
+        )
+
     def _forget(self, record: Record) -> None:
         for key in self._uniques(record):
             self._holders.pop(key, None)
@@ -245,7 +262,7 @@ def _defaults(type_: str) -> list[dict[str, Any]]:
         stages = [{"label": one.title(), "value": one} for one in _STAGES]
         choice = {"type": "enumeration", "fieldType": "radio", "options": stages}
         own.append(_default(type_, "lifecyclestage", **choice))
-        computed.append("hs_additional_emails")
+        computed += ["hs_additional_emails", "hs_email_optout"]
     else:
         own.append(_default(type_, "num_associated_contacts", calculated=True))
     rights = _rights(read_only=True)

@@ -7,10 +7,14 @@ from worker.api.models.charges import (
     RefundPreview,
 )
 from worker.api.models.connections import (
+    Authorization,
     Connection,
+    ConnectionFields,
     DryRun,
     DryRunItem,
+    NewAuthorization,
     NewConnection,
+    NewSecrets,
     ShownDryRun,
     TestedConnection,
 )
@@ -98,6 +102,7 @@ from worker.api.models.webhooks import (
 
 __all__ = [
     "FORMS",
+    "Authorization",
     "Balance",
     "Body",
     "Changed",
@@ -106,6 +111,7 @@ __all__ = [
     "ClientId",
     "Column",
     "Connection",
+    "ConnectionFields",
     "Credits",
     "Delivery",
     "DeliveryAttempt",
@@ -131,9 +137,11 @@ __all__ = [
     "Lookup",
     "Mapping",
     "Name",
+    "NewAuthorization",
     "NewConnection",
     "NewJob",
     "NewLicense",
+    "NewSecrets",
     "NewView",
     "NewWebhook",
     "NewlyMadeWebhook",

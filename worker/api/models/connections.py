@@ -10,20 +10,53 @@ from worker.api.models.jobs import JobError
 
 Text = Annotated[StrictStr, Field(min_length=1, max_length=2_000)]
 Setting = Text | StrictInt
+ReturnUrl = Annotated[StrictStr, Field(max_length=2_000, pattern=r"^https?://\S+$")]
 
 
 class NewConnection(Body):
     """How to reach a CRM, and as whom.
 
     `odoo` has the settings url and database and the secret api_key, `hubspot` the
-    secret access_token; `batch_records` sends fewer at once.
+    secret access_token, `salesforce` the setting url and the secret access_token,
+    `pipedrive` url and api_token, `webhook` url and signing_secret; `batch_records`
+    sends fewer at once.
     """
 
     license: ClientId
-    connector: Literal["odoo", "hubspot", "salesforce", "pipedrive", "webhook"]
+    connector: Literal["odoo", "hubspot"]
     name: Name
     settings: Annotated[dict[str, Setting], Field(max_length=20)] = Field(default={})
     secrets: Annotated[dict[str, Text], Field(max_length=20)] = Field(default={})
+
+
+class NewSecrets(Body):
+    """Other secrets of a connection, in the place of those it has."""
+
+    secrets: Annotated[dict[str, Text], Field(max_length=20)]
+
+
+class NewAuthorization(Body):
+    """A connection that somebody is to consent to, or with `connection` to renew.
+
+    Whoever comes back is sent on to `return_url`, with `connection` or `error`.
+    """
+
+    license: ClientId
+    connector: Literal["hubspot", "salesforce", "pipedrive"]
+    name: Name = "CRM"
+    settings: Annotated[dict[str, Setting], Field(max_length=20)] = Field(default={})
+    connection: ClientId | None = None
+    return_url: (
+        Annotated[StrictStr, Field(max_length=2_000, pattern=r"^https?://[^\s]+$")]
+        | None
+    ) = None
+
+
+class Authorization(BaseModel):
+    """Where to send them, and until when they may come back."""
+
+    url: str
+    expires_at: datetime
 
 
 class Connection(BaseModel):
@@ -46,6 +79,25 @@ class TestedConnection(Connection):
     detail: str | None
 
 
+class CrmField(BaseModel):
+    """A field of a CRM; `options` are the values it takes, where they are few."""
+
+    name: str
+    label: str
+    type: str
+    required: bool
+    read_only: bool
+    options: list[str]
+    multiple: bool
+
+
+class ConnectionFields(BaseModel):
+    """What a mapping can name; null where the CRM takes any name."""
+
+    company: list[CrmField] | None
+    person: list[CrmField] | None
+
+
 class DryRun(BaseModel):
     """What a push would do, as far as that has been found out."""
 
@@ -57,6 +109,7 @@ class DryRun(BaseModel):
     unchanged: int
     ambiguous: int
     refused: int
+    exclude: int
     created_at: datetime
     finished_at: datetime | None
     error: JobError | None
@@ -66,7 +119,7 @@ class DryRunItem(BaseModel):
     """What would become of one record."""
 
     record: int
-    outcome: Literal["create", "update", "unchanged", "ambiguous", "refused"]
+    outcome: Literal["create", "update", "unchanged", "ambiguous", "refused", "exclude"]
     code: str | None
     message: str | None
 

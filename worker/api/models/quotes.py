@@ -65,7 +65,10 @@ class Push(Body):
     """Where a push goes to, and what it may overwrite.
 
     `never` leaves records alone that the CRM has, `if_empty` fills their empty fields.
-    `send_blanks` clears what is empty in the input.
+    `send_blanks` clears what is empty in the input; `recreate_deleted` creates anew
+    what was deleted in the CRM, and is left alone otherwise. A value that is none of a
+    field's options refuses the request, unless `reject_invalid` leaves it to the CRM to
+    reject that record.
     """
 
     connection: ClientId
@@ -74,6 +77,8 @@ class Push(Body):
     tags: Annotated[list[Name], Field(max_length=20)] = Field(default=[])
     owner: Name | None = None
     send_blanks: StrictBool = False
+    recreate_deleted: StrictBool = False
+    reject_invalid: StrictBool = False
 
 
 class QuoteBody(Body):

@@ -1,0 +1,307 @@
+"""Connections by consent: made, kept alive by one worker at a time, and mended."""
+
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+from sqlalchemy import text
+
+from storage import notifications
+from storage.states import Scope
+from tests.api.conftest import serving
+from tests.database import running
+from tests.pushing import contact, counts, push, run, run_once, submit
+from worker import authorizing, connections, oauth
+from worker.authorizing import Denied, Wish
+from worker.connectors.errors import Unauthorized
+from worker.errors import OutboundError, Refused
+from worker.sandbox.granting import CLIENT_ID, CLIENT_SECRET
+from worker.wiring import Deps
+
+BASE = "http://holdfast.example"
+
+
+@pytest.fixture
+def app(sandbox):
+    """The settings of the house's app at the sandbox."""
+    return {
+        "hubspot_client_id": CLIENT_ID,
+        "hubspot_client_secret": CLIENT_SECRET,
+        "hubspot_authorize_url": f"{sandbox.url}/hubspot/oauth/authorize",
+        "hubspot_token_url": f"{sandbox.url}/hubspot/oauth/token",
+    }
+
+
+@pytest.fixture
+def house(wired, app):
+    deps: Deps = wired(**app)
+    running.create_license(deps, credits_granted=100_000)
+    return deps
+
+
+def _wish(sandbox, **changed):
+    url = {"url": f"{sandbox.url}/hubspot"}
+    return Wish("acme", "hubspot", "Ours", url)._replace(**changed)
+
+
+def _consent(house, wish) -> dict[str, str]:
+    """What the vendor sends somebody back with who consents."""
+    asked = authorizing.ask(house, wish, base_url=BASE)
+    back = httpx.get(asked.url).headers["Location"]
+    assert back.startswith(f"{BASE}/v1/authorizations/callback?")
+    return {name: value for name, (value,) in parse_qs(urlsplit(back).query).items()}
+
+
+def _complete(house, back):
+    return authorizing.complete(
+        house,
+        back["state"],
+        code=back.get("code"),
+        error=back.get("error"),
+        base_url=BASE,
+    )
+
+
+@pytest.fixture
+def connection(house, sandbox):
+    return _complete(house, _consent(house, _wish(sandbox))).connection.id
+
+
+def _expire(house, sandbox, connection):
+    """Let the access token end, and no worker know it beforehand."""
+    sandbox.behave("hubspot", token_s=0.01)
+    with ThreadPoolExecutor(1):
+        opened = house.crms.open(connections.get(house, connection), lambda: None)
+        opened.tokens.renewed(opened.tokens.secrets["access_token"])
+    secrets = opened.tokens.secrets
+    secrets.pop("expires_at_s")
+    with house.database.transaction() as connection_:
+        connection_.execute(
+            text("UPDATE connections SET secrets = :s"),
+            {"s": house.crms.seal(secrets)},
+        )
+    sandbox.behave("hubspot")
+    return secrets["access_token"]
+
+
+def test_somebody_consents_and_there_is_a_connection_that_pushes(
+    house, sandbox, connection
+):
+    assert connections.get(house, connection).state == "active"
+    assert counts(push(house, connection, [contact("c1", "p1")])) == {"created": 1}
+
+
+def test_a_state_is_good_once_and_for_nobody_who_did_not_ask(house, sandbox):
+    back = _consent(house, _wish(sandbox))
+    _complete(house, back)
+    for state in (back["state"], "somebody-elses"):
+        with pytest.raises(Denied) as caught:
+            _complete(house, back | {"state": state})
+        assert caught.value.code == "invalid_state"
+    with house.database.transaction() as connection_:
+        assert (
+            connection_.execute(text("SELECT count(*) FROM connections")).scalar() == 1
+        )
+
+
+def test_a_state_is_over_after_a_while(house, sandbox):
+    back = _consent(house, _wish(sandbox))
+    with house.database.transaction() as connection_:
+        connection_.execute(text("UPDATE authorizations SET expires_at = now()"))
+    with pytest.raises(Denied):
+        _complete(house, back)
+
+
+def test_who_does_not_consent_leaves_no_connection(house, sandbox):
+    sandbox.behave("hubspot", fault="denied")
+    with pytest.raises(Denied, match="access_denied"):
+        _complete(house, _consent(house, _wish(sandbox)))
+
+
+def test_neither_state_nor_verifier_nor_token_stands_readable_in_the_database(
+    house, sandbox
+):
+    back = _consent(house, _wish(sandbox))
+    made = _complete(house, back).connection
+    tokens = house.crms.open(made, lambda: None).tokens.secrets
+    with house.database.transaction() as connection_:
+        rows = connection_.execute(
+            text("SELECT a::text, c::text FROM authorizations AS a, connections AS c")
+        ).all()
+    kept = str(rows)
+    assert back["state"] not in kept
+    assert all(value not in kept for value in tokens.values())
+
+
+def test_without_an_app_at_the_vendor_nobody_is_sent_there(wired, house, sandbox):
+    plain = wired()
+    with pytest.raises(Refused, match="HOLDFAST_HUBSPOT_CLIENT_ID"):
+        authorizing.ask(plain, _wish(sandbox), base_url=BASE)
+
+
+def test_a_token_is_renewed_before_its_end(house, sandbox, connection):
+    sandbox.behave("hubspot", token_s=30)
+    before = sandbox.tally("hubspot")["refreshes"]
+    made = connections.get(house, connection)
+    opened = house.crms.open(made, lambda: None)
+    opened.tokens.renewed(opened.tokens.secrets["access_token"])
+    assert house.crms.open(made, lambda: None).tokens.current()
+    assert sandbox.tally("hubspot")["refreshes"] == before + 2
+
+
+def test_eight_workers_with_an_expired_token_make_exactly_one_refresh(
+    wired, house, sandbox, connection, app
+):
+    _expire(house, sandbox, connection)
+    workers = [wired(**app) for _ in range(8)]
+    before = sandbox.tally("hubspot")["refreshes"]
+    sandbox.behave("hubspot", latency_ms=50)
+    job_ids = [submit(house, connection, [contact(f"c{n}", f"p{n}")]) for n in range(8)]
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(run, workers, job_ids))
+    told = sandbox.tally("hubspot")
+    assert (told["refreshes"] - before, told["reused"]) == (1, 0)
+    assert (told["contacts"], told["companies"]) == (8, 8)
+    for job_id in job_ids:
+        assert running.report(house, job_id).state == "succeeded"
+
+
+def test_the_new_pair_is_stored_before_it_is_used(house, sandbox, connection):
+    _expire(house, sandbox, connection)
+    seen = []
+    tokens = house.crms.open(connections.get(house, connection), lambda: None).tokens
+    used = tokens.secrets["access_token"]
+    fresh = tokens.renewed(used)
+    other = house.crms.open(connections.get(house, connection), lambda: None).tokens
+    seen.append(other.secrets["access_token"])
+    assert seen == [fresh]
+    assert fresh != used
+
+
+def test_a_grant_that_is_over_parks_the_job_tells_its_user_and_goes_on_after_consent(
+    house, sandbox, connection
+):
+    _expire(house, sandbox, connection)
+    sandbox.behave("hubspot", fault="invalid_grant", times=99)
+    report = push(house, connection, [contact("c1", "p1")])
+    assert (report.state, report.waiting_reason) == ("paused", "needs_reconnect")
+    assert connections.get(house, connection).state == "needs_reconnect"
+    with house.database.transaction() as connection_:
+        told = notifications.of_license(connection_, "acme", before=None, limit=9)
+    assert [(one.user_id, one.code) for one in told] == [("user-1", "job_parked")]
+    sandbox.behave("hubspot")
+    _complete(house, _consent(house, _wish(sandbox, connection_id=connection)))
+    assert connections.get(house, connection).state == "active"
+    assert counts(run(house, report.id)) == {"created": 1}
+
+
+def test_a_loser_of_a_refresh_does_not_declare_the_winners_grant_dead(
+    wired, house, sandbox, connection, app, monkeypatch
+):
+    """A worker was frozen with the lease on it, and its pair came back late."""
+    used = _expire(house, sandbox, connection)
+    made = connections.get(house, connection)
+    frozen = house.crms.open(made, lambda: None).tokens
+    late = wired(**app).crms.open(made, lambda: None).tokens
+    refresh = oauth.refresh
+
+    def overtaken(*given):
+        grant = refresh(*given)
+        with house.database.transaction() as connection_:
+            connection_.execute(
+                text("UPDATE connections SET refreshing_until = now() - interval '1 s'")
+            )
+        monkeypatch.undo()
+        with pytest.raises(Unauthorized):
+            late.renewed(used)
+        return grant
+
+    monkeypatch.setattr("worker.oauth.refresh", overtaken)
+    fresh = frozen.renewed(used)
+    assert sandbox.tally("hubspot")["reused"] == 1
+    assert late.renewed(used) == fresh
+    assert connections.test(house, connection).ok
+
+
+def test_a_token_endpoint_that_does_not_answer_loses_no_grant(
+    house, sandbox, connection, monkeypatch
+):
+    _expire(house, sandbox, connection)
+
+    def silent(*_):
+        raise OutboundError("no answer")
+
+    monkeypatch.setattr("worker.oauth.refresh", silent)
+    job_id = submit(house, connection, [contact("c1", "p1")])
+    run_once(house, job_id)
+    report = running.report(house, job_id)
+    assert (report.state, report.waiting_reason) == ("running", "crm_unavailable")
+    monkeypatch.undo()
+    assert counts(run(house, job_id)) == {"created": 1}
+
+
+def test_other_secrets_let_the_parked_jobs_of_a_connection_go_on(house, sandbox):
+    revoked = connections.create(
+        house,
+        "acme",
+        "hubspot",
+        "Key",
+        settings={"url": f"{sandbox.url}/hubspot"},
+        secrets={"access_token": "revoked"},
+    )
+    report = push(house, revoked.id, [contact("c1", "p1")])
+    assert report.waiting_reason == "needs_reconnect"
+    connections.reconnect(house, revoked.id, {"access_token": "another"})
+    assert counts(run(house, report.id)) == {"created": 1}
+
+
+def test_another_account_is_another_connection(house, sandbox, connection):
+    elsewhere = {"url": f"{sandbox.url}/another"}
+    wish = _wish(sandbox, connection_id=connection, settings=elsewhere)
+    with pytest.raises(Denied) as caught:
+        _complete(house, _consent(house, wish))
+    assert caught.value.code == "other_account"
+
+
+def test_by_http_somebody_is_sent_there_and_comes_back_to_where_they_came_from(
+    house, database_url, tmp_path, redis_url, sandbox, app
+):
+    changed = {"redis_url": redis_url, "webhook_allow_private": True, **app}
+    with serving(database_url, tmp_path, changed) as api:
+        client = api.key(Scope.PRODUCER, "acme")
+        body = {
+            "license": "acme",
+            "connector": "hubspot",
+            "settings": {"url": f"{sandbox.url}/hubspot"},
+            "return_url": "https://app.example/done?x=1",
+        }
+        key = {"Idempotency-Key": "connect-7"}
+        asked = client.post("/v1/authorizations", json=body, headers=key)
+        assert asked.status_code == 201, asked.text
+        again = client.post("/v1/authorizations", json=body, headers=key)
+        assert again.text == asked.text
+        with api.deps.database.transaction() as connection_:
+            # As if the first answer had been lost on its way.
+            connection_.execute(
+                text("UPDATE requests SET status = NULL, answer = NULL")
+            )
+        anew = client.post("/v1/authorizations", json=body, headers=key)
+        assert (anew.status_code, anew.text != asked.text) == (201, True)
+        back = httpx.get(asked.json()["url"]).headers["Location"]
+        nobody = api.client(None)
+        sent_on = nobody.get(urlsplit(back).path + "?" + urlsplit(back).query)
+        assert sent_on.status_code == 303
+        where = sent_on.headers["Location"]
+        assert where.startswith("https://app.example/done?x=1&connection=connection_")
+        (made,) = client.get("/v1/connections").json()["items"]
+        assert (made["id"], made["state"]) == (where.rpartition("=")[2], "active")
+        again = nobody.get(urlsplit(back).path + "?" + urlsplit(back).query)
+        assert (again.status_code, again.json()["code"]) == (403, "forbidden")
+        api.license("other")
+        stranger = api.key(Scope.PRODUCER, "other")
+        assert stranger.post("/v1/authorizations", json=body).status_code == 404
+        path = f"/v1/connections/{made['id']}/reconnect"
+        fresh = client.post(path, json={"secrets": {"access_token": "new"}})
+        assert (fresh.status_code, fresh.json()["state"]) == (200, "active")
+        assert stranger.post(path, json={"secrets": {}}).status_code == 404

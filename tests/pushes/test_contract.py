@@ -1,0 +1,202 @@
+"""One promise for every connector: what a push does, whatever the CRM behind it."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.contracts import NAMES, Crm, crm_of
+from tests.database import running
+from tests.odoo import server as odoo
+from tests.pushing import (
+    connect,
+    contact,
+    counts,
+    die_after_sending,
+    let_go,
+    outcomes_of,
+    push,
+    run,
+    run_once,
+    submit,
+)
+from worker import connections, crms, discovering, steering
+from worker.connectors import Kind
+
+
+def of(*but: str) -> pytest.MarkDecorator:
+    """A test of all connectors but those that make no such promise."""
+    names = [name for name in NAMES if name not in but]
+    return pytest.mark.parametrize("crm_name", names, indirect=True)
+
+
+@pytest.fixture(scope="session")
+def odoo_server() -> Iterator[odoo.Server]:
+    with odoo.running() as server:
+        yield server
+
+
+@pytest.fixture(params=NAMES)
+def crm_name(request) -> str:
+    name: str = request.param
+    return name
+
+
+@pytest.fixture
+def crm(request, crm_name, sandbox) -> Iterator[Crm]:
+    real = crm_name == "odoo"
+    server = request.getfixturevalue("odoo_server") if real else None
+    with crm_of(crm_name, sandbox, server) as crm:
+        yield crm
+
+
+@pytest.fixture
+def house(wired):
+    deps = wired(crm_settle_s=0.2)
+    running.create_license(deps, credits_granted=100_000)
+    return deps
+
+
+@pytest.fixture
+def connection(house, crm):
+    return connect(house, crm.connector, crm.settings, crm.secrets)
+
+
+def _records(count, **fields):
+    return [contact(f"c{n}", f"p{n}", **fields) for n in range(count)]
+
+
+def test_new_records_are_created_and_paid_for(house, connection, crm):
+    report = push(house, connection, _records(30))
+    assert (report.state, counts(report)) == ("succeeded", {"created": 30})
+    assert (report.settled, crm.there()) == (30, (30, 30))
+
+
+def test_what_differs_is_updated_and_free_within_the_window(house, connection, crm):
+    push(house, connection, _records(12))
+    report = push(house, connection, _records(12, phone="+32 2 555 01 01"))
+    assert (counts(report), report.settled) == ({"updated": 12}, 0)
+    assert crm.there() == (12, 12)
+
+
+def test_the_same_again_is_unchanged_and_costs_nothing(wired, house, connection, crm):
+    push(house, connection, _records(12))
+    before = crm.shown()
+    later = wired(days=40, crm_settle_s=0.2)
+    report = push(later, connection, _records(12))
+    assert (counts(report), report.settled) == ({"unchanged": 12}, 0)
+    assert crm.shown() == before
+
+
+# An endpoint of one's own takes whatever it is sent, Odoo whatever is no VAT number.
+@of("webhook", "odoo")
+def test_one_bad_row_of_a_batch_is_rejected_by_name_and_the_others_go_in(
+    house, connection, crm
+):
+    records = _records(25)
+    records[17]["person"]["email"] = "no address"
+    report = push(house, connection, records)
+    assert counts(report) == {"created": 24, "rejected": 1}
+    (rejected,) = [row for row in outcomes_of(house, report.id) if row.code]
+    assert (rejected.person_id, rejected.code) == ("p17", "invalid_email")
+    assert "no address" in (rejected.message or "")
+    # Its company is there, and due.
+    assert (report.settled, crm.there()) == (25, (25, 24))
+
+
+# What was sent to one's own endpoint in full is delivered, a 429 included.
+@of("webhook")
+def test_a_limit_rests_the_connection_and_is_no_failure(house, connection, crm):
+    push(house, connection, [contact("c0")])
+    crm.behave(fault="rate_limited", times=1, window_s=2)
+    job_id = submit(house, connection, [contact("c1")])
+    run_once(house, job_id)
+    report = running.report(house, job_id)
+    assert (report.state, report.waiting_reason) == ("running", crm.limit)
+    crm.behave()
+    if crm.limit == "rate_limited":
+        assert counts(run(house, job_id)) == {"created": 1}
+    else:
+        # A day is waited for longer than a test may take.
+        steering.cancel(house, job_id)
+        assert run(house, job_id).settled == 0
+
+
+@pytest.mark.parametrize("fault", ["cut", "server_error"])
+def test_what_was_written_and_never_answered_is_there_once_and_paid_for_once(
+    house, connection, crm, fault
+):
+    push(house, connection, [contact("c-before")])
+    crm.behave(fault=fault, times=3)
+    report = push(house, connection, _records(8))
+    assert (counts(report), report.settled) == ({"created": 8}, 8)
+    assert crm.there() == (9, 8)
+
+
+# Any words with a 200 are a yes of one's own endpoint.
+@of("webhook")
+def test_an_answer_that_nobody_understands_is_no_yes(house, connection, crm):
+    push(house, connection, [contact("c-before")])
+    crm.behave(fault="garbled", times=2)
+    report = push(house, connection, _records(8))
+    assert (counts(report), report.settled) == ({"created": 8}, 8)
+    assert crm.there() == (9, 8)
+
+
+def test_fewer_results_than_rows_are_no_success_and_nobody_is_lost(
+    house, connection, crm
+):
+    push(house, connection, [contact("c-before")])
+    crm.behave(fault="fewer", times=2)
+    report = push(house, connection, _records(8))
+    assert counts(report) == {"created": 8}
+    assert crm.there() == (9, 8)
+
+
+def test_a_batch_in_doubt_is_run_again_and_told_and_charged_as_if_once(
+    house, connection, crm, monkeypatch
+):
+    job_id = submit(house, connection, _records(15))
+    die_after_sending(house, job_id, monkeypatch)
+    assert crm.there() == (15, 15)
+    let_go(house, job_id)
+    report = run(house, job_id)
+    assert (counts(report), report.settled) == ({"created": 15}, 15)
+    assert crm.there() == (15, 15)
+
+
+# Nobody can ask one's own endpoint what it has.
+@of("webhook")
+def test_what_was_deleted_there_is_left_alone_unless_that_is_asked_for(
+    house, connection, crm
+):
+    push(house, connection, _records(3))
+    crm.delete_first()
+    report = push(house, connection, _records(3, phone="+32 2 555 01 02"))
+    assert counts(report) == {"updated": 2, "excluded": 1}
+    assert crm.there() == (3, 2)
+    again = push(
+        house, connection, _records(3, phone="+32 2 555 01 02"), recreate_deleted=True
+    )
+    assert counts(again) == {"created": 1, "unchanged": 2}
+    assert crm.there() == (3, 3)
+
+
+@of("webhook")
+def test_what_was_merged_there_is_followed(house, connection, crm):
+    push(house, connection, _records(3))
+    stays = crm.merge_first()
+    assert crm.there() == (3, 3)
+    report = push(house, connection, _records(3, phone="+32 2 555 01 03"))
+    assert counts(report) == {"updated": 3}
+    links = [row.link or "" for row in outcomes_of(house, report.id)]
+    assert sum(link.removesuffix("/view").endswith(f"/{stays}") for link in links) == 1
+    assert crm.there() == (3, 3)
+
+
+def test_a_connection_is_tested_and_says_which_fields_it_has(house, connection, crm):
+    assert connections.test(house, connection).ok
+    fields = discovering.fields_of(house, connections.get(house, connection))
+    for kind in Kind:
+        targets = crms.OFFERS[crm.connector].defaults[kind].values()
+        found = fields[kind]
+        assert found is None or set(targets) <= found.keys()

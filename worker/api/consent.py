@@ -1,0 +1,51 @@
+"""Who comes back from a CRM's consent page: no key, but the state they left with."""
+
+from typing import Annotated
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import JSONResponse, RedirectResponse, Response
+
+from worker import answers, authorizing
+from worker.api import models
+from worker.api.door import door_of
+from worker.api.problems import problem
+from worker.errors import Code
+
+router = APIRouter(tags=["connections"])
+
+_SEE_OTHER = 303
+
+
+@router.get(
+    "/authorizations/callback",
+    response_model=models.Connection,
+    responses={303: {"description": "To the return_url that was given"}},
+)
+def complete_authorization(
+    request: Request,
+    state: Annotated[str, Query(max_length=200)],
+    code: Annotated[str | None, Query(max_length=2_000)] = None,
+    error: Annotated[str | None, Query(max_length=200)] = None,
+) -> Response:
+    """Make the connection that somebody has consented to; the CRM sends them here."""
+    try:
+        done = authorizing.complete(
+            door_of(request).deps,
+            state,
+            code=code,
+            error=error,
+            base_url=str(request.base_url),
+        )
+    except authorizing.Denied as denied:
+        if denied.return_url is not None:
+            return _back(denied.return_url, error=denied.code)
+        return problem(Code.FORBIDDEN, str(denied))
+    if done.return_url is not None:
+        return _back(done.return_url, connection=done.connection.id)
+    return JSONResponse(answers.of_connection(done.connection))
+
+
+def _back(return_url: str, **said: str) -> Response:
+    mark = "&" if "?" in return_url else "?"
+    return RedirectResponse(f"{return_url}{mark}{urlencode(said)}", _SEE_OTHER)

@@ -1,0 +1,174 @@
+"""Connections made by consent: somebody is sent to the CRM, and comes back with a code.
+
+The state that goes with them is random, kept as a digest, used once and soon over: a
+code that nobody here has asked for makes no connection.
+"""
+
+import hashlib
+import json
+import secrets
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from storage import authorizations, licenses
+from storage import connections as stored
+from storage.authorizations import Authorization
+from storage.connections import CrmConnection
+from worker import connections, crms, oauth, tokens
+from worker.checks import check_name
+from worker.errors import Code, NotConfigured, OutboundError, Refused, bad
+from worker.oauth import Grantor, GrantRefused
+from worker.once import Once
+from worker.producer import new_id
+from worker.secrets import Undecipherable
+from worker.wiring import Deps
+
+CALLBACK = "/v1/authorizations/callback"
+
+_RANDOM_BYTES = 32
+_LASTS_S = 15 * 60
+
+
+class Wish(NamedTuple):
+    """A connection that is wished for; with `connection_id`, one that is to work again.
+
+    Whoever comes back is sent on to `return_url`.
+    """
+
+    license_id: str
+    connector: str
+    name: str
+    settings: dict[str, Any]
+    return_url: str | None = None
+    connection_id: str | None = None
+
+
+class Asked(NamedTuple):
+    """Where somebody is to be sent, and until when they may come back."""
+
+    url: str
+    expires_at: datetime
+
+
+class Completed(NamedTuple):
+    """A connection that somebody has consented to, and where they go on from here."""
+
+    connection: CrmConnection
+    return_url: str | None
+
+
+class Denied(Exception):
+    """Nothing was made: `code` says why, `return_url` where to go on from here."""
+
+    def __init__(self, code: str, detail: str, return_url: str | None = None) -> None:
+        self.code = code
+        self.return_url = return_url
+        super().__init__(detail)
+
+
+def ask(deps: Deps, wish: Wish, *, base_url: str, once: Once | None = None) -> Asked:
+    """Where to send somebody who is to consent to a connection.
+
+    Raises `BadInput`, `Refused`, and `NotConfigured` without an app at the vendor.
+    """
+    check_name(wish.name)
+    if deps.settings.limits_url is None:
+        raise NotConfigured("HOLDFAST_REDIS_URL is not set: connections need it")
+    if wish.connection_id is None:
+        crms.check_settings(wish.connector, wish.settings, by_consent=True)
+        connections.check_url(deps, wish.settings)
+    grantor = _grantor(deps, wish.connector)
+    state = secrets.token_urlsafe(_RANDOM_BYTES)
+    verifier = secrets.token_urlsafe(_RANDOM_BYTES)
+    with deps.database.transaction() as connection:
+        if licenses.get(connection, wish.license_id) is None:
+            raise Refused(Code.NOT_FOUND, f"there is no license {wish.license_id}")
+        expires_at = authorizations.put(
+            connection,
+            Authorization(
+                state_digest=_digest(state),
+                verifier=deps.keyring.encrypt(verifier),
+                **wish._asdict(),
+            ),
+            lasts_s=_LASTS_S,
+        )
+        if once is not None:
+            once(connection, _digest(state))
+    url = oauth.consent_url(
+        grantor,
+        state=state,
+        redirect_uri=redirect_uri(deps, base_url),
+        verifier=verifier,
+    )
+    return Asked(url, expires_at)
+
+
+def redirect_uri(deps: Deps, base_url: str) -> str:
+    """Where the vendor sends them back to; it has to be known there beforehand."""
+    return f"{(deps.settings.public_url or base_url).rstrip('/')}{CALLBACK}"
+
+
+def complete(
+    deps: Deps, state: str, *, code: str | None, error: str | None, base_url: str
+) -> Completed:
+    """Make the connection that a state stands for. Raises `Denied`."""
+    with deps.database.transaction() as connection:
+        asked = authorizations.take(connection, _digest(state))
+    if asked is None:
+        raise Denied("invalid_state", "nobody here has asked, or it was too long ago")
+    if code is None:
+        raise Denied("denied", f"the CRM says {error!r}"[:200], asked.return_url)
+    try:
+        grant = oauth.exchange(
+            deps.crms.granting,
+            _grantor(deps, asked.connector),
+            code=code,
+            redirect_uri=redirect_uri(deps, base_url),
+            verifier=deps.keyring.decrypt(asked.verifier),
+        )
+    except (GrantRefused, OutboundError, NotConfigured, Undecipherable) as failure:
+        raise Denied("no_token", str(failure), asked.return_url) from failure
+    settings = asked.settings | ({"url": grant.url} if grant.url else {})
+    sealed = deps.keyring.encrypt(json.dumps(tokens.secrets_of(grant)))
+    return Completed(_keep(deps, asked, settings, sealed), asked.return_url)
+
+
+def _keep(
+    deps: Deps, asked: Authorization, settings: dict[str, Any], sealed: str
+) -> CrmConnection:
+    with deps.database.transaction() as connection:
+        if asked.connection_id is None:
+            return stored.create(
+                connection,
+                new_id("connection"),
+                asked.license_id,
+                connector=asked.connector,
+                name=asked.name,
+                settings=settings,
+                secrets=sealed,
+            )
+        there = stored.get(connection, asked.connection_id)
+        if there is None:
+            raise Denied("not_found", "the connection was taken away", asked.return_url)
+        if there.settings.get("url") != settings.get("url", there.settings.get("url")):
+            # Our ids and theirs belong to one account: another needs its own map.
+            message = "this is another account; make a connection of its own for it"
+            raise Denied("other_account", message, asked.return_url)
+        stored.renew(connection, there.id, sealed)
+        return there
+
+
+def _grantor(deps: Deps, connector: str) -> Grantor:
+    if connector not in oauth.CONNECTORS:
+        raise bad("connector", f"is none of {', '.join(oauth.CONNECTORS)}")
+    grantor = oauth.grantor_of(deps.settings, connector)
+    if grantor is None:
+        raise Refused(
+            Code.WRONG_STATE,
+            f"HOLDFAST_{connector.upper()}_CLIENT_ID and _CLIENT_SECRET are not set",
+        )
+    return grantor
+
+
+def _digest(state: str) -> str:
+    return hashlib.sha256(state.encode()).hexdigest()

@@ -1,0 +1,206 @@
+"""OAuth 2.0 with CRMs: consent by authorization code (RFC 6749), PKCE (RFC 7636).
+
+What each vendor's servers are, and the two questions that are asked of them. A refresh
+token may be good for one use only: whoever refreshes must keep the new pair, and
+`worker.tokens` sees to it.
+"""
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+from worker.clock import wall_s
+from worker.errors import NotConfigured, OutboundError
+from worker.outbound import Outbound
+from worker.settings import Settings
+
+_OK = 200
+_SERVER_ERROR = 500
+_TOO_MANY_REQUESTS = 429
+_INVALID_GRANT = "invalid_grant"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grantor:
+    """One vendor's OAuth, and the house's app there.
+
+    `pkce` and `basic` say what its servers take: a code challenge, and the app's
+    credentials as a header instead of in the body. `url_member` names what its answers
+    call the address at which the API of that customer is reached.
+    """
+
+    authorize_url: str
+    token_url: str
+    client_id: str
+    client_secret: str
+    scopes: str = ""
+    pkce: bool = False
+    basic: bool = False
+    url_member: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """What a vendor has granted: a pair of tokens, until when, and for which address.
+
+    `expires_at_s` is Unix time, None where the vendor does not say; `refresh_token` is
+    None where the one that was used stays.
+    """
+
+    access_token: str
+    refresh_token: str | None
+    expires_at_s: float | None
+    url: str | None
+
+
+class GrantRefused(Exception):
+    """A vendor takes a code or a refresh token no more (`invalid_grant`)."""
+
+
+CONNECTORS = ("hubspot", "salesforce", "pipedrive")
+"""Whose connections can be made by consent."""
+
+
+def grantor_of(settings: Settings, connector: str) -> Grantor | None:
+    """A connector's OAuth, where the house has an app at its vendor."""
+    if connector not in CONNECTORS:
+        return None
+    client_id = getattr(settings, f"{connector}_client_id")
+    secret = getattr(settings, f"{connector}_client_secret")
+    if client_id is None or secret is None:
+        return None
+    return Grantor(
+        authorize_url=getattr(settings, f"{connector}_authorize_url"),
+        token_url=getattr(settings, f"{connector}_token_url"),
+        client_id=client_id,
+        client_secret=secret.get_secret_value(),
+        **_TRAITS[connector],
+    )
+
+
+_TRAITS: Mapping[str, dict[str, Any]] = {
+    "hubspot": {
+        "scopes": " ".join(
+            f"crm.{what}.{right}"
+            for what in ("objects.contacts", "objects.companies", "lists")
+            for right in ("read", "write")
+        )
+        + " crm.objects.owners.read crm.schemas.contacts.read"
+        " crm.schemas.contacts.write crm.schemas.companies.read"
+        " crm.schemas.companies.write oauth"
+    },
+    "salesforce": {
+        "scopes": "api refresh_token",
+        "pkce": True,
+        "url_member": "instance_url",
+    },
+    "pipedrive": {"basic": True, "url_member": "api_domain"},
+}
+
+
+def challenge_of(verifier: str) -> str:
+    """The code challenge of a verifier, by the method S256."""
+    digest = hashlib.sha256(verifier.encode()).digest()
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+
+def consent_url(
+    grantor: Grantor, *, state: str, redirect_uri: str, verifier: str
+) -> str:
+    """Where somebody is sent who is to consent."""
+    asked = {
+        "response_type": "code",
+        "client_id": grantor.client_id,
+        "redirect_uri": redirect_uri,
+        "state": state,
+    }
+    if grantor.scopes:
+        asked["scope"] = grantor.scopes
+    if grantor.pkce:
+        asked["code_challenge"] = challenge_of(verifier)
+        asked["code_challenge_method"] = "S256"
+    return f"{grantor.authorize_url}?{urlencode(asked)}"
+
+
+def exchange(
+    outbound: Outbound, grantor: Grantor, *, code: str, redirect_uri: str, verifier: str
+) -> Grant:
+    """The tokens for a code. Raises `GrantRefused`, and `OutboundError`."""
+    asked = {
+        "grant_type": "authorization_code",
+        "code": code,
+        "redirect_uri": redirect_uri,
+    }
+    if grantor.pkce:
+        asked["code_verifier"] = verifier
+    return _ask(outbound, grantor, asked)
+
+
+def refresh(outbound: Outbound, grantor: Grantor, refresh_token: str) -> Grant:
+    """A new pair of tokens. Raises `GrantRefused`, and `OutboundError`."""
+    asked = {"grant_type": "refresh_token", "refresh_token": refresh_token}
+    return _ask(outbound, grantor, asked)
+
+
+def _ask(outbound: Outbound, grantor: Grantor, asked: dict[str, str]) -> Grant:
+    headers = {
+        "Content-Type": "application/x-www-form-urlencoded",
+        "Accept": "application/json",
+    }
+    if grantor.basic:
+        pair = f"{grantor.client_id}:{grantor.client_secret}".encode()
+        headers["Authorization"] = f"Basic {base64.b64encode(pair).decode()}"
+    else:
+        asked = asked | {
+            "client_id": grantor.client_id,
+            "client_secret": grantor.client_secret,
+        }
+    response = outbound.request(
+        "POST", grantor.token_url, headers=headers, content=urlencode(asked).encode()
+    )
+    answer = _json(response.body)
+    if response.status == _OK and answer.get("access_token"):
+        return _grant(grantor, answer)
+    raise _failure(response.status, answer)
+
+
+def _failure(status: int, answer: Mapping[str, Any]) -> Exception:
+    error = str(answer.get("error") or answer.get("status") or "")
+    words = str(answer.get("error_description") or answer.get("message") or error)
+    # HubSpot says so of refresh tokens in a word of its own, Pipedrive in a sentence.
+    told = {error, words.partition(":")[0].lower().replace(" ", "_")}
+    if told & {_INVALID_GRANT, "BAD_REFRESH_TOKEN"}:
+        return GrantRefused(words[:200])
+    if status >= _SERVER_ERROR or status in {_OK, _TOO_MANY_REQUESTS}:
+        return OutboundError(f"the token endpoint answered with {status}")
+    # The house's own app is refused: nothing is wrong with the customer's grant.
+    return NotConfigured(f"the token endpoint refuses this app: {status} {error[:100]}")
+
+
+def _grant(grantor: Grantor, answer: Mapping[str, Any]) -> Grant:
+    lasts_s = answer.get("expires_in")
+    given_url = answer.get(grantor.url_member) if grantor.url_member else None
+    refresh_token = answer.get("refresh_token")
+    return Grant(
+        access_token=str(answer["access_token"]),
+        refresh_token=str(refresh_token) if refresh_token else None,
+        expires_at_s=wall_s() + float(lasts_s) if lasts_s else None,
+        url=_origin(str(given_url)) if given_url else None,
+    )
+
+
+def _origin(url: str) -> str:
+    """An address without the path's end slash; a bare host is reached by HTTPS."""
+    return (url if urlsplit(url).scheme else f"https://{url}").rstrip("/")
+
+
+def _json(body: bytes) -> Mapping[str, Any]:
+    try:
+        answer = json.loads(body)
+    except ValueError:
+        return {}
+    return answer if isinstance(answer, dict) else {}

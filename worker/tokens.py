@@ -1,0 +1,145 @@
+"""The access token of a connection, refreshed by one worker at a time.
+
+A refresh token may be good for one use: two workers that refresh at once would lose the
+connection. So a lease on the connection's row says who refreshes, everybody else waits
+for the new pair, and the pair is stored before anybody uses it. No transaction is open
+while the vendor is asked.
+"""
+
+import json
+from datetime import datetime
+from threading import Event
+from typing import Any
+
+from storage import connections
+from storage.db import Database
+from worker import oauth
+from worker.clock import monotonic_s, wait, wall_s
+from worker.connectors.errors import Unauthorized, Unavailable
+from worker.errors import NotConfigured, OutboundError
+from worker.oauth import Grant, Grantor, GrantRefused
+from worker.outbound import Outbound
+from worker.secrets import Keyring
+
+ACCESS_TOKEN, REFRESH_TOKEN = "access_token", "refresh_token"
+EXPIRES_AT_S = "expires_at_s"
+
+_EARLY_S = 60.0
+"""So long before its end a token is renewed: a request may take its time."""
+TOKEN_S = 15.0
+"""So long a token endpoint is waited for."""
+_LEASE_S = 40.0
+"""Longer than that: who has the lease is done, or gone."""
+_LOOK_AGAIN_S = 0.05
+
+
+class Tokens:
+    """The tokens of one connection, as this worker knows them."""
+
+    def __init__(
+        self,
+        database: Database,
+        keyring: Keyring,
+        outbound: Outbound,
+        grantor: Grantor | None,
+        connection_id: str,
+    ) -> None:
+        self._database = database
+        self._keyring = keyring
+        self._outbound = outbound
+        self._grantor = grantor
+        self._connection_id = connection_id
+        self.version = 0
+        self.secrets: dict[str, str] = {}
+        self._read()
+
+    def current(self) -> str | None:
+        """The access token to use now, a new one where its end is near.
+
+        None for a connection that has none. Raises `Unauthorized` and `Unavailable`.
+        """
+        used = self.secrets.get(ACCESS_TOKEN)
+        ends_at_s = self.secrets.get(EXPIRES_AT_S)
+        if not used or not ends_at_s or float(ends_at_s) - _EARLY_S > wall_s():
+            return used
+        try:
+            return self.renewed(used) or used
+        except Unavailable:
+            # It is good for a moment yet.
+            if float(ends_at_s) > wall_s():
+                return used
+            raise
+
+    def renewed(self, used: str) -> str | None:
+        """Another access token than the one that was `used`.
+
+        None where there is no way to get one. Raises `Unauthorized` where the vendor
+        refuses, `Unavailable` where it does not answer.
+        """
+        deadline_s = monotonic_s() + _LEASE_S
+        while True:
+            self._read()
+            current = self.secrets.get(ACCESS_TOKEN)
+            if current != used:
+                return current
+            if self._grantor is None or not self.secrets.get(REFRESH_TOKEN):
+                return None
+            with self._database.transaction() as connection:
+                until = connections.begin_refresh(
+                    connection, self._connection_id, self.version, lease_s=_LEASE_S
+                )
+            if until is not None:
+                return self._refresh(self._grantor, until)
+            if monotonic_s() > deadline_s:
+                raise Unavailable("another worker does not come to an end refreshing")
+            wait(Event(), _LOOK_AGAIN_S)
+
+    def _refresh(self, grantor: Grantor, until: datetime) -> str | None:
+        """Refresh while nobody else does, and store the pair."""
+        version = self.version
+        try:
+            grant = oauth.refresh(self._outbound, grantor, self.secrets[REFRESH_TOKEN])
+        except GrantRefused as error:
+            self._read()
+            if self.version != version:
+                # Somebody has reconnected, or came back late with a pair.
+                return self.secrets.get(ACCESS_TOKEN)
+            self._end(until)
+            raise Unauthorized(f"the grant is not taken any more: {error}") from error
+        except (OutboundError, NotConfigured) as error:
+            self._end(until)
+            raise Unavailable(f"no new token: {error}") from error
+        fresh = secrets_of(grant, self.secrets)
+        with self._database.transaction() as connection:
+            connections.renew(
+                connection,
+                self._connection_id,
+                self._keyring.encrypt(json.dumps(fresh)),
+                version=version,
+            )
+        # What is stored now is what everybody uses, ours or a reconnect's.
+        self._read()
+        return self.secrets.get(ACCESS_TOKEN)
+
+    def _end(self, until: datetime) -> None:
+        with self._database.transaction() as connection:
+            connections.end_refresh(connection, self._connection_id, until)
+
+    def _read(self) -> None:
+        with self._database.transaction() as connection:
+            kept = connections.kept_secrets(connection, self._connection_id)
+        if kept is None:
+            raise Unauthorized("the connection was taken away")
+        self.version = kept.version
+        self.secrets = json.loads(self._keyring.decrypt(kept.sealed))
+
+
+def secrets_of(grant: Grant, before: dict[str, str] | None = None) -> dict[str, str]:
+    """A grant as it is kept; the refresh token of `before` where it gives no other."""
+    kept: dict[str, Any] = dict(before or {}) | {ACCESS_TOKEN: grant.access_token}
+    if grant.refresh_token is not None:
+        kept[REFRESH_TOKEN] = grant.refresh_token
+    kept.pop(EXPIRES_AT_S, None)
+    if grant.expires_at_s is not None:
+        kept[EXPIRES_AT_S] = str(grant.expires_at_s)
+    return kept
