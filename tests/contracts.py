@@ -9,6 +9,7 @@ import httpx
 from tests.odoo import server as odoo
 from tests.odoo.proxy import OdooProxy
 from tests.sandboxes import Sandbox
+from worker.sandbox.webhook import SECRET
 
 _TOKEN = {"access_token": "token-of-the-tests"}
 
@@ -131,6 +132,7 @@ class RealOdoo:
 _IN_SANDBOX: dict[str, tuple[str, dict[str, Any]]] = {
     "hubspot": ("hubspot", {}),
     "hubspot, whole batches": ("hubspot", {"usual": {"refusals": "whole"}}),
+    "webhook": ("webhook", {"secrets": {"signing_secret": SECRET}}),
 }
 
 NAMES = [*_IN_SANDBOX, *(() if odoo.why_not() else ("odoo",))]

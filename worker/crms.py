@@ -6,6 +6,7 @@ A process makes the client and the limits when they are first needed.
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from threading import Event
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
@@ -14,16 +15,19 @@ from storage import connections
 from storage.connections import CrmConnection
 from storage.db import Database
 from worker import oauth
+from worker.clock import wait, wall_s
 from worker.connectors import Access, Connector, Http, Keys, Kind
 from worker.connectors.errors import Misconfigured, Unauthorized
 from worker.connectors.hubspot import HubSpot
 from worker.connectors.odoo import Odoo
+from worker.connectors.webhook import Webhook
 from worker.crm_http import CrmHttp
 from worker.errors import bad
 from worker.holding import HeldKeys
 from worker.outbound import Outbound
 from worker.secrets import Keyring, Undecipherable
 from worker.settings import Settings
+from worker.signatures import signature
 from worker.throttling import Throttle
 from worker.tokens import ACCESS_TOKEN, TOKEN_S, Tokens
 
@@ -38,6 +42,10 @@ class Opening(NamedTuple):
     http: Http
     access: Access
     keys: Keys
+
+    def sign(self, body: bytes) -> str:
+        """The signature of a body, of this second."""
+        return signature(self.access.secrets["signing_secret"], int(wall_s()), body)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,12 +78,23 @@ OFFERS: Mapping[str, Offer] = {
         needed=frozenset({"url"}),
         secrets=frozenset({"api_key"}),
     ),
+    "webhook": Offer(
+        make=lambda given: Webhook(given.http, given.access, given.sign, _pause),
+        defaults=Webhook.defaults,
+        settings=frozenset({"url"}),
+        needed=frozenset({"url"}),
+        secrets=frozenset({"signing_secret"}),
+    ),
 }
 """By the name that a connection gives."""
 
 _BATCH = "batch_records"
 """A setting of every connection: so many records at once, fewer than the most."""
 _NUMBERS = {_BATCH, BULK_ABOVE}
+
+
+def _pause(pause_s: float) -> None:
+    wait(Event(), pause_s)
 
 
 class Opened(NamedTuple):

@@ -10,6 +10,7 @@ from tests.pushing import connect, contact, submit
 from tests.system.fleet import Fleet, fleet_of, kill, until
 from tests.system.test_provider_crashes import Vendor, _sandbox
 from worker import steering
+from worker.sandbox.webhook import SECRET
 
 _RECORDS = 120
 _SETTINGS = {
@@ -22,6 +23,7 @@ _SETTINGS = {
 _TOKEN = {"access_token": "token"}
 _CRMS: dict[str, tuple[str, dict[str, str], dict[str, Any]]] = {
     "hubspot": ("hubspot", _TOKEN, {}),
+    "webhook": ("webhook", {"signing_secret": SECRET}, {}),
 }
 
 

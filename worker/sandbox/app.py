@@ -10,6 +10,7 @@ from worker.sandbox import (
     hubspot,
     hunter,
     people_data_labs,
+    webhook,
 )
 from worker.sandbox.answering import disturbed, tally
 from worker.sandbox.behaviour import Behaviour, Vendor
@@ -19,6 +20,7 @@ _VENDORS = {
     "people_data_labs": people_data_labs.routes,
     "fullenrich": fullenrich.routes,
     "hubspot": hubspot.routes,
+    "webhook": webhook.routes,
 }
 _BEHAVIOUR = TypeAdapter(Behaviour)
 
