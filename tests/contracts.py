@@ -132,6 +132,7 @@ class RealOdoo:
 _IN_SANDBOX: dict[str, tuple[str, dict[str, Any]]] = {
     "hubspot": ("hubspot", {}),
     "hubspot, whole batches": ("hubspot", {"usual": {"refusals": "whole"}}),
+    "pipedrive": ("pipedrive", {"secrets": {"api_token": "token"}}),
     "webhook": ("webhook", {"secrets": {"signing_secret": SECRET}}),
 }
 

@@ -20,6 +20,7 @@ from worker.connectors import Access, Connector, Http, Keys, Kind
 from worker.connectors.errors import Misconfigured, Unauthorized
 from worker.connectors.hubspot import HubSpot
 from worker.connectors.odoo import Odoo
+from worker.connectors.pipedrive import Pipedrive
 from worker.connectors.webhook import Webhook
 from worker.crm_http import CrmHttp
 from worker.errors import bad
@@ -77,6 +78,13 @@ OFFERS: Mapping[str, Offer] = {
         settings=frozenset({"url", "database"}),
         needed=frozenset({"url"}),
         secrets=frozenset({"api_key"}),
+    ),
+    "pipedrive": Offer(
+        make=lambda given: Pipedrive(given.http, given.access, given.keys),
+        defaults=Pipedrive.defaults,
+        settings=frozenset({"url"}),
+        needed=frozenset({"url"}),
+        secrets=frozenset({"api_token"}),
     ),
     "webhook": Offer(
         make=lambda given: Webhook(given.http, given.access, given.sign, _pause),

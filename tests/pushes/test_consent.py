@@ -256,6 +256,27 @@ def test_other_secrets_let_the_parked_jobs_of_a_connection_go_on(house, sandbox)
     assert counts(run(house, report.id)) == {"created": 1}
 
 
+@pytest.mark.parametrize("vendor", ["pipedrive"])
+def test_a_vendor_says_where_its_api_is_and_takes_the_token_there(
+    wired, house, sandbox, vendor
+):
+    deps = wired(
+        **{
+            f"{vendor}_client_id": CLIENT_ID,
+            f"{vendor}_client_secret": CLIENT_SECRET,
+            f"{vendor}_authorize_url": f"{sandbox.url}/{vendor}/oauth/authorize",
+            f"{vendor}_token_url": f"{sandbox.url}/{vendor}/oauth/token",
+        }
+    )
+    back = _consent(deps, Wish("acme", vendor, "Ours", {}))
+    made = _complete(deps, back).connection
+    assert made.settings == {"url": f"{sandbox.url}/{vendor}"}
+    assert connections.test(deps, made.id).ok
+    tokens = deps.crms.open(made, lambda: None).tokens
+    assert tokens.renewed(tokens.secrets["access_token"])
+    assert connections.test(deps, made.id).ok
+
+
 def test_another_account_is_another_connection(house, sandbox, connection):
     elsewhere = {"url": f"{sandbox.url}/another"}
     wish = _wish(sandbox, connection_id=connection, settings=elsewhere)

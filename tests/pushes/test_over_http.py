@@ -67,6 +67,7 @@ def test_a_connection_is_made_tested_listed_and_taken_away_without_its_secrets(
     [
         ({"connector": "odoo"}, "secrets.access_token"),
         ({"connector": "another"}, "connector"),
+        ({"connector": "pipedrive"}, "secrets.access_token"),
         ({"connector": "webhook"}, "secrets.access_token"),
         ({"secrets": {}}, "secrets.access_token"),
         ({"settings": {"nothing": "x"}}, "settings.nothing"),

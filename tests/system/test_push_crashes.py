@@ -23,6 +23,7 @@ _SETTINGS = {
 _TOKEN = {"access_token": "token"}
 _CRMS: dict[str, tuple[str, dict[str, str], dict[str, Any]]] = {
     "hubspot": ("hubspot", _TOKEN, {}),
+    "pipedrive": ("pipedrive", {"api_token": "token"}, {}),
     "webhook": ("webhook", {"signing_secret": SECRET}, {}),
 }
 

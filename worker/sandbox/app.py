@@ -10,6 +10,7 @@ from worker.sandbox import (
     hubspot,
     hunter,
     people_data_labs,
+    pipedrive,
     webhook,
 )
 from worker.sandbox.answering import disturbed, tally
@@ -20,6 +21,7 @@ _VENDORS = {
     "people_data_labs": people_data_labs.routes,
     "fullenrich": fullenrich.routes,
     "hubspot": hubspot.routes,
+    "pipedrive": pipedrive.routes,
     "webhook": webhook.routes,
 }
 _BEHAVIOUR = TypeAdapter(Behaviour)

@@ -1,0 +1,177 @@
+"""Pushes into Pipedrive, which cannot upsert: a key is held while it is created by."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+
+from tests.database import running
+from tests.pushing import (
+    Killed,
+    connect,
+    contact,
+    counts,
+    let_go,
+    outcomes_of,
+    push,
+    run,
+    run_once,
+    submit,
+)
+from worker.holding import HeldKeys
+from worker.wiring import Deps
+
+
+@pytest.fixture
+def house(wired) -> Deps:
+    deps: Deps = wired(crm_settle_s=0.2)
+    running.create_license(deps, credits_granted=100_000)
+    return deps
+
+
+@pytest.fixture
+def connection(house, sandbox):
+    url = {"url": f"{sandbox.url}/pipedrive"}
+    sandbox.behave("pipedrive", limit=100_000)
+    return connect(house, "pipedrive", url, {"api_token": "token"})
+
+
+def _doors(sandbox):
+    return f"{sandbox.url}/_sandbox/pipedrive/records"
+
+
+def test_workers_that_push_the_same_new_records_at_once_create_each_once(
+    wired, house, sandbox, connection
+):
+    sandbox.behave("pipedrive", limit=100_000, lag_ms=60_000, latency_ms=2)
+    records = [contact(f"c{n}", f"p{n}") for n in range(10)]
+    workers = [wired(crm_settle_s=0.2) for _ in range(4)]
+    job_ids = [submit(house, connection, records) for _ in workers]
+    with ThreadPoolExecutor(4) as threads:
+        reports = list(threads.map(run, workers, job_ids))
+    told = sandbox.tally("pipedrive")
+    assert (told["contacts"], told["companies"]) == (10, 10)
+    assert sum(report.settled for report in reports) == 10
+    assert sum(report.created for report in reports) >= 10
+
+
+def test_the_one_record_in_doubt_is_found_again_by_its_key(
+    house, sandbox, connection, monkeypatch
+):
+    def die(*_):
+        raise Killed
+
+    job_id = submit(house, connection, [contact(f"c{n}", f"p{n}") for n in range(5)])
+    with monkeypatch.context() as patched:
+        patched.setattr(HeldKeys, "remember", die)
+        with pytest.raises(Killed):
+            run_once(house, job_id)
+    assert sandbox.tally("pipedrive")["companies"] == 1
+    let_go(house, job_id)
+    report = run(house, job_id)
+    assert (counts(report), report.settled) == ({"created": 5}, 5)
+    told = sandbox.tally("pipedrive")
+    assert (told["contacts"], told["companies"]) == (5, 5)
+
+
+def test_tokens_are_spent_on_what_has_to_be_asked(house, sandbox, connection):
+    records = [contact(f"c{n}", f"p{n}") for n in range(100)]
+    push(house, connection, [contact("before")])
+
+    def spent(**fields: str) -> int:
+        before: int = sandbox.tally("pipedrive")["tokens"]
+        changed = [contact(f"c{n}", f"p{n}", **fields) for n in range(100)]
+        push(house, connection, changed if fields else records)
+        after: int = sandbox.tally("pipedrive")["tokens"]
+        return after - before
+
+    new, same, changed = spent(), spent(), spent(phone="+32 2 555 01 01")
+    print(f"tokens for 100 companies and 100 persons: {new} {same} {changed}")
+    # A search and a write each, some lists for all; then two lists; then the writes,
+    # and a look at each person's other numbers.
+    assert new <= 200 * (20 + 5) + 100
+    assert same <= 100
+    assert changed <= same + 100 * (5 + 1)
+
+
+def test_a_days_tokens_that_are_used_up_are_waited_for_by_name(
+    house, sandbox, connection
+):
+    sandbox.behave("pipedrive", daily=60)
+    job_id = submit(house, connection, [contact(f"c{n}", f"p{n}") for n in range(9)])
+    run_once(house, job_id)
+    report = running.report(house, job_id)
+    assert (report.state, report.waiting_reason) == ("running", "daily_limit")
+
+
+def test_options_labels_owners_and_organizations_are_written_by_their_ids(
+    house, sandbox, connection
+):
+    records = [contact("c1", "p1", stage="Customer", email="a@b.example")]
+    how = {"mapping": {"person": {"person_stage": "stage"}}}
+    push(house, connection, records, owner="ada@ours.example", tags=["New"], **how)
+    (person,) = httpx.get(_doors(sandbox)).json()
+    fields = person["fields"]
+    assert (fields["stage"], fields["owner_id"]) == (2, 11)
+    assert fields["emails"][0]["value"] == "a@b.example"
+    (company,) = httpx.get(_doors(sandbox), params={"type": "companies"}).json()
+    assert fields["org_id"] == company["id"]
+    assert len(fields["label_ids"]) == 1
+
+
+def test_a_person_is_known_by_address_unless_they_are_another_of_ours(
+    house, sandbox, connection
+):
+    theirs = {"name": "A", "emails": [{"value": "a@b.example"}]}
+    (there,) = httpx.post(_doors(sandbox), json=[theirs]).json()
+    report = push(house, connection, [contact("c1", "p1", email="a@b.example")])
+    assert counts(report) == {"updated": 1}
+    (outcome,) = outcomes_of(house, report.id)
+    assert outcome.link == f"{sandbox.url}/pipedrive/person/{there}"
+    other = push(house, connection, [contact("c1", "p2", email="a@b.example")])
+    assert counts(other) == {"created": 1}
+
+
+def test_who_has_unsubscribed_is_left_alone(house, sandbox, connection):
+    theirs = {
+        "name": "A",
+        "emails": [{"value": "a@b.example"}],
+        "marketing_status": "unsubscribed",
+    }
+    httpx.post(_doors(sandbox), json=[theirs]).raise_for_status()
+    report = push(house, connection, [contact("c1", "p1", email="a@b.example")])
+    assert (counts(report), report.settled) == ({"excluded": 1}, 0)
+    assert outcomes_of(house, report.id)[0].code == "do_not_contact"
+
+
+def test_a_customers_other_addresses_stay(house, sandbox, connection):
+    theirs = {
+        "name": "A",
+        "emails": [
+            {"value": "a@b.example", "primary": True},
+            {"value": "private@b.example", "primary": False},
+        ],
+    }
+    httpx.post(_doors(sandbox), json=[theirs]).raise_for_status()
+    push(house, connection, [contact("c1", "p1", email="a@b.example")])
+    push(house, connection, [contact("c1", "p1", email="new@b.example")])
+    (person,) = httpx.get(_doors(sandbox)).json()
+    values = [one["value"] for one in person["fields"]["emails"]]
+    assert values == ["new@b.example", "private@b.example"]
+
+
+def test_workers_that_prepare_at_once_make_one_field_for_our_key(
+    wired, house, sandbox, connection
+):
+    sandbox.behave("pipedrive", limit=100_000, latency_ms=20)
+    workers = [wired(crm_settle_s=0.2) for _ in range(4)]
+    job_ids = [
+        submit(house, connection, [contact(f"c{n}", f"p{n}")], tags=["New"])
+        for n in range(4)
+    ]
+    with ThreadPoolExecutor(4) as threads:
+        reports = list(threads.map(run, workers, job_ids))
+    assert [report.state for report in reports] == ["succeeded"] * 4
+    paths = sandbox.tally("pipedrive")["paths"]
+    assert paths["POST /api/v2/personFields"] == 1
+    assert paths["POST /api/v2/personFields/label_ids/options"] == 1

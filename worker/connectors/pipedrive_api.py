@@ -1,0 +1,199 @@
+"""Pipedrive's HTTP: what is asked of an account, and which answers are failures.
+
+Each request costs tokens of a day's budget that all apps share: a record 1, a list 10,
+a search 20, a write 5. So nothing is searched for that a list of ids can answer.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+from urllib.parse import quote, urlencode
+
+from worker.connectors import Access, Http, Kind, Limit, Rejected, Reply
+from worker.connectors.errors import (
+    Misconfigured,
+    Throttled,
+    Unauthorized,
+    Unavailable,
+)
+
+_UNAUTHORIZED, _TOO_MANY, _NOT_FOUND = 401, 429, 404
+_OK, _REFUSED = range(200, 300), range(400, 500)
+_FORBIDDEN = {402, 403}
+_WINDOW_S = 2.0
+_DAY_S = 3_600.0
+"""A day's budget comes back at the start of the account's next day: one question an
+hour learns of it soon."""
+_IDS_MAX = 100
+_PAGE_MAX = 500
+_DAILY = "daily"
+_DAILY_LEFT = ("x-daily-requests-left", "x-daily-ratelimit-token-remaining")
+_MARKETING = "marketing_status"
+_BLOCKED_S = 60.0
+
+Record = Mapping[str, Any]
+
+
+class Type(NamedTuple):
+    """What Pipedrive calls a kind of record: in paths, of fields, and on screens."""
+
+    name: str
+    fields: str
+    screen: str
+
+
+TYPES: Mapping[Kind, Type] = {
+    Kind.COMPANY: Type("organizations", "organizationFields", "organization"),
+    Kind.PERSON: Type("persons", "personFields", "person"),
+}
+
+
+class Refused(Exception):
+    """A request was understood and not done, in Pipedrive's words."""
+
+    def __init__(self, status: int, body: Record) -> None:
+        self.status = status
+        self.rejected = _rejected(body)
+        super().__init__(self.rejected.message)
+
+
+class PipedriveApi:
+    """Asks one account."""
+
+    def __init__(self, http: Http, access: Access) -> None:
+        self._http = http
+        self._url = str(access.settings["url"]).rstrip("/")
+        token = access.secrets.get("api_token")
+        self._headers = {"x-api-token": token} if token else {}
+        self._has_marketing = True
+
+    def ask(
+        self, method: str, path: str, body: object = None, **query: object
+    ) -> Record:
+        """An answer that says it is one of success. Raises `Refused`, and errors."""
+        address = f"{self._url}{path}"
+        if query:
+            address = f"{address}?{urlencode(query, quote_via=quote)}"
+        reply = self._http.ask(method, address, headers=self._headers, body=body)
+        self._notice(reply.headers)
+        return _answer(reply)
+
+    def get(self, path: str, **query: object) -> Record:
+        """Ask for something that must be there."""
+        try:
+            return self.ask("GET", path, **query)
+        except Refused as refused:
+            raise Misconfigured("not_found", f"Pipedrive: {refused}") from refused
+
+    def pages(self, path: str) -> Iterator[Record]:
+        """All that a list has, page by page."""
+        query: dict[str, object] = {"limit": _PAGE_MAX}
+        while True:
+            page = self.get(path, **query)
+            yield from page.get("data") or ()
+            cursor = (page.get("additional_data") or {}).get("next_cursor")
+            if not cursor:
+                return
+            query["cursor"] = cursor
+
+    def record(self, kind: Kind, their_id: str) -> Record:
+        """One record. Raises `Refused` where it is not there."""
+        path = f"/api/v2/{TYPES[kind].name}/{their_id}"
+        record: Record = self.ask("GET", path).get("data") or {}
+        return record
+
+    def by_ids(self, kind: Kind, ids: Sequence[str]) -> dict[str, Record]:
+        """Records that are there, by id; those that were deleted are not."""
+        found: dict[str, Record] = {}
+        asked = list(dict.fromkeys(one for one in ids if one.isdecimal()))
+        for start in range(0, len(asked), _IDS_MAX):
+            some = asked[start : start + _IDS_MAX]
+            page = self._listed(kind, ",".join(some))
+            for record in page.get("data") or ():
+                if not record.get("is_deleted"):
+                    found[str(record["id"])] = record
+        return found
+
+    def _listed(self, kind: Kind, ids: str) -> Record:
+        """Records with all their fields; with their consent, where that is kept."""
+        path, query = f"/api/v2/{TYPES[kind].name}", {"ids": ids, "limit": _IDS_MAX}
+        if kind is Kind.PERSON and self._has_marketing:
+            try:
+                return self.ask("GET", path, include_fields=_MARKETING, **query)
+            except (Refused, Misconfigured):
+                # Only accounts with campaigns know of it.
+                self._has_marketing = False
+        return self.get(path, **query)
+
+    def search(self, kind: Kind, field: str, term: str) -> list[str]:
+        """The ids of records that may have exactly this value; to be looked at."""
+        page = self.get(
+            f"/api/v2/{TYPES[kind].name}/search",
+            term=term,
+            fields=field,
+            exact_match="true",
+            limit=_IDS_MAX,
+        )
+        items = (page.get("data") or {}).get("items") or ()
+        return [str(one["item"]["id"]) for one in items]
+
+    def link(self, kind: Kind, their_id: str) -> str:
+        """Where people see a record."""
+        return f"{self._url}/{TYPES[kind].screen}/{their_id}"
+
+    def _notice(self, headers: Mapping[str, str]) -> None:
+        limit = headers.get("x-ratelimit-limit", "")
+        if limit.isdecimal() and int(limit) > 0:
+            left = headers.get("x-ratelimit-remaining", "")
+            remaining = int(left) if left.isdecimal() else None
+            self._http.notice(Limit(int(limit), _WINDOW_S, remaining))
+
+
+def _answer(reply: Reply) -> Record:
+    body: Record = reply.json if isinstance(reply.json, dict) else {}
+    words = str(body.get("error") or f"answered with {reply.status}")
+    if reply.status in _OK and body.get("success") is True:
+        return body
+    if reply.status == _UNAUTHORIZED:
+        raise Unauthorized(f"Pipedrive does not take the token: {words}")
+    if reply.status == _TOO_MANY:
+        raise _throttled(reply.headers, words)
+    if reply.status in _FORBIDDEN and not body:
+        # Whoever keeps asking beyond the limit is told so by a page, not by the API.
+        raise Throttled(f"Pipedrive {words}", _BLOCKED_S)
+    if reply.status in _FORBIDDEN:
+        raise Misconfigured("forbidden", f"Pipedrive: {words}")
+    if reply.status == _NOT_FOUND and not body:
+        raise Misconfigured("not_found", "there is no Pipedrive at the URL that is set")
+    if body.get("success") is False and reply.status in (*_OK, *_REFUSED):
+        raise Refused(reply.status, body)
+    raise Unavailable(f"Pipedrive {words}")
+
+
+def _throttled(headers: Mapping[str, str], words: str) -> Throttled:
+    left = {headers.get(name, "") for name in _DAILY_LEFT}
+    if "0" in left or _DAILY in words.lower():
+        return Throttled(words, _DAY_S, daily=True)
+    reset = headers.get("x-ratelimit-reset", "")
+    return Throttled(words, float(reset) if reset.isdecimal() else _WINDOW_S)
+
+
+_CODES = (
+    ("email", "invalid_email"),
+    ("option", "invalid_option"),
+    ("required", "missing_value"),
+    ("too long", "column_too_large"),
+    ("not found", "not_found"),
+)
+"""What an error says somewhere, and what we call that."""
+
+
+def _rejected(body: Record) -> Rejected:
+    words = str(body.get("error") or "Pipedrive does not say why")
+    info = str(body.get("error_info") or "")
+    low = words.lower()
+    code = next((code for part, code in _CODES if part in low), "invalid_value")
+    field = body.get("field")
+    if not field and "'" in words:
+        field = words.split("'")[1]
+    message = f"{words} {info}".strip()
+    return Rejected(code=code, message=message, field=str(field) if field else None)

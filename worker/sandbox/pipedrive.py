@@ -1,0 +1,376 @@
+"""Pipedrive: an account without upserts, with a search that lags and a token budget."""
+
+import re
+import secrets
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+from aiohttp import web
+
+from worker.clock import monotonic_s, wall_s
+from worker.sandbox import granting
+from worker.sandbox.behaviour import Fault, Vendor
+from worker.sandbox.granting import Grants
+
+_Handler = Callable[[web.Request], Awaitable[web.Response]]
+
+_ROOT = "/pipedrive"
+_REVOKED, _UNSCOPED = "revoked", "unscoped"
+_LIMIT, _WINDOW_S, _DAILY_TOKENS = 80, 2.0, 1_500_000
+_TYPES = {"contacts": "persons", "companies": "organizations"}
+_ADDRESS = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
+_IDS_MAX = 100
+_USERS = ((11, "Ada Owner", "ada@ours.example"), (12, "Bob Owner", "bob@ours.example"))
+
+
+class _Failed(Exception):
+    """A no, in Pipedrive's words."""
+
+    def __init__(self, status: int, error: str, **headers: str) -> None:
+        self.status = status
+        self.body = {"success": False, "error": error, "error_info": "", "code": ""}
+        self.headers = {name.replace("_", "-"): one for name, one in headers.items()}
+        super().__init__(error)
+
+
+@dataclass(slots=True)
+class _Objects:
+    """All records of one type, and its fields."""
+
+    fields: list[dict[str, Any]]
+    records: dict[int, dict[str, Any]] = field(default_factory=dict)
+    changed_s: dict[int, float] = field(default_factory=dict)
+
+    def alive(self) -> list[dict[str, Any]]:
+        """The records that are not deleted."""
+        return [one for one in self.records.values() if not one["is_deleted"]]
+
+
+class _Pipedrive:
+    def __init__(self, vendor: Vendor) -> None:
+        self.vendor = vendor
+        self.grants = Grants()
+        self.objects = {
+            "persons": _Objects(_person_fields()),
+            "organizations": _Objects(_organization_fields()),
+        }
+        self.paths: Counter[str] = Counter()
+        self.times: list[float] = []
+        self.refused = 0
+        self.tokens = 0
+        self._recent: list[float] = []
+        self._ids = count(1)
+        vendor.report = self.report
+
+    def report(self) -> dict[str, Any]:
+        """What there is in the account, and what was asked of it."""
+        return {
+            "contacts": len(self.objects["persons"].alive()),
+            "companies": len(self.objects["organizations"].alive()),
+            "tokens": self.tokens,
+            "paths": dict(self.paths),
+            "times": self.times,
+            "refused": self.refused,
+            "refreshes": self.grants.refreshes,
+            "reused": self.grants.reused,
+        }
+
+    def served(self, handler: _Handler, tokens: int) -> _Handler:
+        """The handler behind what comes before it: the token, the burst, the budget."""
+
+        async def serve(request: web.Request) -> web.Response:
+            self.paths[f"{request.method} {request.path.removeprefix(_ROOT)}"] += 1
+            try:
+                _authorize(request, self.grants)
+                left = self._take(tokens)
+                response = await handler(request)
+            except _Failed as failed:
+                response = web.json_response(failed.body, status=failed.status)
+                response.headers.update(failed.headers)
+                left = 0
+            response.headers["x-ratelimit-limit"] = str(self._burst[0])
+            if response.status in range(200, 300):
+                response.headers["x-ratelimit-remaining"] = str(left)
+            return response
+
+        return serve
+
+    @property
+    def _burst(self) -> tuple[int, float]:
+        how = self.vendor.behaviour
+        limit = _LIMIT if how.limit is None else how.limit
+        return limit, _WINDOW_S if how.window_s is None else how.window_s
+
+    def _take(self, tokens: int) -> int:
+        """Count a request; how many are left in the window. Raises `_Failed`."""
+        limit, window_s = self._burst
+        daily = self.vendor.behaviour.daily
+        if self.tokens + tokens > (_DAILY_TOKENS if daily is None else daily):
+            self.refused += 1
+            words = "Daily token budget exhausted"
+            raise _Failed(429, words, x_daily_requests_left="0")
+        self._recent = [at for at in self._recent if at > monotonic_s() - window_s]
+        faulty = self.vendor.take_fault(Fault.RATE_LIMITED) is not None
+        if faulty or len(self._recent) >= limit:
+            self.refused += 1
+            raise _Failed(
+                429, "Rate limit exceeded", x_ratelimit_reset=f"{window_s:.0f}"
+            )
+        self.tokens += tokens
+        self._recent.append(monotonic_s())
+        self.times.append(wall_s())
+        return limit - len(self._recent)
+
+    def of(self, request: web.Request) -> _Objects:
+        return self.objects[request.match_info["type"]]
+
+    async def me(self, request: web.Request) -> web.Response:
+        del request
+        return _ok({"id": _USERS[0][0], "name": _USERS[0][1]})
+
+    async def users(self, request: web.Request) -> web.Response:
+        del request
+        return _ok(
+            [
+                {"id": id_, "name": name, "email": email, "active_flag": True}
+                for id_, name, email in _USERS
+            ]
+        )
+
+    async def list_fields(self, request: web.Request) -> web.Response:
+        return _ok(self._fields_of(request), next_cursor=None)
+
+    async def make_field(self, request: web.Request) -> web.Response:
+        given = await request.json()
+        if not given.get("field_name") or not given.get("field_type"):
+            raise _Failed(400, "field_name and field_type are required")
+        made = _described(given["field_name"], secrets.token_hex(20), "varchar")
+        self._fields_of(request).append(made | {"is_custom_field": True})
+        return _ok(made)
+
+    async def add_options(self, request: web.Request) -> web.Response:
+        code = request.match_info["code"]
+        (about,) = (
+            one for one in self._fields_of(request) if one["field_code"] == code
+        )
+        for option in await request.json():
+            about["options"].append({"id": next(self._ids), "label": option["label"]})
+        return _ok(about["options"])
+
+    def _fields_of(self, request: web.Request) -> list[dict[str, Any]]:
+        of = {"personFields": "persons", "organizationFields": "organizations"}
+        return self.objects[of[request.match_info["fields"]]].fields
+
+    async def list_records(self, request: web.Request) -> web.Response:
+        ids = [int(one) for one in request.query.get("ids", "").split(",") if one]
+        if len(ids) > _IDS_MAX:
+            raise _Failed(400, "ids: too many")
+        records = self.of(request).records
+        there = (records[one] for one in ids if one in records)
+        # With a choice of custom fields, it has no others.
+        chosen = request.query.get("custom_fields")
+        return _ok(
+            [
+                one if chosen is None else one | {"custom_fields": _only(one, chosen)}
+                for one in there
+                if not one["is_deleted"]
+            ],
+            next_cursor=None,
+        )
+
+    async def show_one(self, request: web.Request) -> web.Response:
+        record = self.of(request).records.get(int(request.match_info["id"]))
+        if record is None or record["is_deleted"]:
+            raise _Failed(404, "Entity not found")
+        return _ok(record)
+
+    async def search(self, request: web.Request) -> web.Response:
+        objects, asked = self.of(request), request.query
+        term, name = asked["term"].lower(), asked["fields"]
+        seen_s = monotonic_s() - self.vendor.behaviour.lag_ms / 1_000
+        found = [
+            one
+            for one in objects.alive()
+            if objects.changed_s[one["id"]] <= seen_s and term in _terms(one, name)
+        ]
+        items = [{"result_score": 1, "item": {"id": one["id"]}} for one in found]
+        return _ok({"items": items}, next_cursor=None)
+
+    async def create(self, request: web.Request) -> web.Response:
+        given = await request.json()
+        if not given.get("name"):
+            raise _Failed(400, "Parameter 'name' is required")
+        self._check(request, given)
+        record = {"id": next(self._ids), "is_deleted": False, "custom_fields": {}}
+        return self._written(request, record, given, 201)
+
+    async def update(self, request: web.Request) -> web.Response:
+        record = self.of(request).records.get(int(request.match_info["id"]))
+        if record is None or record["is_deleted"]:
+            raise _Failed(404, "Entity not found")
+        given = await request.json()
+        self._check(request, given)
+        return self._written(request, record, given, 200)
+
+    def _check(self, request: web.Request, given: Mapping[str, Any]) -> None:
+        known = {one["field_code"]: one for one in self.of(request).fields}
+        custom = given.get("custom_fields") or {}
+        for name in (*custom, *(one for one in given if one != "custom_fields")):
+            if name not in known:
+                raise _Failed(400, f"Parameter '{name}' is not allowed")
+        for entry in given.get("emails") or ():
+            if not _ADDRESS.fullmatch(entry["value"]):
+                raise _Failed(400, f"'emails' has no valid email: {entry['value']}")
+        for name, value in given.items():
+            options = known.get(name, {}).get("options")
+            allowed = {one["id"] for one in options or ()}
+            values = value if isinstance(value, list) else [value]
+            if options and name != "label_ids" and not {*values} <= {*allowed, None}:
+                raise _Failed(400, f"Parameter '{name}' has an unknown option")
+        org_id = given.get("org_id")
+        if org_id is not None and org_id not in self.objects["organizations"].records:
+            raise _Failed(400, f"Parameter 'org_id': {org_id} was not found")
+
+    def _written(
+        self,
+        request: web.Request,
+        record: dict[str, Any],
+        given: dict[str, Any],
+        status: int,
+    ) -> web.Response:
+        objects = self.of(request)
+        record["custom_fields"] |= given.pop("custom_fields", None) or {}
+        record |= given
+        objects.records[record["id"]] = record
+        objects.changed_s[record["id"]] = monotonic_s()
+        if self.vendor.take_fault(Fault.FEWER):
+            return web.json_response({"success": True, "data": {}}, status=status)
+        return _ok(record, status=status)
+
+    # What somebody sees and does on the screen, for tests.
+
+    def _shown_type(self, request: web.Request) -> _Objects:
+        return self.objects[_TYPES[request.query.get("type", "contacts")]]
+
+    async def show_records(self, request: web.Request) -> web.Response:
+        alive = self._shown_type(request).alive()
+        return web.json_response([{"id": one["id"], "fields": one} for one in alive])
+
+    async def plant(self, request: web.Request) -> web.Response:
+        objects, ids = self._shown_type(request), []
+        for given in await request.json():
+            id_ = next(self._ids)
+            usual = {"id": id_, "is_deleted": False, "custom_fields": {}}
+            objects.records[id_] = usual | given
+            objects.changed_s[id_] = monotonic_s()
+            ids.append(id_)
+        return web.json_response(ids)
+
+    async def merge(self, request: web.Request) -> web.Response:
+        """The one that stays takes over what it did not have."""
+        objects = self._shown_type(request)
+        winner, loser = (objects.records[int(one)] for one in await request.json())
+        custom = loser["custom_fields"] | winner["custom_fields"]
+        winner |= {**loser, **winner, "custom_fields": custom}
+        loser["is_deleted"] = True
+        return web.json_response({})
+
+    async def remove(self, request: web.Request) -> web.Response:
+        objects = self._shown_type(request)
+        objects.records[int(request.query["id"])]["is_deleted"] = True
+        return web.json_response({})
+
+
+def routes(vendor: Vendor) -> list[web.RouteDef]:
+    """What Pipedrive answers to, with what each costs, and the door for tests."""
+    served = _Pipedrive(vendor)
+    type_ = "{type:persons|organizations}"
+    fields = "{fields:personFields|organizationFields}"
+    api: tuple[tuple[str, str, _Handler, int], ...] = (
+        ("GET", "/v1/users/me", served.me, 2),
+        ("GET", "/v1/users", served.users, 20),
+        ("GET", f"/api/v2/{fields}", served.list_fields, 10),
+        ("POST", f"/api/v2/{fields}", served.make_field, 5),
+        ("POST", f"/api/v2/{fields}/{{code}}/options", served.add_options, 5),
+        ("GET", f"/api/v2/{type_}", served.list_records, 10),
+        ("GET", f"/api/v2/{type_}/search", served.search, 20),
+        ("GET", f"/api/v2/{type_}/{{id}}", served.show_one, 1),
+        ("POST", f"/api/v2/{type_}", served.create, 5),
+        ("PATCH", f"/api/v2/{type_}/{{id}}", served.update, 5),
+    )
+    records = "/_sandbox/pipedrive/records"
+    return [
+        *granting.routes(vendor, "pipedrive", served.grants),
+        *(
+            web.route(method, f"{_ROOT}{path}", served.served(handler, tokens))
+            for method, path, handler, tokens in api
+        ),
+        web.get(records, served.show_records),
+        web.post(records, served.plant),
+        web.delete(records, served.remove),
+        web.post("/_sandbox/pipedrive/merge", served.merge),
+    ]
+
+
+def _authorize(request: web.Request, grants: Grants) -> None:
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    token = token.strip() if scheme.lower() == "bearer" else ""
+    token = token or request.headers.get("x-api-token", "")
+    if token in {"", _REVOKED} or not grants.accepts(token):
+        raise _Failed(401, "unauthorized access")
+    if token == _UNSCOPED:
+        raise _Failed(403, "Scope and URL mismatch")
+
+
+def _ok(data: object, *, status: int = 200, **more: object) -> web.Response:
+    body: dict[str, object] = {"success": True, "data": data}
+    return web.json_response(body | {"additional_data": more}, status=status)
+
+
+def _only(record: Mapping[str, Any], names: str) -> dict[str, Any]:
+    custom: dict[str, Any] = record["custom_fields"]
+    return {name: custom.get(name) for name in names.split(",")}
+
+
+def _terms(record: Mapping[str, Any], name: str) -> set[str]:
+    """What a search of one field finds a record by."""
+    if name == "email":
+        return {str(one["value"]).lower() for one in record.get("emails") or ()}
+    return {str(one).lower() for one in record["custom_fields"].values()}
+
+
+def _described(name: str, code: str, type_: str) -> dict[str, Any]:
+    options = [{"id": 1, "label": "Lead"}, {"id": 2, "label": "Customer"}]
+    return {
+        "field_name": name,
+        "field_code": code,
+        "field_type": type_,
+        "options": options if type_ in {"enum", "set"} else None,
+        "is_custom_field": False,
+    }
+
+
+def _person_fields() -> list[dict[str, Any]]:
+    usual = ("name", "emails", "phones", "job_title", "marketing_status")
+    return [
+        *(_described(one.replace("_", " "), one, "varchar") for one in usual),
+        _described("Organization", "org_id", "org"),
+        *_both(),
+    ]
+
+
+def _organization_fields() -> list[dict[str, Any]]:
+    usual = ("name", "website")
+    return [*(_described(one, one, "varchar") for one in usual), *_both()]
+
+
+def _both() -> list[dict[str, Any]]:
+    return [
+        _described("ID", "id", "int"),
+        _described("Owner", "owner_id", "user"),
+        _described("Labels", "label_ids", "set"),
+        _described("Stage", "stage", "enum"),
+    ]
