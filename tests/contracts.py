@@ -132,6 +132,8 @@ class RealOdoo:
 _IN_SANDBOX: dict[str, tuple[str, dict[str, Any]]] = {
     "hubspot": ("hubspot", {}),
     "hubspot, whole batches": ("hubspot", {"usual": {"refusals": "whole"}}),
+    "salesforce": ("salesforce", {"limit": "daily_limit"}),
+    "salesforce, bulk": ("salesforce", {"limit": "daily_limit", "bulk_above": 1}),
     "pipedrive": ("pipedrive", {"secrets": {"api_token": "token"}}),
     "webhook": ("webhook", {"secrets": {"signing_secret": SECRET}}),
 }

@@ -21,6 +21,7 @@ from worker.connectors.errors import Misconfigured, Unauthorized
 from worker.connectors.hubspot import HubSpot
 from worker.connectors.odoo import Odoo
 from worker.connectors.pipedrive import Pipedrive
+from worker.connectors.salesforce import Salesforce
 from worker.connectors.webhook import Webhook
 from worker.crm_http import CrmHttp
 from worker.errors import bad
@@ -85,6 +86,13 @@ OFFERS: Mapping[str, Offer] = {
         settings=frozenset({"url"}),
         needed=frozenset({"url"}),
         secrets=frozenset({"api_token"}),
+    ),
+    "salesforce": Offer(
+        make=lambda given: Salesforce(given.http, given.access, _pause),
+        defaults=Salesforce.defaults,
+        settings=frozenset({"url", "api_version", "allow_duplicates", BULK_ABOVE}),
+        needed=frozenset({"url"}),
+        secrets=frozenset({ACCESS_TOKEN}),
     ),
     "webhook": Offer(
         make=lambda given: Webhook(given.http, given.access, given.sign, _pause),

@@ -256,7 +256,7 @@ def test_other_secrets_let_the_parked_jobs_of_a_connection_go_on(house, sandbox)
     assert counts(run(house, report.id)) == {"created": 1}
 
 
-@pytest.mark.parametrize("vendor", ["pipedrive"])
+@pytest.mark.parametrize("vendor", ["salesforce", "pipedrive"])
 def test_a_vendor_says_where_its_api_is_and_takes_the_token_there(
     wired, house, sandbox, vendor
 ):
@@ -275,6 +275,26 @@ def test_a_vendor_says_where_its_api_is_and_takes_the_token_there(
     tokens = deps.crms.open(made, lambda: None).tokens
     assert tokens.renewed(tokens.secrets["access_token"])
     assert connections.test(deps, made.id).ok
+
+
+def test_a_code_is_worth_nothing_without_the_verifier_it_was_asked_with(
+    wired, house, sandbox
+):
+    deps = wired(
+        salesforce_client_id=CLIENT_ID,
+        salesforce_client_secret=CLIENT_SECRET,
+        salesforce_authorize_url=f"{sandbox.url}/salesforce/oauth/authorize",
+        salesforce_token_url=f"{sandbox.url}/salesforce/oauth/token",
+    )
+    back = _consent(deps, Wish("acme", "salesforce", "Ours", {}))
+    with deps.database.transaction() as connection_:
+        connection_.execute(
+            text("UPDATE authorizations SET verifier = :v"),
+            {"v": deps.keyring.encrypt("another")},
+        )
+    with pytest.raises(Denied) as caught:
+        _complete(deps, back)
+    assert caught.value.code == "no_token"
 
 
 def test_another_account_is_another_connection(house, sandbox, connection):

@@ -66,7 +66,7 @@ def test_a_connection_is_made_tested_listed_and_taken_away_without_its_secrets(
     ("change", "field"),
     [
         ({"connector": "odoo"}, "secrets.access_token"),
-        ({"connector": "another"}, "connector"),
+        ({"connector": "salesforce", "settings": {}}, "settings.url"),
         ({"connector": "pipedrive"}, "secrets.access_token"),
         ({"connector": "webhook"}, "secrets.access_token"),
         ({"secrets": {}}, "secrets.access_token"),

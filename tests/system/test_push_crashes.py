@@ -23,6 +23,8 @@ _SETTINGS = {
 _TOKEN = {"access_token": "token"}
 _CRMS: dict[str, tuple[str, dict[str, str], dict[str, Any]]] = {
     "hubspot": ("hubspot", _TOKEN, {}),
+    "salesforce": ("salesforce", _TOKEN, {}),
+    "salesforce, bulk": ("salesforce", _TOKEN, {"bulk_above": 1}),
     "pipedrive": ("pipedrive", {"api_token": "token"}, {}),
     "webhook": ("webhook", {"signing_secret": SECRET}, {}),
 }

@@ -11,6 +11,7 @@ from worker.sandbox import (
     hunter,
     people_data_labs,
     pipedrive,
+    salesforce,
     webhook,
 )
 from worker.sandbox.answering import disturbed, tally
@@ -22,6 +23,7 @@ _VENDORS = {
     "fullenrich": fullenrich.routes,
     "hubspot": hubspot.routes,
     "pipedrive": pipedrive.routes,
+    "salesforce": salesforce.routes,
     "webhook": webhook.routes,
 }
 _BEHAVIOUR = TypeAdapter(Behaviour)

@@ -23,7 +23,7 @@ class NewConnection(Body):
     """
 
     license: ClientId
-    connector: Literal["odoo", "hubspot", "pipedrive", "webhook"]
+    connector: Literal["odoo", "hubspot", "salesforce", "pipedrive", "webhook"]
     name: Name
     settings: Annotated[dict[str, Setting], Field(max_length=20)] = Field(default={})
     secrets: Annotated[dict[str, Text], Field(max_length=20)] = Field(default={})

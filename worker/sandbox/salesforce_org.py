@@ -1,0 +1,245 @@
+"""What is in a Salesforce org: accounts, contacts, users and topics."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+KEY = "Holdfast_Id__c"
+
+_PREFIXES = {"Account": "001", "Contact": "003", "User": "005", "Topic": "0TO"}
+_ADDRESS = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
+_TEXT_MAX = 255
+_RATINGS = ("Hot", "Warm", "Cold")
+
+Values = Mapping[str, Any]
+
+
+class Refusal(Exception):
+    """Why a row is not written: a code, words, and the fields that are meant."""
+
+    def __init__(self, code: str, message: str, *fields: str, **more: object) -> None:
+        self.error: dict[str, Any] = {
+            "statusCode": code,
+            "message": message,
+            "fields": list(fields),
+            **more,
+        }
+        super().__init__(message)
+
+
+@dataclass(slots=True)
+class Record:
+    """One record; `master` is what it was merged into."""
+
+    id: str
+    type: str
+    values: dict[str, Any]
+    deleted: bool = False
+    master: str | None = None
+
+    def value(self, name: str) -> Any:  # noqa: ANN401 - text, number or truth
+        """A field, also those that every record has."""
+        own = {"Id": self.id, "IsDeleted": self.deleted, "MasterRecordId": self.master}
+        return own[name] if name in own else self.values.get(name)
+
+    def shown(self, names: list[str]) -> dict[str, Any]:
+        """As a query answers it."""
+        return {"attributes": {"type": self.type}} | {
+            name: self.value(name) for name in names
+        }
+
+
+@dataclass(slots=True)
+class Org:
+    """One org."""
+
+    records: dict[str, Record] = field(default_factory=dict)
+    fields: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
+    _ids: Iterator[int] = field(default_factory=lambda: count(1))
+
+    def __post_init__(self) -> None:
+        self.fields = {"Account": _account(), "Contact": _contact()}
+        for email, name in (
+            ("ada@ours.example", "Ada Owner"),
+            ("bob@ours.example", "Bob Owner"),
+        ):
+            self.make("User", {"Email": email, "Username": email, "Name": name})
+
+    def alive(self, type_: str) -> Iterator[Record]:
+        """The records of a type that are not in the recycle bin."""
+        return (
+            one
+            for one in self.records.values()
+            if one.type == type_ and not one.deleted
+        )
+
+    def get(self, type_: str, record_id: str) -> Record | None:
+        """A record that is not in the recycle bin."""
+        found = self.records.get(record_id)
+        there = found is not None and found.type == type_ and not found.deleted
+        return found if there else None
+
+    def by_key(self, type_: str, key: str) -> Record | None:
+        """The record that has a value of the external id."""
+        return next(
+            (one for one in self.alive(type_) if one.values.get(KEY) == key), None
+        )
+
+    def make(self, type_: str, values: Values) -> Record:
+        """A new record, as somebody makes it who may do everything."""
+        made = Record(f"{_PREFIXES[type_]}{next(self._ids):012d}AAA", type_, {})
+        self.records[made.id] = made
+        self.put(made, values)
+        return made
+
+    def put(self, record: Record, values: Values) -> None:
+        """Change fields; null clears one."""
+        record.values |= dict(values)
+        record.values = {k: v for k, v in record.values.items() if v not in {None, ""}}
+
+    def write(
+        self, type_: str, values: Values, record: Record | None, *, allow: bool
+    ) -> tuple[Record, bool]:
+        """Create or change a record as the API does; whether it is new.
+
+        Raises `Refusal`. `allow` lets a duplicate in.
+        """
+        self._check(type_, values)
+        is_new = record is None
+        if is_new:
+            self._check_required(type_, values)
+        self._check_unique(type_, values, record)
+        if not allow:
+            self._check_duplicates(type_, values, record)
+        there = record or self.make(type_, {})
+        self.put(there, values)
+        return there, is_new
+
+    def merge(self, winner_id: str, loser_id: str) -> None:
+        """Merge a record into another."""
+        loser = self.records[loser_id]
+        loser.deleted, loser.master = True, winner_id
+
+    def _check(self, type_: str, values: Values) -> None:
+        for name, value in values.items():
+            about = self.fields[type_].get(name)
+            if about is None:
+                raise Refusal(
+                    "INVALID_FIELD", f"No such column '{name}' on sobject {type_}", name
+                )
+            if not about["updateable"]:
+                raise Refusal(
+                    "INVALID_FIELD_FOR_INSERT_UPDATE",
+                    f"Unable to create/update fields: {name}.",
+                    name,
+                )
+            if value is not None:
+                _check_value(about, name, str(value))
+        account = values.get("AccountId")
+        if account is not None and self.get("Account", str(account)) is None:
+            raise Refusal(
+                "INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id", "AccountId"
+            )
+
+    def _check_required(self, type_: str, values: Values) -> None:
+        missing = [
+            name
+            for name, about in self.fields[type_].items()
+            if not about["nillable"] and not values.get(name)
+        ]
+        if missing:
+            words = f"Required fields are missing: [{', '.join(missing)}]"
+            raise Refusal("REQUIRED_FIELD_MISSING", words, *missing)
+
+    def _check_unique(self, type_: str, values: Values, record: Record | None) -> None:
+        holder = self.by_key(type_, str(values.get(KEY)))
+        if values.get(KEY) and holder is not None and holder is not record:
+            words = f"duplicate value found: {KEY} duplicates value on record with id: "
+            raise Refusal("DUPLICATE_VALUE", words + holder.id)
+
+    def _check_duplicates(
+        self, type_: str, values: Values, record: Record | None
+    ) -> None:
+        email = str(values.get("Email") or "").lower()
+        if type_ != "Contact" or not email:
+            return
+        for one in self.alive(type_):
+            if one is not record and str(one.values.get("Email")).lower() == email:
+                raise Refusal(
+                    "DUPLICATES_DETECTED",
+                    "Use one of these records?",
+                    duplicateResult={
+                        "allowSave": True,
+                        "matchResults": [
+                            {"matchRecords": [{"record": {"Id": one.id}}]}
+                        ],
+                    },
+                )
+
+
+def _check_value(about: Values, name: str, value: str) -> None:
+    if about["type"] == "email" and not _ADDRESS.fullmatch(value):
+        raise Refusal(
+            "INVALID_EMAIL_ADDRESS", f"{name}: invalid email address: {value}", name
+        )
+    allowed = [one["value"] for one in about["picklistValues"]]
+    if about["restrictedPicklist"] and value not in allowed:
+        words = f"{name}: bad value for restricted picklist field: {value}"
+        raise Refusal("INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST", words, name)
+    if len(value) > about["length"] > 0:
+        words = f"{name}: data value too large (max length={about['length']})"
+        raise Refusal("STRING_TOO_LONG", words, name)
+
+
+def _about(name: str, type_: str = "string", **more: object) -> dict[str, Any]:
+    return {
+        "name": name,
+        "label": name.replace("__c", "").replace("_", " "),
+        "type": type_,
+        "length": _TEXT_MAX,
+        "nillable": True,
+        "createable": True,
+        "updateable": True,
+        "defaultedOnCreate": False,
+        "externalId": False,
+        "unique": False,
+        "restrictedPicklist": False,
+        "picklistValues": [],
+        **more,
+    }
+
+
+def _all(*fields: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    rating = [{"value": one, "label": one, "active": True} for one in _RATINGS]
+    read_only = {"createable": False, "updateable": False}
+    usual = (
+        _about("Id", "id", nillable=False, **read_only),
+        _about("CreatedDate", "datetime", nillable=True, **read_only),
+        _about("OwnerId", "reference", nillable=False, defaultedOnCreate=True),
+        _about(KEY, externalId=True, unique=True),
+        _about("Rating__c", "picklist", picklistValues=rating, restrictedPicklist=True),
+        _about("Size__c", "double"),
+    )
+    described = {one["name"]: one for one in (*usual, *fields)}
+    # Only what is truly asked for is required when a record is made.
+    described["Id"]["nillable"] = described["OwnerId"]["nillable"] = True
+    return described
+
+
+def _account() -> dict[str, dict[str, Any]]:
+    return _all(_about("Name", nillable=False), _about("Website", "url"))
+
+
+def _contact() -> dict[str, dict[str, Any]]:
+    return _all(
+        _about("FirstName", length=40),
+        _about("LastName", length=80, nillable=False),
+        _about("Title"),
+        _about("Email", "email"),
+        _about("Phone", "phone"),
+        _about("AccountId", "reference"),
+        _about("HasOptedOutOfEmail", "boolean"),
+        _about("DoNotCall", "boolean"),
+    )
