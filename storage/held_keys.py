@@ -4,6 +4,7 @@ A hold lapses: whoever died with one may have created a record, which is there t
 found by its key once the hold has passed.
 """
 
+from collections.abc import Collection
 from enum import StrEnum
 
 from sqlalchemy import Connection, text
@@ -50,29 +51,44 @@ def take(
     return Hold.FRESH if fresh else Hold.LAPSED
 
 
-def let_go(connection: Connection, owner: str, *, after_s: float = 0) -> None:
-    """Let somebody else hold what this owner holds, now or after so long."""
-    if after_s:
-        connection.execute(
-            text("""
-                UPDATE held_keys SET held_until
-                         = clock_timestamp() + make_interval(secs => :after_s)
-                 WHERE owner = :owner"""),
-            {"owner": owner, "after_s": after_s},
-        )
-        return
+def extend(connection: Connection, owners: Collection[str], *, hold_s: float) -> int:
+    """Hold on for so long from now to what these owners still hold; how many do."""
+    return connection.execute(
+        text("""
+            UPDATE held_keys SET held_until
+                     = clock_timestamp() + make_interval(secs => :hold_s)
+             WHERE owner = ANY (:owners)"""),
+        {"owners": sorted(owners), "hold_s": hold_s},
+    ).rowcount
+
+
+def let_go(connection: Connection, owner: str) -> None:
+    """Let anybody hold what this owner holds: how it ended is known."""
     connection.execute(
         text("DELETE FROM held_keys WHERE owner = :owner"), {"owner": owner}
     )
 
 
+def leave_in_doubt(connection: Connection, owner: str, *, after_s: float) -> None:
+    """Let somebody else hold it after so long, who will take it for lapsed."""
+    connection.execute(
+        text("""
+            UPDATE held_keys SET held_until
+                     = clock_timestamp() + make_interval(secs => :after_s)
+             WHERE owner = :owner"""),
+        {"owner": owner, "after_s": after_s},
+    )
+
+
 def forget(connection: Connection, *, after_s: float, limit: int) -> int:
-    """Let go of holds that lapsed so long ago."""
+    """Let go of holds that lapsed so long ago, and that no job needs any more."""
     return connection.execute(
         text("""
             DELETE FROM held_keys WHERE (connection_id, kind, our_id) IN (
-              SELECT connection_id, kind, our_id FROM held_keys
+              SELECT connection_id, kind, our_id FROM held_keys AS h
                WHERE held_until < clock_timestamp() - make_interval(secs => :after_s)
+                 AND NOT EXISTS (SELECT 1 FROM intents AS i
+                                  WHERE i.kind = h.kind AND i.our_id = h.our_id)
                ORDER BY held_until LIMIT :limit)"""),
         {"after_s": after_s, "limit": limit},
     ).rowcount

@@ -2,7 +2,7 @@
 
 Addresses are the customers' own words, so they are guarded as those of webhooks are.
 Before each request `beat` is called: whoever works holds on to its chunk, or learns
-that it is somebody else's.
+that it is somebody else's; and just before it is sent `hold_on`, for held keys.
 """
 
 import json
@@ -28,14 +28,17 @@ class CrmHttp:
         outbound: Outbound,
         throttle: Throttle,
         connection_id: str,
-        beat: Callable[[], None],
         tokens: Tokens,
+        *,
+        beat: Callable[[], None],
+        hold_on: Callable[[], None],
     ) -> None:
         self._outbound = outbound
         self._throttle = throttle
         self._connection_id = connection_id
-        self._beat = beat
         self._tokens = tokens
+        self._beat = beat
+        self._hold_on = hold_on
 
     def ask(
         self,
@@ -77,6 +80,7 @@ class CrmHttp:
         content = _content(body)
         if content is not None:
             given["Content-Type"] = content.type
+        self._hold_on()
         try:
             response = self._outbound.request(
                 method, url, headers=given, content=content.body if content else b""

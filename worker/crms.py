@@ -156,14 +156,21 @@ class Crms:
             )
         except Undecipherable as error:
             raise Unauthorized(str(error)) from error
-        http = CrmHttp(self.outbound, self.throttle, connection.id, beat, tokens)
-        access = Access(settings=connection.settings, secrets=tokens.secrets)
         keys = HeldKeys(
             self._database,
             connection.id,
             request_s=self._settings.crm_timeout_s,
             settle_s=self._settings.crm_settle_s,
         )
+        http = CrmHttp(
+            self.outbound,
+            self.throttle,
+            connection.id,
+            tokens,
+            beat=beat,
+            hold_on=keys.extend,
+        )
+        access = Access(settings=connection.settings, secrets=tokens.secrets)
         made = OFFERS[connection.connector].make(Opening(http, access, keys))
         return Opened(made, tokens)
 

@@ -2,7 +2,8 @@
 
 What was created is remembered at once, before the batch is settled: the CRM's own
 search may not show it yet. Where nobody knows what became of a request, the key stays
-held for as long as the CRM is given to show what it has written.
+held for as long as the CRM is given to show what it has written, and whoever holds it
+next knows of the doubt, until what was made has been found or an answer has come.
 """
 
 import secrets
@@ -15,11 +16,9 @@ from storage.db import Database
 from storage.held_keys import Hold
 from worker.clock import monotonic_s, wait
 from worker.connectors import Kind
-from worker.connectors.errors import Unavailable
+from worker.connectors.errors import ConnectorError, Unavailable
 
 _LOOK_AGAIN_S = 0.05
-_REQUESTS = 2
-"""A hold spans two requests: one that looks, and one that creates."""
 
 
 class Held:
@@ -37,10 +36,15 @@ class Held:
     def made(self, their_id: str) -> None:
         """Remember, for whoever holds it next, what has been made by it."""
         self._keys.remember(self._kind, self._our_id, their_id)
+        self.in_doubt = False
 
 
 class HeldKeys:
-    """Our keys in one connection's CRM."""
+    """Our keys in one connection's CRM.
+
+    A hold is good for one request and for what the CRM needs to show it; `extend` is
+    to be called before each.
+    """
 
     def __init__(
         self,
@@ -52,27 +56,50 @@ class HeldKeys:
     ) -> None:
         self._database = database
         self._connection_id = connection_id
-        self._hold_s = request_s * _REQUESTS + settle_s
+        self._hold_s = request_s + settle_s
         self._settle_s = settle_s
+        self._owners: set[str] = set()
 
     @contextmanager
     def held(self, kind: Kind, our_id: str) -> Iterator[Held]:
         """Hold a key. Raises `Unavailable` where somebody else does not let go."""
         owner = secrets.token_hex(8)
         hold = self._take(kind, our_id, owner)
-        # Whoever is killed leaves it in doubt.
-        after_s = self._settle_s
+        self._owners.add(owner)
+        # Whoever is killed leaves it in doubt, and so does whatever is not known to
+        # have done nothing.
+        doubt_s: float | None = self._settle_s
         try:
-            yield Held(self, kind, our_id, in_doubt=hold is Hold.LAPSED)
-            after_s = 0
-        except Exception as error:
-            # Any other answer than none is known, and so is what was never sent.
-            silent = isinstance(error, Unavailable) and error.sent
-            after_s = self._settle_s if silent else 0
-            raise
+            one = Held(self, kind, our_id, in_doubt=hold is Hold.LAPSED)
+            try:
+                yield one
+            except ConnectorError as error:
+                if not (isinstance(error, Unavailable) and error.sent):
+                    doubt_s = 0 if one.in_doubt else None
+                raise
+            doubt_s = None
         finally:
-            with self._database.transaction() as connection:
-                held_keys.let_go(connection, owner, after_s=after_s)
+            self._owners.discard(owner)
+            self._end(owner, doubt_s)
+
+    def _end(self, owner: str, doubt_s: float | None) -> None:
+        with self._database.transaction() as connection:
+            if doubt_s is None:
+                held_keys.let_go(connection, owner)
+            else:
+                held_keys.leave_in_doubt(connection, owner, after_s=doubt_s)
+
+    def extend(self) -> None:
+        """Hold on for one more request to what is held here.
+
+        Raises `Unavailable` where somebody else has it by now: too long has passed.
+        """
+        if not self._owners:
+            return
+        with self._database.transaction() as connection:
+            kept = held_keys.extend(connection, self._owners, hold_s=self._hold_s)
+        if kept < len(self._owners):
+            raise Unavailable("a key was held for too long", sent=False)
 
     def _take(self, kind: Kind, our_id: str, owner: str) -> Hold:
         deadline_s = monotonic_s() + self._settle_s + 1

@@ -4,7 +4,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
+from sqlalchemy import text
 
+from storage import held_keys
 from tests.database import running
 from tests.pushing import (
     Killed,
@@ -18,13 +20,17 @@ from tests.pushing import (
     run_once,
     submit,
 )
+from worker import connections
+from worker.connectors import Kind, Row, Written
+from worker.connectors.errors import Throttled, Unavailable
+from worker.connectors.pipedrive import Pipedrive
 from worker.holding import HeldKeys
 from worker.wiring import Deps
 
 
 @pytest.fixture
 def house(wired) -> Deps:
-    deps: Deps = wired(crm_settle_s=0.2)
+    deps: Deps = wired(crm_settle_s=0.2, crm_timeout_s=1, retry_base_s=0.1)
     running.create_license(deps, credits_granted=100_000)
     return deps
 
@@ -55,9 +61,10 @@ def test_workers_that_push_the_same_new_records_at_once_create_each_once(
     assert sum(report.created for report in reports) >= 10
 
 
-def test_the_one_record_in_doubt_is_found_again_by_its_key(
-    house, sandbox, connection, monkeypatch
-):
+@pytest.fixture
+def killed(house, connection, monkeypatch):
+    """A job whose worker was killed between creating its first record and noting it."""
+
     def die(*_):
         raise Killed
 
@@ -66,12 +73,87 @@ def test_the_one_record_in_doubt_is_found_again_by_its_key(
         patched.setattr(HeldKeys, "remember", die)
         with pytest.raises(Killed):
             run_once(house, job_id)
-    assert sandbox.tally("pipedrive")["companies"] == 1
     let_go(house, job_id)
+    return job_id
+
+
+def _is_once(house, sandbox, job_id):
     report = run(house, job_id)
     assert (counts(report), report.settled) == ({"created": 5}, 5)
     told = sandbox.tally("pipedrive")
     assert (told["contacts"], told["companies"]) == (5, 5)
+
+
+def test_the_one_record_in_doubt_is_found_again_by_its_key(house, sandbox, killed):
+    assert sandbox.tally("pipedrive")["companies"] == 1
+    _is_once(house, sandbox, killed)
+
+
+def _fail_once(monkeypatch, method, when, error):
+    """Have a method of the connector fail the first time that something is so."""
+    real = getattr(Pipedrive, method)
+    failed: list[object] = []
+
+    def failing(self, *given):
+        if not failed and when(*given):
+            failed.append(given)
+            raise error
+        return real(self, *given)
+
+    monkeypatch.setattr(Pipedrive, method, failing)
+
+
+def test_a_doubt_outlives_whoever_could_not_look_for_the_record(
+    house, sandbox, killed, monkeypatch
+):
+    busy = Throttled("too many requests", 0.05)
+    _fail_once(monkeypatch, "_left_in_doubt", lambda *given: given[2].in_doubt, busy)
+    _is_once(house, sandbox, killed)
+
+
+def test_what_was_found_again_is_remembered_though_its_batch_fails_later(
+    house, sandbox, killed, monkeypatch
+):
+    busy = Throttled("too many requests", 0.05)
+    _fail_once(monkeypatch, "_write", lambda _, row: row.id == "c1", busy)
+    _is_once(house, sandbox, killed)
+
+
+def test_what_was_made_and_could_not_be_noted_is_found_again(
+    house, sandbox, connection, monkeypatch
+):
+    job_id = submit(house, connection, [contact(f"c{n}", f"p{n}") for n in range(5)])
+
+    def fail(*_):
+        raise RuntimeError("the database has gone away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(HeldKeys, "remember", fail)
+        run_once(house, job_id)
+    assert sandbox.tally("pipedrive")["companies"] == 1
+    _is_once(house, sandbox, job_id)
+
+
+def test_a_doubt_is_not_forgotten_while_a_job_needs_it(house, sandbox, killed):
+    with house.database.transaction() as connection:
+        connection.execute(text("UPDATE held_keys SET held_until = now()"))
+    with house.database.transaction() as connection:
+        assert held_keys.forget(connection, after_s=0, limit=9) == 0
+    _is_once(house, sandbox, killed)
+
+
+def test_a_hold_that_somebody_else_has_by_now_sends_nothing(house, connection):
+    there = connections.get(house, connection)
+    mine, other = (house.crms.open(there, lambda: None).connector for _ in range(2))
+    mine.prepare()
+    row = Row(id="c1", fields={"name": "One"})
+    with mine._keys.held(Kind.COMPANY, row.id):
+        with house.database.transaction() as open_:
+            open_.execute(text("UPDATE held_keys SET held_until = now()"))
+        assert isinstance(other.write(Kind.COMPANY, [row])[row.id], Written)
+        with pytest.raises(Unavailable) as caught:
+            mine._send("POST", Kind.COMPANY, row, "")
+        assert not caught.value.sent
 
 
 def test_tokens_are_spent_on_what_has_to_be_asked(house, sandbox, connection):

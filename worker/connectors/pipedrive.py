@@ -4,7 +4,8 @@ Our key stands in a custom field that is searched by, and the id map says what a
 does not show yet; whoever creates by a key holds it. A row is a request of its own.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from worker.connectors import (
@@ -159,27 +160,28 @@ class Pipedrive:
                 message = f"{first} is that record of Pipedrive already"
                 results[row.id] = Rejected(code="duplicate", message=message)
                 continue
-            try:
-                results[row.id] = self._write(kind, row)
-            except Refused as refused:
-                results[row.id] = refused.rejected
+            results[row.id] = self._write(kind, row)
         return results
 
-    def _write(self, kind: Kind, row: Row) -> Written:
+    def _write(self, kind: Kind, row: Row) -> Result:
         if row.their_id is not None:
-            return self._update(kind, row, row.their_id)
+            return _told(partial(self._update, kind, row, row.their_id))
         with self._keys.held(kind, row.id) as held:
-            their_id = held.their_id or self._left_in_doubt(kind, row, held)
-            if their_id is not None:
-                try:
-                    return self._update(kind, row, their_id)
-                except Refused as refused:
-                    # It was remembered, and somebody has deleted it since.
-                    if refused.status != _NOT_FOUND:
-                        raise
-            written = self._send("POST", kind, row, "")
-            held.made(written.their_id)
-            return written
+            return _told(partial(self._write_held, kind, row, held))
+
+    def _write_held(self, kind: Kind, row: Row, held: HeldKey) -> Written:
+        """Update what was made by a held key, or make it."""
+        their_id = held.their_id or self._left_in_doubt(kind, row, held)
+        if their_id is not None:
+            try:
+                return self._update(kind, row, their_id)
+            except Refused as refused:
+                # It was remembered, and somebody has deleted it since.
+                if refused.status != _NOT_FOUND:
+                    raise
+        written = self._send("POST", kind, row, "")
+        held.made(written.their_id)
+        return written
 
     def _left_in_doubt(self, kind: Kind, row: Row, held: HeldKey) -> str | None:
         """What somebody has made by a key of whom nobody knows how they ended."""
@@ -187,7 +189,10 @@ class Pipedrive:
             return None
         one = Wanted(id=row.id, fields={})
         found = self.find(kind, [one]).get(row.id)
-        return found.their_id if isinstance(found, Existing) else None
+        if not isinstance(found, Existing):
+            return None
+        held.made(found.their_id)
+        return found.their_id
 
     def _update(self, kind: Kind, row: Row, their_id: str) -> Written:
         return self._send("PATCH", kind, row, f"/{their_id}")
@@ -282,6 +287,14 @@ class Pipedrive:
             path = f"/api/v2/{TYPES[kind].fields}"
             self._described[kind] = list(self._api.pages(path))
         return self._described[kind]
+
+
+def _told(write: Callable[[], Written]) -> Result:
+    """What came of it: a refusal is an answer, and leaves nothing in doubt."""
+    try:
+        return write()
+    except Refused as refused:
+        return refused.rejected
 
 
 def _key_of(record: Record, key: str) -> str:
