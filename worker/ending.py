@@ -8,6 +8,7 @@ without the value.
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from pricing.findings import Finding, passes
 from pricing.plans import Item
@@ -92,40 +93,53 @@ def excluded(chunk: TakenChunk, contents: Contents) -> set[int]:
     }
 
 
+class Pair(NamedTuple):
+    """A person as one of a company."""
+
+    person_id: str
+    company_id: str
+
+
+class Done(NamedTuple):
+    """What was to be sent of one, and how it ended."""
+
+    ready: Ready
+    ended: Ended
+
+
 def of(
     contents: Contents,
     left_out: Collection[int],
-    ended_: Mapping[Key, Ended],
-    ready: Mapping[Key, Ready],
+    done: Mapping[Key, Done],
+    persons: Mapping[Pair, Done],
 ) -> tuple[list[RecordOutcome], list[Claim]]:
     """The outcomes of a batch's records, in order, and what they make due."""
     outcomes: list[RecordOutcome] = []
     claims: list[Claim] = []
     for priced in contents.records:
-        finding = contents.finding(priced)
-        if priced.record.number in left_out:
+        record, finding = priced.record, contents.finding(priced)
+        if record.number in left_out:
             result = Result(outcome=Outcome.EXCLUDED)
             outcome = _outcome(priced, result)
         else:
-            result, outcome = _of(priced, finding, ended_, ready)
+            company = done.get(Key(Kind.COMPANY, record.company_id))
+            person = persons.get(Pair(record.person_id or "", record.company_id))
+            result, outcome = _of(priced, finding, company, person)
         outcomes.append(outcome)
         claims.extend(batches.claims_of(priced, result, finding))
     return outcomes, claims
 
 
 def _of(
-    priced: PricedRecord,
-    finding: Finding,
-    ended_: Mapping[Key, Ended],
-    ready: Mapping[Key, Ready],
+    priced: PricedRecord, finding: Finding, there: Done | None, one: Done | None
 ) -> tuple[Result, RecordOutcome]:
-    record = priced.record
-    key = Key(Kind.PERSON, record.person_id or "")
-    person = ended_.get(key) if record.person_id is not None else None
+    """How a record ended: by its company that is `there`, and its person."""
+    person = one.ended if one else None
     # Whom the customer wants left alone, nothing was sent of.
     if person is not None and person.left is not None:
         return _exclusion(priced, person.left)
-    company = ended_[Key(Kind.COMPANY, record.company_id)]
+    assert there is not None  # noqa: S101 - no other company is left unsent
+    company = there.ended
     # Who is in the CRM is delivered, whatever has become of their company since.
     is_there = person is not None and person.is_changed
     if company.left is not None and not is_there:
@@ -141,8 +155,8 @@ def _of(
     changed = main.is_changed or company.is_changed
     result = Result(
         outcome=Outcome.DELIVERED,
-        email_found=bool(person) and disclosed(main, ready[key], Item.EMAIL),
-        phone_found=bool(person) and disclosed(main, ready[key], Item.PHONE),
+        email_found=one is not None and disclosed(one, Item.EMAIL),
+        phone_found=one is not None and disclosed(one, Item.PHONE),
         unchanged=not changed,
         person_unchanged=not main.is_changed,
     )
@@ -152,12 +166,12 @@ def _of(
     return result, _delivery(priced, result, main, change, finding)
 
 
-def disclosed(ended: Ended, ready: Ready, item: Item) -> bool:
+def disclosed(person: Done, item: Item) -> bool:
     """Whether what was found of a person is in the CRM by us."""
-    targets = ready.found.get(item, frozenset())
-    if ended.is_changed:
-        return bool(targets & ended.fields)
-    return bool(targets) and ended.is_known
+    targets = person.ready.found.get(item, frozenset())
+    if person.ended.is_changed:
+        return bool(targets & person.ended.fields)
+    return bool(targets) and person.ended.is_known
 
 
 def _outcome(priced: PricedRecord, result: Result) -> RecordOutcome:

@@ -7,14 +7,11 @@ transaction. A batch that does not come that far is run again, by the same keys.
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime
 from threading import Event
 from typing import TypeVar
 
 from storage import chunks, id_map, intents
-from storage.chunks import Batch, Pushed, TakenChunk
-from storage.id_map import Entry, Key
+from storage.chunks import Batch, TakenChunk
 from storage.intents import Intent
 from storage.states import Change
 from worker import batches, crms, ending, looking
@@ -23,15 +20,13 @@ from worker.clock import Stopwatch, wait
 from worker.connectors import (
     Connector,
     Kind,
-    Link,
     Match,
-    Rejected,
     Result,
     Row,
     Wanted,
 )
 from worker.connectors.errors import Misconfigured, Unauthorized, Unavailable
-from worker.ending import Ended
+from worker.doings import Doings, rounds
 from worker.fates import backoff_s
 from worker.mapping import misfits
 from worker.planning import Left, Plan, Step, step_of
@@ -46,22 +41,6 @@ _BACKOFF_S = 0.25
 _BACKOFF_MAX_S = 2.0
 
 _T = TypeVar("_T")
-
-
-@dataclass(slots=True)
-class _Doings:
-    """What one run of a batch has come to, company by company and person by person.
-
-    `again` says that a try before this one may have sent some of it; `intended` are
-    those that it was about to send, where this batch is `in_doubt`.
-    """
-
-    again: bool
-    in_doubt: bool = False
-    sent_at: datetime | None = None
-    intended: set[Key] = field(default_factory=set)
-    ended: dict[Key, Ended] = field(default_factory=dict)
-    ready: dict[Key, Ready] = field(default_factory=dict)
 
 
 class Pushing:
@@ -103,7 +82,7 @@ class Pushing:
         contents = batches.read(self._deps, self._chunk, ahead, lines)
         left_out = ending.excluded(self._chunk, contents)
         in_doubt = self._first_is_in_doubt
-        doings = _Doings(again=in_doubt, in_doubt=in_doubt)
+        doings = Doings(again=in_doubt, in_doubt=in_doubt)
         self._first_is_in_doubt = False
         pushed = [one for one in contents.records if one.record.number not in left_out]
         self._push_all(
@@ -117,13 +96,13 @@ class Pushing:
             {p.record.company_id for p in pushed if p.record.person_id is None},
         )
         self._tag(doings)
-        outcomes, claims = ending.of(contents, left_out, doings.ended, doings.ready)
+        outcomes, claims = ending.of(contents, left_out, doings.done, doings.persons)
         return Batch(
             start=start,
             outcomes=tuple(outcomes),
             claims=tuple(claims),
             part=None,
-            pushed=self._pushed(doings),
+            pushed=doings.pushed(self._push.connection_id),
         )
 
     def _prepare(self) -> None:
@@ -138,7 +117,7 @@ class Pushing:
 
     def _push_all(
         self,
-        doings: _Doings,
+        doings: Doings,
         companies: Sequence[Ready],
         persons: Sequence[Ready],
         alone: set[str],
@@ -148,32 +127,41 @@ class Pushing:
         All are looked at first: of a company nothing is sent for the sake of a person
         who is to be left alone.
         """
-        first, *others = _rounds(persons) or [[]]
+        first, *others = rounds(persons) or [[]]
         there = self._plan(doings, Kind.COMPANY, companies)
         plan = self._plan(doings, Kind.PERSON, first)
-        needed = alone | _needed(doings, persons, plan)
-        self._send(
-            doings,
-            Kind.COMPANY,
-            [one for one in companies if one.wanted.id in needed],
-            there,
-        )
+        needed = alone | {
+            one.company_id
+            for one in persons
+            if not isinstance(doings.decided(one, plan[one.wanted.id]), Left)
+        }
+        wanted = [one for one in companies if one.wanted.id in needed]
+        self._send(doings, Kind.COMPANY, wanted, there)
         for some in (first, *others):
             if some is not first:
                 plan = self._plan(doings, Kind.PERSON, some)
-            self._send(doings, Kind.PERSON, _with_company(doings, some, plan), plan)
-            self._link(doings, some)
+            self._push_persons(doings, some, plan)
+
+    def _push_persons(
+        self, doings: Doings, persons: Sequence[Ready], plan: Mapping[str, Plan]
+    ) -> None:
+        """Persons of whom nobody is there twice."""
+        decided = {
+            one.wanted.id: doings.decided(one, plan[one.wanted.id]) for one in persons
+        }
+        due = [one for one in persons if doings.is_due(one, decided[one.wanted.id])]
+        self._send(doings, Kind.PERSON, due, decided)
+        self._link(doings, due)
 
     def _send(
         self,
-        doings: _Doings,
+        doings: Doings,
         kind: Kind,
         given: Iterable[Ready],
         plan: Mapping[str, Plan],
     ) -> None:
         """Create and update what has to be; what has not changed is not sent."""
         ready = {one.wanted.id: one for one in given}
-        doings.ready |= {Key(kind, our_id): one for our_id, one in ready.items()}
         steps = {our_id: plan[our_id] for our_id in ready}
         plans = {
             our_id: step
@@ -182,12 +170,11 @@ class Pushing:
         }
         results = self._write(doings, kind, ready, plans) if plans else {}
         for our_id, step in steps.items():
-            doings.ended[Key(kind, our_id)] = ending.ended(
-                step, results.get(our_id), again=doings.again
-            )
+            ended = ending.ended(step, results.get(our_id), again=doings.again)
+            doings.note(kind, ready[our_id], ended)
 
     def _plan(
-        self, doings: _Doings, kind: Kind, given: Sequence[Ready]
+        self, doings: Doings, kind: Kind, given: Sequence[Ready]
     ) -> dict[str, Plan]:
         """What is to be done about each, by our ids."""
         ready = {one.wanted.id: one for one in given}
@@ -197,10 +184,7 @@ class Pushing:
         with self._deps.database.transaction() as connection:
             known = id_map.of(connection, connection_id, kind, ready)
             intended = intents.of(connection, self._chunk.job_id, kind, ready)
-        doings.again = doings.again or bool(intended)
-        # Else they are of another chunk of the job, which sees to them itself.
-        if doings.in_doubt:
-            doings.intended |= {Key(kind, our_id) for our_id in intended}
+        doings.recall(kind, intended)
         open_ = [one for our_id, one in ready.items() if our_id not in intended]
         matches = looking.matches_of(
             self._deps.database,
@@ -226,7 +210,7 @@ class Pushing:
 
     def _write(
         self,
-        doings: _Doings,
+        doings: Doings,
         kind: Kind,
         ready: Mapping[str, Ready],
         plans: Mapping[str, Step],
@@ -250,7 +234,7 @@ class Pushing:
                 id=our_id,
                 fields=step.fields,
                 their_id=step.their_id,
-                company_their_id=_company_of(doings, ready[our_id]),
+                company_their_id=doings.company_of(ready[our_id]),
             )
             for our_id, step in plans.items()
         ]
@@ -260,48 +244,25 @@ class Pushing:
 
         return self._patiently(lambda: self._connector.write(kind, rows), retried)
 
-    def _link(self, doings: _Doings, persons: Iterable[Ready]) -> None:
-        links = []
-        for one in persons:
-            ended = doings.ended.get(Key(Kind.PERSON, one.wanted.id))
-            company = _company_of(doings, one)
-            if ended and ended.is_changed and ended.their_id and company:
-                links.append(Link(one.wanted.id, ended.their_id, company))
+    def _link(self, doings: Doings, persons: Sequence[Ready]) -> None:
+        links = list(doings.links(persons))
         if not links:
             return
         refused = self._patiently(lambda: self._connector.link(links))
-        for person_id, why in refused.items():
-            key = Key(Kind.PERSON, person_id)
-            doings.ended[key] = replace(doings.ended[key], incomplete=why)
+        for one in persons:
+            if one.wanted.id in refused:
+                doings.unlinked(one, refused[one.wanted.id])
 
-    def _tag(self, doings: _Doings) -> None:
+    def _tag(self, doings: Doings) -> None:
         tags = self._push.tags
         for kind in Kind:
-            theirs = [
-                ended.their_id
-                for key, ended in doings.ended.items()
-                if key.kind == kind and ended.is_changed and ended.their_id
-            ]
+            theirs = doings.changed(kind)
             if tags and theirs:
                 self._patiently(
                     lambda kind=kind, theirs=theirs: self._connector.tag(  # type: ignore[misc]
                         kind, theirs, tags
                     )
                 )
-
-    def _pushed(self, doings: _Doings) -> Pushed | None:
-        if doings.sent_at is None:
-            return None
-        return Pushed(
-            connection_id=self._push.connection_id,
-            sent_at=doings.sent_at,
-            entries=tuple(
-                _entry(key, ended, doings.ready[key])
-                for key, ended in doings.ended.items()
-                if ended.is_changed
-            ),
-            touched=tuple(doings.ended),
-        )
 
     def _patiently(
         self, ask: Callable[[], _T], retried: Callable[[], None] = lambda: None
@@ -337,73 +298,3 @@ def ready_values(connector: Connector, values: Values, owner: str | None) -> Non
             raise Misconfigured("unknown_field", f"{kind}: {misfit.message}")
     if owner is not None:
         values.own(connector.owner_field, connector.owner(owner))
-
-
-def _rounds(persons: Sequence[Ready]) -> list[list[Ready]]:
-    """Nobody twice in a round: who is there with two companies has one for each."""
-    rounds: list[dict[str, Ready]] = []
-    for one in persons:
-        place = next((some for some in rounds if one.wanted.id not in some), None)
-        if place is None:
-            place = {}
-            rounds.append(place)
-        place[one.wanted.id] = one
-    return [list(some.values()) for some in rounds]
-
-
-def _needed(
-    doings: _Doings, persons: Iterable[Ready], plan: dict[str, Plan]
-) -> set[str]:
-    """The companies of those who are not left alone.
-
-    What a try before this one was about to send of a company has to come to its end,
-    and to be paid for: then whoever would be left alone is rejected, with the company's
-    credit due.
-    """
-    needed = set()
-    for one in persons:
-        company_id = one.company_id or ""
-        step = plan[one.wanted.id]
-        if isinstance(step, Left):
-            if Key(Kind.COMPANY, company_id) not in doings.intended:
-                continue
-            plan[one.wanted.id] = Rejected(code=step.code, message=step.message)
-        needed.add(company_id)
-    return needed
-
-
-def _with_company(
-    doings: _Doings, persons: Iterable[Ready], plan: Mapping[str, Plan]
-) -> list[Ready]:
-    """Those whose company is in the CRM: nobody is sent without their company.
-
-    But for whom a try before this one was about to send: that has to come to its end,
-    whatever has become of the company since.
-    """
-    return [
-        one
-        for one in persons
-        if _company_of(doings, one) is not None
-        or isinstance(plan[one.wanted.id], Left)
-        or Key(Kind.PERSON, one.wanted.id) in doings.intended
-    ]
-
-
-def _company_of(doings: _Doings, ready: Ready) -> str | None:
-    """The CRM's id of a person's company."""
-    if ready.company_id is None:
-        return None
-    ended = doings.ended.get(Key(Kind.COMPANY, ready.company_id))
-    return ended.their_id if ended else None
-
-
-def _entry(key: Key, ended: Ended, ready: Ready) -> Entry:
-    # Who is not linked, or was not acknowledged, has to be sent again.
-    whole = ended.incomplete is None
-    return Entry(
-        kind=key.kind,
-        our_id=key.our_id,
-        their_id=ended.their_id or "",
-        digest=ready.digest if whole else "",
-        input_digest=ready.input_digest if whole else "",
-    )

@@ -413,7 +413,7 @@ def test_a_company_in_doubt_is_paid_for_though_its_person_is_left_alone_by_then(
         raise Killed
 
     with monkeypatch.context() as patched:
-        patched.setattr("worker.pushing._with_company", dying)
+        patched.setattr(Pushing, "_push_persons", dying)
         with pytest.raises(Killed):
             run_once(house, job_id)
     flagged = {"id": their_id, "hs_email_optout": "true"}

@@ -6,7 +6,7 @@ from pricing.findings import NOTHING, EmailStatus, Finding
 from pricing.plans import Item
 from storage.states import Change
 from worker.connectors import Kind, Rejected
-from worker.ending import Ended, disclosed, without_findings
+from worker.ending import Done, Ended, disclosed, without_findings
 from worker.errors import BadInput
 from worker.pushes import push_of
 from worker.records import Record
@@ -123,7 +123,7 @@ def test_an_address_that_was_not_written_was_not_disclosed():
     ready = _values([Item.EMAIL]).person(ADA, FOUND)
 
     def told(**ended):
-        return disclosed(Ended(their_id="7", **ended), ready, Item.EMAIL)
+        return disclosed(Done(ready, Ended(their_id="7", **ended)), Item.EMAIL)
 
     assert told(change=Change.CREATED, fields=frozenset({"name", "email"}))
     assert not told(change=Change.UPDATED, fields=frozenset({"name"}))

@@ -1,0 +1,146 @@
+"""What one run of a push's batch has come to, company by company, person by person.
+
+A person may stand in several records, with another company in each: what became of
+them is told of each record by itself, and remembered of the CRM's record once.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from storage.chunks import Pushed
+from storage.id_map import Entry, Key
+from worker.connectors import Kind, Link, Rejected
+from worker.ending import Done, Ended, Pair
+from worker.planning import Left, Plan
+from worker.values import Ready
+
+
+@dataclass(slots=True)
+class Doings:
+    """What was intended, sent and done.
+
+    `again` says that a try before this one may have sent some of it; `intended` are
+    those that it was about to send, where this batch is `in_doubt`.
+    """
+
+    again: bool = False
+    in_doubt: bool = False
+    sent_at: datetime | None = None
+    intended: set[Key] = field(default_factory=set)
+    done: dict[Key, Done] = field(default_factory=dict)
+    persons: dict[Pair, Done] = field(default_factory=dict)
+
+    def recall(self, kind: Kind, intended: Iterable[str]) -> None:
+        """Take note of what the job was about to do; what this run has begun is none.
+
+        Else than in doubt they are of another chunk, which sees to them itself.
+        """
+        if self.sent_at is not None:
+            return
+        keys = {Key(kind, our_id) for our_id in intended}
+        self.again = self.again or bool(keys)
+        if self.in_doubt:
+            self.intended |= keys
+
+    def note(self, kind: Kind, ready: Ready, ended: Ended) -> None:
+        """Note how one ended; what has been changed stays so, whatever comes later."""
+        key = Key(kind, ready.wanted.id)
+        before = self.done.get(key)
+        if ended.is_changed or before is None or not before.ended.is_changed:
+            self.done[key] = Done(ready, ended)
+        if kind is Kind.PERSON:
+            self.persons[_pair(ready)] = Done(ready, ended)
+
+    def company_of(self, person: Ready) -> str | None:
+        """The CRM's id of a person's company."""
+        done = self.done.get(Key(Kind.COMPANY, person.company_id or ""))
+        return done.ended.their_id if done else None
+
+    def decided(self, person: Ready, plan: Plan) -> Plan:
+        """The plan for a person as one of their company.
+
+        What a try before this one was about to send of a company has to come to its
+        end, and to be paid for: then whoever would be left alone is rejected, with the
+        company's credit due.
+        """
+        company = Key(Kind.COMPANY, person.company_id or "")
+        if isinstance(plan, Left) and company in self.intended:
+            return Rejected(code=plan.code, message=plan.message)
+        return plan
+
+    def is_due(self, person: Ready, plan: Plan) -> bool:
+        """Whether a person's turn has come: nobody is sent without their company.
+
+        But for whom a try before this one was about to send, and whose company is left
+        alone since: that has to come to its end.
+        """
+        if isinstance(plan, Left) or self.company_of(person) is not None:
+            return True
+        company = self.done.get(Key(Kind.COMPANY, person.company_id or ""))
+        is_left = company is not None and company.ended.left is not None
+        return is_left and Key(Kind.PERSON, person.wanted.id) in self.intended
+
+    def links(self, persons: Iterable[Ready]) -> Iterator[Link]:
+        """The persons that were sent, with their companies."""
+        for one in persons:
+            done = self.persons.get(_pair(one))
+            company = self.company_of(one)
+            if done and done.ended.is_changed and done.ended.their_id and company:
+                yield Link(one.wanted.id, done.ended.their_id, company)
+
+    def unlinked(self, person: Ready, why: Rejected) -> None:
+        """Note that a person is there, and not as one of their company."""
+        done = self.persons[_pair(person)]
+        self.note(Kind.PERSON, person, replace(done.ended, incomplete=why))
+
+    def changed(self, kind: Kind) -> list[str]:
+        """The CRM's ids of what was created or updated."""
+        return [
+            done.ended.their_id
+            for key, done in self.done.items()
+            if key.kind == kind and done.ended.is_changed and done.ended.their_id
+        ]
+
+    def pushed(self, connection_id: str) -> Pushed | None:
+        """What is to be remembered of it; None where nothing was sent."""
+        if self.sent_at is None:
+            return None
+        return Pushed(
+            connection_id=connection_id,
+            sent_at=self.sent_at,
+            entries=tuple(
+                _entry(key, done)
+                for key, done in self.done.items()
+                if done.ended.is_changed
+            ),
+            touched=tuple(self.done),
+        )
+
+
+def rounds(persons: Sequence[Ready]) -> list[list[Ready]]:
+    """Nobody twice in a round: who is there with two companies has one for each."""
+    found: list[dict[str, Ready]] = []
+    for one in persons:
+        place = next((some for some in found if one.wanted.id not in some), None)
+        if place is None:
+            place = {}
+            found.append(place)
+        place[one.wanted.id] = one
+    return [list(some.values()) for some in found]
+
+
+def _pair(person: Ready) -> Pair:
+    return Pair(person.wanted.id, person.company_id or "")
+
+
+def _entry(key: Key, done: Done) -> Entry:
+    # Who is not linked, or was not acknowledged, has to be sent again.
+    whole = done.ended.incomplete is None
+    return Entry(
+        kind=key.kind,
+        our_id=key.our_id,
+        their_id=done.ended.their_id or "",
+        digest=done.ready.digest if whole else "",
+        input_digest=done.ready.input_digest if whole else "",
+    )
