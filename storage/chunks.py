@@ -73,7 +73,7 @@ class TakenChunk:
 
 
 class RecordOutcome(NamedTuple):
-    """What became of one record; a code only where it was rejected."""
+    """What became of one record; a code where it was not simply delivered."""
 
     record: int
     company_id: str

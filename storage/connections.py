@@ -10,9 +10,6 @@ from sqlalchemy import Connection, text
 
 from storage import steering
 
-NEEDS_RECONNECT = "needs_reconnect"
-"""Why a job waits whose CRM takes the connection's secrets no more."""
-
 
 class ConnectionState(StrEnum):
     """Whether a connection works, as far as is known."""
@@ -124,27 +121,45 @@ def end_refresh(connection: Connection, connection_id: str, until: datetime) -> 
     )
 
 
-def renew(
-    connection: Connection, connection_id: str, secrets: str, version: int | None = None
-) -> bool:
-    """Keep new secrets: the connection works, and its jobs that waited for it go on.
+def keep_refreshed(
+    connection: Connection,
+    connection_id: str,
+    secrets: str,
+    *,
+    version: int,
+    until: datetime,
+) -> None:
+    """Keep a refreshed pair, unless the secrets have changed since this version.
 
-    With a `version`, only where the secrets are still of it; else False, and nothing
-    was changed. A worker that comes back late with a pair stores it as long as nobody
-    else has stored one.
+    A worker that comes back when its turn, which lasted `until` then, is over stores
+    its pair as well: others may have taken the grant for dead meanwhile, and it is not.
+    Within its turn it says nothing of whether the CRM takes what it has granted.
     """
-    moved = connection.execute(
+    is_active = connection.execute(
+        text("""
+            UPDATE connections
+               SET secrets = :secrets, version = version + 1, refreshing_until = NULL,
+                   state = CASE WHEN refreshing_until = :until THEN state
+                                ELSE 'active' END
+             WHERE id = :id AND deleted_at IS NULL AND version = :version
+            RETURNING state = 'active'"""),
+        {"id": connection_id, "secrets": secrets, "version": version, "until": until},
+    ).scalar_one_or_none()
+    if is_active:
+        steering.resume_parked(connection, connection_id)
+
+
+def reconnect(connection: Connection, connection_id: str, secrets: str) -> None:
+    """Keep other secrets: the connection works, and its jobs that waited go on."""
+    connection.execute(
         text("""
             UPDATE connections
                SET secrets = :secrets, version = version + 1, refreshing_until = NULL,
                    state = 'active'
-             WHERE id = :id AND deleted_at IS NULL
-               AND (CAST(:version AS integer) IS NULL OR version = :version)"""),
-        {"id": connection_id, "secrets": secrets, "version": version},
+             WHERE id = :id AND deleted_at IS NULL"""),
+        {"id": connection_id, "secrets": secrets},
     )
-    if moved.rowcount == 1:
-        steering.resume_parked(connection, connection_id, NEEDS_RECONNECT)
-    return moved.rowcount == 1
+    steering.resume_parked(connection, connection_id)
 
 
 def page(
@@ -172,14 +187,14 @@ def _connection(row: dict[str, Any]) -> CrmConnection:
 
 
 def works(connection: Connection, connection_id: str) -> None:
-    """Note that a connection works; its jobs that waited for it go on."""
+    """Note that a CRM takes a connection's secrets; jobs that waited for it go on."""
     connection.execute(
         text("""
             UPDATE connections SET state = 'active'
              WHERE id = :id AND state <> 'active'"""),
         {"id": connection_id},
     )
-    steering.resume_parked(connection, connection_id, NEEDS_RECONNECT)
+    steering.resume_parked(connection, connection_id)
 
 
 def needs_reconnect(

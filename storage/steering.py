@@ -14,6 +14,9 @@ from storage.states import JobState
 TOO_MANY_REJECTIONS = "too_many_rejections"
 """Why a job waits of which a CRM has rejected too much."""
 
+NEEDS_RECONNECT = "needs_reconnect"
+"""Why a job waits whose CRM takes the connection's secrets no more."""
+
 
 class SteerResult(StrEnum):
     """What became of a verb."""
@@ -62,13 +65,19 @@ def cancel(connection: Connection, job_id: str) -> SteerResult:
 
 
 def pause(connection: Connection, job_id: str) -> SteerResult:
-    """Ask a job to pause; `come_to_rest` must follow, once no chunk runs."""
+    """Ask a job to pause; `come_to_rest` must follow, once no chunk runs.
+
+    One that is parked, and would go on by itself, stays where it is.
+    """
     moved = connection.execute(
         text("""
             UPDATE jobs SET waiting_reason = 'paused', waiting_until = NULL,
-                   state = CASE state WHEN 'queued' THEN 'paused' ELSE 'pausing' END
-             WHERE id = :job_id AND state IN ('queued', 'running')"""),
-        {"job_id": job_id},
+                   state = CASE state WHEN 'queued' THEN 'paused'
+                                      WHEN 'running' THEN 'pausing' ELSE state END
+             WHERE id = :job_id
+               AND (state IN ('queued', 'running')
+                 OR (state IN ('pausing', 'paused') AND waiting_reason = :parked))"""),
+        {"job_id": job_id, "parked": NEEDS_RECONNECT},
     )
     if moved.rowcount == 1:
         return SteerResult.DONE
@@ -103,9 +112,9 @@ def park(connection: Connection, job_id: str, reason: str) -> bool:
     return moved.rowcount == 1
 
 
-def resume_parked(connection: Connection, connection_id: str, reason: str) -> int:
-    """Let the jobs of a connection go on that are parked for this reason; how many."""
-    return connection.execute(
+def resume_parked(connection: Connection, connection_id: str) -> None:
+    """Let the jobs go on that are parked until their connection works."""
+    connection.execute(
         text("""
             UPDATE jobs SET waiting_reason = NULL, waiting_until = NULL,
                    state = CASE jobs.state WHEN 'paused' THEN 'queued'
@@ -115,8 +124,8 @@ def resume_parked(connection: Connection, connection_id: str, reason: str) -> in
                AND q.push ->> 'connection' = :connection_id
                AND jobs.state IN ('pausing', 'paused')
                AND jobs.waiting_reason = :reason"""),
-        {"connection_id": connection_id, "reason": reason},
-    ).rowcount
+        {"connection_id": connection_id, "reason": NEEDS_RECONNECT},
+    )
 
 
 def park_where_rejected(

@@ -154,7 +154,7 @@ def _keep(
             # Our ids and theirs belong to one account: another needs its own map.
             message = "this is another account; make a connection of its own for it"
             raise Denied("other_account", message, asked.return_url)
-        stored.renew(connection, there.id, sealed)
+        stored.reconnect(connection, there.id, sealed)
         return there
 
 

@@ -98,7 +98,7 @@ def reconnect(deps: Deps, connection_id: str, secrets: dict[str, str]) -> CrmCon
     found = get(deps, connection_id)
     crms.check(found.connector, found.settings, secrets)
     with deps.database.transaction() as connection:
-        connections.renew(connection, connection_id, deps.crms.seal(secrets))
+        connections.reconnect(connection, connection_id, deps.crms.seal(secrets))
     return get(deps, connection_id)
 
 
@@ -114,19 +114,27 @@ class Tested(NamedTuple):
 def test(deps: Deps, connection_id: str) -> Tested:
     """Ask the CRM something harmless, and note whether the connection works."""
     found = get(deps, connection_id)
-    ok, code, detail = True, None, None
-    try:
-        deps.crms.open(found, lambda: None).connector.test()
-    except ConnectorError as error:
-        ok, code, detail = False, code_of(error), str(error)
-    if ok or code == Code.UNAUTHORIZED:
+    error = _asked(deps, found)
+    if error is None or isinstance(error, Unauthorized):
         with deps.database.transaction() as connection:
-            if ok:
+            if error is None:
                 connections.works(connection, connection_id)
             else:
-                connections.needs_reconnect(connection, connection_id, None)
+                connections.needs_reconnect(connection, connection_id, error.version)
         found = get(deps, connection_id)
-    return Tested(found, ok, code, detail)
+    if error is None:
+        return Tested(found, ok=True)
+    return Tested(found, ok=False, code=code_of(error), detail=str(error))
+
+
+def _asked(deps: Deps, found: CrmConnection) -> ConnectorError | None:
+    """How asking a CRM fails, if it does."""
+    try:
+        with deps.crms.open(found, lambda: None).asking() as connector:
+            connector.test()
+    except ConnectorError as error:
+        return error
+    return None
 
 
 def code_of(error: ConnectorError) -> str:

@@ -4,7 +4,8 @@ A process makes the client and the limits when they are first needed.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Event
 from typing import Any, NamedTuple
@@ -118,6 +119,15 @@ class Opened(NamedTuple):
 
     connector: Connector
     tokens: Tokens
+
+    @contextmanager
+    def asking(self) -> Iterator[Connector]:
+        """Ask its CRM; secrets that it does not take are told by their version."""
+        try:
+            yield self.connector
+        except Unauthorized as error:
+            error.version = self.tokens.used_version
+            raise
 
 
 class Crms:

@@ -195,12 +195,7 @@ def _exclusion(priced: PricedRecord, why: Left) -> tuple[Result, RecordOutcome]:
 def _rejection(
     priced: PricedRecord, result: Result, why: Rejected, finding: Finding
 ) -> RecordOutcome:
-    return _outcome(priced, result)._replace(
-        code=why.code,
-        field=why.field,
-        message=without_findings(why.message, finding)[:_MESSAGE_MAX],
-        link=why.link,
-    )
+    return told(_outcome(priced, result), why, finding)._replace(link=why.link)
 
 
 def _delivery(
@@ -212,11 +207,14 @@ def _delivery(
 ) -> RecordOutcome:
     outcome = _outcome(priced, result)._replace(change=change, link=main.link)
     why = main.incomplete
-    if why is None:
-        return outcome
+    return outcome if why is None else told(outcome, why, finding)
+
+
+def told(outcome: RecordOutcome, why: Rejected, finding: Finding) -> RecordOutcome:
+    """A CRM's words, and its names of fields, as far as they may be told."""
     return outcome._replace(
         code=why.code,
-        field=why.field,
+        field=without_findings(why.field, finding) if why.field else None,
         message=without_findings(why.message, finding)[:_MESSAGE_MAX],
     )
 

@@ -6,8 +6,8 @@ from sqlalchemy import Connection
 
 from storage import connections, jobs, notifications, steering
 from storage.chunks import TakenChunk
-from storage.connections import NEEDS_RECONNECT
 from storage.states import JobState
+from storage.steering import NEEDS_RECONNECT
 from worker.connectors.errors import (
     ConnectorError,
     Misconfigured,

@@ -76,7 +76,12 @@ def step_of(
         return Rejected(code=AMBIGUOUS, message=f"the CRM has several of it: {ids}")
     if match.do_not_contact:
         return Left(DO_NOT_CONTACT, "the CRM says not to contact this person")
-    is_known = known is not None and known.digest == ready.digest and match.has_key
+    # What was merged into another record is not there as we have sent it.
+    is_known = (
+        known is not None
+        and (known.digest, known.their_id) == (ready.digest, match.their_id)
+        and match.has_key
+    )
     return _update(fields, match, push.overwrite, is_known=is_known)
 
 

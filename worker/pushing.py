@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from threading import Event
 from typing import TypeVar
 
-from storage import chunks, id_map, intents
+from storage import chunks, connections, id_map, intents
 from storage.chunks import Batch, TakenChunk
+from storage.connections import ConnectionState
 from storage.intents import Intent
 from storage.states import Change
 from worker import batches, crms, ending, looking
@@ -25,7 +26,7 @@ from worker.connectors import (
     Row,
     Wanted,
 )
-from worker.connectors.errors import Misconfigured, Unauthorized, Unavailable
+from worker.connectors.errors import Misconfigured, Unavailable
 from worker.doings import Doings, rounds
 from worker.fates import backoff_s
 from worker.mapping import misfits
@@ -58,6 +59,7 @@ class Pushing:
         self._beaten = Stopwatch()
         with deps.database.transaction() as connection:
             there = crms.found(connection, self._push.connection_id, chunk.license_id)
+        self._was_active = there.state is ConnectionState.ACTIVE
         self._opened = deps.crms.open(there, self._beat)
         self._connector = self._opened.connector
         self._values = Values(
@@ -71,11 +73,8 @@ class Pushing:
 
     def deliver(self, ahead: Ahead, start: int, lines: Sequence[bytes]) -> Batch:
         """What became of the records of these lines."""
-        try:
+        with self._opened.asking():
             return self._deliver(ahead, start, lines)
-        except Unauthorized as error:
-            error.version = self._opened.tokens.version
-            raise
 
     def _deliver(self, ahead: Ahead, start: int, lines: Sequence[bytes]) -> Batch:
         self._prepare()
@@ -114,6 +113,9 @@ class Pushing:
             lambda: ready_values(self._connector, self._values, self._push.owner)
         )
         self._is_prepared = True
+        if not self._was_active:
+            with self._deps.database.transaction() as connection:
+                connections.works(connection, self._push.connection_id)
 
     def _push_all(
         self,

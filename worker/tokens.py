@@ -52,6 +52,8 @@ class Tokens:
         self.version = 0
         self.secrets: dict[str, str] = {}
         self._read()
+        self.used_version = self.version
+        """Of which secrets the last request was: others may be there by now."""
 
     def current(self) -> str | None:
         """The access token to use now, a new one where its end is near.
@@ -81,7 +83,7 @@ class Tokens:
             self._read()
             current = self.secrets.get(ACCESS_TOKEN)
             if current != used:
-                return current
+                return self._used(current)
             if self._grantor is None or not self.secrets.get(REFRESH_TOKEN):
                 return None
             with self._database.transaction() as connection:
@@ -103,7 +105,7 @@ class Tokens:
             self._read()
             if self.version != version:
                 # Somebody has reconnected, or came back late with a pair.
-                return self.secrets.get(ACCESS_TOKEN)
+                return self._used(self.secrets.get(ACCESS_TOKEN))
             self._end(until)
             raise Unauthorized(f"the grant is not taken any more: {error}") from error
         except (OutboundError, NotConfigured) as error:
@@ -111,15 +113,22 @@ class Tokens:
             raise Unavailable(f"no new token: {error}") from error
         fresh = secrets_of(grant, self.secrets)
         with self._database.transaction() as connection:
-            connections.renew(
+            connections.keep_refreshed(
                 connection,
                 self._connection_id,
                 self._keyring.encrypt(json.dumps(fresh)),
                 version=version,
+                until=until,
             )
         # What is stored now is what everybody uses, ours or a reconnect's.
         self._read()
-        return self.secrets.get(ACCESS_TOKEN)
+        return self._used(self.secrets.get(ACCESS_TOKEN))
+
+    def _used(self, token: str | None) -> str | None:
+        """A token that is about to be used; without one, nothing will be."""
+        if token is not None:
+            self.used_version = self.version
+        return token
 
     def _end(self, until: datetime) -> None:
         with self._database.transaction() as connection:

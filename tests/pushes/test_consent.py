@@ -12,9 +12,11 @@ from storage.states import Scope
 from tests.api.conftest import serving
 from tests.database import running
 from tests.pushing import contact, counts, push, run, run_once, submit
-from worker import authorizing, connections, oauth
+from worker import authorizing, connections, oauth, steering
 from worker.authorizing import Denied, Wish
+from worker.connectors import Reply
 from worker.connectors.errors import Unauthorized
+from worker.crm_http import CrmHttp
 from worker.errors import OutboundError, Refused
 from worker.sandbox.granting import CLIENT_ID, CLIENT_SECRET
 from worker.wiring import Deps
@@ -24,12 +26,16 @@ BASE = "http://holdfast.example"
 
 @pytest.fixture
 def app(sandbox):
-    """The settings of the house's app at the sandbox."""
+    return _app_of(sandbox, "hubspot")
+
+
+def _app_of(sandbox, vendor):
+    """The settings of the house's app at a vendor of the sandbox."""
     return {
-        "hubspot_client_id": CLIENT_ID,
-        "hubspot_client_secret": CLIENT_SECRET,
-        "hubspot_authorize_url": f"{sandbox.url}/hubspot/oauth/authorize",
-        "hubspot_token_url": f"{sandbox.url}/hubspot/oauth/token",
+        f"{vendor}_client_id": CLIENT_ID,
+        f"{vendor}_client_secret": CLIENT_SECRET,
+        f"{vendor}_authorize_url": f"{sandbox.url}/{vendor}/oauth/authorize",
+        f"{vendor}_token_url": f"{sandbox.url}/{vendor}/oauth/token",
     }
 
 
@@ -256,18 +262,82 @@ def test_other_secrets_let_the_parked_jobs_of_a_connection_go_on(house, sandbox)
     assert counts(run(house, report.id)) == {"created": 1}
 
 
+def _refused(*_):
+    return Reply(401, {}, {"message": "the session has ended"})
+
+
+def test_tokens_that_are_granted_and_not_taken_park_each_job_once(
+    house, connection, monkeypatch
+):
+    job_ids = [submit(house, connection, [contact(f"c{n}", f"p{n}")]) for n in range(2)]
+    with monkeypatch.context() as patched:
+        patched.setattr(CrmHttp, "_ask", _refused)
+        runs = sum(run_once(house, job_id) for _ in range(5) for job_id in job_ids)
+    assert runs == 2
+    with house.database.transaction() as connection_:
+        told = notifications.of_license(connection_, "acme", before=None, limit=9)
+    assert len(told) == 2
+    assert connections.test(house, connection).ok
+    for job_id in job_ids:
+        assert counts(run(house, job_id)) == {"created": 1}
+
+
+def test_a_job_that_is_resumed_and_goes_through_takes_the_others_along(
+    house, connection, monkeypatch
+):
+    first, second = (
+        submit(house, connection, [contact(f"c{n}", f"p{n}")]) for n in range(2)
+    )
+    with monkeypatch.context() as patched:
+        patched.setattr(CrmHttp, "_ask", _refused)
+        for job_id in (first, second):
+            run_once(house, job_id)
+    steering.resume(house, first)
+    assert counts(run(house, first)) == {"created": 1}
+    assert connections.get(house, connection).state == "active"
+    assert counts(run(house, second)) == {"created": 1}
+
+
+def test_a_parked_job_that_somebody_pauses_stays_paused(house, connection, monkeypatch):
+    job_id = submit(house, connection, [contact("c1", "p1")])
+    with monkeypatch.context() as patched:
+        patched.setattr(CrmHttp, "_ask", _refused)
+        assert run(house, job_id).waiting_reason == "needs_reconnect"
+    steering.pause(house, job_id)
+    assert connections.test(house, connection).ok
+    report = running.report(house, job_id)
+    assert (report.state, report.waiting_reason) == ("paused", "paused")
+    steering.resume(house, job_id)
+    assert counts(run(house, job_id)) == {"created": 1}
+
+
+def test_other_secrets_that_came_in_mid_push_are_not_blamed_for_the_old_ones(
+    wired, house, sandbox, monkeypatch
+):
+    deps = wired(**_app_of(sandbox, "pipedrive"))
+    back = _consent(deps, Wish("acme", "pipedrive", "Ours", {}))
+    made = _complete(deps, back).connection
+    job_id = submit(deps, made.id, [contact("c1", "p1")])
+    ask = CrmHttp._ask
+    seen: list[str] = []
+
+    def changed(self, method, url, *given):
+        if not seen and "organizations" in url:
+            seen.append(url)
+            connections.reconnect(deps, made.id, {"api_token": "token"})
+            return Reply(401, {}, {"success": False, "error": "unauthorized"})
+        return ask(self, method, url, *given)
+
+    monkeypatch.setattr(CrmHttp, "_ask", changed)
+    assert counts(run(deps, job_id)) == {"created": 1}
+    assert connections.get(deps, made.id).state == "active"
+
+
 @pytest.mark.parametrize("vendor", ["salesforce", "pipedrive"])
 def test_a_vendor_says_where_its_api_is_and_takes_the_token_there(
     wired, house, sandbox, vendor
 ):
-    deps = wired(
-        **{
-            f"{vendor}_client_id": CLIENT_ID,
-            f"{vendor}_client_secret": CLIENT_SECRET,
-            f"{vendor}_authorize_url": f"{sandbox.url}/{vendor}/oauth/authorize",
-            f"{vendor}_token_url": f"{sandbox.url}/{vendor}/oauth/token",
-        }
-    )
+    deps = wired(**_app_of(sandbox, vendor))
     back = _consent(deps, Wish("acme", vendor, "Ours", {}))
     made = _complete(deps, back).connection
     assert made.settings == {"url": f"{sandbox.url}/{vendor}"}
@@ -280,12 +350,7 @@ def test_a_vendor_says_where_its_api_is_and_takes_the_token_there(
 def test_a_code_is_worth_nothing_without_the_verifier_it_was_asked_with(
     wired, house, sandbox
 ):
-    deps = wired(
-        salesforce_client_id=CLIENT_ID,
-        salesforce_client_secret=CLIENT_SECRET,
-        salesforce_authorize_url=f"{sandbox.url}/salesforce/oauth/authorize",
-        salesforce_token_url=f"{sandbox.url}/salesforce/oauth/token",
-    )
+    deps = wired(**_app_of(sandbox, "salesforce"))
     back = _consent(deps, Wish("acme", "salesforce", "Ours", {}))
     with deps.database.transaction() as connection_:
         connection_.execute(

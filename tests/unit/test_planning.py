@@ -149,5 +149,11 @@ def test_another_record_in_the_place_of_a_deleted_one_is_not_as_we_sent_it():
     assert (step.change, step.their_id) == (Change.UPDATED, "8")
 
 
+def test_what_was_merged_into_a_record_of_theirs_is_written_there_anew():
+    stays = Existing(their_id="9", fields={}, has_key=True)
+    step = _plan(known=_known("now"), match=stays)
+    assert (step.change, step.their_id) == (Change.UPDATED, "9")
+
+
 def test_kinds_are_what_the_id_map_calls_them():
     assert [kind.value for kind in Kind] == ["company", "person"]

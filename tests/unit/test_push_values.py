@@ -4,9 +4,11 @@ import pytest
 
 from pricing.findings import NOTHING, EmailStatus, Finding
 from pricing.plans import Item
+from pricing.settlement import Outcome
+from storage.chunks import RecordOutcome
 from storage.states import Change
 from worker.connectors import Kind, Rejected
-from worker.ending import Done, Ended, disclosed, without_findings
+from worker.ending import Done, Ended, disclosed, told, without_findings
 from worker.errors import BadInput
 from worker.pushes import push_of
 from worker.records import Record
@@ -122,19 +124,26 @@ def test_a_mapping_that_cannot_be_is_refused(mapping, words):
 def test_an_address_that_was_not_written_was_not_disclosed():
     ready = _values([Item.EMAIL]).person(ADA, FOUND)
 
-    def told(**ended):
+    def shown(**ended):
         return disclosed(Done(ready, Ended(their_id="7", **ended)), Item.EMAIL)
 
-    assert told(change=Change.CREATED, fields=frozenset({"name", "email"}))
-    assert not told(change=Change.UPDATED, fields=frozenset({"name"}))
-    assert told(change=Change.UNCHANGED, is_known=True)
-    assert not told(change=Change.UNCHANGED)
+    assert shown(change=Change.CREATED, fields=frozenset({"name", "email"}))
+    assert not shown(change=Change.UPDATED, fields=frozenset({"name"}))
+    assert shown(change=Change.UNCHANGED, is_known=True)
+    assert not shown(change=Change.UNCHANGED)
 
 
 def test_no_words_of_a_crm_tell_what_was_found():
     finding = Finding(email="Ada@One.example", phone="+1 555 010-0199")
     words = "ada@one.example and 15550100199 and +1 (555) 010 0199 are no good"
     assert without_findings(words, finding) == "[…] and […] and […] are no good"
+
+
+def test_no_field_that_a_crm_names_tells_what_was_found():
+    rejected = RecordOutcome(1, "c1", "p1", Outcome.REJECTED)
+    why = Rejected(code="invalid_email", message="no", field="ada@one.example")
+    assert told(rejected, why, Finding(email="ada@one.example")).field == "[…]"
+    assert told(rejected, why, Finding()).field == "ada@one.example"
 
 
 def test_a_rejection_is_an_end_without_a_change():
