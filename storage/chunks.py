@@ -52,8 +52,10 @@ class TakenChunk:
     push: dict[str, Any] | None
     terms: Terms
     quoted_at: datetime
-    in_doubt: bool
-    """Whether a try before this one may have sent something that is not settled."""
+    doubted_at: datetime | None
+    """Since when a try before this one may have sent something that is not settled."""
+    is_to_conclude: bool
+    """Whether it is in doubt for too long to ask what became of it."""
     job_waits: bool
     """Whether the job said, when the chunk was taken, that it waits."""
     job_records: int
@@ -125,6 +127,8 @@ class Batch:
         return sum(record.change is change for record in self.outcomes)
 
 
+_DOUBT_S = 24 * 3_600.0
+
 _TAKE = text("""
 WITH taken AS (
   UPDATE chunks
@@ -136,13 +140,17 @@ WITH taken AS (
      AND EXISTS (SELECT 1 FROM jobs
                   WHERE jobs.id = chunks.job_id
                     AND (jobs.state IN ('queued', 'running')
-                      OR (jobs.state = 'cancelling' AND chunks.in_doubt)))
+                      OR (jobs.state = 'cancelling' AND doubted_at IS NOT NULL)))
   RETURNING id, attempt, failures, job_id, first_byte, bytes, first_line, cursor, stop,
-            in_doubt)
+            doubted_at)
 SELECT taken.*, r.license_id, r.period_id, r.id AS reservation_id, q.user_id, q.input,
        q.columns, q.retrieve, q.email_level, q.only_with, q.export, q.push,
        q.terms, q.quoted_at, j.waiting_reason IS NOT NULL AS job_waits,
-       j.records AS job_records
+       j.records AS job_records,
+       doubted_at IS NOT NULL AND j.state = 'cancelling'
+         AND (r.deadline_at < holdfast_now()
+           OR doubted_at < clock_timestamp() - make_interval(secs => :doubt_s))
+         AS is_to_conclude
   FROM taken JOIN jobs AS j ON j.id = taken.job_id
   JOIN quotes AS q ON q.id = j.quote_id
   JOIN reservations AS r ON r.job_id = j.id
@@ -155,13 +163,19 @@ def take(
     *,
     owner: str,
     lease_s: float,
+    doubt_s: float = _DOUBT_S,
 ) -> TakenChunk | None:
     """Hold a chunk for `lease_s`; None where somebody holds it or it may not run.
 
+    One of a cancelled job that is in doubt for longer than `doubt_s`, or beyond the
+    reservation's deadline, is to be concluded.
     A chunk whose lease lapsed is for the sweeper, which counts the crash.
     """
     row = (
-        connection.execute(_TAKE, {"id": chunk_id, "owner": owner, "lease_s": lease_s})
+        connection.execute(
+            _TAKE,
+            {"id": chunk_id, "owner": owner, "lease_s": lease_s, "doubt_s": doubt_s},
+        )
         .mappings()
         .one_or_none()
     )
@@ -182,7 +196,7 @@ def take(
 
 _FENCE = text("""
 UPDATE chunks
-   SET cursor = :stop, crashes = 0, failures = 0, last_error = NULL, in_doubt = false,
+   SET cursor = :stop, crashes = 0, failures = 0, last_error = NULL, doubted_at = NULL,
        created = created + :created, updated = updated + :updated,
        unchanged = unchanged + :unchanged,
        delivered = delivered + :delivered, excluded = excluded + :excluded,
@@ -302,7 +316,7 @@ def doubt(
     """
     moment: datetime | None = connection.execute(
         text("""
-            UPDATE chunks SET in_doubt = true,
+            UPDATE chunks SET doubted_at = coalesce(doubted_at, clock_timestamp()),
                    lease_until = clock_timestamp() + make_interval(secs => :lease_s)
              WHERE id = :id AND attempt = :attempt AND state = 'running'
             RETURNING holdfast_now()"""),

@@ -44,7 +44,7 @@ WITH ready AS (
      AND EXISTS (SELECT 1 FROM chunks
                   WHERE job_id = j.id AND state = 'pending'
                     AND run_at <= clock_timestamp()
-                    AND (j.state <> 'cancelling' OR in_doubt))),
+                    AND (j.state <> 'cancelling' OR doubted_at IS NOT NULL))),
 ranked AS (
   SELECT *, row_number() OVER (PARTITION BY license_id, records <= :small_job_records
                                ORDER BY created_at, id) AS turn
@@ -55,7 +55,7 @@ SELECT r.license_id, r.id AS job_id, r.records AS job_records, c.id AS chunk_id,
  CROSS JOIN LATERAL (
        SELECT id, cursor, stop, first FROM chunks
         WHERE job_id = r.id AND state = 'pending' AND run_at <= clock_timestamp()
-          AND (r.state <> 'cancelling' OR in_doubt)
+          AND (r.state <> 'cancelling' OR doubted_at IS NOT NULL)
         ORDER BY first LIMIT :window - r.busy) AS c
  WHERE r.turn <= :jobs_a_license
  ORDER BY r.created_at, r.id, c.first

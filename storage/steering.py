@@ -150,17 +150,16 @@ def stop_idle_chunks(connection: Connection, job_id: str) -> int:
     """Take a cancelling job's chunks that nobody runs out of the work.
 
     A lapsed lease counts as nobody: the new attempt fences the worker off. What is in
-    doubt is left to be found out, until the reservation's deadline has passed.
+    doubt is left to be found out.
     """
     stopped = connection.execute(
         text("""
             UPDATE chunks SET state = 'cancelled', attempt = attempt + 1,
-                   in_doubt = false, lease_until = NULL, owner = NULL
+                   doubted_at = NULL, lease_until = NULL, owner = NULL
              WHERE id IN (
                SELECT chunks.id FROM chunks JOIN jobs ON jobs.id = chunks.job_id
-                 JOIN reservations AS r ON r.job_id = jobs.id
                 WHERE chunks.job_id = :job_id AND jobs.state = 'cancelling'
-                  AND (NOT chunks.in_doubt OR r.deadline_at < holdfast_now())
+                  AND chunks.doubted_at IS NULL
                   AND (chunks.state IN ('pending', 'dispatched')
                     OR (chunks.state = 'running'
                         AND chunks.lease_until < clock_timestamp()))

@@ -42,7 +42,7 @@ def lapsed_chunks(connection: Connection, *, limit: int) -> list[LapsedChunk]:
               FROM chunks AS c JOIN jobs AS j ON j.id = c.job_id
               JOIN quotes AS q ON q.id = j.quote_id
              WHERE c.state = 'running' AND c.lease_until < clock_timestamp()
-               AND (j.state <> 'cancelling' OR c.in_doubt)
+               AND (j.state <> 'cancelling' OR c.doubted_at IS NOT NULL)
              ORDER BY c.id LIMIT :limit"""),
         {"limit": limit},
     )
@@ -85,9 +85,9 @@ def split(connection: Connection, lapsed: LapsedChunk, *, crashes: int) -> bool:
     connection.execute(
         text("""
             INSERT INTO chunks (job_id, first_byte, bytes, first_line, first, cursor,
-                                stop, crashes, last_error, in_doubt)
+                                stop, crashes, last_error, doubted_at)
             SELECT job_id, first_byte, bytes, first_line, :middle, :middle,
-                   :stop, :crashes, 'lease_lapsed', in_doubt
+                   :stop, :crashes, 'lease_lapsed', doubted_at
               FROM chunks WHERE id = :id"""),
         {**lapsed._asdict(), "middle": middle, "crashes": crashes},
     )
@@ -108,7 +108,7 @@ def reject_crashing(
         text(f"""
             UPDATE chunks
                SET state = 'done', cursor = stop, rejected = rejected + 1,
-                   in_doubt = false,
+                   doubted_at = NULL,
                    attempt = attempt + 1, lease_until = NULL, owner = NULL,
                    last_error = 'worker_crashed'
              WHERE {_FENCE} AND stop = cursor + 1"""),  # noqa: S608 - a constant

@@ -16,6 +16,7 @@ from storage.states import JobState
 from worker import parking
 from worker.ahead import Ahead
 from worker.clock import Stopwatch
+from worker.concluding import Concluding
 from worker.connectors.errors import ConnectorError
 from worker.exporting import Exporting
 from worker.fates import Done, Fate, Later, Never, backoff_s
@@ -38,6 +39,7 @@ def run_chunk(deps: Deps, chunk_id: int) -> Fate:
             chunk_id,
             owner=deps.owner,
             lease_s=deps.settings.lease_s,
+            doubt_s=deps.settings.push_doubt_s,
         )
     if chunk is None:
         return Never("not to be taken")
@@ -73,7 +75,7 @@ def _run_batches(
     ahead: Ahead,
     watch: Stopwatch,
 ) -> Fate:
-    delivery = Exporting(deps, chunk) if chunk.push is None else Pushing(deps, chunk)
+    delivery = _delivery(deps, chunk, lines)
     cursor, first = chunk.cursor, chunk.first_line
     while cursor < chunk.stop:
         stop = min(cursor + delivery.batch_records, chunk.stop)
@@ -88,6 +90,16 @@ def _run_batches(
         if cursor < chunk.stop and why is not None:
             return _give_back(deps, chunk, why)
     return Done()
+
+
+def _delivery(
+    deps: Deps, chunk: TakenChunk, lines: Sequence[bytes]
+) -> Exporting | Pushing | Concluding:
+    if chunk.push is None:
+        return Exporting(deps, chunk)
+    if chunk.is_to_conclude:
+        return Concluding(deps, chunk, lines)
+    return Pushing(deps, chunk)
 
 
 def _checkpoint(deps: Deps, chunk: TakenChunk, batch: Batch) -> JobState:

@@ -66,7 +66,7 @@ class Pushing:
             self._push, self._connector.defaults, chunk.columns, chunk.retrieve
         )
         self._is_prepared = False
-        self._first_is_in_doubt = chunk.in_doubt
+        self._first_is_in_doubt = chunk.doubted_at is not None
         self.batch_records = crms.batch_records(
             there, self._connector, deps.settings, chunk.job_records
         )

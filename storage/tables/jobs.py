@@ -175,8 +175,8 @@ chunks = Table(
     Column("failures", Integer, nullable=False, server_default=text("0")),
     Column("last_error", Text),
     # Something was sent of records behind the cursor, and what became of it is not
-    # known until the batch has been run again.
-    Column("in_doubt", Boolean, nullable=False, server_default=text("false")),
+    # known until the batch has been run again; since when.
+    Column("doubted_at", Instant),
     Column("delivered", Integer, nullable=False, server_default=text("0")),
     # Of those that were delivered to a CRM.
     Column("created", Integer, nullable=False, server_default=text("0")),
@@ -195,7 +195,9 @@ chunks = Table(
     ),
     CheckConstraint("created + updated + unchanged IN (0, delivered)", name="changes"),
     CheckConstraint("state <> 'done' OR cursor = stop", name="done"),
-    CheckConstraint("NOT (in_doubt AND state IN ('done', 'cancelled'))", name="doubt"),
+    CheckConstraint(
+        "doubted_at IS NULL OR state NOT IN ('done', 'cancelled')", name="doubt"
+    ),
     CheckConstraint("(state = 'running') = (lease_until IS NOT NULL)", name="lease"),
     UniqueConstraint("job_id", "first"),
     Index(

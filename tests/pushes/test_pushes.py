@@ -315,18 +315,6 @@ def test_a_job_that_is_cancelled_with_a_dead_worker_pays_for_what_was_sent(
     assert sandbox.tally("hubspot")["contacts"] == 100
 
 
-def test_what_stays_in_doubt_beyond_the_reservations_deadline_is_released(
-    wired, house, connection, monkeypatch
-):
-    job_id = submit(house, connection, [contact("c1")])
-    die_after_sending(house, job_id, monkeypatch)
-    steering.cancel(house, job_id)
-    later = wired(days=15)
-    let_go(later, job_id)
-    report = run(later, job_id)
-    assert (report.state, report.settled, report.released) == ("cancelled", 0, 1)
-
-
 @pytest.fixture
 def pushed(house, sandbox, connection):
     """Two persons of one company that are in the CRM; the id each has there."""

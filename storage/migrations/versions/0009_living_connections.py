@@ -20,6 +20,7 @@ def upgrade() -> None:
     _add_authorizations()
     _add_held_keys()
     _tell_why_records_are_excluded()
+    _tell_since_when_chunks_are_in_doubt()
 
 
 def _widen_connections() -> None:
@@ -91,3 +92,13 @@ def _tell_why_records_are_excluded() -> None:
         "dry_run_items",
         "outcome IN ('create', 'update', 'unchanged', 'ambiguous', 'refused', 'exclude')",
     )
+
+
+def _tell_since_when_chunks_are_in_doubt() -> None:
+    op.add_column("chunks", sa.Column("doubted_at", INSTANT))
+    op.execute("UPDATE chunks SET doubted_at = clock_timestamp() WHERE in_doubt")
+    op.drop_constraint(op.f("chunks_doubt_check"), "chunks")
+    op.create_check_constraint(
+        "doubt", "chunks", "doubted_at IS NULL OR state NOT IN ('done', 'cancelled')"
+    )
+    op.drop_column("chunks", "in_doubt")
