@@ -71,6 +71,13 @@ def ended(step: Plan, result: connectors.Result | None, *, again: bool) -> Ended
                 fields=frozenset(step.fields),
                 incomplete=result.incomplete,
             )
+    if step.has_arrived:
+        return Ended(
+            change=step.change,
+            their_id=step.their_id,
+            link=step.link,
+            fields=frozenset(step.fields),
+        )
     return Ended(
         change=Change.UNCHANGED,
         their_id=step.their_id,

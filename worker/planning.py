@@ -24,7 +24,8 @@ DO_NOT_CONTACT = "do_not_contact"
 class Step:
     """What is to be done: `fields` are written to `their_id`, or to a new record.
 
-    `is_known` says that nothing is, for the CRM has it as we have sent it.
+    `is_known` says that nothing is, for the CRM has it as we have sent it, and
+    `has_arrived` that nothing is any more: a try before this one has done it.
     """
 
     change: Change
@@ -32,6 +33,12 @@ class Step:
     their_id: str | None
     link: str | None = None
     is_known: bool = False
+    has_arrived: bool = False
+
+    @property
+    def is_to_send(self) -> bool:
+        """Whether anything is to be sent."""
+        return self.change is not Change.UNCHANGED and not self.has_arrived
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +58,8 @@ class Merged:
 
 Plan = Step | Rejected | Left
 
+_NOT_TO_CONTACT = Left(DO_NOT_CONTACT, "the CRM says not to contact this person")
+
 
 def step_of(
     ready: Ready,
@@ -63,8 +72,7 @@ def step_of(
     """What is to be done about one of them; an ambiguous one is nobody's to decide."""
     fields = ready.wanted.fields
     if intent is not None:
-        again = {name: fields[name] for name in intent.fields if name in fields}
-        return Step(change=intent.change, fields=again, their_id=intent.their_id)
+        return _resumed(fields, intent, match)
     if match is None:
         if known is not None and not push.recreate_deleted:
             return Left(DELETED, "it was there, and somebody has deleted it")
@@ -75,7 +83,7 @@ def step_of(
         ids = ", ".join(match.their_ids)
         return Rejected(code=AMBIGUOUS, message=f"the CRM has several of it: {ids}")
     if match.do_not_contact:
-        return Left(DO_NOT_CONTACT, "the CRM says not to contact this person")
+        return _NOT_TO_CONTACT
     # What was merged into another record is not there as we have sent it.
     is_known = (
         known is not None
@@ -83,6 +91,27 @@ def step_of(
         and match.has_key
     )
     return _update(fields, match, push.overwrite, is_known=is_known)
+
+
+def _resumed(
+    fields: Mapping[str, str], intent: Intent, match: Match | Merged | None
+) -> Plan:
+    """What a try before this one was about to do; not with whom has opted out since.
+
+    What of them is there as it would be sent has been sent: it is delivered.
+    """
+    again = {name: fields[name] for name in intent.fields if name in fields}
+    if not (isinstance(match, Existing) and match.do_not_contact):
+        return Step(change=intent.change, fields=again, their_id=intent.their_id)
+    if not match.has_key or any(match.fields.get(n) != v for n, v in again.items()):
+        return _NOT_TO_CONTACT
+    return Step(
+        change=intent.change,
+        fields=again,
+        their_id=match.their_id,
+        link=match.link,
+        has_arrived=True,
+    )
 
 
 def _update(

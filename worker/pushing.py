@@ -13,8 +13,8 @@ from typing import TypeVar
 from storage import chunks, connections, id_map, intents
 from storage.chunks import Batch, TakenChunk
 from storage.connections import ConnectionState
+from storage.id_map import Key
 from storage.intents import Intent
-from storage.states import Change
 from worker import batches, crms, ending, looking
 from worker.ahead import Ahead
 from worker.clock import Stopwatch, wait
@@ -168,7 +168,7 @@ class Pushing:
         plans = {
             our_id: step
             for our_id, step in steps.items()
-            if isinstance(step, Step) and step.change is not Change.UNCHANGED
+            if isinstance(step, Step) and step.is_to_send
         }
         results = self._write(doings, kind, ready, plans) if plans else {}
         for our_id, step in steps.items():
@@ -187,7 +187,13 @@ class Pushing:
             known = id_map.of(connection, connection_id, kind, ready)
             intended = intents.of(connection, self._chunk.job_id, kind, ready)
         doings.recall(kind, intended)
-        open_ = [one for our_id, one in ready.items() if our_id not in intended]
+        # A person who was about to be sent may have opted out since.
+        again = doings.intended if kind is Kind.PERSON else set()
+        open_ = [
+            one
+            for our_id, one in ready.items()
+            if our_id not in intended or Key(kind, our_id) in again
+        ]
         matches = looking.matches_of(
             self._deps.database,
             connection_id,

@@ -23,6 +23,9 @@ from tests.pushing import (
     submit,
 )
 from worker import connections, dry_runs, steering
+from worker.connectors import Kind
+from worker.connectors.errors import Throttled
+from worker.connectors.hubspot import HubSpot
 from worker.errors import Refused
 from worker.pushing import Pushing
 
@@ -410,6 +413,51 @@ def test_a_company_in_doubt_is_paid_for_though_its_person_is_left_alone_by_then(
     report = run(house, job_id)
     assert (counts(report), report.settled) == ({"rejected": 1}, 1)
     assert outcomes_of(house, job_id)[0].code == "do_not_contact"
+
+
+def _opt_out(sandbox):
+    (person,) = httpx.get(_doors(sandbox)).json()
+    flagged = {"id": person["id"], "hs_email_optout": "true"}
+    httpx.patch(_doors(sandbox), json=flagged).raise_for_status()
+
+
+def test_who_opts_out_before_they_were_sent_is_not_sent_when_the_job_goes_on(
+    house, sandbox, connection, monkeypatch
+):
+    person = {"email": "a@one.example"}
+    httpx.post(_doors(sandbox), json=[person]).raise_for_status()
+    push(house, connection, [contact("c1")])
+    job_id = submit(house, connection, [contact("c1", "p1", **person)])
+    write = HubSpot.write
+
+    def throttled(self, kind, rows):
+        if kind is Kind.PERSON:
+            raise Throttled("too many requests", 0.01)
+        return write(self, kind, rows)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(HubSpot, "write", throttled)
+        run_once(house, job_id)
+    _opt_out(sandbox)
+    before = httpx.get(_doors(sandbox)).json()
+    report = run(house, job_id)
+    assert (counts(report), report.settled) == ({"excluded": 1}, 0)
+    assert outcomes_of(house, job_id)[0].code == "do_not_contact"
+    assert httpx.get(_doors(sandbox)).json() == before
+
+
+def test_who_opts_out_after_they_were_sent_is_paid_for_and_not_written_again(
+    house, sandbox, connection, monkeypatch
+):
+    push(house, connection, [contact("c1")])
+    job_id = submit(house, connection, [contact("c1", "p1")])
+    die_after_sending(house, job_id, monkeypatch)
+    _opt_out(sandbox)
+    before = httpx.get(_doors(sandbox)).json()
+    let_go(house, job_id)
+    report = run(house, job_id)
+    assert counts(report) == {"created": 1}
+    assert httpx.get(_doors(sandbox)).json() == before
 
 
 def test_a_person_in_doubt_is_paid_for_though_the_company_is_gone_by_then(
