@@ -274,6 +274,7 @@ def of_fields(fields: Mapping[str, Field] | None) -> list[Answer] | None:
             "read_only": field.read_only,
             "options": list(field.options),
             "multiple": field.separator is not None,
+            "is_open": field.is_open,
         }
         for _, field in sorted(fields.items())
     ]

@@ -226,3 +226,10 @@ def test_a_field_that_salesforce_does_not_have_stops_the_push(org):
     with pytest.raises(Misconfigured, match="Shoe__c") as caught:
         org.salesforce.write(Kind.PERSON, rows)
     assert caught.value.code == "unknown_field"
+
+
+def test_an_open_picklist_offers_its_values_and_takes_others(org):
+    fields = org.salesforce.fields(Kind.PERSON)
+    source, rating = fields["LeadSource"], fields["Rating__c"]
+    assert (source.options, source.takes("Elsewhere")) == (("Web", "Fair"), True)
+    assert (rating.is_open, rating.takes("Elsewhere")) == (False, False)

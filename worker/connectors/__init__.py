@@ -120,7 +120,8 @@ class Link(NamedTuple):
 class Field:
     """A field of the CRM; `options` are the values it takes, where they are few.
 
-    Where it takes several of them at once, `separator` stands between them.
+    Where it takes several of them at once, `separator` stands between them; where it
+    `is_open`, it takes others too.
     """
 
     name: str
@@ -130,11 +131,14 @@ class Field:
     read_only: bool = False
     options: tuple[str, ...] = ()
     separator: str | None = None
+    is_open: bool = False
 
     def takes(self, value: str) -> bool:
         """Whether a value is one of the options, or several."""
+        if self.is_open or not self.options:
+            return True
         parts = value.split(self.separator) if self.separator else [value]
-        return not self.options or all(one.strip() in self.options for one in parts)
+        return all(one.strip() in self.options for one in parts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -152,20 +152,21 @@ def _field(about: Mapping[str, Any]) -> Field:
     writable = bool(about.get("createable") or about.get("updateable"))
     needed = not about.get("nillable") and not about.get("defaultedOnCreate")
     boolean = about.get("type") == "boolean"
+    options = tuple(_options(about))
     return Field(
         name=str(about["name"]),
         label=str(about.get("label") or about["name"]),
         type=str(about.get("type") or ""),
         required=bool(about.get("createable")) and needed and not boolean,
         read_only=not writable,
-        options=tuple(_options(about)),
+        options=options,
         separator=";" if about.get("type") == _MULTIPLE else None,
+        is_open=bool(options) and not about.get("restrictedPicklist"),
     )
 
 
 def _options(about: Mapping[str, Any]) -> Iterator[str]:
-    """What a picklist takes, where it takes nothing else."""
-    if about.get("restrictedPicklist"):
-        for one in about.get("picklistValues") or ():
-            if one.get("active", True):
-                yield str(one["value"])
+    """The values of a picklist; one that is not restricted takes others too."""
+    for one in about.get("picklistValues") or ():
+        if one.get("active", True):
+            yield str(one["value"])

@@ -212,7 +212,7 @@ def _about(name: str, type_: str = "string", **more: object) -> dict[str, Any]:
 
 
 def _all(*fields: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    rating = [{"value": one, "label": one, "active": True} for one in _RATINGS]
+    rating = _values(*_RATINGS)
     read_only = {"createable": False, "updateable": False}
     usual = (
         _about("Id", "id", nillable=False, **read_only),
@@ -228,6 +228,10 @@ def _all(*fields: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return described
 
 
+def _values(*names: str) -> list[dict[str, Any]]:
+    return [{"value": one, "label": one, "active": True} for one in names]
+
+
 def _account() -> dict[str, dict[str, Any]]:
     return _all(_about("Name", nillable=False), _about("Website", "url"))
 
@@ -237,6 +241,7 @@ def _contact() -> dict[str, dict[str, Any]]:
         _about("FirstName", length=40),
         _about("LastName", length=80, nillable=False),
         _about("Title"),
+        _about("LeadSource", "picklist", picklistValues=_values("Web", "Fair")),
         _about("Email", "email"),
         _about("Phone", "phone"),
         _about("AccountId", "reference"),

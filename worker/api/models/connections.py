@@ -80,7 +80,10 @@ class TestedConnection(Connection):
 
 
 class CrmField(BaseModel):
-    """A field of a CRM; `options` are the values it takes, where they are few."""
+    """A field of a CRM; `options` are the values it takes, where they are few.
+
+    One that `is_open` takes others too.
+    """
 
     name: str
     label: str
@@ -89,6 +92,7 @@ class CrmField(BaseModel):
     read_only: bool
     options: list[str]
     multiple: bool
+    is_open: bool
 
 
 class ConnectionFields(BaseModel):
