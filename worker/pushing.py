@@ -31,7 +31,7 @@ from worker.doings import Doings, rounds
 from worker.fates import backoff_s
 from worker.mapping import misfits
 from worker.planning import Left, Plan, Step, step_of
-from worker.pushes import push_of
+from worker.pushes import Overwrite, push_of
 from worker.values import Ready, Values
 from worker.wiring import Deps
 
@@ -243,6 +243,7 @@ class Pushing:
                 fields=step.fields,
                 their_id=step.their_id,
                 company_their_id=doings.company_of(ready[our_id]),
+                keeps_company=self._push.overwrite is Overwrite.IF_EMPTY,
             )
             for our_id, step in plans.items()
         ]

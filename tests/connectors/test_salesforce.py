@@ -233,3 +233,25 @@ def test_an_open_picklist_offers_its_values_and_takes_others(org):
     source, rating = fields["LeadSource"], fields["Rating__c"]
     assert (source.options, source.takes("Elsewhere")) == (("Web", "Fair"), True)
     assert (rating.is_open, rating.takes("Elsewhere")) == (False, False)
+
+
+@pytest.mark.parametrize("keeps", [False, True])
+def test_who_is_in_another_account_stays_there_where_nothing_is_overwritten(org, keeps):
+    theirs, ours = (org.plant(Kind.COMPANY, Name=name) for name in ("A", "B"))
+    placed = org.plant(Kind.PERSON, LastName="x", AccountId=theirs)
+    free = org.plant(Kind.PERSON, LastName="y")
+    rows = [
+        Row(
+            id=f"p{n}",
+            fields={"Title": "z"},
+            their_id=their_id,
+            company_their_id=ours,
+            keeps_company=keeps,
+        )
+        for n, their_id in enumerate((placed, free))
+    ]
+    assert not _rejected(org.salesforce.write(Kind.PERSON, rows))
+    url = f"{org.sandbox.url}/_sandbox/salesforce/records"
+    shown = {one["id"]: one["fields"] for one in httpx.get(url).json()}
+    assert shown[placed]["AccountId"] == (theirs if keeps else ours)
+    assert shown[free]["AccountId"] == ours

@@ -70,13 +70,15 @@ class Row:
 
     Without `their_id` it is created, or updated where our key is there already; with
     it that record is written, and given our key. `company_their_id` is the CRM's id of
-    the company that a person belongs to.
+    the company that a person belongs to; who belongs to one there already, and
+    `keeps_company`, stays with it where the CRM has one company a person.
     """
 
     id: str
     fields: Fields
     their_id: str | None = None
     company_their_id: str | None = None
+    keeps_company: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,7 @@
 """Salesforce: accounts and contacts, by an external id field that an admin makes."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from worker.connectors import (
@@ -105,7 +106,22 @@ class Salesforce:
         """Create and update; more than one call takes, by an ingest job."""
         many = len(rows) > CALL_MAX
         write = salesforce_bulk.write if many else salesforce_writing.write
-        return write(self._api, kind, rows, self._wait)
+        return write(self._api, kind, self._where_they_are(kind, rows), self._wait)
+
+    def _where_they_are(self, kind: Kind, rows: Sequence[Row]) -> list[Row]:
+        """The rows, those without an account who keep the one they are in."""
+        asked = [row.their_id for row in rows if row.their_id and row.keeps_company]
+        if kind is not Kind.PERSON or not asked:
+            return list(rows)
+        placed = {
+            str(one["Id"])
+            for one in self._api.select(kind, ["Id", "AccountId"], "Id", asked)
+            if one["AccountId"]
+        }
+        return [
+            replace(row, company_their_id=None) if row.their_id in placed else row
+            for row in rows
+        ]
 
     def link(self, links: Sequence[Link]) -> Mapping[str, Rejected]:
         """Contacts are written with their account."""
