@@ -47,8 +47,11 @@ class CrmHttp:
         *,
         headers: Mapping[str, str],
         body: object = None,
+        undoes: bool = False,
     ) -> Reply:
         """Ask as `Http` says; once more, with a new token, where one was not taken."""
+        if not undoes:
+            self._beat()
         token = self._tokens.current()
         reply = self._ask(method, url, headers, body, token)
         if reply.status != _UNAUTHORIZED or token is None:
@@ -56,6 +59,8 @@ class CrmHttp:
         renewed = self._tokens.renewed(token)
         if renewed is None:
             return reply
+        if not undoes:
+            self._beat()
         return self._ask(method, url, headers, body, renewed)
 
     def _ask(
@@ -66,7 +71,6 @@ class CrmHttp:
         body: object,
         token: str | None,
     ) -> Reply:
-        self._beat()
         try:
             self._throttle.enter(self._connection_id)
         except Paused as paused:

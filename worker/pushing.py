@@ -281,6 +281,8 @@ class Pushing:
             try:
                 return ask()
             except Unavailable as error:
+                if error.until_s is not None:
+                    raise
                 log.info("%s: %s", self._push.connection_id, error)
                 retried()
                 delay_s = backoff_s(failures, base_s=_BACKOFF_S, max_s=_BACKOFF_MAX_S)

@@ -41,7 +41,9 @@ class PlainHttp:
         *,
         headers: Mapping[str, str],
         body: object = None,
+        undoes: bool = False,
     ) -> Reply:
+        del undoes
         content = _content(body)
         own = {"Authorization": f"Bearer {self._token}", "Content-Type": content.type}
         try:
@@ -56,7 +58,7 @@ class PlainHttp:
             _json(response.body),
             response.body,
         )
-        sent = _json(content.body)
+        sent = body.body if isinstance(body, Content) else _json(content.body)
         self.exchanges.append(Exchange(method, urlsplit(url).path, sent, reply))
         return reply
 

@@ -183,12 +183,14 @@ class Http(Protocol):
         *,
         headers: Mapping[str, str],
         body: object = None,
+        undoes: bool = False,
     ) -> Reply:
         """Ask once; a body is sent as JSON, `Content` as it is.
 
         Where the connection has an access token, it is sent along as a bearer's.
-        Whatever the status, it is an answer. Raises `Unavailable` where none came,
-        `Throttled` where the connection rests.
+        What `undoes` only stops what was begun: it is sent even by a worker that has
+        lost its chunk. Whatever the status, it is an answer. Raises `Unavailable` where
+        none came, `Throttled` where the connection rests.
         """
 
     def notice(self, limit: Limit) -> None:

@@ -15,8 +15,8 @@ class ConnectorError(Exception):
 class Unavailable(ConnectorError):
     """No answer that tells what became of a request.
 
-    Everything that was in it is in doubt until it has been asked again by its key.
-    `sent` says that all of the request was written.
+    Everything that was in it is in doubt until it has been asked again by its key, not
+    at once where `until_s` is given. `sent` says that all of the request was written.
     """
 
     def __init__(
