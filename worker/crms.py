@@ -91,7 +91,15 @@ OFFERS: Mapping[str, Offer] = {
     "salesforce": Offer(
         make=lambda given: Salesforce(given.http, given.access, _pause),
         defaults=Salesforce.defaults,
-        settings=frozenset({"url", "api_version", "allow_duplicates", BULK_ABOVE}),
+        settings=frozenset(
+            {
+                "url",
+                "api_version",
+                "allow_duplicates",
+                "without_consent_flags",
+                BULK_ABOVE,
+            }
+        ),
         needed=frozenset({"url"}),
         secrets=frozenset({ACCESS_TOKEN}),
     ),

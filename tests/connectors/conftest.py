@@ -1,4 +1,4 @@
-"""A HubSpot account of the sandbox, and the connector in front of it."""
+"""A HubSpot account and a Salesforce org of the sandbox, and what is in front."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from tests.connectors.asking import PlainHttp
+from tests.connectors.orgs import Org
 from tests.sandboxes import Sandbox
 from worker.connectors import Access, Kind, Match, Result, Row, Wanted, Written
 from worker.connectors.hubspot import HubSpot
@@ -101,3 +102,13 @@ def account(bare_account: Account) -> Account:
     bare_account.http.exchanges.clear()
     bare_account.http.limits.clear()
     return bare_account
+
+
+@pytest.fixture
+def org() -> Iterator[Org]:
+    """One that nothing was ever pushed to."""
+    box = Sandbox()
+    there = Org(box)
+    there.behave()
+    yield there
+    box.close()

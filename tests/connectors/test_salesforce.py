@@ -1,116 +1,44 @@
 """Salesforce by its connector alone, over real HTTP: what the contract does not say."""
 
-from collections.abc import Iterator
-from typing import Any
-
 import httpx
 import pytest
 
-from tests.connectors.asking import PlainHttp
-from tests.sandboxes import Sandbox
+from tests.connectors.orgs import KEY, UPSERT, rejected, rows_of
 from worker.connectors import (
-    Access,
     Ambiguous,
     Existing,
     Kind,
-    Rejected,
     Row,
     Wanted,
     Written,
 )
-from worker.connectors.errors import Misconfigured, Unavailable
-from worker.connectors.salesforce import Salesforce
-
-KEY = "Holdfast_Id__c"
-UPSERT = "PATCH /services/data/v62.0/composite/sobjects/Contact/Holdfast_Id__c"
-
-
-class Org:
-    """A Salesforce of the sandbox, and the connector in front of it."""
-
-    def __init__(self, sandbox: Sandbox) -> None:
-        self.sandbox = sandbox
-        self.http = PlainHttp()
-        self.waits: list[float] = []
-        self.salesforce = self.connector()
-
-    def connector(self, **settings: str) -> Salesforce:
-        url = {"url": f"{self.sandbox.url}/salesforce"}
-        access = Access(settings=url | settings, secrets={})
-        return Salesforce(self.http, access, self.waits.append)
-
-    def behave(self, **how: Any) -> None:
-        self.sandbox.behave("salesforce", **{"finish_ms": 0} | how)
-
-    def asked(self, path: str) -> int:
-        paths: dict[str, int] = self.sandbox.tally("salesforce")["paths"]
-        return paths.get(path, 0)
-
-    def plant(self, kind: Kind, **fields: Any) -> str:
-        ids: list[str] = httpx.post(
-            f"{self.sandbox.url}/_sandbox/salesforce/records",
-            params={"type": "contacts" if kind is Kind.PERSON else "companies"},
-            json=[fields],
-        ).json()
-        return ids[0]
-
-    def merge(self, winner: str, loser: str) -> None:
-        url = f"{self.sandbox.url}/_sandbox/salesforce/merge"
-        httpx.post(url, json=[winner, loser]).raise_for_status()
-
-    def found(self, kind: Kind, **wanted: Any) -> Any:
-        one = Wanted(id="w", **{"fields": {"Title": "x"}, **wanted})
-        return self.salesforce.find(kind, [one]).get("w")
-
-
-@pytest.fixture
-def org() -> Iterator[Org]:
-    box = Sandbox()
-    there = Org(box)
-    there.behave()
-    yield there
-    box.close()
-
-
-def _rows(count: int, **changed: dict[str, str]) -> list[Row]:
-    return [
-        Row(
-            id=f"p{n}",
-            fields={"LastName": f"N{n}", "Email": f"n{n}@engine.example"}
-            | changed.get(f"p{n}", {}),
-        )
-        for n in range(count)
-    ]
-
-
-def _rejected(results: Any) -> dict[str, Rejected]:
-    return {k: v for k, v in results.items() if isinstance(v, Rejected)}
+from worker.connectors.errors import Misconfigured, Throttled, Unavailable
 
 
 def test_one_value_that_breaks_the_request_off_lets_all_others_in(org):
-    results = org.salesforce.write(Kind.PERSON, _rows(100, p61={"Size__c": "many"}))
-    (why,) = _rejected(results).values()
-    assert (set(_rejected(results)), why.code) == ({"p61"}, "invalid_value")
-    assert org.sandbox.tally("salesforce")["contacts"] == 99
+    results = org.salesforce.write(Kind.PERSON, rows_of(100, p61={"Size__c": "many"}))
+    (why,) = rejected(results).values()
+    assert (set(rejected(results)), why.code) == ({"p61"}, "invalid_value")
+    assert org.tally["contacts"] == 99
     assert org.asked(UPSERT) <= 16
 
 
 @pytest.mark.parametrize("count", [40, 250])
 def test_rows_that_somebody_else_has_locked_land_in_the_end(org, count):
     org.behave(fault="locked", times=2)
-    results = org.salesforce.write(Kind.PERSON, _rows(count))
+    results = org.salesforce.write(Kind.PERSON, rows_of(count))
     assert all(isinstance(one, Written) and one.created for one in results.values())
-    assert org.sandbox.tally("salesforce")["contacts"] == count
+    assert org.tally["contacts"] == count
     assert org.waits
 
 
 def test_rows_that_stay_locked_are_left_for_later(org):
     org.behave(fault="locked", times=99)
     with pytest.raises(Unavailable):
-        org.salesforce.write(Kind.PERSON, _rows(8))
+        org.salesforce.write(Kind.PERSON, rows_of(8))
     org.behave()
-    assert len(org.salesforce.write(Kind.PERSON, _rows(8))) == 8
-    assert org.sandbox.tally("salesforce")["contacts"] == 8
+    assert len(org.salesforce.write(Kind.PERSON, rows_of(8))) == 8
+    assert org.tally["contacts"] == 8
 
 
 def test_contacts_of_one_account_are_beside_each_other(org):
@@ -127,33 +55,12 @@ def test_contacts_of_one_account_are_beside_each_other(org):
 
 def test_a_duplicate_rule_holds_unless_duplicates_are_allowed(org):
     there = org.plant(Kind.PERSON, LastName="Ada", Email="n0@engine.example")
-    (why,) = org.salesforce.write(Kind.PERSON, _rows(1)).values()
+    (why,) = org.salesforce.write(Kind.PERSON, rows_of(1)).values()
     assert (why.code, there in (why.link or "")) == ("duplicate", True)
     (result,) = (
-        org.connector(allow_duplicates="true").write(Kind.PERSON, _rows(1)).values()
+        org.connector(allow_duplicates="true").write(Kind.PERSON, rows_of(1)).values()
     )
     assert isinstance(result, Written)
-
-
-def test_more_rows_than_a_call_takes_go_by_one_ingest_job(org):
-    org.behave(finish_ms=200)
-    org.waits.clear()
-    rows = _rows(300, p7={"Email": "no address"}, p9={"Title": ""})
-    results = org.salesforce.write(Kind.PERSON, rows)
-    assert {k: (v.code, v.field) for k, v in _rejected(results).items()} == {
-        "p7": ("invalid_email", "Email")
-    }
-    assert org.sandbox.tally("salesforce")["jobs"] == 1
-    assert org.asked(UPSERT) == 0
-    again = org.salesforce.write(Kind.PERSON, rows)
-    assert not any(one.created for one in again.values() if isinstance(one, Written))
-
-
-def test_an_ingest_job_that_leaves_rows_out_is_followed_by_another(org):
-    org.behave(fault="fewer", times=1)
-    results = org.salesforce.write(Kind.PERSON, _rows(250))
-    assert len(results) == 250
-    assert org.sandbox.tally("salesforce")["jobs"] == 2
 
 
 @pytest.mark.parametrize("key", ["acme.inc", "o'neill", "a\\b", "ä&?=#/%"])
@@ -168,7 +75,7 @@ def test_any_id_of_ours_is_a_key_and_found_again(org, key):
 
 
 def test_a_thousand_wanted_are_asked_for_in_urls_that_are_not_too_long(org):
-    org.salesforce.write(Kind.PERSON, _rows(150))
+    org.salesforce.write(Kind.PERSON, rows_of(150))
     wanted = [
         Wanted(id=f"p{n}", fields={}, match=f"x{n}@y.example") for n in range(1_000)
     ]
@@ -222,17 +129,61 @@ def test_topics_are_made_once_and_added_to_those_there_are(org):
 
 
 def test_a_field_that_salesforce_does_not_have_stops_the_push(org):
-    rows = _rows(3, p1={"Shoe__c": "44"})
+    rows = rows_of(3, p1={"Shoe__c": "44"})
     with pytest.raises(Misconfigured, match="Shoe__c") as caught:
         org.salesforce.write(Kind.PERSON, rows)
     assert caught.value.code == "unknown_field"
 
 
-def test_an_open_picklist_offers_its_values_and_takes_others(org):
-    fields = org.salesforce.fields(Kind.PERSON)
-    source, rating = fields["LeadSource"], fields["Rating__c"]
-    assert (source.options, source.takes("Elsewhere")) == (("Web", "Fair"), True)
-    assert (rating.is_open, rating.takes("Elsewhere")) == (False, False)
+def test_one_row_that_may_not_be_written_is_rejected_and_the_others_go_in(org):
+    org.configure(fields={"Account": {"IsPersonAccount": {"type": "boolean"}}})
+    person = org.plant(Kind.COMPANY, Name="Ada Byron", IsPersonAccount=True)
+    company = org.plant(Kind.COMPANY, Name="Engine")
+    results = org.salesforce.write(
+        Kind.COMPANY,
+        [
+            Row(id="c1", fields={"Name": "A"}, their_id=person),
+            Row(id="c2", fields={"Name": "B"}, their_id=company),
+        ],
+    )
+    assert set(rejected(results)) == {"c1"}
+    assert isinstance(results["c2"], Written)
+    alone = org.salesforce.write(
+        Kind.COMPANY, [Row(id="c1", fields={"Name": "A"}, their_id=person)]
+    )
+    assert set(rejected(alone)) == {"c1"}
+
+
+def test_a_field_that_no_row_may_be_written_to_stops_the_push(org):
+    org.configure(fields={"Contact": {"Email": {"updateable": False}}})
+    with pytest.raises(Misconfigured, match="Email") as caught:
+        org.salesforce.write(Kind.PERSON, rows_of(3))
+    assert caught.value.code == "unknown_field"
+
+
+@pytest.mark.parametrize(
+    ("code", "count"),
+    [("STORAGE_LIMIT_EXCEEDED", 1), ("INSUFFICIENT_ACCESS_OR_READONLY", 3)],
+)
+def test_an_org_that_takes_no_row_stops_the_push_and_rejects_nobody(org, code, count):
+    org.configure(troubles={"Contact": code})
+    with pytest.raises(Misconfigured) as caught:
+        org.salesforce.write(Kind.PERSON, rows_of(count))
+    assert caught.value.code == "forbidden"
+
+
+def test_an_accident_inside_salesforce_is_no_rows_fault(org):
+    org.configure(troubles={"Contact": "UNKNOWN_EXCEPTION"})
+    with pytest.raises(Unavailable):
+        org.salesforce.write(Kind.PERSON, rows_of(2))
+
+
+def test_a_person_account_is_no_company(org):
+    org.configure(fields={"Account": {"IsPersonAccount": {"type": "boolean"}}})
+    org.plant(Kind.COMPANY, Name="A", Website="engine.example", IsPersonAccount=True)
+    assert org.found(Kind.COMPANY, match="engine.example") is None
+    there = org.plant(Kind.COMPANY, Name="B", Website="engine.example")
+    assert org.found(Kind.COMPANY, match="engine.example").their_id == there
 
 
 @pytest.mark.parametrize("keeps", [False, True])
@@ -250,8 +201,87 @@ def test_who_is_in_another_account_stays_there_where_nothing_is_overwritten(org,
         )
         for n, their_id in enumerate((placed, free))
     ]
-    assert not _rejected(org.salesforce.write(Kind.PERSON, rows))
-    url = f"{org.sandbox.url}/_sandbox/salesforce/records"
-    shown = {one["id"]: one["fields"] for one in httpx.get(url).json()}
+    assert not rejected(org.salesforce.write(Kind.PERSON, rows))
+    shown = org.records()
     assert shown[placed]["AccountId"] == (theirs if keeps else ours)
     assert shown[free]["AccountId"] == ours
+
+
+@pytest.mark.parametrize("type_", ["Topic", "TopicAssignment"])
+def test_a_tag_that_nobody_may_give_is_told(org, type_):
+    their_id = org.plant(Kind.PERSON, LastName="A")
+    org.configure(troubles={type_: "INSUFFICIENT_ACCESS_OR_READONLY"})
+    with pytest.raises(Misconfigured, match="New") as caught:
+        org.salesforce.tag(Kind.PERSON, [their_id], ["New"])
+    assert caught.value.code == "forbidden"
+
+
+@pytest.mark.parametrize(
+    ("words", "until_s", "daily"),
+    [
+        ("TotalRequests Limit exceeded.", 3_600, True),
+        ("ConcurrentPerOrgLongTxn Limit exceeded.", 10, False),
+    ],
+)
+def test_only_the_limit_of_the_day_is_waited_for_long(org, words, until_s, daily):
+    org.configure(troubles={"requests": words})
+    with pytest.raises(Throttled, match="exceeded") as caught:
+        org.salesforce.test()
+    assert (caught.value.until_s, caught.value.daily) == (until_s, daily)
+
+
+def test_an_org_that_has_moved_has_to_be_named_anew(org):
+    org.configure(troubles={"host": "https://new.my.salesforce.com/"})
+    with pytest.raises(Misconfigured, match="https://new"):
+        org.salesforce.test()
+
+
+@pytest.mark.parametrize(
+    "about",
+    [
+        None,
+        {"externalId": False},
+        {"unique": False},
+        {"caseSensitive": False},
+        {"length": 80},
+        {"createable": False},
+        {"updateable": False},
+    ],
+)
+def test_a_key_that_cannot_be_one_is_told_to_the_admin(org, about):
+    org.salesforce.prepare()
+    org.configure(fields={"Contact": {KEY: about}})
+    with pytest.raises(Misconfigured, match=KEY) as caught:
+        org.connector().prepare()
+    assert caught.value.code == "unknown_field"
+
+
+@pytest.mark.parametrize("flag", ["HasOptedOutOfEmail", "DoNotCall"])
+def test_a_flag_that_nobody_sees_stops_the_push_unless_that_is_meant(org, flag):
+    org.configure(fields={"Contact": {flag: None}})
+    for ask in (org.salesforce.prepare, lambda: org.found(Kind.PERSON, match="a@b.c")):
+        with pytest.raises(Misconfigured, match=flag) as caught:
+            ask()
+        assert caught.value.code == "forbidden"
+    org.connector(without_consent_flags="true").prepare()
+
+
+def test_an_open_picklist_offers_its_values_and_takes_others(org):
+    fields = org.salesforce.fields(Kind.PERSON)
+    source, rating = fields["LeadSource"], fields["Rating__c"]
+    assert (source.options, source.takes("Elsewhere")) == (("Web", "Fair"), True)
+    assert (rating.is_open, rating.takes("Elsewhere")) == (False, False)
+
+
+def test_a_user_name_is_preferred_and_ids_may_be_short(org):
+    ada = org.salesforce.owner("ada@ours.example")
+    org.plant_user(Email="ada@ours.example", Username="ada2@ours.example", Name="Ada 2")
+    assert org.salesforce.owner("ada@ours.example") == ada
+    assert {org.salesforce.owner(ada), org.salesforce.owner(ada[:15])} == {ada}
+    there = org.plant(Kind.PERSON, LastName="A")
+    assert org.found(Kind.PERSON, their_id=there[:15]).their_id == there
+
+
+def test_a_value_of_several_lines_is_asked_for_as_it_is(org):
+    there = org.plant(Kind.PERSON, LastName="A", Email="a\nb\t@c.example")
+    assert org.found(Kind.PERSON, match="a\nb\t@c.example").their_id == there

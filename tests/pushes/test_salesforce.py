@@ -1,10 +1,13 @@
-"""Pushes into Salesforce: what an account and a picklist make of them."""
+"""Pushes into Salesforce: what a worker, an account and a picklist make of them."""
+
+from threading import Thread
 
 import httpx
 import pytest
 
 from tests.database import running
-from tests.pushing import connect, contact, counts, push
+from tests.pushing import connect, contact, counts, let_go, push, run, run_once, submit
+from tests.system.fleet import until
 
 
 @pytest.fixture
@@ -21,6 +24,24 @@ def _connect(house, sandbox, **settings):
 
 def _records(count, **fields):
     return [contact(f"c{n}", f"p{n}", **fields) for n in range(count)]
+
+
+def test_a_worker_that_loses_its_chunk_aborts_its_job_and_the_next_ends_the_push(
+    house, sandbox
+):
+    sandbox.behave("salesforce", finish_ms=10_000)
+    job_id = submit(house, _connect(house, sandbox, bulk_above=1), _records(12))
+    worker = Thread(target=run_once, args=(house, job_id))
+    worker.start()
+    until(lambda: sandbox.tally("salesforce")["running"])
+    let_go(house, job_id)
+    worker.join()
+    assert sandbox.tally("salesforce")["aborted"] == 1
+    sandbox.behave("salesforce", finish_ms=0)
+    report = run(house, job_id)
+    assert (counts(report), report.settled) == ({"created": 12}, 12)
+    tally = sandbox.tally("salesforce")
+    assert (tally["companies"], tally["contacts"]) == (12, 12)
 
 
 @pytest.mark.parametrize("overwrite", ["if_empty", "always"])

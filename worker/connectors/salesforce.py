@@ -16,14 +16,18 @@ from worker.connectors import (
     Row,
     Wanted,
     salesforce_bulk,
+    salesforce_topics,
     salesforce_writing,
 )
-from worker.connectors.errors import Misconfigured, Unavailable
-from worker.connectors.salesforce_api import KEY, TYPES, SalesforceApi, literal_of
-from worker.connectors.salesforce_finding import Finding
+from worker.connectors.errors import Misconfigured
+from worker.connectors.salesforce_api import TYPES, SalesforceApi, is_id, literal_of
+from worker.connectors.salesforce_finding import CONSENT, Finding
+from worker.connectors.salesforce_rows import KEY, parted
 from worker.connectors.salesforce_writing import CALL_MAX, Wait
 
 _MULTIPLE = "multipicklist"
+_KEY_LENGTH = 255
+_KEY_IS = ("externalId", "unique", "caseSensitive", "createable", "updateable")
 
 
 class Salesforce:
@@ -48,17 +52,26 @@ class Salesforce:
         self._api = SalesforceApi(http, access)
         self._wait = wait
         self._known: dict[Kind, list[Mapping[str, Any]]] = {}
+        settings = access.settings
+        self._above = min(CALL_MAX, int(settings.get("bulk_above", CALL_MAX)))
+        without_flags = str(settings.get("without_consent_flags", "")).lower()
+        self._needs_flags = without_flags != "true"
 
     def test(self) -> None:
-        """Ask for the org's limits."""
-        self._api.get("/limits")
+        """Ask for the fields of accounts, which whoever may push may see."""
+        self._api.describe(Kind.COMPANY)
 
     def prepare(self) -> None:
-        """See that our key can be written; only an admin can make its field."""
+        """See that our key can be written; only an admin can make its field.
+
+        And that it shows who does not want to be contacted.
+        """
+        self._check_flags()
         for kind, type_ in TYPES.items():
             fields = {str(one["name"]): one for one in self._describe(kind)}
-            there = fields.get(KEY)
-            if there is None or not (there.get("externalId") and there.get("unique")):
+            there = fields.get(KEY) or {}
+            short = int(there.get("length") or 0) < _KEY_LENGTH
+            if short or not all(there.get(name) for name in _KEY_IS):
                 raise Misconfigured(
                     "unknown_field",
                     f"{type_.name} needs a text field {KEY} of 255 characters that is "
@@ -70,43 +83,61 @@ class Salesforce:
         """The fields of accounts or contacts."""
         return {str(about["name"]): _field(about) for about in self._describe(kind)}
 
-    def owner(self, named: str) -> str:
-        """An active user's id, by id, e-mail address, user name or name."""
-        wanted = literal_of(named.strip())
-        names = " OR ".join(
-            f"{name} = {wanted}" for name in ("Email", "Username", "Name")
-        )
-        found = {
-            str(row["Id"])
-            for row in self._api.query(
-                f"SELECT Id FROM User WHERE IsActive = true AND ({names})"  # noqa: S608 - SOQL, quoted
+    def _check_flags(self) -> None:
+        """Whoever may not see a flag would push to those who have it.
+
+        Raises `Misconfigured`, unless the connection says that it is meant.
+        """
+        seen = {str(one["name"]) for one in self._describe(Kind.PERSON)}
+        hidden = [name for name in CONSENT if name not in seen]
+        if hidden and self._needs_flags:
+            raise Misconfigured(
+                "forbidden",
+                f"this user may not see {' and '.join(hidden)} of Contact, so nobody "
+                "knows who is not to be contacted; an admin of the org can show it, or "
+                'the setting without_consent_flags of the connection be "true"',
             )
-        } or self._by_id(named.strip())
+
+    def owner(self, named: str) -> str:
+        """An active user's id, by id, user name, e-mail address or name.
+
+        A user name is one user's; an address may be several's.
+        """
+        plain = named.strip()
+        names = ["Email", "Username", "Name", *(["Id"] if _is_user_id(plain) else [])]
+        either = " OR ".join(f"{name} = {literal_of(plain)}" for name in names)
+        rows = list(
+            self._api.query(
+                f"SELECT Id, Username FROM User WHERE IsActive = true AND ({either})"  # noqa: S608 - SOQL, quoted
+            )
+        )
+        exact = [
+            row for row in rows if str(row["Username"]).lower() == plain.lower()
+        ] or rows
+        found = {str(row["Id"]) for row in exact}
         if len(found) != 1:
             many = "no active user" if not found else "several users"
             raise Misconfigured("unknown_owner", f"Salesforce has {many} {named!r}")
         return found.pop()
-
-    def _by_id(self, named: str) -> set[str]:
-        if not (named.isalnum() and named.startswith("005")):
-            return set()
-        rows = self._api.query(
-            f"SELECT Id FROM User WHERE IsActive = true AND Id = {literal_of(named)}"  # noqa: S608 - SOQL, quoted
-        )
-        return {str(row["Id"]) for row in rows}
 
     def find(self, kind: Kind, wanted: Sequence[Wanted]) -> Mapping[str, Match]:
         """By their id, by our key, then by address or website."""
         known = [str(one["name"]) for one in self._describe(kind)]
         if KEY not in known:
             self.prepare()
+        if kind is Kind.PERSON:
+            self._check_flags()
         return Finding(self._api, kind, wanted, known).find()
 
     def write(self, kind: Kind, rows: Sequence[Row]) -> Mapping[str, Result]:
-        """Create and update; more than one call takes, by an ingest job."""
-        many = len(rows) > CALL_MAX
+        """Create and update; more than one call takes, by an ingest job.
+
+        So is what is more than the connection's own `bulk_above`.
+        """
+        given = parted(self._where_they_are(kind, rows))
+        many = len(rows) > self._above
         write = salesforce_bulk.write if many else salesforce_writing.write
-        return write(self._api, kind, self._where_they_are(kind, rows), self._wait)
+        return {**given.twice, **write(self._api, kind, given, self._wait)}
 
     def _where_they_are(self, kind: Kind, rows: Sequence[Row]) -> list[Row]:
         """The rows, those without an account who keep the one they are in."""
@@ -132,27 +163,7 @@ class Salesforce:
         """Assign topics of these names, made where there are none."""
         del kind
         for name in tags:
-            topic_id = self._topic(name)
-            rows = [
-                {"attributes": {"type": "TopicAssignment"}}
-                | {"EntityId": their_id, "TopicId": topic_id}
-                for their_id in their_ids
-            ]
-            for start in range(0, len(rows), CALL_MAX):
-                batch = {"allOrNone": False, "records": rows[start : start + CALL_MAX]}
-                # Whoever has the topic already is refused as a duplicate: that is fine.
-                self._api.send("POST", "/composite/sobjects", batch)
-
-    def _topic(self, name: str) -> str:
-        for _ in range(2):
-            found = self._api.query(
-                f"SELECT Id FROM Topic WHERE Name = {literal_of(name)}"  # noqa: S608 - SOQL, quoted
-            )
-            for row in found:
-                return str(row["Id"])
-            made = {"allOrNone": False, "records": [_topic_of(name)]}
-            self._api.send("POST", "/composite/sobjects", made)
-        raise Unavailable(f"Salesforce makes no topic {name!r}")
+            salesforce_topics.assign(self._api, name, their_ids)
 
     def _describe(self, kind: Kind) -> list[Mapping[str, Any]]:
         if kind not in self._known:
@@ -160,8 +171,8 @@ class Salesforce:
         return self._known[kind]
 
 
-def _topic_of(name: str) -> dict[str, Any]:
-    return {"attributes": {"type": "Topic"}, "Name": name}
+def _is_user_id(named: str) -> bool:
+    return is_id(named) and named.startswith("005")
 
 
 def _field(about: Mapping[str, Any]) -> Field:

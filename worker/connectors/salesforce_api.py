@@ -5,27 +5,31 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from worker.connectors import Access, Content, Http, Kind, Rejected, Reply
+from worker.connectors import Access, Http, Kind, Reply
 from worker.connectors.errors import (
     Misconfigured,
     Throttled,
     Unauthorized,
     Unavailable,
 )
-
-KEY = "Holdfast_Id__c"
-"""The external id field that holds our id; an admin of the org makes it."""
+from worker.connectors.salesforce_errors import code_of, rejected_of
 
 _VERSION = "v62.0"
 _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _TOO_MANY = 401, 403, 404, 429
-_OK, _REFUSED = range(200, 300), range(400, 500)
+_OK, _MOVED, _REFUSED = range(200, 300), range(300, 400), range(400, 500)
 _DAY_S = 3_600.0
 """A day's calls come back hour by hour: the limit is of the last 24 hours."""
 _PAUSE_S = 10.0
-_URL_MAX = 7_000
+_URL_MAX = 7_800
 """Salesforce takes 16,384 characters, what stands before it often 8,190."""
-_LIMIT_EXCEEDED = {"REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded."}
+_LIMIT_EXCEEDED, _OF_THE_DAY = "REQUEST_LIMIT_EXCEEDED", "TotalRequests"
+"""The code is also that of requests at once; only the words tell which."""
+_QUOTA = {"EXCEEDEDQUOTA", "EXCEEDED_QUOTA"}
 _UNKNOWN = {"INVALID_FIELD", "INVALID_TYPE", "INVALID_FIELD_FOR_INSERT_UPDATE"}
+_ESCAPES = str.maketrans(
+    {"\\": r"\\", "'": r"\'", "\n": r"\n", "\r": r"\r", "\t": r"\t"}
+    | {"\b": r"\b", "\f": r"\f"}
+)
 _ID = re.compile(r"[A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?")
 
 Record = Mapping[str, Any]
@@ -48,8 +52,8 @@ class Refused(Exception):
     """A request was understood and not done, in Salesforce's words."""
 
     def __init__(self, errors: Sequence[Record]) -> None:
-        self.rejected = rejected_of(errors)
-        super().__init__(self.rejected.message)
+        self.errors = errors
+        super().__init__(rejected_of(errors).message)
 
 
 class SalesforceApi:
@@ -64,23 +68,34 @@ class SalesforceApi:
         if str(access.settings.get("allow_duplicates", "")).lower() == "true":
             self._headers["Sforce-Duplicate-Rule-Header"] = "allowSave=true"
 
-    def send(self, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401 - whatever it answers
-        """Ask for something below the version's path. Raises `Refused`, and errors."""
-        return self.reply(method, f"{self._data}{path}", body).json
+    def send(
+        self, method: str, path: str, body: object = None, *, undoes: bool = False
+    ) -> Any:  # noqa: ANN401 - whatever it answers
+        """Ask for something below the version's path. Raises `Refused`, and errors.
 
-    def reply(self, method: str, path: str, body: object = None) -> Reply:
-        """The same, with a path from the root, and all of the answer."""
-        headers = dict(self._headers)
-        if isinstance(body, Content) or path.endswith("Results"):
-            headers["Accept"] = "text/csv, application/json"
-        reply = self._http.ask(method, f"{self._url}{path}", headers=headers, body=body)
+        `undoes` as `Http` has it.
+        """
+        return self._reply(method, f"{self._data}{path}", body, undoes=undoes).json
+
+    def csv(self, path: str) -> Reply:
+        """A file of results below the version's path, and what its headers say."""
+        return self._reply("GET", f"{self._data}{path}", accept="text/csv")
+
+    def _reply(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        accept: str = "application/json",
+        undoes: bool = False,
+    ) -> Reply:
+        headers = {**self._headers, "Accept": accept}
+        reply = self._http.ask(
+            method, f"{self._url}{path}", headers=headers, body=body, undoes=undoes
+        )
         _check(reply)
         return reply
-
-    @property
-    def data(self) -> str:
-        """The version's path."""
-        return self._data
 
     def describe(self, kind: Kind) -> list[Record]:
         """The fields of a type."""
@@ -91,20 +106,23 @@ class SalesforceApi:
     def get(self, path: str) -> Any:  # noqa: ANN401 - whatever it answers
         """Ask for something that must be there."""
         try:
-            return self.send("GET", path)
+            told = self.send("GET", path)
         except Refused as refused:
             raise Misconfigured("not_found", f"Salesforce: {refused}") from refused
+        if not isinstance(told, dict):
+            raise Unavailable("Salesforce answered without an object")
+        return told
 
     def query(self, soql: str, *, deleted: bool = False) -> Iterator[Record]:
         """Records by SOQL, page by page; those in the recycle bin too if asked."""
         verb = "queryAll" if deleted else "query"
-        page = self.get(f"/{verb}?q={quote(soql, safe='')}")
+        page = self.get(f"/{verb}?q={_quoted(soql)}")
         while True:
             yield from page["records"]
             following = page.get("nextRecordsUrl")
             if page.get("done", True) or not following:
                 return
-            page = self.reply("GET", str(following)).json
+            page = self._reply("GET", str(following)).json
 
     def select(
         self,
@@ -118,12 +136,12 @@ class SalesforceApi:
     ) -> Iterator[Record]:
         """Records of which a field has one of these values, however many they are."""
         begin = f"SELECT {', '.join(names)} FROM {TYPES[kind].name} WHERE {field} IN ("  # noqa: S608 - SOQL of our own names; values are quoted
-        room = _URL_MAX - len(quote(begin + also))
+        room = _URL_MAX - len(_quoted(begin + also))
         batch: list[str] = []
         used = 0
         for value in dict.fromkeys(values):
             literal = literal_of(value)
-            size = len(quote(f"{literal},", safe=""))
+            size = len(_quoted(f"{literal},"))
             if batch and used + size > room:
                 yield from self.query(
                     f"{begin}{','.join(batch)}){also}", deleted=deleted
@@ -141,8 +159,12 @@ class SalesforceApi:
 
 def literal_of(value: str) -> str:
     """A text as SOQL has it."""
-    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"
+    return f"'{value.translate(_ESCAPES)}'"
+
+
+def _quoted(soql: str) -> str:
+    """A query as a URL has it; of what may stand there plainly, nothing is escaped."""
+    return quote(soql, safe="',:/()")
 
 
 def is_id(value: str) -> bool:
@@ -157,46 +179,21 @@ def text_of(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-_CODES = {
-    "DUPLICATES_DETECTED": "duplicate",
-    "DUPLICATE_VALUE": "conflict",
-    "DUPLICATE_EXTERNAL_ID": "conflict",
-    "INVALID_EMAIL_ADDRESS": "invalid_email",
-    "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST": "invalid_option",
-    "REQUIRED_FIELD_MISSING": "missing_value",
-    "STRING_TOO_LONG": "column_too_large",
-    "ENTITY_IS_DELETED": "not_found",
-    "INVALID_CROSS_REFERENCE_KEY": "not_found",
-    "FIELD_CUSTOM_VALIDATION_EXCEPTION": "validation_rule",
-    "JSON_PARSER_ERROR": "invalid_value",
-}
-
-
-def rejected_of(errors: Sequence[Record]) -> Rejected:
-    """Why a row was not written, by the first of its errors."""
-    first = errors[0] if errors else {}
-    code = str(first.get("statusCode") or first.get("errorCode") or "")
-    fields = first.get("fields") or ()
-    return Rejected(
-        code=_CODES.get(code, "invalid_value"),
-        message=str(first.get("message") or code or "Salesforce does not say why"),
-        field=str(fields[0]) if fields else None,
-    )
-
-
 def _check(reply: Reply) -> None:
     """Raise what a status means, unless it is a success."""
     if reply.status in _OK:
         return
     errors = [one for one in reply.json or () if isinstance(one, dict)]
-    code = str(errors[0].get("errorCode")) if errors else ""
+    code = code_of(errors[0]) if errors else ""
     words = str(errors[0].get("message")) if errors else f"answered {reply.status}"
     if reply.status == _UNAUTHORIZED:
         raise Unauthorized(f"Salesforce does not take the token: {words}")
-    if code in _LIMIT_EXCEEDED:
-        raise Throttled(words, _DAY_S, daily=True)
-    if reply.status == _TOO_MANY:
-        raise Throttled(words, _PAUSE_S)
+    if code == _LIMIT_EXCEEDED or code in _QUOTA or reply.status == _TOO_MANY:
+        daily = code in _QUOTA or words.startswith(_OF_THE_DAY)
+        raise Throttled(words, _DAY_S if daily else _PAUSE_S, daily=daily)
+    if reply.status in _MOVED:
+        there = reply.headers.get("location", "elsewhere")
+        raise Misconfigured("not_found", f"Salesforce has moved the org to {there}")
     if reply.status == _FORBIDDEN:
         raise Misconfigured("forbidden", f"Salesforce: {words}")
     if code in _UNKNOWN:

@@ -8,16 +8,20 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from worker.connectors import Ambiguous, Existing, Kind, Match, Wanted
 from worker.connectors.salesforce_api import (
-    KEY,
     TYPES,
     Record,
     SalesforceApi,
     is_id,
     text_of,
 )
+from worker.connectors.salesforce_rows import KEY
 
 _MERGES_MAX = 5
-_CONSENT = ("HasOptedOutOfEmail", "DoNotCall")
+CONSENT = ("HasOptedOutOfEmail", "DoNotCall")
+"""Flags of contacts, either of which says not to contact them."""
+_PERSON_ACCOUNT = "IsPersonAccount"
+_SHORT_ID = 15
+"""What tells ids apart; the three characters that may follow only check these."""
 _SPELLINGS = (
     "{}",
     "www.{}",
@@ -25,6 +29,8 @@ _SPELLINGS = (
     "https://{}",
     "http://www.{}",
     "https://www.{}",
+    "https://{}/",
+    "https://www.{}/",
 )
 
 
@@ -43,7 +49,8 @@ class Finding:
         self._wanted = wanted
         self._names = sorted({name for one in wanted for name in one.fields})
         there = set(known)
-        consent = [name for name in _CONSENT if name in there]
+        self._no_persons = kind is Kind.COMPANY and _PERSON_ACCOUNT in there
+        consent = [name for name in CONSENT if name in there]
         self._select = list(
             dict.fromkeys(
                 ["Id", KEY, TYPES[kind].match, *consent]
@@ -69,7 +76,7 @@ class Finding:
             if not asked:
                 break
             rows = {
-                str(row["Id"]): row
+                str(row["Id"])[:_SHORT_ID]: row
                 for row in self._api.select(
                     self._kind,
                     [*self._select, "IsDeleted", "MasterRecordId"],
@@ -80,7 +87,7 @@ class Finding:
             }
             following: dict[str, str] = {}
             for our_id, their_id in asked.items():
-                row = rows.get(their_id)
+                row = rows.get(their_id[:_SHORT_ID])
                 if row is None:
                     continue
                 if not row["IsDeleted"]:
@@ -102,8 +109,11 @@ class Finding:
             for spelling in spellings(self._kind, one.match)
         }
         rows: dict[str, list[Record]] = {}
+        also = f" AND {KEY} = null"
+        if self._no_persons:
+            also += f" AND {_PERSON_ACCOUNT} = false"
         for row in self._api.select(
-            self._kind, self._select, field, list(spelled), also=f" AND {KEY} = null"
+            self._kind, self._select, field, list(spelled), also=also
         ):
             our_id = spelled.get(text_of(row[field]).strip().lower())
             if our_id is not None:
@@ -122,7 +132,7 @@ class Finding:
             fields={name: text_of(row.get(name)) for name in self._names},
             has_key=has_key,
             link=self._api.link(self._kind, their_id),
-            do_not_contact=any(row.get(name) for name in _CONSENT),
+            do_not_contact=any(row.get(name) for name in CONSENT),
         )
 
 
@@ -133,5 +143,4 @@ def spellings(kind: Kind, match: str) -> list[str]:
         return [plain]
     domain = plain.removeprefix("https://").removeprefix("http://")
     domain = domain.removeprefix("www.").rstrip("/")
-    spelled = [one.format(domain) for one in _SPELLINGS]
-    return [*spelled, *(f"{one}/" for one in spelled)]
+    return [one.format(domain) for one in _SPELLINGS]

@@ -11,52 +11,44 @@ from typing import Any, NamedTuple
 
 from worker.connectors import Kind, Rejected, Result, Row, Written
 from worker.connectors.bisecting import Poisoned, bisected
-from worker.connectors.errors import Misconfigured, Unavailable
-from worker.connectors.salesforce_api import (
-    KEY,
-    TYPES,
-    Record,
-    Refused,
-    SalesforceApi,
+from worker.connectors.errors import Unavailable
+from worker.connectors.salesforce_api import TYPES, Record, Refused, SalesforceApi
+from worker.connectors.salesforce_errors import (
+    check_shared,
+    is_passing,
+    is_taken,
     rejected_of,
 )
+from worker.connectors.salesforce_rows import KEY, Parted, values_of
 
 CALL_MAX = 200
 """Rows that one call of collections takes."""
 
 _PAUSES_S = (0.0, 0.2, 0.5, 1.0, 2.0)
-_PASSING = {
-    "UNABLE_TO_LOCK_ROW",
-    "SERVER_UNAVAILABLE",
-    "REQUEST_RUNNING_TOO_LONG",
-    "ALL_OR_NONE_OPERATION_ROLLED_BACK",
-}
-_UNKNOWN = {"INVALID_FIELD", "INVALID_FIELD_FOR_INSERT_UPDATE"}
+
+LATER = "later"
+"""The code of a row that somebody else stood in the way of: it is asked again."""
+_SILENT, _TAKEN, _CONFLICT = "silent", "taken", "conflict"
 
 Wait = Callable[[float], None]
 
 
 class Told(NamedTuple):
-    """What an answer tells of rows; of `locked` ones nothing was done."""
+    """What an answer tells of rows: their ends, and why others may go in later."""
 
     results: Mapping[str, Result]
-    locked: frozenset[str] = frozenset()
+    later: Mapping[str, Rejected]
 
 
 Once = Callable[[Sequence[Row]], Told]
 
 
 def write(
-    api: SalesforceApi, kind: Kind, rows: Sequence[Row], wait: Wait
+    api: SalesforceApi, kind: Kind, parted: Parted, wait: Wait
 ) -> dict[str, Result]:
     """Upsert by our key what has no id of theirs, update the others by that id."""
-    once, twice = without_doubles(rows)
-    # One account's contacts beside each other lock it once.
-    ordered = sorted(once, key=lambda row: row.company_their_id or "")
-    fresh = [row for row in ordered if row.their_id is None]
-    known = [row for row in ordered if row.their_id is not None]
-    results: dict[str, Result] = dict(twice)
-    for some, send in ((fresh, _upsert), (known, _update)):
+    results: dict[str, Result] = {}
+    for some, send in ((parted.fresh, _upsert), (parted.known, _update)):
         for start in range(0, len(some), CALL_MAX):
             batch = some[start : start + CALL_MAX]
             results |= settled(batch, partial(send, api, kind), wait)
@@ -68,6 +60,7 @@ def settled(rows: Sequence[Row], once: Once, wait: Wait) -> dict[str, Result]:
     results: dict[str, Result] = {}
     left = list(rows)
     silent: set[str] = set()
+    told: dict[str, Result] = {}
     for pause_s in _PAUSES_S:
         if pause_s:
             wait(pause_s)
@@ -81,15 +74,22 @@ def settled(rows: Sequence[Row], once: Once, wait: Wait) -> dict[str, Result]:
         left = [row for row in left if row.id not in results]
         if not left:
             return results
+    # What keeps holding our key is a record that this user cannot see.
+    results |= {
+        row.id: replace(why, code=_CONFLICT)
+        for row in left
+        for why in (told[row.id],)
+        if isinstance(why, Rejected) and why.code == _TAKEN
+    }
+    if len(results) == len(rows):
+        return results
     raise Unavailable(f"Salesforce does not write {len(left)} rows of {len(rows)}")
-
-
-_LOCKED, _SILENT = "locked", "silent"
 
 
 def _is_open(result: Result, *codes: str) -> bool:
     """Whether a row has to be asked again."""
-    return isinstance(result, Rejected) and result.code in (codes or (_LOCKED, _SILENT))
+    open_ = codes or (LATER, _SILENT, _TAKEN)
+    return isinstance(result, Rejected) and result.code in open_
 
 
 def _seen(result: Result, was_silent: bool) -> Result:
@@ -104,74 +104,43 @@ def _told(once: Once, rows: Sequence[Row]) -> dict[str, Result]:
     try:
         told = once(rows)
     except Refused as refused:
-        raise Poisoned(refused.rejected) from refused
-    unsaid = {
-        row.id: Rejected(
-            code=_LOCKED if row.id in told.locked else _SILENT, message="again"
-        )
-        for row in rows
-    }
-    return {**unsaid, **told.results}
-
-
-def without_doubles(rows: Sequence[Row]) -> tuple[list[Row], dict[str, Result]]:
-    """One row a record: two of ours are never one of theirs."""
-    taken: dict[str, str] = {}
-    once: list[Row] = []
-    twice: dict[str, Result] = {}
-    for row in rows:
-        first = row.id
-        if row.their_id is not None:
-            first = taken.setdefault(row.their_id, row.id)
-        if first == row.id:
-            once.append(row)
-        else:
-            message = f"{first} is that record of Salesforce already"
-            twice[row.id] = Rejected(code="duplicate", message=message)
-    return once, twice
-
-
-def values_of(row: Row) -> dict[str, str]:
-    """The fields of a row, with our key and its company."""
-    values = {**row.fields, KEY: row.id}
-    if row.company_their_id is not None:
-        values["AccountId"] = row.company_their_id
-    return values
+        raise Poisoned(rejected_of(refused.errors)) from refused
+    silent = {row.id: Rejected(code=_SILENT, message="again") for row in rows}
+    return {**silent, **told.later, **told.results}
 
 
 def _upsert(api: SalesforceApi, kind: Kind, rows: Sequence[Row]) -> Told:
     path = f"/composite/sobjects/{TYPES[kind].name}/{KEY}"
-    return _send(api, kind, path, rows)
+    return _send(api, kind, path, rows, upserts=True)
 
 
 def _update(api: SalesforceApi, kind: Kind, rows: Sequence[Row]) -> Told:
-    return _send(api, kind, "/composite/sobjects", rows)
+    return _send(api, kind, "/composite/sobjects", rows, upserts=False)
 
 
-def _send(api: SalesforceApi, kind: Kind, path: str, rows: Sequence[Row]) -> Told:
+def _send(
+    api: SalesforceApi, kind: Kind, path: str, rows: Sequence[Row], *, upserts: bool
+) -> Told:
     """One call; results come in the order of the rows."""
     records = [_record(kind, row) for row in rows]
     answer = api.send("PATCH", path, {"allOrNone": False, "records": records})
     if not isinstance(answer, list):
         raise Unavailable("Salesforce answered without a list")
-    results: dict[str, Result] = {}
-    locked: set[str] = set()
+    written: dict[str, Result] = {}
+    refused: dict[str, Sequence[Record]] = {}
     # A shorter answer does not say whom it leaves out.
     pairs = zip(rows, answer, strict=True) if len(answer) == len(rows) else ()
     for row, told in pairs:
-        errors = told.get("errors") or []
         if told.get("success"):
             their_id = str(told["id"])
-            results[row.id] = Written(
+            written[row.id] = Written(
                 their_id=their_id,
                 created=told.get("created") is True,
                 link=api.link(kind, their_id),
             )
-        elif is_passing(errors):
-            locked.add(row.id)
         else:
-            results[row.id] = with_link(api, kind, errors)
-    return Told(results, frozenset(locked))
+            refused[row.id] = told.get("errors") or []
+    return told_of(api, kind, written, refused, upserts=upserts)
 
 
 def _record(kind: Kind, row: Row) -> dict[str, Any]:
@@ -181,18 +150,33 @@ def _record(kind: Kind, row: Row) -> dict[str, Any]:
     return record | {name: value or None for name, value in values_of(row).items()}
 
 
-def is_passing(errors: Sequence[Record]) -> bool:
-    """Whether a row was not written for somebody else's sake.
+def told_of(
+    api: SalesforceApi,
+    kind: Kind,
+    written: Mapping[str, Result],
+    refused: Mapping[str, Sequence[Record]],
+    *,
+    upserts: bool,
+) -> Told:
+    """What follows of an answer's rows, by our ids.
 
-    Raises `Misconfigured` where no row can be written by this mapping.
+    Raises `Misconfigured` where none of them could be written.
     """
-    codes = {str(error.get("statusCode")) for error in errors}
-    if codes & _UNKNOWN:
-        raise Misconfigured("unknown_field", f"Salesforce: {errors[0].get('message')}")
-    return bool(codes & _PASSING)
+    check_shared(refused, len(written) + len(refused))
+    results = dict(written)
+    later: dict[str, Rejected] = {}
+    for our_id, errors in refused.items():
+        why = _with_link(api, kind, errors)
+        if upserts and is_taken(errors):
+            later[our_id] = replace(why, code=_TAKEN)
+        elif is_passing(errors):
+            later[our_id] = replace(why, code=LATER)
+        else:
+            results[our_id] = why
+    return Told(results, later)
 
 
-def with_link(api: SalesforceApi, kind: Kind, errors: Sequence[Record]) -> Rejected:
+def _with_link(api: SalesforceApi, kind: Kind, errors: Sequence[Record]) -> Rejected:
     """Why a row was rejected, with a link to what it is a duplicate of."""
     rejected = rejected_of(errors)
     found = (errors[0] if errors else {}).get("duplicateResult") or {}

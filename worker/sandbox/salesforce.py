@@ -23,7 +23,7 @@ _CALL_MAX = 200
 _LOCKED_EVERY = 4
 _DAILY = 100_000
 _PAGE = 200
-_TYPES = {"contacts": "Contact", "companies": "Account"}
+_TYPES = {"contacts": "Contact", "companies": "Account", "users": "User"}
 
 
 class _Failed(Exception):
@@ -40,7 +40,7 @@ class _Salesforce:
         self.vendor = vendor
         self.org = Org()
         self.grants = Grants()
-        self.ingest = Ingest(vendor, self.written)
+        self.ingest = Ingest(vendor, self.org, self.written)
         self.paths: Counter[str] = Counter()
         self.times: list[float] = []
         self.refused = 0
@@ -53,6 +53,8 @@ class _Salesforce:
             "contacts": sum(1 for _ in self.org.alive("Contact")),
             "companies": sum(1 for _ in self.org.alive("Account")),
             "jobs": len(self.ingest.jobs),
+            "running": self.ingest.running,
+            "aborted": self.ingest.aborted,
             "paths": dict(self.paths),
             "times": self.times,
             "refused": self.refused,
@@ -65,6 +67,9 @@ class _Salesforce:
 
         async def serve(request: web.Request) -> web.StreamResponse:
             self.paths[f"{request.method} {request.path.removeprefix(_ROOT)}"] += 1
+            if "host" in self.org.troubles:
+                moved = {"Location": self.org.troubles["host"]}
+                return web.Response(status=301, headers=moved)
             try:
                 _authorize(request, self.grants)
                 self._take()
@@ -75,6 +80,9 @@ class _Salesforce:
         return serve
 
     def _take(self) -> None:
+        if "requests" in self.org.troubles:
+            words = self.org.troubles["requests"]
+            raise _Failed(403, "REQUEST_LIMIT_EXCEEDED", words)
         daily = self.vendor.behaviour.daily
         limit = _DAILY if daily is None else daily
         if self.vendor.take_fault(Fault.RATE_LIMITED) or len(self.times) >= limit:
@@ -83,10 +91,6 @@ class _Salesforce:
                 403, "REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded."
             )
         self.times.append(wall_s())
-
-    async def limits(self, request: web.Request) -> web.Response:
-        del request
-        return web.json_response({"DailyApiRequests": {"Max": _DAILY}})
 
     async def describe(self, request: web.Request) -> web.Response:
         fields = self.org.fields[request.match_info["type"]]
@@ -141,18 +145,15 @@ class _Salesforce:
         return self._answer(request, type_, pairs, upserts=False)
 
     async def create(self, request: web.Request) -> web.Response:
-        answers = []
+        answers: list[dict[str, Any]] = []
         for row in await _rows(request):
             type_ = row.pop("attributes")["type"]
-            if type_ == "Topic":
-                made = self.org.make("Topic", row)
-                answers.append({"id": made.id, "success": True, "errors": []})
-                continue
-            topics = self.org.records[row["EntityId"]].values.setdefault("Topics", [])
-            name = self.org.records[row["TopicId"]].values["Name"]
-            if name not in topics:
-                topics.append(name)
-            answers.append({"id": row["TopicId"], "success": True, "errors": []})
+            try:
+                self.org.check_troubles(type_)
+                made = self.org.topic(row) if type_ == "Topic" else self.org.give(row)
+                answers.append({"id": made, "success": True, "errors": []})
+            except Refusal as refusal:
+                answers.append({"success": False, "errors": [refusal.error]})
         return web.json_response(answers)
 
     def _answer(
@@ -167,7 +168,11 @@ class _Salesforce:
         allow = "allowSave=true" in header.replace(" ", "")
         for _, row in pairs:
             row.pop("attributes", None)
-            # A value of the wrong type breaks the whole request off.
+            # A field that is not there, or a value of the wrong type, breaks the whole
+            # request off.
+            for name in row.keys() - self.org.fields[type_].keys():
+                words = f"No such column '{name}' on sobject of type {type_}"
+                raise _Failed(400, "INVALID_FIELD", words)
             size = row.get("Size__c")
             if size is not None and not _is_number(str(size)):
                 raise _Failed(400, "JSON_PARSER_ERROR", f"Cannot deserialize {size!r}")
@@ -175,7 +180,7 @@ class _Salesforce:
         results = []
         for place, (their_id, row) in enumerate(pairs):
             if locks and place % _LOCKED_EVERY == 0:
-                results.append(_LOCK)
+                results.append(_LOCKS[place // _LOCKED_EVERY % len(_LOCKS)])
                 continue
             results.append(
                 self.written(type_, their_id, row, upserts=upserts, allow=allow)
@@ -190,6 +195,7 @@ class _Salesforce:
         *,
         upserts: bool,
         allow: bool,
+        commits: bool = True,
     ) -> dict[str, Any]:
         """What became of one row, as collections answer it."""
         key = row.get(KEY)
@@ -201,7 +207,9 @@ class _Salesforce:
         if not upserts and there is None:
             return {"success": False, "errors": [_GONE]}
         try:
-            record, is_new = self.org.write(type_, row, there, allow=allow)
+            record, is_new = self.org.write(
+                type_, row, there, allow=allow, commits=commits
+            )
         except Refusal as refusal:
             return {"success": False, "errors": [refusal.error]}
         answer = {"id": record.id, "success": True, "errors": []}
@@ -233,22 +241,40 @@ class _Salesforce:
         self.org.merge(*await request.json())
         return web.json_response({})
 
+    async def configure(self, request: web.Request) -> web.Response:
+        given = await request.json()
+        self.org.troubles |= given.get("troubles", {})
+        for id_ in given.get("hidden", ()):
+            self.org.records[id_].committed = False
+        for type_, fields in given.get("fields", {}).items():
+            for name, about in fields.items():
+                self.org.configure(type_, name, about)
+        return web.json_response({})
+
+    async def abort(self, request: web.Request) -> web.Response:
+        del request
+        self.ingest.abort_all()
+        return web.json_response({})
+
 
 _GONE = {
     "statusCode": "ENTITY_IS_DELETED",
     "message": "entity is deleted",
     "fields": [],
 }
-_LOCK = {
-    "success": False,
-    "errors": [
-        {
-            "statusCode": "UNABLE_TO_LOCK_ROW",
-            "message": "unable to obtain exclusive access to this record",
-            "fields": [],
-        }
-    ],
-}
+_LOCKS = [
+    {
+        "success": False,
+        "errors": [{"statusCode": code, "message": message, "fields": []}],
+    }
+    for code, message in (
+        ("UNABLE_TO_LOCK_ROW", "unable to obtain exclusive access to this record"),
+        (
+            "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY",
+            "Roll: execution of AfterInsert caused by: UNABLE_TO_LOCK_ROW, again",
+        ),
+    )
+]
 
 
 def routes(vendor: Vendor) -> list[web.RouteDef]:
@@ -256,7 +282,6 @@ def routes(vendor: Vendor) -> list[web.RouteDef]:
     served = _Salesforce(vendor)
     ingest, jobs = served.ingest, f"{_DATA}/jobs/ingest"
     api: tuple[tuple[str, str, _Handler], ...] = (
-        ("GET", f"{_DATA}/limits", served.limits),
         ("GET", f"{_DATA}/sobjects/{{type:Account|Contact}}/describe", served.describe),
         ("GET", f"{_DATA}/query", served.query),
         ("GET", f"{_DATA}/queryAll", served.query),
@@ -270,7 +295,7 @@ def routes(vendor: Vendor) -> list[web.RouteDef]:
         ("POST", f"{_DATA}/composite/sobjects", served.create),
         ("POST", jobs, ingest.create),
         ("PUT", f"{jobs}/{{job}}/batches", ingest.upload),
-        ("PATCH", f"{jobs}/{{job}}", ingest.close),
+        ("PATCH", f"{jobs}/{{job}}", ingest.change),
         ("GET", f"{jobs}/{{job}}", ingest.show),
         ("GET", f"{jobs}/{{job}}/{{which}}", ingest.results),
     )
@@ -286,6 +311,8 @@ def routes(vendor: Vendor) -> list[web.RouteDef]:
         web.patch(records, served.change),
         web.delete(records, served.remove),
         web.post("/_sandbox/salesforce/merge", served.merge),
+        web.patch("/_sandbox/salesforce/org", served.configure),
+        web.post("/_sandbox/salesforce/abort", served.abort),
     ]
 
 

@@ -1,5 +1,6 @@
-"""Bulk API 2.0: ingest jobs that take a CSV and work it off a moment later."""
+"""Bulk API 2.0: ingest jobs that take a CSV and work it off while nobody waits."""
 
+import asyncio
 import csv
 import io
 from collections.abc import Callable
@@ -8,13 +9,17 @@ from typing import Any
 
 from aiohttp import web
 
-from worker.clock import monotonic_s
 from worker.sandbox.behaviour import Fault, Vendor
-from worker.sandbox.salesforce_org import KEY
+from worker.sandbox.salesforce_org import KEY, Org
 
 _BLANK = "#N/A"
 _LOCKED_EVERY = 4
 _LOCK = "UNABLE_TO_LOCK_ROW:unable to obtain exclusive access to this record:--"
+_SLICES = 10
+"""Rows are committed so many times, while a job is under way."""
+_PAGE = 150
+"""Rows of one page of results."""
+_ENDED = {"JobComplete", "Failed", "Aborted"}
 
 Write = Callable[..., dict[str, Any]]
 
@@ -25,8 +30,8 @@ class _Job:
     type: str
     operation: str
     content: str = ""
-    done_at_s: float | None = None
-    worked_off: bool = False
+    state: str = "Open"
+    error: str = ""
     results: dict[str, list[dict[str, str]]] = field(
         default_factory=lambda: {
             "successfulResults": [],
@@ -37,78 +42,135 @@ class _Job:
 
 
 class Ingest:
-    """The ingest jobs of one org; `write` writes one row."""
+    """The ingest jobs of one org; `write` writes one row.
 
-    def __init__(self, vendor: Vendor, write: Write) -> None:
+    A job goes on by itself, whatever becomes of whoever made it. What it has written
+    and not committed yet is not to be seen, and its keys are taken.
+    """
+
+    def __init__(self, vendor: Vendor, org: Org, write: Write) -> None:
         self._vendor = vendor
+        self._org = org
         self._write = write
+        self._tasks: set[asyncio.Task[None]] = set()
         self.jobs: dict[str, _Job] = {}
+
+    @property
+    def running(self) -> int:
+        """How many jobs are under way."""
+        return len(self._tasks)
+
+    @property
+    def aborted(self) -> int:
+        """How many jobs somebody has aborted."""
+        return sum(job.state == "Aborted" for job in self.jobs.values())
 
     async def create(self, request: web.Request) -> web.Response:
         """Open a job."""
         given = await request.json()
         upserts = given["operation"] == "upsert"
+        if "job" in self._org.troubles:
+            return _refusal(self._org.troubles["job"], "no ingest job for you")
         if upserts and given.get("externalIdFieldName") != KEY:
-            body = [{"errorCode": "INVALIDJOB", "message": "no such external id"}]
-            return web.json_response(body, status=400)
+            return _refusal("INVALIDJOB", "no such external id")
         id_ = f"750{len(self.jobs):012d}AAA"
         self.jobs[id_] = _Job(id_, given["object"], given["operation"])
-        return web.json_response(self._shown(self.jobs[id_]))
+        return web.json_response(_shown(self.jobs[id_]))
 
     async def upload(self, request: web.Request) -> web.Response:
         """Take the rows."""
         if not request.headers.get("Content-Type", "").startswith("text/csv"):
             return web.Response(status=415)
-        self._job(request).content = await request.text()
+        job = self._job(request)
+        if job.state != "Open" or job.content:
+            return _refusal("INVALIDJOBSTATE", f"the job is {job.state}")
+        job.content = await request.text()
         return web.Response(status=201)
 
-    async def close(self, request: web.Request) -> web.Response:
-        """Begin the work."""
-        job = self._job(request)
-        finish_s = self._vendor.behaviour.finish_ms / 1_000
-        job.done_at_s = monotonic_s() + finish_s
-        self._work(job)
-        return web.json_response(self._shown(job))
+    async def change(self, request: web.Request) -> web.Response:
+        """Begin the work, or leave off."""
+        job, state = self._job(request), (await request.json())["state"]
+        if job.state in _ENDED or (state, job.state) == (
+            "UploadComplete",
+            "InProgress",
+        ):
+            return _refusal("INVALIDJOBSTATE", f"the job is {job.state}")
+        job.state = state
+        if state == "UploadComplete":
+            task = asyncio.create_task(self._run(job))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+            if not self._vendor.behaviour.finish_ms:
+                await task
+        return web.json_response(_shown(job))
 
     async def show(self, request: web.Request) -> web.Response:
         """Say how far it is."""
-        return web.json_response(self._shown(self._job(request)))
+        return web.json_response(_shown(self._job(request)))
 
     async def results(self, request: web.Request) -> web.Response:
         """Hand out what became of the rows."""
-        rows = self._job(request).results[request.match_info["which"]]
+        job = self._job(request)
+        if job.state not in _ENDED:
+            return _refusal("INVALIDJOBSTATE", f"the job is {job.state}")
+        if "text/csv" not in request.headers.get("Accept", ""):
+            return web.Response(status=406)
+        rows = job.results[request.match_info["which"]]
+        first = int(request.query.get("locator", "0"))
+        page, rest = rows[first : first + _PAGE], rows[first + _PAGE :]
         text = io.StringIO()
         names = list(dict.fromkeys(name for row in rows for name in row)) or ["sf__Id"]
         writer = csv.DictWriter(text, names, lineterminator="\n")
         writer.writeheader()
-        writer.writerows(rows)
-        headers = {"Sforce-Locator": "null"}
+        writer.writerows(page)
+        headers = {"Sforce-Locator": str(first + _PAGE) if rest else "null"}
         return web.Response(
             text=text.getvalue(), content_type="text/csv", headers=headers
         )
 
+    def abort_all(self) -> None:
+        """Abort what is under way, as an admin does on the screen."""
+        for job in self.jobs.values():
+            if job.state not in _ENDED:
+                job.state = "Aborted"
+
     def _job(self, request: web.Request) -> _Job:
         return self.jobs[request.match_info["job"]]
 
-    def _shown(self, job: _Job) -> dict[str, Any]:
-        state = "Open"
-        if job.done_at_s is not None:
-            done = monotonic_s() >= job.done_at_s
-            state = "JobComplete" if done else "InProgress"
-        return {"id": job.id, "object": job.type, "state": state}
-
-    def _work(self, job: _Job) -> None:
+    async def _run(self, job: _Job) -> None:
+        job.state = "InProgress"
         rows = list(csv.DictReader(io.StringIO(job.content)))
+        unknown = {*(rows[0] if rows else ())} - {"Id", *self._org.fields[job.type]}
+        if unknown:
+            job.error = f"InvalidBatch : Field name not found : {min(unknown)}"
+        job.error = job.error or self._org.troubles.get("batch", "")
+        if job.error:
+            job.state = "Failed"
+            job.results["unprocessedrecords"] += rows
+            return
+        if self._vendor.take_fault(Fault.FEWER):
+            job.results["unprocessedrecords"].append(rows.pop())
         locks = self._vendor.take_fault(Fault.LOCKED) is not None
-        fewer = self._vendor.take_fault(Fault.FEWER) is not None
+        size = max(1, -(-len(rows) // _SLICES))
+        for start in range(0, len(rows), size):
+            if job.state == "Aborted":
+                job.results["unprocessedrecords"] += rows[start:]
+                return
+            await self._commit(job, rows[start : start + size], locks=locks)
+        job.state = "JobComplete" if job.state == "InProgress" else job.state
+
+    async def _commit(
+        self, job: _Job, rows: list[dict[str, str]], *, locks: bool
+    ) -> None:
         for place, row in enumerate(rows):
-            if fewer and place == len(rows) - 1:
-                job.results["unprocessedrecords"].append(row)
-            elif locks and place % _LOCKED_EVERY == 0:
+            if locks and place % _LOCKED_EVERY == 0:
                 failed = {"sf__Id": "", "sf__Error": _LOCK, **row}
                 job.results["failedResults"].append(failed)
             else:
                 self._work_off(job, row)
+        await asyncio.sleep(self._vendor.behaviour.finish_ms / 1_000 / _SLICES)
+        for done in job.results["successfulResults"]:
+            self._org.records[done["sf__Id"]].committed = True
 
     def _work_off(self, job: _Job, row: dict[str, str]) -> None:
         values = {
@@ -117,8 +179,14 @@ class Ingest:
             if value and name != "Id"
         }
         upserts = job.operation == "upsert"
+        # The header that lets duplicates in is none of this API.
         told = self._write(
-            job.type, row.get("Id"), values, upserts=upserts, allow=False
+            job.type,
+            row.get("Id"),
+            values,
+            upserts=upserts,
+            allow=False,
+            commits=False,
         )
         if told["success"]:
             created = str(bool(told.get("created"))).lower()
@@ -126,7 +194,18 @@ class Ingest:
             job.results["successfulResults"].append(done)
             return
         error = told["errors"][0]
-        words = f"{error['statusCode']}:{error['message']}"
-        words += f":{', '.join(error['fields'])} --"
+        fields = ", ".join(error["fields"])
+        words = f"{error['statusCode']}:{error['message']}:"
+        words += f"{fields} --" if fields else "--"
         failed = {"sf__Id": "", "sf__Error": words, **row}
         job.results["failedResults"].append(failed)
+
+
+def _shown(job: _Job) -> dict[str, Any]:
+    shown = {"id": job.id, "object": job.type, "state": job.state}
+    return shown | ({"errorMessage": job.error} if job.error else {})
+
+
+def _refusal(code: str, message: str) -> web.Response:
+    body = [{"errorCode": code, "message": message}]
+    return web.json_response(body, status=400)

@@ -12,6 +12,7 @@ _PREFIXES = {"Account": "001", "Contact": "003", "User": "005", "Topic": "0TO"}
 _ADDRESS = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
 _TEXT_MAX = 255
 _RATINGS = ("Hot", "Warm", "Cold")
+_PERSON_ACCOUNT = "IsPersonAccount"
 
 Values = Mapping[str, Any]
 
@@ -31,13 +32,18 @@ class Refusal(Exception):
 
 @dataclass(slots=True)
 class Record:
-    """One record; `master` is what it was merged into."""
+    """One record; `master` is what it was merged into.
+
+    One that is not `committed` yet, or that this user may not see, is none to any
+    question, and holds its unique values.
+    """
 
     id: str
     type: str
     values: dict[str, Any]
     deleted: bool = False
     master: str | None = None
+    committed: bool = True
 
     def value(self, name: str) -> Any:  # noqa: ANN401 - text, number or truth
         """A field, also those that every record has."""
@@ -53,9 +59,10 @@ class Record:
 
 @dataclass(slots=True)
 class Org:
-    """One org."""
+    """One org; `troubles` are refusals, by the type of what would be created."""
 
     records: dict[str, Record] = field(default_factory=dict)
+    troubles: dict[str, str] = field(default_factory=dict)
     fields: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
     _ids: Iterator[int] = field(default_factory=lambda: count(1))
 
@@ -72,7 +79,7 @@ class Org:
         return (
             one
             for one in self.records.values()
-            if one.type == type_ and not one.deleted
+            if one.type == type_ and not one.deleted and one.committed
         )
 
     def get(self, type_: str, record_id: str) -> Record | None:
@@ -83,9 +90,15 @@ class Org:
 
     def by_key(self, type_: str, key: str) -> Record | None:
         """The record that has a value of the external id."""
-        return next(
-            (one for one in self.alive(type_) if one.values.get(KEY) == key), None
-        )
+        return next((one for one in self._holding(type_, key) if one.committed), None)
+
+    def _holding(self, type_: str, key: str) -> Iterator[Record]:
+        case = self.fields[type_][KEY]["caseSensitive"]
+        for one in self.records.values():
+            held = str(one.values.get(KEY) or "")
+            is_it = held == key or (not case and held.lower() == key.lower())
+            if held and is_it and one.type == type_ and not one.deleted:
+                yield one
 
     def make(self, type_: str, values: Values) -> Record:
         """A new record, as somebody makes it who may do everything."""
@@ -96,26 +109,68 @@ class Org:
 
     def put(self, record: Record, values: Values) -> None:
         """Change fields; null clears one."""
-        record.values |= dict(values)
-        record.values = {k: v for k, v in record.values.items() if v not in {None, ""}}
+        every = record.values | dict(values)
+        record.values = {k: v for k, v in every.items() if v is not None and v != ""}
 
     def write(
-        self, type_: str, values: Values, record: Record | None, *, allow: bool
+        self,
+        type_: str,
+        values: Values,
+        record: Record | None,
+        *,
+        allow: bool,
+        commits: bool = True,
     ) -> tuple[Record, bool]:
         """Create or change a record as the API does; whether it is new.
 
-        Raises `Refusal`. `allow` lets a duplicate in.
+        Raises `Refusal`. `allow` lets a duplicate in; what is new is seen once it is
+        committed.
         """
         self._check(type_, values)
-        is_new = record is None
-        if is_new:
+        if record is None:
+            self.check_troubles(type_)
             self._check_required(type_, values)
+        elif record.values.get(_PERSON_ACCOUNT) and "Name" in values:
+            raise _not_writable("Name")
         self._check_unique(type_, values, record)
         if not allow:
             self._check_duplicates(type_, values, record)
         there = record or self.make(type_, {})
+        there.committed = there.committed and (record is not None or commits)
         self.put(there, values)
-        return there, is_new
+        return there, record is None
+
+    def check_troubles(self, type_: str) -> None:
+        """Raise `Refusal` where nobody may create one of these just now."""
+        if type_ in self.troubles:
+            code = self.troubles[type_]
+            raise Refusal(code, code.lower().replace("_", " "))
+
+    def configure(self, type_: str, name: str, about: Values | None) -> None:
+        """Make or change a field as an admin does; None hides it from this user."""
+        known = self.fields[type_].pop(name, None) or _about(name)
+        if about is not None:
+            self.fields[type_][name] = {**known, **about}
+
+    def topic(self, values: Values) -> str:
+        """A new topic; its id. Raises `Refusal` where there is one of that name."""
+        for one in self.alive("Topic"):
+            if one.values["Name"].lower() == str(values["Name"]).lower():
+                raise Refusal("DUPLICATE_VALUE", f"duplicate value found: {one.id}")
+        return self.make("Topic", values).id
+
+    def give(self, values: Values) -> str:
+        """Give a record a topic. Raises `Refusal` where it has it, or is not there."""
+        there, topic = (
+            self.records.get(str(values[name])) for name in ("EntityId", "TopicId")
+        )
+        if there is None or there.deleted or topic is None:
+            raise Refusal("INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id")
+        topics = there.values.setdefault("Topics", [])
+        if topic.values["Name"] in topics:
+            raise Refusal("DUPLICATE_VALUE", "duplicate value found: TopicAssignment")
+        topics.append(topic.values["Name"])
+        return topic.id
 
     def merge(self, winner_id: str, loser_id: str) -> None:
         """Merge a record into another."""
@@ -130,11 +185,7 @@ class Org:
                     "INVALID_FIELD", f"No such column '{name}' on sobject {type_}", name
                 )
             if not about["updateable"]:
-                raise Refusal(
-                    "INVALID_FIELD_FOR_INSERT_UPDATE",
-                    f"Unable to create/update fields: {name}.",
-                    name,
-                )
+                raise _not_writable(name)
             if value is not None:
                 _check_value(about, name, str(value))
         account = values.get("AccountId")
@@ -154,8 +205,9 @@ class Org:
             raise Refusal("REQUIRED_FIELD_MISSING", words, *missing)
 
     def _check_unique(self, type_: str, values: Values, record: Record | None) -> None:
-        holder = self.by_key(type_, str(values.get(KEY)))
-        if values.get(KEY) and holder is not None and holder is not record:
+        key = str(values.get(KEY) or "")
+        holder = next(self._holding(type_, key), None) if key else None
+        if holder is not None and holder is not record:
             words = f"duplicate value found: {KEY} duplicates value on record with id: "
             raise Refusal("DUPLICATE_VALUE", words + holder.id)
 
@@ -177,6 +229,11 @@ class Org:
                         ],
                     },
                 )
+
+
+def _not_writable(name: str) -> Refusal:
+    words = f"Unable to create/update fields: {name}."
+    return Refusal("INVALID_FIELD_FOR_INSERT_UPDATE", words, name)
 
 
 def _check_value(about: Values, name: str, value: str) -> None:
@@ -205,6 +262,7 @@ def _about(name: str, type_: str = "string", **more: object) -> dict[str, Any]:
         "defaultedOnCreate": False,
         "externalId": False,
         "unique": False,
+        "caseSensitive": False,
         "restrictedPicklist": False,
         "picklistValues": [],
         **more,
@@ -218,7 +276,7 @@ def _all(*fields: dict[str, Any]) -> dict[str, dict[str, Any]]:
         _about("Id", "id", nillable=False, **read_only),
         _about("CreatedDate", "datetime", nillable=True, **read_only),
         _about("OwnerId", "reference", nillable=False, defaultedOnCreate=True),
-        _about(KEY, externalId=True, unique=True),
+        _about(KEY, externalId=True, unique=True, caseSensitive=True),
         _about("Rating__c", "picklist", picklistValues=rating, restrictedPicklist=True),
         _about("Size__c", "double"),
     )

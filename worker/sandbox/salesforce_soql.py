@@ -4,11 +4,14 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-from worker.sandbox.salesforce_org import Record
+from worker.sandbox.salesforce_org import KEY, Record
 
 _QUERY = re.compile(r"SELECT (?P<names>[\w, ]+) FROM (?P<type>\w+) WHERE (?P<where>.+)")
 _TOKEN = re.compile(r"'(?:[^'\\]|\\.)*'|[\w]+|[=(),]|!=")
 _ESCAPE = re.compile(r"\\(.)")
+_ESCAPED = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
+_ID = re.compile(r"\w{15}(\w{3})?")
+_SHORT_ID = 15
 
 
 class Malformed(Exception):
@@ -83,19 +86,26 @@ def _one(tokens: list[str]) -> tuple[_Condition, list[str]]:
 def _among(name: str, literals: list[str]) -> _Condition:
     """A field has one of these values; texts are compared without regard to case."""
     wanted = {_value(literal) for literal in literals}
+    if name == "Id":
+        if not all(_ID.fullmatch(one) for one in wanted):
+            raise Malformed("invalid ID field")
+        wanted = {one[:_SHORT_ID] for one in wanted}
+        return lambda record: record.id[:_SHORT_ID] in wanted
+    if name != KEY:
+        wanted = {one.lower() for one in wanted}
 
     def fits(record: Record) -> bool:
         value = record.value(name)
         plain = "" if value is None else str(value)
-        is_key = name.endswith("__c") or name == "Id"
-        return (plain if is_key else plain.lower()) in {
-            one if is_key else one.lower() for one in wanted
-        }
+        # A box that nobody has ticked is false.
+        if literals == ["false"]:
+            plain = plain or "False"
+        return (plain if name == KEY else plain.lower()) in wanted
 
     return fits
 
 
 def _value(literal: str) -> str:
     if literal.startswith("'"):
-        return _ESCAPE.sub(r"\1", literal[1:-1])
+        return _ESCAPE.sub(lambda at: _ESCAPED.get(at[1], at[1]), literal[1:-1])
     return {"null": "", "true": "True", "false": "False"}.get(literal, literal)
