@@ -71,6 +71,16 @@ def test_new_records_are_created_and_paid_for(house, connection, crm):
     assert (report.settled, crm.there()) == (30, (30, 30))
 
 
+@pytest.mark.parametrize("crm_name", ["salesforce", "salesforce, bulk"], indirect=True)
+def test_a_push_of_more_than_the_connection_says_goes_by_ingest_jobs(
+    house, connection, crm, crm_name, sandbox
+):
+    push(house, connection, _records(30))
+    assert crm.there() == (30, 30)
+    jobs = sandbox.tally("salesforce")["jobs"]
+    assert jobs == (2 if crm_name == "salesforce, bulk" else 0)
+
+
 def test_what_differs_is_updated_and_free_within_the_window(house, connection, crm):
     push(house, connection, _records(12))
     report = push(house, connection, _records(12, phone="+32 2 555 01 01"))

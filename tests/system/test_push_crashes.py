@@ -13,6 +13,7 @@ from worker import steering
 from worker.sandbox.webhook import SECRET
 
 _RECORDS = 120
+_JOB_MS = 2_000
 _SETTINGS = {
     "WEBHOOK_ALLOW_PRIVATE": "1",
     "CHUNK_RECORDS": "40",
@@ -72,6 +73,27 @@ def test_workers_killed_again_and_again_push_each_record_once(fleet, name):
         assert (report.state, report.created) == ("succeeded", _RECORDS)
         assert (report.settled, report.released) == (_RECORDS, 0)
         assert _there(vendor) == (_RECORDS, _RECORDS)
+
+
+# As long as a job runs, the worker that comes after runs into it.
+@pytest.mark.slow
+def test_workers_killed_while_an_ingest_job_is_under_way_push_each_record_once(fleet):
+    with _sandbox("--latency-ms", "10", "--finish-ms", str(_JOB_MS)) as url:
+        vendor = Vendor(url, "salesforce")
+        connection = _connect(fleet, url, "salesforce, bulk")
+        job_id = submit(fleet.deps, connection, _contacts(_RECORDS))
+        (_, worker) = fleet.start("dispatcher", "worker")
+        for there in (0, 20):
+            _wait_for(vendor, there)
+            until(lambda: vendor.tally()["running"] > 0)
+            kill(worker)
+            (worker,) = fleet.start("worker")
+        report = fleet.ended(job_id)
+        assert (report.state, report.created) == ("succeeded", _RECORDS)
+        assert (report.settled, report.released) == (_RECORDS, 0)
+        assert _there(vendor) == (_RECORDS, _RECORDS)
+        # Companies and persons of three chunks, and what was killed.
+        assert vendor.tally()["jobs"] > 2 * 3
 
 
 def test_a_job_cancelled_in_doubt_pays_for_what_is_there_and_releases_the_rest(fleet):
