@@ -22,6 +22,12 @@ class Crm(Protocol):
     secrets: dict[str, str]
     limit: str
     """What its refusal for too many requests is called."""
+    writes: str
+    """A pattern of the requests that write rows."""
+
+    @property
+    def faults_left(self) -> int:
+        """How many of the faults that it is to have are still to come."""
 
     def behave(self, **how: Any) -> None:
         """Have it behave so from now on."""
@@ -48,6 +54,7 @@ class InSandbox:
         connector: str,
         *,
         secrets: dict[str, str] = _TOKEN,
+        writes: str,
         limit: str = "rate_limited",
         usual: dict[str, Any] | None = None,
         **settings: Any,
@@ -58,10 +65,16 @@ class InSandbox:
         self.settings = {"url": f"{sandbox.url}/{connector}"} | settings
         self.secrets = secrets
         self.limit = limit
+        self.writes = writes
         self.behave()
 
     def behave(self, **how: Any) -> None:
         self._sandbox.behave(self.connector, **self._usual | how)
+
+    @property
+    def faults_left(self) -> int:
+        left: int = self._sandbox.tally(self.connector)["faults_left"]
+        return left
 
     def there(self) -> tuple[int, int]:
         tally = self._sandbox.tally(self.connector)
@@ -96,12 +109,18 @@ class RealOdoo:
 
     connector = "odoo"
     limit = "rate_limited"
+    writes = r"/load"
 
     def __init__(self, database: odoo.OdooDatabase, proxy: OdooProxy) -> None:
         self._database = database
+        self._proxy = proxy
         self.behave = proxy.behave
         self.settings = database.settings | {"url": proxy.url}
         self.secrets = database.secrets
+
+    @property
+    def faults_left(self) -> int:
+        return self._proxy.faults_left
 
     def there(self) -> tuple[int, int]:
         kinds = [one["is_company"] for one in self._database.ours()]
@@ -129,13 +148,19 @@ class RealOdoo:
         return min(int(one["id"]) for one in persons)
 
 
+_BATCHES = {"writes": r"/batch/(upsert|update|create) "}
+_COLLECTIONS = {"limit": "daily_limit", "writes": r"PATCH .*/composite/sobjects"}
+_JOBS = {"limit": "daily_limit", "writes": r"PUT .*/jobs/ingest/", "bulk_above": 1}
+_ROWS = {"writes": r"(POST|PATCH) .*/(organizations|persons)[ /]"}
+_MESSAGES = {"writes": r"push\.(companies|persons)"}
+
 _IN_SANDBOX: dict[str, tuple[str, dict[str, Any]]] = {
-    "hubspot": ("hubspot", {}),
-    "hubspot, whole batches": ("hubspot", {"usual": {"refusals": "whole"}}),
-    "salesforce": ("salesforce", {"limit": "daily_limit"}),
-    "salesforce, bulk": ("salesforce", {"limit": "daily_limit", "bulk_above": 1}),
-    "pipedrive": ("pipedrive", {"secrets": {"api_token": "token"}}),
-    "webhook": ("webhook", {"secrets": {"signing_secret": SECRET}}),
+    "hubspot": ("hubspot", _BATCHES),
+    "hubspot, whole batches": ("hubspot", _BATCHES | {"usual": {"refusals": "whole"}}),
+    "salesforce": ("salesforce", _COLLECTIONS),
+    "salesforce, bulk": ("salesforce", _JOBS),
+    "pipedrive": ("pipedrive", _ROWS | {"secrets": {"api_token": "token"}}),
+    "webhook": ("webhook", _MESSAGES | {"secrets": {"signing_secret": SECRET}}),
 }
 
 NAMES = [*_IN_SANDBOX, *(() if odoo.why_not() else ("odoo",))]

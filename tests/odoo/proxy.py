@@ -34,6 +34,11 @@ class OdooProxy:
         """Have Odoo behave so from now on."""
         self._vendor.behave(Behaviour(**how))
 
+    @property
+    def faults_left(self) -> int:
+        """How many of the faults that it is to have are still to come."""
+        return self._vendor.faults_left
+
     def close(self) -> None:
         """Stop it."""
         asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result()

@@ -131,25 +131,33 @@ def test_a_limit_rests_the_connection_and_is_no_failure(house, connection, crm):
         assert run(house, job_id).settled == 0
 
 
-@pytest.mark.parametrize("fault", ["cut", "server_error"])
+@pytest.mark.parametrize(("fault", "times"), [("cut", 3), ("server_error", 2)])
 def test_what_was_written_and_never_answered_is_there_once_and_paid_for_once(
-    house, connection, crm, fault
+    house, connection, crm, fault, times
 ):
-    push(house, connection, [contact("c-before")])
-    crm.behave(fault=fault, times=3)
+    crm.behave(fault=fault, times=times, fault_on=crm.writes)
     report = push(house, connection, _records(8))
+    assert crm.faults_left == 0
     assert (counts(report), report.settled) == ({"created": 8}, 8)
-    assert crm.there() == (9, 8)
+    assert crm.there() == (8, 8)
+
+
+def test_a_crm_that_is_silent_before_anything_is_written_is_asked_again(
+    house, connection, crm
+):
+    crm.behave(fault="cut", times=3)
+    report = push(house, connection, _records(3))
+    assert (counts(report), report.settled) == ({"created": 3}, 3)
 
 
 # Any words with a 200 are a yes of one's own endpoint.
 @of("webhook")
 def test_an_answer_that_nobody_understands_is_no_yes(house, connection, crm):
-    push(house, connection, [contact("c-before")])
-    crm.behave(fault="garbled", times=2)
+    crm.behave(fault="garbled", times=2, fault_on=crm.writes)
     report = push(house, connection, _records(8))
+    assert crm.faults_left == 0
     assert (counts(report), report.settled) == ({"created": 8}, 8)
-    assert crm.there() == (9, 8)
+    assert crm.there() == (8, 8)
 
 
 def test_fewer_results_than_rows_are_no_success_and_nobody_is_lost(

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from decimal import Decimal
 from typing import Any
@@ -13,6 +14,7 @@ from worker.sandbox.behaviour import Fault, Vendor
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _SEED = 1
+_BEGINNING_BYTES = 200
 
 
 def disturbed(vendors: Mapping[str, Vendor]) -> Any:  # noqa: ANN401 - a middleware of aiohttp has no name
@@ -25,9 +27,7 @@ def disturbed(vendors: Mapping[str, Vendor]) -> Any:  # noqa: ANN401 - a middlew
             return await handler(request)
         vendor.requests += 1
         await asyncio.sleep(vendor.behaviour.latency_ms / 1_000)
-        match vendor.take_fault(
-            Fault.SERVER_ERROR, Fault.SLOW, Fault.GARBLED, Fault.CUT
-        ):
+        match await _fault(vendor, request):
             case Fault.SERVER_ERROR:
                 return web.Response(status=502, text="<html>bad gateway</html>")
             case Fault.GARBLED:
@@ -40,6 +40,16 @@ def disturbed(vendors: Mapping[str, Vendor]) -> Any:  # noqa: ANN401 - a middlew
         return await handler(request)
 
     return disturb
+
+
+async def _fault(vendor: Vendor, request: web.Request) -> Fault | None:
+    """What disturbs this request, if anything does."""
+    pattern = vendor.behaviour.fault_on
+    if pattern is not None:
+        body = (await request.read())[:_BEGINNING_BYTES].decode(errors="replace")
+        if not re.search(pattern, f"{request.method} {request.path} {body}"):
+            return None
+    return vendor.take_fault(Fault.SERVER_ERROR, Fault.SLOW, Fault.GARBLED, Fault.CUT)
 
 
 def _cut(request: web.Request) -> None:
@@ -67,6 +77,7 @@ def tally(vendor: Vendor) -> dict[str, Any]:
     """What a vendor has done so far."""
     return {
         "requests": vendor.requests,
+        "faults_left": vendor.faults_left,
         "persons": sum(vendor.asked.values()),
         "asked_twice": sum(count > 1 for count in vendor.asked.values()),
         "charged": str(vendor.charged.normalize() if vendor.charged else Decimal(0)),

@@ -49,6 +49,8 @@ class Refusals(StrEnum):
 class Behaviour:
     """Answers after `latency_ms`; `fault` happens to the next `times` requests.
 
+    With `fault_on`, a pattern of a request's method, path and the beginning of its
+    body, what disturbs any request happens only where that is found.
     `hit_rate` is the share of persons who have what is looked for; `finish_ms` is how
     long a deferred request takes, `slow_ms` how long a slow answer. Of CRMs: they take
     `limit` requests in `window_s` and `daily` in a day, the vendor's own numbers where
@@ -60,6 +62,7 @@ class Behaviour:
     hit_rate: float = 0.7
     fault: Fault | None = None
     times: int = 1
+    fault_on: str | None = None
     finish_ms: float = 50
     slow_ms: float = 60_000
     limit: int | None = None
