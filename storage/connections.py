@@ -29,10 +29,11 @@ class CrmConnection:
     name: str
     state: ConnectionState
     settings: dict[str, Any]
+    account: str | None
     created_at: datetime
 
 
-_COLUMNS = "id, license_id, connector, name, state, settings, created_at"
+_COLUMNS = "id, license_id, connector, name, state, settings, account, created_at"
 
 
 def create(
@@ -44,13 +45,18 @@ def create(
     name: str,
     settings: dict[str, Any],
     secrets: str,
+    account: str | None = None,
 ) -> CrmConnection:
-    """Keep a new connection; `secrets` are encrypted already."""
+    """Keep a new connection; `secrets` are encrypted already.
+
+    `account` is what its CRM calls the account that it leads to, where it has said so.
+    """
     row = connection.execute(
         text(f"""
-            INSERT INTO connections (id, license_id, connector, name, settings, secrets)
+            INSERT INTO connections (id, license_id, connector, name, settings, secrets,
+                                     account)
             VALUES (:id, :license_id, :connector, :name, CAST(:settings AS jsonb),
-                    :secrets)
+                    :secrets, :account)
             RETURNING {_COLUMNS}"""),  # noqa: S608 - a constant
         {
             "id": connection_id,
@@ -59,6 +65,7 @@ def create(
             "name": name,
             "settings": json.dumps(settings),
             "secrets": secrets,
+            "account": account,
         },
     ).one()
     return _connection(row._asdict())
@@ -121,6 +128,11 @@ def end_refresh(connection: Connection, connection_id: str, until: datetime) -> 
     )
 
 
+_AT = """settings || jsonb_strip_nulls(
+                jsonb_build_object('url', CAST(:url AS text)))"""
+"""The settings, with the address at which the CRM says that it is reached now."""
+
+
 def keep_refreshed(
     connection: Connection,
     connection_id: str,
@@ -128,6 +140,7 @@ def keep_refreshed(
     *,
     version: int,
     until: datetime,
+    url: str | None = None,
 ) -> None:
     """Keep a refreshed pair, unless the secrets have changed since this version.
 
@@ -136,30 +149,53 @@ def keep_refreshed(
     Within its turn it says nothing of whether the CRM takes what it has granted.
     """
     is_active = connection.execute(
-        text("""
+        text(f"""
             UPDATE connections
                SET secrets = :secrets, version = version + 1, refreshing_until = NULL,
+                   settings = {_AT},
                    state = CASE WHEN refreshing_until = :until THEN state
                                 ELSE 'active' END
              WHERE id = :id AND deleted_at IS NULL AND version = :version
-            RETURNING state = 'active'"""),
-        {"id": connection_id, "secrets": secrets, "version": version, "until": until},
+            RETURNING state = 'active'"""),  # noqa: S608 - a constant
+        {
+            "id": connection_id,
+            "secrets": secrets,
+            "version": version,
+            "until": until,
+            "url": url,
+        },
     ).scalar_one_or_none()
     if is_active:
         steering.resume_parked(connection, connection_id)
 
 
-def reconnect(connection: Connection, connection_id: str, secrets: str) -> None:
-    """Keep other secrets: the connection works, and its jobs that waited go on."""
-    connection.execute(
-        text("""
+def reconnect(
+    connection: Connection,
+    connection_id: str,
+    secrets: str,
+    *,
+    url: str | None = None,
+    account: str | None = None,
+) -> bool:
+    """Keep other secrets: the connection works, and its jobs that waited go on.
+
+    With an `account`, only where it is known to lead to no other; else False, and
+    nothing was changed.
+    """
+    moved = connection.execute(
+        text(f"""
             UPDATE connections
                SET secrets = :secrets, version = version + 1, refreshing_until = NULL,
-                   state = 'active'
-             WHERE id = :id AND deleted_at IS NULL"""),
-        {"id": connection_id, "secrets": secrets},
+                   state = 'active', account = COALESCE(:account, account),
+                   settings = {_AT}
+             WHERE id = :id AND deleted_at IS NULL
+               AND (CAST(:account AS text) IS NULL OR account IS NULL
+                    OR account = :account)"""),  # noqa: S608 - a constant
+        {"id": connection_id, "secrets": secrets, "url": url, "account": account},
     )
-    steering.resume_parked(connection, connection_id)
+    if moved.rowcount == 1:
+        steering.resume_parked(connection, connection_id)
+    return moved.rowcount == 1
 
 
 def page(

@@ -10,14 +10,16 @@ import secrets
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from sqlalchemy import Connection
+
 from storage import authorizations, licenses
 from storage import connections as stored
 from storage.authorizations import Authorization
 from storage.connections import CrmConnection
-from worker import connections, crms, oauth, tokens
+from worker import crms, oauth, tokens
 from worker.checks import check_name
 from worker.errors import Code, NotConfigured, OutboundError, Refused, bad
-from worker.oauth import Grantor, GrantRefused
+from worker.oauth import Grant, Grantor, GrantRefused
 from worker.once import Once
 from worker.producer import new_id
 from worker.secrets import Undecipherable
@@ -76,8 +78,9 @@ def ask(deps: Deps, wish: Wish, *, base_url: str, once: Once | None = None) -> A
         raise NotConfigured("HOLDFAST_REDIS_URL is not set: connections need it")
     if wish.connection_id is None:
         crms.check_settings(wish.connector, wish.settings, by_consent=True)
-        connections.check_url(deps, wish.settings)
     grantor = _grantor(deps, wish.connector)
+    if grantor.url_member is None and "url" in wish.settings:
+        raise bad("settings.url", "is of its own: consent makes another connection")
     state = secrets.token_urlsafe(_RANDOM_BYTES)
     verifier = secrets.token_urlsafe(_RANDOM_BYTES)
     with deps.database.transaction() as connection:
@@ -128,34 +131,39 @@ def complete(
         )
     except (GrantRefused, OutboundError, NotConfigured, Undecipherable) as failure:
         raise Denied("no_token", str(failure), asked.return_url) from failure
-    settings = asked.settings | ({"url": grant.url} if grant.url else {})
-    sealed = deps.keyring.encrypt(json.dumps(tokens.secrets_of(grant)))
-    return Completed(_keep(deps, asked, settings, sealed), asked.return_url)
+    with deps.database.transaction() as connection:
+        made = _keep(deps, connection, asked, grant)
+    return Completed(made, asked.return_url)
 
 
 def _keep(
-    deps: Deps, asked: Authorization, settings: dict[str, Any], sealed: str
+    deps: Deps, connection: Connection, asked: Authorization, grant: Grant
 ) -> CrmConnection:
-    with deps.database.transaction() as connection:
-        if asked.connection_id is None:
-            return stored.create(
-                connection,
-                new_id("connection"),
-                asked.license_id,
-                connector=asked.connector,
-                name=asked.name,
-                settings=settings,
-                secrets=sealed,
-            )
-        there = stored.get(connection, asked.connection_id)
-        if there is None:
-            raise Denied("not_found", "the connection was taken away", asked.return_url)
-        if there.settings.get("url") != settings.get("url", there.settings.get("url")):
-            # Our ids and theirs belong to one account: another needs its own map.
-            message = "this is another account; make a connection of its own for it"
-            raise Denied("other_account", message, asked.return_url)
-        stored.reconnect(connection, there.id, sealed)
-        return there
+    sealed = deps.keyring.encrypt(json.dumps(tokens.secrets_of(grant)))
+    if asked.connection_id is None:
+        return stored.create(
+            connection,
+            new_id("connection"),
+            asked.license_id,
+            connector=asked.connector,
+            name=asked.name,
+            settings=asked.settings | ({"url": grant.url} if grant.url else {}),
+            secrets=sealed,
+            account=grant.account,
+        )
+    there = stored.get(connection, asked.connection_id)
+    if there is None:
+        raise Denied("not_found", "the connection was taken away", asked.return_url)
+    # Our ids and theirs belong to one account: another needs its own map. As long as
+    # the account is not known, it is the one that is reached at that address.
+    known_url = str(there.settings.get("url") or "").rstrip("/")
+    is_same = there.account is not None or known_url == (grant.url or "")
+    if not is_same or not stored.reconnect(
+        connection, there.id, sealed, url=grant.url, account=grant.account
+    ):
+        message = "this is another account; make a connection of its own for it"
+        raise Denied("other_account", message, asked.return_url)
+    return stored.get(connection, there.id) or there
 
 
 def _grantor(deps: Deps, connector: str) -> Grantor:

@@ -53,13 +53,17 @@ class Opening(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
-    """A connector that connections can be made for, and what they must say."""
+    """A connector that connections can be made for, and what they must say.
+
+    By consent none of `addresses` may be said: tokens go where the vendor says.
+    """
 
     make: Callable[["Opening"], Connector]
     defaults: Mapping[Kind, Mapping[str, str]]
     settings: frozenset[str]
     needed: frozenset[str]
     secrets: frozenset[str]
+    addresses: frozenset[str] = frozenset({"url"})
 
 
 BULK_ABOVE = "bulk_above"
@@ -73,6 +77,7 @@ OFFERS: Mapping[str, Offer] = {
         settings=frozenset({"url", "version_path"}),
         needed=frozenset(),
         secrets=frozenset({ACCESS_TOKEN}),
+        addresses=frozenset({"url", "version_path"}),
     ),
     "odoo": Offer(
         make=lambda given: Odoo(given.http, given.access),
@@ -188,9 +193,14 @@ class Crms:
             beat=beat,
             hold_on=keys.extend,
         )
-        access = Access(settings=connection.settings, secrets=tokens.secrets)
+        settings = self._home(connection.connector) | connection.settings
+        access = Access(settings=settings, secrets=tokens.secrets)
         made = OFFERS[connection.connector].make(Opening(http, access, keys))
         return Opened(made, tokens)
+
+    def _home(self, connector: str) -> dict[str, str]:
+        """Where a vendor's API is that is at the same address for all."""
+        return {"url": self._settings.hubspot_api_url} if connector == "hubspot" else {}
 
     def close(self) -> None:
         """Close what was opened."""
@@ -235,13 +245,15 @@ def check_settings(
 ) -> Offer:
     """What is offered of a connector. Raises `BadInput` where it cannot be set so.
 
-    By consent, the vendor says where the API of that customer is.
+    By consent, the vendor says where the API of that customer is, and nobody else.
     """
     offer = OFFERS.get(connector)
     if offer is None:
         raise bad("connector", f"is none of {', '.join(OFFERS)}")
-    needed = offer.needed - {"url"} if by_consent else offer.needed
-    _check_names("settings", settings, offer.settings | {_BATCH}, needed)
+    known, needed = offer.settings | {_BATCH}, offer.needed
+    if by_consent:
+        known, needed = known - offer.addresses, needed - offer.addresses
+    _check_names("settings", settings, known, needed)
     for name, value in settings.items():
         if name not in _NUMBERS:
             _check_text(f"settings.{name}", value)

@@ -9,7 +9,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -30,7 +30,8 @@ class Grantor:
 
     `pkce` and `basic` say what its servers take: a code challenge, and the app's
     credentials as a header instead of in the body. `url_member` names what its answers
-    call the address at which the API of that customer is reached.
+    call the address at which the API of that customer is reached, `account_member` what
+    they call the account; where they name none, `account_path` is asked for it there.
     """
 
     authorize_url: str
@@ -41,20 +42,24 @@ class Grantor:
     pkce: bool = False
     basic: bool = False
     url_member: str | None = None
+    account_member: str
+    account_path: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
-    """What a vendor has granted: a pair of tokens, until when, and for which address.
+    """What a vendor has granted: a pair of tokens, until when, and for which account.
 
     `expires_at_s` is Unix time, None where the vendor does not say; `refresh_token` is
-    None where the one that was used stays.
+    None where the one that was used stays. `url` is None where the API is reached at
+    the same address by all, `account` where nobody has asked for it.
     """
 
     access_token: str
     refresh_token: str | None
     expires_at_s: float | None
     url: str | None
+    account: str | None
 
 
 class GrantRefused(Exception):
@@ -91,14 +96,21 @@ _TRAITS: Mapping[str, dict[str, Any]] = {
         )
         + " crm.objects.owners.read crm.schemas.contacts.read"
         " crm.schemas.contacts.write crm.schemas.companies.read"
-        " crm.schemas.companies.write oauth"
+        " crm.schemas.companies.write oauth",
+        "account_member": "hub_id",
     },
     "salesforce": {
         "scopes": "api refresh_token",
         "pkce": True,
         "url_member": "instance_url",
+        "account_member": "id",
     },
-    "pipedrive": {"basic": True, "url_member": "api_domain"},
+    "pipedrive": {
+        "basic": True,
+        "url_member": "api_domain",
+        "account_member": "company_id",
+        "account_path": "/v1/users/me",
+    },
 }
 
 
@@ -129,7 +141,10 @@ def consent_url(
 def exchange(
     outbound: Outbound, grantor: Grantor, *, code: str, redirect_uri: str, verifier: str
 ) -> Grant:
-    """The tokens for a code. Raises `GrantRefused`, and `OutboundError`."""
+    """The tokens for a code, and whose account they are for.
+
+    Raises `GrantRefused`, `OutboundError`, and `NotConfigured`.
+    """
     asked = {
         "grant_type": "authorization_code",
         "code": code,
@@ -137,11 +152,16 @@ def exchange(
     }
     if grantor.pkce:
         asked["code_verifier"] = verifier
-    return _ask(outbound, grantor, asked)
+    grant = _ask(outbound, grantor, asked)
+    if grant.account is None and grantor.account_path is not None:
+        grant = replace(grant, account=_account_there(outbound, grantor, grant))
+    if grant.account is None or (grant.url is None and grantor.url_member):
+        raise OutboundError("the CRM does not say whose account this is, or where")
+    return grant
 
 
 def refresh(outbound: Outbound, grantor: Grantor, refresh_token: str) -> Grant:
-    """A new pair of tokens. Raises `GrantRefused`, and `OutboundError`."""
+    """A new pair of tokens. Raises as `exchange` does."""
     asked = {"grant_type": "refresh_token", "refresh_token": refresh_token}
     return _ask(outbound, grantor, asked)
 
@@ -185,12 +205,34 @@ def _grant(grantor: Grantor, answer: Mapping[str, Any]) -> Grant:
     lasts_s = answer.get("expires_in")
     given_url = answer.get(grantor.url_member) if grantor.url_member else None
     refresh_token = answer.get("refresh_token")
+    account = answer.get(grantor.account_member)
     return Grant(
         access_token=str(answer["access_token"]),
         refresh_token=str(refresh_token) if refresh_token else None,
         expires_at_s=wall_s() + float(lasts_s) if lasts_s else None,
         url=_origin(str(given_url)) if given_url else None,
+        account=_account(account),
     )
+
+
+def _account(given: object) -> str | None:
+    """An account's id; of a URL that names account and user (Salesforce) the former."""
+    if not given:
+        return None
+    _, marked, path = str(given).partition("/id/")
+    return path.partition("/")[0] if marked else str(given)
+
+
+def _account_there(outbound: Outbound, grantor: Grantor, grant: Grant) -> str | None:
+    headers = {
+        "Authorization": f"Bearer {grant.access_token}",
+        "Accept": "application/json",
+    }
+    url = f"{grant.url}{grantor.account_path}"
+    about = _json(outbound.request("GET", url, headers=headers, content=b"").body)
+    data = about.get("data")
+    told = data.get(grantor.account_member) if isinstance(data, dict) else None
+    return _account(told)
 
 
 def _origin(url: str) -> str:

@@ -136,6 +136,8 @@ class Settings(BaseSettings):
     """Where somebody consents."""
     hubspot_token_url: str = "https://api.hubapi.com/oauth/v1/token"  # noqa: S105 - a URL
     """Where tokens are had."""
+    hubspot_api_url: str = "https://api.hubapi.com"
+    """Where its API is, for all accounts; the others say so with the tokens."""
     salesforce_client_id: str | None = None
     salesforce_client_secret: SecretStr | None = None
     salesforce_authorize_url: str = (

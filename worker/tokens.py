@@ -119,6 +119,7 @@ class Tokens:
                 self._keyring.encrypt(json.dumps(fresh)),
                 version=version,
                 until=until,
+                url=grant.url,
             )
         # What is stored now is what everybody uses, ours or a reconnect's.
         self._read()

@@ -40,6 +40,8 @@ connections = Table(
     Column("version", Integer, nullable=False, server_default=text("1")),
     # Somebody refreshes the tokens of this version, at the longest until then.
     Column("refreshing_until", Instant),
+    # What the CRM calls the customer's account, once somebody has consented for it.
+    Column("account", Text),
     CheckConstraint("state IN ('active', 'needs_reconnect')", name="state"),
     Index("connections_license_id_idx", "license_id"),
 )

@@ -17,7 +17,8 @@ from worker.authorizing import Denied, Wish
 from worker.connectors import Reply
 from worker.connectors.errors import Unauthorized
 from worker.crm_http import CrmHttp
-from worker.errors import OutboundError, Refused
+from worker.errors import BadInput, OutboundError, Refused
+from worker.oauth import CONNECTORS
 from worker.sandbox.granting import CLIENT_ID, CLIENT_SECRET
 from worker.wiring import Deps
 
@@ -26,7 +27,8 @@ BASE = "http://holdfast.example"
 
 @pytest.fixture
 def app(sandbox):
-    return _app_of(sandbox, "hubspot")
+    api = {"hubspot_api_url": f"{sandbox.url}/hubspot"}
+    return _app_of(sandbox, "hubspot") | api
 
 
 def _app_of(sandbox, vendor):
@@ -46,9 +48,8 @@ def house(wired, app):
     return deps
 
 
-def _wish(sandbox, **changed):
-    url = {"url": f"{sandbox.url}/hubspot"}
-    return Wish("acme", "hubspot", "Ours", url)._replace(**changed)
+def _wish(**changed):
+    return Wish("acme", "hubspot", "Ours", {})._replace(**changed)
 
 
 def _consent(house, wish) -> dict[str, str]:
@@ -71,7 +72,7 @@ def _complete(house, back):
 
 @pytest.fixture
 def connection(house, sandbox):
-    return _complete(house, _consent(house, _wish(sandbox))).connection.id
+    return _complete(house, _consent(house, _wish())).connection.id
 
 
 def _expire(house, sandbox, connection):
@@ -99,7 +100,7 @@ def test_somebody_consents_and_there_is_a_connection_that_pushes(
 
 
 def test_a_state_is_good_once_and_for_nobody_who_did_not_ask(house, sandbox):
-    back = _consent(house, _wish(sandbox))
+    back = _consent(house, _wish())
     _complete(house, back)
     for state in (back["state"], "somebody-elses"):
         with pytest.raises(Denied) as caught:
@@ -112,7 +113,7 @@ def test_a_state_is_good_once_and_for_nobody_who_did_not_ask(house, sandbox):
 
 
 def test_a_state_is_over_after_a_while(house, sandbox):
-    back = _consent(house, _wish(sandbox))
+    back = _consent(house, _wish())
     with house.database.transaction() as connection_:
         connection_.execute(text("UPDATE authorizations SET expires_at = now()"))
     with pytest.raises(Denied):
@@ -122,13 +123,13 @@ def test_a_state_is_over_after_a_while(house, sandbox):
 def test_who_does_not_consent_leaves_no_connection(house, sandbox):
     sandbox.behave("hubspot", fault="denied")
     with pytest.raises(Denied, match="access_denied"):
-        _complete(house, _consent(house, _wish(sandbox)))
+        _complete(house, _consent(house, _wish()))
 
 
 def test_neither_state_nor_verifier_nor_token_stands_readable_in_the_database(
     house, sandbox
 ):
-    back = _consent(house, _wish(sandbox))
+    back = _consent(house, _wish())
     made = _complete(house, back).connection
     tokens = house.crms.open(made, lambda: None).tokens.secrets
     with house.database.transaction() as connection_:
@@ -143,7 +144,7 @@ def test_neither_state_nor_verifier_nor_token_stands_readable_in_the_database(
 def test_without_an_app_at_the_vendor_nobody_is_sent_there(wired, house, sandbox):
     plain = wired()
     with pytest.raises(Refused, match="HOLDFAST_HUBSPOT_CLIENT_ID"):
-        authorizing.ask(plain, _wish(sandbox), base_url=BASE)
+        authorizing.ask(plain, _wish(), base_url=BASE)
 
 
 def test_a_token_is_renewed_before_its_end(house, sandbox, connection):
@@ -197,7 +198,7 @@ def test_a_grant_that_is_over_parks_the_job_tells_its_user_and_goes_on_after_con
         told = notifications.of_license(connection_, "acme", before=None, limit=9)
     assert [(one.user_id, one.code) for one in told] == [("user-1", "job_parked")]
     sandbox.behave("hubspot")
-    _complete(house, _consent(house, _wish(sandbox, connection_id=connection)))
+    _complete(house, _consent(house, _wish(connection_id=connection)))
     assert connections.get(house, connection).state == "active"
     assert counts(run(house, report.id)) == {"created": 1}
 
@@ -362,12 +363,85 @@ def test_a_code_is_worth_nothing_without_the_verifier_it_was_asked_with(
     assert caught.value.code == "no_token"
 
 
-def test_another_account_is_another_connection(house, sandbox, connection):
-    elsewhere = {"url": f"{sandbox.url}/another"}
-    wish = _wish(sandbox, connection_id=connection, settings=elsewhere)
+@pytest.mark.parametrize("vendor", CONNECTORS)
+def test_another_account_is_another_connection(wired, house, sandbox, app, vendor):
+    deps = wired(**app | _app_of(sandbox, vendor))
+    wish = Wish("acme", vendor, "Ours", {})
+    made = _complete(deps, _consent(deps, wish)).connection
+    before = deps.crms.open(made, lambda: None).tokens.secrets
+    again = wish._replace(connection_id=made.id)
+    sandbox.behave(vendor, account=1)
     with pytest.raises(Denied) as caught:
-        _complete(house, _consent(house, wish))
+        _complete(deps, _consent(deps, again))
     assert caught.value.code == "other_account"
+    assert deps.crms.open(made, lambda: None).tokens.secrets == before
+    sandbox.behave(vendor)
+    _complete(deps, _consent(deps, again))
+    assert deps.crms.open(made, lambda: None).tokens.secrets != before
+
+
+def test_the_account_of_a_connection_with_a_key_is_known_once_somebody_consents(
+    house, sandbox
+):
+    made = connections.create(
+        house,
+        "acme",
+        "hubspot",
+        "Key",
+        settings={},
+        secrets={"access_token": "a-key"},
+    )
+    wish = _wish(connection_id=made.id)
+    _complete(house, _consent(house, wish))
+    sandbox.behave("hubspot", account=1)
+    with pytest.raises(Denied, match="another account"):
+        _complete(house, _consent(house, wish))
+
+
+def test_an_org_that_has_another_address_by_now_is_the_same_and_is_asked_there(
+    wired, house, sandbox
+):
+    deps = wired(**_app_of(sandbox, "salesforce"))
+    wish = Wish("acme", "salesforce", "Ours", {})
+    made = _complete(deps, _consent(deps, wish)).connection
+    moved = {"url": f"{sandbox.url.replace('127.0.0.1', 'localhost')}/salesforce"}
+    token_url = f"{moved['url']}/oauth/token"
+    app = _app_of(sandbox, "salesforce") | {"salesforce_token_url": token_url}
+    elsewhere = wired(**app)
+    back = _consent(elsewhere, wish._replace(connection_id=made.id))
+    assert _complete(elsewhere, back).connection.settings == moved
+    # It may be told with a token that is renewed, too.
+    tokens = deps.crms.open(made, lambda: None).tokens
+    tokens.renewed(tokens.secrets["access_token"])
+    assert connections.get(deps, made.id).settings == made.settings
+
+
+@pytest.mark.parametrize("vendor", CONNECTORS)
+def test_who_asks_for_consent_does_not_say_where_the_tokens_are_sent(
+    wired, house, sandbox, app, vendor
+):
+    deps = wired(**app | _app_of(sandbox, vendor))
+    wish = Wish("acme", vendor, "Ours", {"url": "https://thief.example"})
+    with pytest.raises(BadInput, match=r"settings\.url"):
+        authorizing.ask(deps, wish, base_url=BASE)
+
+
+def test_a_connection_with_an_address_of_its_own_is_given_no_tokens_by_consent(
+    house, connection
+):
+    there = connections.create(
+        house,
+        "acme",
+        "hubspot",
+        "Theirs",
+        settings={"url": "http://127.0.0.1:9"},
+        secrets={"access_token": "a-key"},
+    )
+    wish = _wish(connection_id=there.id)
+    with pytest.raises(BadInput, match=r"settings\.url"):
+        authorizing.ask(house, wish._replace(settings=there.settings), base_url=BASE)
+    with pytest.raises(Denied, match="another account"):
+        _complete(house, _consent(house, wish))
 
 
 def test_by_http_somebody_is_sent_there_and_comes_back_to_where_they_came_from(
@@ -379,7 +453,6 @@ def test_by_http_somebody_is_sent_there_and_comes_back_to_where_they_came_from(
         body = {
             "license": "acme",
             "connector": "hubspot",
-            "settings": {"url": f"{sandbox.url}/hubspot"},
             "return_url": "https://app.example/done?x=1",
         }
         key = {"Idempotency-Key": "connect-7"}
@@ -411,3 +484,6 @@ def test_by_http_somebody_is_sent_there_and_comes_back_to_where_they_came_from(
         fresh = client.post(path, json={"secrets": {"access_token": "new"}})
         assert (fresh.status_code, fresh.json()["state"]) == (200, "active")
         assert stranger.post(path, json={"secrets": {}}).status_code == 404
+        theirs = body | {"license": "other", "connection": made["id"]}
+        asked = stranger.post("/v1/authorizations", json=theirs)
+        assert (asked.status_code, asked.json()["code"]) == (404, "not_found")

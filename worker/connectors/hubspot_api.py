@@ -15,7 +15,6 @@ from worker.connectors.hubspot_errors import text_of
 KEY = "holdfast_id"
 """The property that holds our id; no two records have the same."""
 
-_URL = "https://api.hubapi.com"
 _VERSION_PATH = "/crm/v3"
 _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _TIMEOUT = 401, 403, 404, 408
 _LOCKED, _TOO_MANY_REQUESTS, _MIGRATING = 423, 429, 477
@@ -57,7 +56,7 @@ class HubSpotApi:
 
     def __init__(self, http: Http, access: Access) -> None:
         self._http = http
-        self._url = str(access.settings.get("url") or _URL).rstrip("/")
+        self._url = str(access.settings["url"]).rstrip("/")
         path = str(access.settings.get("version_path") or _VERSION_PATH)
         self._crm = f"/{path.strip('/')}"
         self._screens: str | None = None

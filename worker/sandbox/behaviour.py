@@ -32,6 +32,8 @@ class Fault(StrEnum):
     """Somebody does not consent."""
     INVALID_GRANT = "invalid_grant"
     """A refresh token is not taken."""
+    BUSY = "busy"
+    """Somebody else refreshes by the same token just now."""
     WEBHOOK_TWICE = "webhook_twice"
     WEBHOOK_NEVER = "webhook_never"
 
@@ -55,7 +57,8 @@ class Behaviour:
     long a deferred request takes, `slow_ms` how long a slow answer. Of CRMs: they take
     `limit` requests in `window_s` and `daily` in a day, the vendor's own numbers where
     none are said; a search sees what is older than `lag_ms`; the access tokens that
-    they grant from now on are good for `token_s`.
+    they grant from now on are good for `token_s`. Who consents now does so for the
+    account of that number: an account's id is the vendor's first one and `account`.
     """
 
     latency_ms: float = 0
@@ -70,6 +73,7 @@ class Behaviour:
     daily: int | None = None
     lag_ms: float = 0
     token_s: float = 1_800
+    account: int = 0
     refusals: Refusals = Refusals.PARTIAL
 
 

@@ -129,7 +129,9 @@ class _Pipedrive:
 
     async def me(self, request: web.Request) -> web.Response:
         del request
-        return _ok({"id": _USERS[0][0], "name": _USERS[0][1]})
+        id_, name, _ = _USERS[0]
+        company = granting.company_id(self.grants)
+        return _ok({"id": id_, "name": name, "company_id": company})
 
     async def users(self, request: web.Request) -> web.Response:
         del request

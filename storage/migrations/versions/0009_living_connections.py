@@ -29,6 +29,7 @@ def _widen_connections() -> None:
         sa.Column("version", sa.Integer(), nullable=False, server_default=sa.text("1")),
     )
     op.add_column("connections", sa.Column("refreshing_until", INSTANT))
+    op.add_column("connections", sa.Column("account", sa.Text()))
 
 
 def _add_authorizations() -> None:
