@@ -19,9 +19,10 @@ from worker.outbound import Outbound
 from worker.settings import Settings
 
 _OK = 200
-_SERVER_ERROR = 500
-_TOO_MANY_REQUESTS = 429
+_REFUSING = {400, 401, 403, 404}
 _INVALID_GRANT = "invalid_grant"
+_IN_USE = "already being processed"
+"""Salesforce says `invalid_grant` also while it refreshes by the same token."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,10 +194,10 @@ def _failure(status: int, answer: Mapping[str, Any]) -> Exception:
     words = str(answer.get("error_description") or answer.get("message") or error)
     # HubSpot says so of refresh tokens in a word of its own, Pipedrive in a sentence.
     told = {error, words.partition(":")[0].lower().replace(" ", "_")}
+    if not error or status not in _REFUSING or _IN_USE in words.lower():
+        return OutboundError(f"the token endpoint answered with {status}")
     if told & {_INVALID_GRANT, "BAD_REFRESH_TOKEN"}:
         return GrantRefused(words[:200])
-    if status >= _SERVER_ERROR or status in {_OK, _TOO_MANY_REQUESTS}:
-        return OutboundError(f"the token endpoint answered with {status}")
     # The house's own app is refused: nothing is wrong with the customer's grant.
     return NotConfigured(f"the token endpoint refuses this app: {status} {error[:100]}")
 

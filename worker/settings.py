@@ -134,7 +134,7 @@ class Settings(BaseSettings):
     hubspot_client_secret: SecretStr | None = None
     hubspot_authorize_url: str = "https://app.hubspot.com/oauth/authorize"
     """Where somebody consents."""
-    hubspot_token_url: str = "https://api.hubapi.com/oauth/v1/token"  # noqa: S105 - a URL
+    hubspot_token_url: str = "https://api.hubapi.com/oauth/2026-03/token"  # noqa: S105 - a URL
     """Where tokens are had."""
     hubspot_api_url: str = "https://api.hubapi.com"
     """Where its API is, for all accounts; the others say so with the tokens."""

@@ -15,7 +15,7 @@ from storage import connections
 from storage.db import Database
 from worker import oauth
 from worker.clock import monotonic_s, wait, wall_s
-from worker.connectors.errors import Unauthorized, Unavailable
+from worker.connectors.errors import Misconfigured, Unauthorized, Unavailable
 from worker.errors import NotConfigured, OutboundError
 from worker.oauth import Grant, Grantor, GrantRefused
 from worker.outbound import Outbound
@@ -23,6 +23,8 @@ from worker.secrets import Keyring
 
 ACCESS_TOKEN, REFRESH_TOKEN = "access_token", "refresh_token"
 EXPIRES_AT_S = "expires_at_s"
+APP_REFUSED = "app_refused"
+"""Why a job waits that gets no token until an operator has put the app right."""
 
 _EARLY_S = 60.0
 """So long before its end a token is renewed: a request may take its time."""
@@ -58,7 +60,7 @@ class Tokens:
     def current(self) -> str | None:
         """The access token to use now, a new one where its end is near.
 
-        None for a connection that has none. Raises `Unauthorized` and `Unavailable`.
+        None for a connection that has none. Raises as `renewed` does.
         """
         used = self.secrets.get(ACCESS_TOKEN)
         ends_at_s = self.secrets.get(EXPIRES_AT_S)
@@ -66,7 +68,7 @@ class Tokens:
             return used
         try:
             return self.renewed(used) or used
-        except Unavailable:
+        except (Unavailable, Misconfigured):
             # It is good for a moment yet.
             if float(ends_at_s) > wall_s():
                 return used
@@ -76,7 +78,8 @@ class Tokens:
         """Another access token than the one that was `used`.
 
         None where there is no way to get one. Raises `Unauthorized` where the vendor
-        refuses, `Unavailable` where it does not answer.
+        refuses, `Unavailable` where it does not answer, and `Misconfigured` where the
+        house's app is missing, or is what it refuses.
         """
         deadline_s = monotonic_s() + _LEASE_S
         while True:
@@ -84,8 +87,10 @@ class Tokens:
             current = self.secrets.get(ACCESS_TOKEN)
             if current != used:
                 return self._used(current)
-            if self._grantor is None or not self.secrets.get(REFRESH_TOKEN):
+            if not self.secrets.get(REFRESH_TOKEN):
                 return None
+            if self._grantor is None:
+                raise Misconfigured(APP_REFUSED, "the house has no app at this CRM")
             with self._database.transaction() as connection:
                 until = connections.begin_refresh(
                     connection, self._connection_id, self.version, lease_s=_LEASE_S
@@ -108,7 +113,10 @@ class Tokens:
                 return self._used(self.secrets.get(ACCESS_TOKEN))
             self._end(until)
             raise Unauthorized(f"the grant is not taken any more: {error}") from error
-        except (OutboundError, NotConfigured) as error:
+        except NotConfigured as error:
+            self._end(until)
+            raise Misconfigured(APP_REFUSED, f"no new token: {error}") from error
+        except OutboundError as error:
             self._end(until)
             raise Unavailable(f"no new token: {error}") from error
         fresh = secrets_of(grant, self.secrets)

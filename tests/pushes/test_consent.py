@@ -15,7 +15,7 @@ from tests.pushing import contact, counts, push, run, run_once, submit
 from worker import authorizing, connections, oauth, steering
 from worker.authorizing import Denied, Wish
 from worker.connectors import Reply
-from worker.connectors.errors import Unauthorized
+from worker.connectors.errors import Unauthorized, Unavailable
 from worker.crm_http import CrmHttp
 from worker.errors import BadInput, OutboundError, Refused
 from worker.oauth import CONNECTORS
@@ -90,6 +90,11 @@ def _expire(house, sandbox, connection):
         )
     sandbox.behave("hubspot")
     return secrets["access_token"]
+
+
+def _told(house):
+    with house.database.transaction() as connection:
+        return notifications.of_license(connection, "acme", before=None, limit=9)
 
 
 def test_somebody_consents_and_there_is_a_connection_that_pushes(
@@ -194,9 +199,9 @@ def test_a_grant_that_is_over_parks_the_job_tells_its_user_and_goes_on_after_con
     report = push(house, connection, [contact("c1", "p1")])
     assert (report.state, report.waiting_reason) == ("paused", "needs_reconnect")
     assert connections.get(house, connection).state == "needs_reconnect"
-    with house.database.transaction() as connection_:
-        told = notifications.of_license(connection_, "acme", before=None, limit=9)
-    assert [(one.user_id, one.code) for one in told] == [("user-1", "job_parked")]
+    assert [(one.user_id, one.code) for one in _told(house)] == [
+        ("user-1", "job_parked")
+    ]
     sandbox.behave("hubspot")
     _complete(house, _consent(house, _wish(connection_id=connection)))
     assert connections.get(house, connection).state == "active"
@@ -246,6 +251,51 @@ def test_a_token_endpoint_that_does_not_answer_loses_no_grant(
     assert (report.state, report.waiting_reason) == ("running", "crm_unavailable")
     monkeypatch.undo()
     assert counts(run(house, job_id)) == {"created": 1}
+
+
+def test_an_app_that_the_vendor_refuses_parks_the_job_until_it_is_put_right(
+    wired, house, sandbox, connection, app
+):
+    _expire(house, sandbox, connection)
+    for wrong in ("another-secret", None):
+        refused = wired(**app | {"hubspot_client_secret": wrong})
+        report = push(refused, connection, [contact(f"c{wrong}", f"p{wrong}")])
+        assert (report.state, report.waiting_reason) == ("paused", "app_refused")
+        assert connections.get(house, connection).state == "active"
+        steering.resume(house, report.id)
+        assert counts(run(house, report.id)) == {"created": 1}
+        _expire(house, sandbox, connection)
+    assert [one.code for one in _told(house)] == ["job_parked", "job_parked"]
+
+
+def test_a_token_that_somebody_else_is_refreshing_by_is_no_refused_grant(
+    wired, house, sandbox
+):
+    deps = wired(**_app_of(sandbox, "salesforce"))
+    made = _complete(deps, _consent(deps, _wish(connector="salesforce"))).connection
+    tokens = deps.crms.open(made, lambda: None).tokens
+    sandbox.behave("salesforce", fault="busy")
+    with pytest.raises(Unavailable):
+        tokens.renewed(tokens.secrets["access_token"])
+    assert tokens.renewed(tokens.secrets["access_token"])
+
+
+def test_a_vendor_that_gives_no_other_refresh_token_is_asked_by_the_first_again(
+    wired, house, sandbox
+):
+    deps = wired(**_app_of(sandbox, "salesforce"))
+    sandbox.behave("salesforce", token_s=0)
+    made = _complete(deps, _consent(deps, _wish(connector="salesforce"))).connection
+    first = deps.crms.open(made, lambda: None).tokens.secrets
+    assert "expires_at_s" not in first
+    # Nothing says that the token has ended but that it is not taken.
+    assert connections.test(deps, made.id).code == "unauthorized"
+    sandbox.behave("salesforce")
+    assert connections.test(deps, made.id).ok
+    last = deps.crms.open(made, lambda: None).tokens.secrets
+    assert last["refresh_token"] == first["refresh_token"]
+    told = sandbox.tally("salesforce")
+    assert (told["refreshes"], told["reused"]) == (2, 0)
 
 
 def test_other_secrets_let_the_parked_jobs_of_a_connection_go_on(house, sandbox):
