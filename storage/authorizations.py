@@ -21,6 +21,7 @@ class Authorization:
     name: str
     settings: dict[str, Any]
     connection_id: str | None
+    redirect_uri: str
     verifier: str
     return_url: str | None
 
@@ -30,11 +31,11 @@ def put(connection: Connection, asked: Authorization, *, lasts_s: float) -> date
     expires_at: datetime = connection.execute(
         text("""
             INSERT INTO authorizations (state_digest, license_id, connector, name,
-                                        settings, connection_id, verifier, return_url,
-                                        expires_at)
+                                        settings, connection_id, redirect_uri, verifier,
+                                        return_url, expires_at)
             VALUES (:state_digest, :license_id, :connector, :name,
-                    CAST(:settings AS jsonb), :connection_id, :verifier, :return_url,
-                    clock_timestamp() + make_interval(secs => :lasts_s))
+                    CAST(:settings AS jsonb), :connection_id, :redirect_uri, :verifier,
+                    :return_url, clock_timestamp() + make_interval(secs => :lasts_s))
             RETURNING expires_at"""),
         {
             "state_digest": asked.state_digest,
@@ -43,6 +44,7 @@ def put(connection: Connection, asked: Authorization, *, lasts_s: float) -> date
             "name": asked.name,
             "settings": json.dumps(asked.settings),
             "connection_id": asked.connection_id,
+            "redirect_uri": asked.redirect_uri,
             "verifier": asked.verifier,
             "return_url": asked.return_url,
             "lasts_s": lasts_s,
@@ -60,7 +62,7 @@ def take(connection: Connection, state_digest: str) -> Authorization | None:
                  WHERE state_digest = :state_digest AND used_at IS NULL
                    AND expires_at > clock_timestamp()
                 RETURNING state_digest, license_id, connector, name, settings,
-                          connection_id, verifier, return_url"""),
+                          connection_id, redirect_uri, verifier, return_url"""),
             {"state_digest": state_digest},
         )
         .mappings()

@@ -81,6 +81,8 @@ def ask(deps: Deps, wish: Wish, *, base_url: str, once: Once | None = None) -> A
     grantor = _grantor(deps, wish.connector)
     if grantor.url_member is None and "url" in wish.settings:
         raise bad("settings.url", "is of its own: consent makes another connection")
+    # It has to be known at the vendor beforehand.
+    redirect_uri = f"{(deps.settings.public_url or base_url).rstrip('/')}{CALLBACK}"
     state = secrets.token_urlsafe(_RANDOM_BYTES)
     verifier = secrets.token_urlsafe(_RANDOM_BYTES)
     with deps.database.transaction() as connection:
@@ -90,6 +92,7 @@ def ask(deps: Deps, wish: Wish, *, base_url: str, once: Once | None = None) -> A
             connection,
             Authorization(
                 state_digest=_digest(state),
+                redirect_uri=redirect_uri,
                 verifier=deps.keyring.encrypt(verifier),
                 **wish._asdict(),
             ),
@@ -98,21 +101,13 @@ def ask(deps: Deps, wish: Wish, *, base_url: str, once: Once | None = None) -> A
         if once is not None:
             once(connection, _digest(state))
     url = oauth.consent_url(
-        grantor,
-        state=state,
-        redirect_uri=redirect_uri(deps, base_url),
-        verifier=verifier,
+        grantor, state=state, redirect_uri=redirect_uri, verifier=verifier
     )
     return Asked(url, expires_at)
 
 
-def redirect_uri(deps: Deps, base_url: str) -> str:
-    """Where the vendor sends them back to; it has to be known there beforehand."""
-    return f"{(deps.settings.public_url or base_url).rstrip('/')}{CALLBACK}"
-
-
 def complete(
-    deps: Deps, state: str, *, code: str | None, error: str | None, base_url: str
+    deps: Deps, state: str, *, code: str | None, error: str | None
 ) -> Completed:
     """Make the connection that a state stands for. Raises `Denied`."""
     with deps.database.transaction() as connection:
@@ -126,7 +121,7 @@ def complete(
             deps.crms.granting,
             _grantor(deps, asked.connector),
             code=code,
-            redirect_uri=redirect_uri(deps, base_url),
+            redirect_uri=asked.redirect_uri,
             verifier=deps.keyring.decrypt(asked.verifier),
         )
     except (GrantRefused, OutboundError, NotConfigured, Undecipherable) as failure:

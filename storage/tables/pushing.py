@@ -57,6 +57,8 @@ authorizations = Table(
     Column("settings", JSONB, nullable=False),
     # The connection that is to be reconnected; none: a new one is made.
     Column("connection_id", Id, ForeignKey("connections.id")),
+    # Where they are sent back to: the code is good for that address alone.
+    Column("redirect_uri", Text, nullable=False),
     # Encrypted: what proves that the code is ours; empty where the CRM takes none.
     Column("verifier", Text, nullable=False),
     Column("return_url", Text),

@@ -1,7 +1,7 @@
 """Connections by consent: made, kept alive by one worker at a time, and mended."""
 
 from concurrent.futures import ThreadPoolExecutor
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urldefrag, urlsplit
 
 import httpx
 import pytest
@@ -66,7 +66,6 @@ def _complete(house, back):
         back["state"],
         code=back.get("code"),
         error=back.get("error"),
-        base_url=BASE,
     )
 
 
@@ -503,7 +502,7 @@ def test_by_http_somebody_is_sent_there_and_comes_back_to_where_they_came_from(
         body = {
             "license": "acme",
             "connector": "hubspot",
-            "return_url": "https://app.example/done?x=1",
+            "return_url": "https://app.example/done?x=1#here",
         }
         key = {"Idempotency-Key": "connect-7"}
         asked = client.post("/v1/authorizations", json=body, headers=key)
@@ -519,13 +518,16 @@ def test_by_http_somebody_is_sent_there_and_comes_back_to_where_they_came_from(
         assert (anew.status_code, anew.text != asked.text) == (201, True)
         back = httpx.get(asked.json()["url"]).headers["Location"]
         nobody = api.client(None)
-        sent_on = nobody.get(urlsplit(back).path + "?" + urlsplit(back).query)
+        path = urlsplit(back).path + "?" + urlsplit(back).query
+        # The code is good for the address that they were told to come back to.
+        sent_on = nobody.get(path, headers={"Host": "elsewhere.example"})
         assert sent_on.status_code == 303
-        where = sent_on.headers["Location"]
+        where, fragment = urldefrag(sent_on.headers["Location"])
+        assert fragment == "here"
         assert where.startswith("https://app.example/done?x=1&connection=connection_")
         (made,) = client.get("/v1/connections").json()["items"]
         assert (made["id"], made["state"]) == (where.rpartition("=")[2], "active")
-        again = nobody.get(urlsplit(back).path + "?" + urlsplit(back).query)
+        again = nobody.get(path)
         assert (again.status_code, again.json()["code"]) == (403, "forbidden")
         api.license("other")
         stranger = api.key(Scope.PRODUCER, "other")
@@ -537,3 +539,25 @@ def test_by_http_somebody_is_sent_there_and_comes_back_to_where_they_came_from(
         theirs = body | {"license": "other", "connection": made["id"]}
         asked = stranger.post("/v1/authorizations", json=theirs)
         assert (asked.status_code, asked.json()["code"]) == (404, "not_found")
+
+
+@pytest.mark.parametrize(
+    ("return_url", "status"),
+    [
+        ("https://app.example/done", 201),
+        ("http://localhost:3000/done", 201),
+        ("http://127.0.0.1", 201),
+        ("http://app.example/done", 422),
+        ("http://localhost.evil.example", 422),
+        ("http://localhost:80@evil.example", 422),
+        ("javascript:alert(1)", 422),
+    ],
+)
+def test_nobody_is_sent_on_in_clear_text_but_to_their_own_machine(
+    house, database_url, tmp_path, redis_url, app, return_url, status
+):
+    changed = {"redis_url": redis_url, "webhook_allow_private": True, **app}
+    with serving(database_url, tmp_path, changed) as api:
+        body = {"license": "acme", "connector": "hubspot", "return_url": return_url}
+        asked = api.key(Scope.PRODUCER, "acme").post("/v1/authorizations", json=body)
+        assert asked.status_code == status, asked.text

@@ -35,7 +35,6 @@ def complete_authorization(
             state,
             code=code,
             error=error,
-            base_url=str(request.base_url),
         )
     except authorizing.Denied as denied:
         if denied.return_url is not None:
@@ -47,5 +46,7 @@ def complete_authorization(
 
 
 def _back(return_url: str, **said: str) -> Response:
-    mark = "&" if "?" in return_url else "?"
-    return RedirectResponse(f"{return_url}{mark}{urlencode(said)}", _SEE_OTHER)
+    address, hash_, fragment = return_url.partition("#")
+    mark = "&" if "?" in address else "?"
+    where = f"{address}{mark}{urlencode(said)}{hash_}{fragment}"
+    return RedirectResponse(where, _SEE_OTHER)

@@ -50,6 +50,7 @@ def _add_authorizations() -> None:
             ID,
             sa.ForeignKey("connections.id", name="authorizations_connection_id_fkey"),
         ),
+        sa.Column("redirect_uri", sa.Text(), nullable=False),
         sa.Column("verifier", sa.Text(), nullable=False),
         sa.Column("return_url", sa.Text()),
         sa.Column("created_at", INSTANT, nullable=False, server_default=NOW),

@@ -10,7 +10,14 @@ from worker.api.models.jobs import JobError
 
 Text = Annotated[StrictStr, Field(min_length=1, max_length=2_000)]
 Setting = Text | StrictInt
-ReturnUrl = Annotated[StrictStr, Field(max_length=2_000, pattern=r"^https?://\S+$")]
+ReturnUrl = Annotated[
+    StrictStr,
+    Field(
+        max_length=2_000,
+        pattern=r"^(https://|http://(localhost|127\.0\.0\.1)(:[0-9]+)?([/?#]|$))\S*$",
+    ),
+]
+"""Who consents is sent there, by HTTPS but on one's own machine."""
 
 
 class NewConnection(Body):
@@ -46,10 +53,7 @@ class NewAuthorization(Body):
     name: Name = "CRM"
     settings: Annotated[dict[str, Setting], Field(max_length=20)] = Field(default={})
     connection: ClientId | None = None
-    return_url: (
-        Annotated[StrictStr, Field(max_length=2_000, pattern=r"^https?://[^\s]+$")]
-        | None
-    ) = None
+    return_url: ReturnUrl | None = None
 
 
 class Authorization(BaseModel):
