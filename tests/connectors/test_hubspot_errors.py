@@ -131,10 +131,12 @@ def hubspot(server) -> Callable[..., HubSpot]:
 
     def make(answer: Answer, **settings: str) -> HubSpot:
         def reply(call: int) -> Reply:
-            sent = server.calls[-1].body
-            if not sent:
+            sent, path = server.calls[-1].body, server.calls[-1].path
+            if not sent and "/objects/" not in path:
                 return Reply(200, b"{}")
-            status, body = answer(json.loads(sent)["inputs"], call)
+            one = [{"id": path.partition("?")[0].rpartition("/")[2]}]
+            inputs = json.loads(sent)["inputs"] if sent else one
+            status, body = answer(inputs, call)
             headers = (("Retry-After", "7"),) if status == 429 else ()
             return Reply(status, json.dumps(body).encode(), headers)
 
@@ -259,6 +261,24 @@ def test_an_id_that_hubspot_cannot_read_is_not_there_and_hides_no_other(hubspot)
     wanted = [Wanted(id=f"p{n}", fields={}, their_id=str(n)) for n in range(60, 70)]
     matches = hubspot(answer).find(Kind.PERSON, wanted)
     assert set(matches) == {f"p{n}" for n in range(60, 70)} - {"p66"}
+
+
+def test_a_merged_record_that_says_nothing_of_the_merge_is_asked_for_by_each_id(
+    hubspot, server
+):
+    merged = {"id": "9", "properties": {}}
+
+    def answer(inputs: list[Any], _: int) -> tuple[int, Any]:
+        if server.calls[-1].path.endswith("/read"):
+            return 200, {"results": [merged]}
+        return (404, {"message": "x"}) if inputs[0]["id"] == "7" else (200, merged)
+
+    wanted = [Wanted(id=f"p{n}", fields={}, their_id=str(n)) for n in (5, 6, 7)]
+    found = hubspot(answer).find(Kind.PERSON, wanted)
+    assert {our_id: there.their_id for our_id, there in found.items()} == {
+        "p5": "9",
+        "p6": "9",
+    }
 
 
 def test_records_that_hubspot_cannot_read_now_are_not_taken_for_missing(hubspot):

@@ -6,6 +6,7 @@ finds companies by. Records that were merged answer to the ids and addresses of 
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 from worker.connectors import Ambiguous, Existing, Kind, Match, Wanted
 from worker.connectors.errors import Misconfigured, Unavailable
@@ -30,6 +31,9 @@ _SEARCHED_MAX = 200
 _DOMAINS_MAX = 100
 _OPTED_OUT = "hs_email_optout"
 _MERGED_IDS, _MERGED_EMAILS = "hs_merged_object_ids", "hs_additional_emails"
+_MERGED_CONTACTS = "hs_calculated_merged_vids"
+"""Of contacts: ids and when they were merged, `id:ms;id:ms`."""
+_GONE = 404
 
 Record = Mapping[str, Any]
 
@@ -66,12 +70,14 @@ def read(
 ) -> dict[str, Record]:
     """Records by what they were asked by, which is in lower case for addresses.
 
-    Raises `Unavailable` where HubSpot keeps silent of ids of its own: they would be
-    taken for deleted. Keys and addresses are taken for not there then, which does no
-    harm: what is written is written by our key.
+    Where HubSpot keeps silent of ids of its own, or answers with records that name none
+    of them, each is asked for alone: else they would be taken for deleted. Raises
+    `Unavailable` where it cannot read them. Keys and addresses are taken for not there
+    then, which does no harm: what is written is written by our key.
     """
     found: dict[str, Record] = {}
     left = list(dict.fromkeys(ids))
+    failed = False
     for _ in range(_TRIES):
         if not left:
             break
@@ -87,15 +93,33 @@ def read(
             halves = (left[:middle], left[middle:]) if middle else ()
             for half in halves:
                 found |= read(api, kind, half, names, id_property)
+            left = []
             break
         for record in results_of(body):
             found |= dict.fromkeys(_known_by(record, id_property), record)
         missing, failed = _missing(body, left)
         left = [one for one in left if one not in found and one not in missing]
-    else:
-        if left and (failed or id_property is None):
-            raise Unavailable(f"HubSpot cannot read {len(left)} records")
+    if left and failed:
+        raise Unavailable(f"HubSpot cannot read {len(left)} records")
+    if id_property is None:
+        found |= _one_by_one(api, kind, left, names)
     return {one: found[one] for one in ids if one in found}
+
+
+def _one_by_one(
+    api: HubSpotApi, kind: Kind, ids: Sequence[str], names: Sequence[str]
+) -> dict[str, Record]:
+    """Records that were merged, by the ids that they had: each is asked for alone."""
+    properties = quote(",".join(_properties(kind, names)), safe=",")
+    found: dict[str, Record] = {}
+    for one in ids:
+        path = f"/objects/{TYPES[kind].name}/{one}?properties={properties}"
+        try:
+            found[one] = api.send("GET", path)
+        except Refused as refused:
+            if refused.status != _GONE:
+                raise Unavailable(f"HubSpot cannot read {one}: {refused}") from refused
+    return found
 
 
 class _Finding:
@@ -204,7 +228,7 @@ def normal(kind: Kind, match: str) -> str:
 def _properties(kind: Kind, names: Iterable[str]) -> list[str]:
     known_by = {KEY, TYPES[kind].match, _MERGED_IDS}
     if kind is Kind.PERSON:
-        known_by |= {_MERGED_EMAILS, _OPTED_OUT}
+        known_by |= {_MERGED_CONTACTS, _MERGED_EMAILS, _OPTED_OUT}
     return sorted({*names, *known_by})
 
 
@@ -223,7 +247,9 @@ def _known_by(record: Record, id_property: str | None) -> set[str]:
     """All that a record can have been asked by."""
     if id_property is None:
         merged = value_of(record, _MERGED_IDS).split(";")
-        return {str(record.get("id")), *(one.strip() for one in merged)}
+        merged += value_of(record, _MERGED_CONTACTS).split(";")
+        ids = (one.partition(":")[0].strip() for one in merged)
+        return {str(record.get("id")), *ids} - {""}
     if id_property == KEY:
         return {value_of(record, KEY)}
     return addresses_of(record)

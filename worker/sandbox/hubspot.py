@@ -119,6 +119,15 @@ class _HubSpot:
     async def read(self, request: web.Request) -> web.Response:
         return self._answer(read(self.objects(request), await _json(request)))
 
+    async def show_one(self, request: web.Request) -> web.Response:
+        objects, wanted = self.objects(request), request.match_info["id"]
+        record = objects.get(wanted)
+        if record is None:
+            raise Refusal(404, "OBJECT_NOT_FOUND", "resource not found")
+        names = request.query.get("properties", "").split(",")
+        known = [name for name in names if name in objects.properties]
+        return web.json_response(record.shown(known))
+
     def _answer(self, batch: Batch) -> web.Response:
         batch = batch._replace(results=mangled(self.vendor, batch.results))
         return web.json_response(batch.body(), status=batch.status)
@@ -277,8 +286,9 @@ class _HubSpot:
     async def merge(self, request: web.Request) -> web.Response:
         objects = self.portal.objects[request.query.get("type", "contacts")]
         winner, loser = await request.json()
-        objects.merge(winner, loser)
-        return web.json_response({})
+        merged = objects.merge(winner, loser)
+        self.portal.move({winner, loser}, merged.id, objects.type_id)
+        return web.json_response({"id": merged.id})
 
     async def archive(self, request: web.Request) -> web.Response:
         objects = self.portal.objects[request.query.get("type", "contacts")]
@@ -301,6 +311,7 @@ def routes(vendor: Vendor) -> list[web.RouteDef]:
         ("POST", f"{objects}/batch/update", served.update),
         ("POST", f"{objects}/batch/read", served.read),
         ("POST", f"{objects}/search", served.search),
+        ("GET", f"{objects}/{{id}}", served.show_one),
         ("POST", associations, served.associate),
         ("GET", "/crm/v3/owners", served.owners),
         ("POST", lists, served.make_list),

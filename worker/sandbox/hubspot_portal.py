@@ -17,7 +17,12 @@ _OWNERS = (
     ("73", "alex@acme.example", "Alex", "Kim"),
     ("74", "alex.kim@acme.example", "Alex", "Kim"),
 )
-_AFTER_MERGES = {"hs_additional_emails": "email", "hs_merged_object_ids": "id"}
+_MERGED = "hs_merged_object_ids"
+_AFTER_MERGES = {
+    "hs_additional_emails": "email",
+    _MERGED: "id",
+    "hs_calculated_merged_vids": "id",
+}
 _GROUPS = {"contacts": "contactinformation", "companies": "companyinformation"}
 
 
@@ -110,21 +115,25 @@ class Objects:
         self._forget(record)
         record.archived = True
 
-    def merge(self, winner_id: str, loser_id: str) -> None:
-        """Merge a record into another: the one that stays answers to both ids."""
-        winner, loser = self.records[winner_id], self.records[loser_id]
-        both = (winner.value("hs_merged_object_ids"), loser_id)
-        emails = (winner.value("hs_additional_emails"), loser.value("email"))
-        more = (loser.value("hs_merged_object_ids"),)
-        self.archive(loser)
-        self.put(
-            winner_id,
-            loser.properties
-            | winner.properties
-            | {
-                "hs_merged_object_ids": ";".join(one for one in both + more if one),
-                "hs_additional_emails": ";".join(one for one in emails if one),
-            },
+    def merge(self, winner_id: str, loser_id: str) -> Record:
+        """Merge two records: a new one has the winner's values, and answers to both."""
+        both = self.records[winner_id], self.records[loser_id]
+        for one in both:
+            self.archive(one)
+        ids = [id_ for one in both for id_ in (one.id, one.value(_MERGED)) if id_]
+        properties = {_MERGED: ";".join(ids)}
+        if self.type == "contacts":
+            emails = [one.value("hs_additional_emails") for one in both]
+            others = [*emails, both[1].value("email")]
+            properties["hs_additional_emails"] = ";".join(filter(None, others))
+            at_ms = int(wall_s() * 1_000)
+            vids = ";".join(ids).split(";")
+            properties["hs_calculated_merged_vids"] = ";".join(
+                f"{one}:{at_ms}" for one in vids
+            )
+        winner, loser = both
+        return self.put(
+            self.new_id(), loser.properties | winner.properties | properties
         )
 
     def _forget(self, record: Record) -> None:
@@ -140,6 +149,7 @@ class Objects:
         # One that was merged is known by the ids and the addresses of both.
         for name, known_by in _AFTER_MERGES.items():
             others = record.properties.get(name, "").split(";")
+            others = [one.partition(":")[0] for one in others]
             held += [(known_by, normal(known_by, one)) for one in others if one]
         return held
 
@@ -158,6 +168,20 @@ class Portal:
     def new_list_id(self) -> str:
         """An id that no list has had."""
         return str(next(self._list_ids))
+
+    def move(self, ids: set[str], merged_id: str, type_id: str) -> None:
+        """Give a merged record the associations and lists of those it was made of."""
+
+        def moved(one: str, of_type: str) -> str:
+            return merged_id if of_type == type_id and one in ids else one
+
+        contacts, companies = TYPE_IDS.values()
+        self.associations = {
+            (moved(contact, contacts), moved(company, companies))
+            for contact, company in self.associations
+        }
+        for one in self.lists.values():
+            one.members = {moved(member, one.type_id) for member in one.members}
 
     def list_named(self, type_id: str, name: str) -> "StaticList | None":
         """The list of a type with a name."""
@@ -254,7 +278,7 @@ def _defaults(type_: str) -> list[dict[str, Any]]:
     }[type_]
     own = [_default(type_, name) for name in texts.split()]
     computed = ["hs_object_id", "createdate", "lastmodifieddate"]
-    computed.append("hs_merged_object_ids")
+    computed.append(_MERGED)
     owner = {"type": "enumeration", "fieldType": "select", "externalOptions": True}
     own.append(_default(type_, "hubspot_owner_id", **owner))
     if type_ == "contacts":
@@ -262,7 +286,8 @@ def _defaults(type_: str) -> list[dict[str, Any]]:
         stages = [{"label": one.title(), "value": one} for one in _STAGES]
         choice = {"type": "enumeration", "fieldType": "radio", "options": stages}
         own.append(_default(type_, "lifecyclestage", **choice))
-        computed += ["hs_additional_emails", "hs_email_optout"]
+        computed += ["hs_additional_emails", "hs_calculated_merged_vids"]
+        computed.append("hs_email_optout")
     else:
         own.append(_default(type_, "num_associated_contacts", calculated=True))
     rights = _rights(read_only=True)
