@@ -53,17 +53,13 @@ class Opening(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
-    """A connector that connections can be made for, and what they must say.
-
-    By consent none of `addresses` may be said: tokens go where the vendor says.
-    """
+    """A connector that connections can be made for, and what they must say."""
 
     make: Callable[["Opening"], Connector]
     defaults: Mapping[Kind, Mapping[str, str]]
     settings: frozenset[str]
     needed: frozenset[str]
     secrets: frozenset[str]
-    addresses: frozenset[str] = frozenset({"url"})
 
 
 BULK_ABOVE = "bulk_above"
@@ -74,10 +70,9 @@ OFFERS: Mapping[str, Offer] = {
     "hubspot": Offer(
         make=lambda given: HubSpot(given.http, given.access),
         defaults=HubSpot.defaults,
-        settings=frozenset({"url", "version_path"}),
+        settings=frozenset({"url", "api_version"}),
         needed=frozenset(),
         secrets=frozenset({ACCESS_TOKEN}),
-        addresses=frozenset({"url", "version_path"}),
     ),
     "odoo": Offer(
         make=lambda given: Odoo(given.http, given.access),
@@ -252,7 +247,7 @@ def check_settings(
         raise bad("connector", f"is none of {', '.join(OFFERS)}")
     known, needed = offer.settings | {_BATCH}, offer.needed
     if by_consent:
-        known, needed = known - offer.addresses, needed - offer.addresses
+        known, needed = known - {"url"}, needed - {"url"}
     _check_names("settings", settings, known, needed)
     for name, value in settings.items():
         if name not in _NUMBERS:

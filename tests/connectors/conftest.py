@@ -25,8 +25,9 @@ class Account:
         self.http = PlainHttp()
         self.hubspot = self.connector(self.http)
 
-    def connector(self, http: PlainHttp) -> HubSpot:
-        return HubSpot(http, Access(settings={"url": self.url}, secrets={}))
+    def connector(self, http: PlainHttp, **settings: str) -> HubSpot:
+        given = {"url": self.url, **settings}
+        return HubSpot(http, Access(settings=given, secrets={}))
 
     def behave(self, **how: Any) -> None:
         """Have HubSpot behave so from now on."""

@@ -248,6 +248,24 @@ def test_what_an_answer_leaves_out_is_looked_for_again(account):
     assert len(account.hubspot.find(Kind.PERSON, wanted)) == 5
 
 
+def test_all_that_is_asked_can_be_asked_of_a_dated_version(bare_account):
+    dated = bare_account.connector(bare_account.http, api_version="2026-03")
+    dated.test()
+    dated.prepare()
+    assert dated.owner("ada@acme.example") == "71"
+    dated.find(Kind.COMPANY, [Wanted(id="c1", fields={}, match="c.example")])
+    ids = {}
+    for kind in Kind:
+        (result,) = dated.write(kind, [Row(id="x1", fields={})]).values()
+        assert isinstance(result, Written)
+        ids[kind] = result.their_id
+    assert dated.link([Link("x1", ids[Kind.PERSON], ids[Kind.COMPANY])]) == {}
+    dated.tag(Kind.PERSON, [ids[Kind.PERSON]], ["Fresh"])
+    assert bare_account.lists(Kind.PERSON) == {ids[Kind.PERSON]: ["Fresh"]}
+    asked = [exchange.path for exchange in bare_account.http.exchanges]
+    assert all("/2026-03" in path for path in asked), asked
+
+
 # -- Links, lists, owners, fields.
 
 

@@ -286,13 +286,3 @@ def test_records_that_hubspot_cannot_read_now_are_not_taken_for_missing(hubspot)
     there = hubspot(lambda *_: (207, {"results": [], "errors": [failed]}))
     with pytest.raises(Unavailable, match="cannot read 1 records"):
         there.find(Kind.PERSON, [Wanted(id="p1", fields={}, their_id="5")])
-
-
-def test_the_version_of_the_paths_is_a_setting(hubspot, server):
-    def answer(inputs: list[Any], _: int) -> tuple[int, Any]:
-        return 200, {"results": _results(inputs)}
-
-    for path in ("/crm/2026-03", "crm/2026-03/"):
-        hubspot(answer, version_path=path).write(Kind.PERSON, persons(1))
-        upsert = "/crm/2026-03/objects/contacts/batch/upsert"
-        assert server.calls[-1].path == upsert

@@ -15,7 +15,15 @@ from worker.connectors.hubspot_errors import text_of
 KEY = "holdfast_id"
 """The property that holds our id; no two records have the same."""
 
-_VERSION_PATH = "/crm/v3"
+_VERSION = "v3"
+_FAMILIES = {
+    "/associations": "v4",
+    "/lists": None,
+    "/objects": None,
+    "/owners": None,
+    "/properties": None,
+}
+"""What is asked for; of the numbered API, those that have a number of their own."""
 _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _TIMEOUT = 401, 403, 404, 408
 _LOCKED, _TOO_MANY_REQUESTS, _MIGRATING = 423, 429, 477
 _OK, _REFUSED = range(200, 300), range(400, 500)
@@ -57,21 +65,26 @@ class HubSpotApi:
     def __init__(self, http: Http, access: Access) -> None:
         self._http = http
         self._url = str(access.settings["url"]).rstrip("/")
-        path = str(access.settings.get("version_path") or _VERSION_PATH)
-        self._crm = f"/{path.strip('/')}"
+        self._version = str(access.settings.get("api_version") or _VERSION)
         self._screens: str | None = None
 
     def send(self, method: str, path: str, body: object = None) -> Mapping[str, Any]:
-        """Ask for something below the version's path. Raises `Refused`, and errors."""
-        return self._ask(method, f"{self._crm}{path}", body)
+        """Ask for something of the CRM. Raises `Refused`, and errors.
 
-    def send_beside(self, method: str, path: str, body: object) -> Mapping[str, Any]:
-        """Ask for something that has a version of its own, likewise."""
-        return self._ask(method, path, body)
+        The version's place in the path is this class's business.
+        """
+        return self._ask(method, self._path(path), body)
 
     def get(self, path: str) -> Mapping[str, Any]:
         """Ask for something that must be there."""
-        return self._get(f"{self._crm}{path}")
+        return self._get(self._path(path))
+
+    def _path(self, path: str) -> str:
+        """The whole path: a number stands before the family, a date behind it."""
+        family = next(one for one in _FAMILIES if path.startswith(one))
+        if not self._version.startswith("v"):
+            return f"/crm{family}/{self._version}{path.removeprefix(family)}"
+        return f"/crm/{_FAMILIES[family] or self._version}{path}"
 
     def pages(self, path: str) -> Iterator[Mapping[str, Any]]:
         """All that a list has, page by page."""
@@ -86,7 +99,7 @@ class HubSpotApi:
 
     def details(self) -> Mapping[str, Any]:
         """What account it is."""
-        return self._get("/account-info/v3/details")
+        return self._get(f"/account-info/{self._version}/details")
 
     def look_around(self) -> None:
         """Learn where the account's screens are.

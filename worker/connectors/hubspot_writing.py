@@ -22,7 +22,7 @@ from worker.connectors.hubspot_errors import (
 )
 from worker.connectors.hubspot_finding import addresses_of, normal, read, value_of
 
-_ASSOCIATE = "/crm/v4/associations/contacts/companies/batch/associate/default"
+_ASSOCIATE = "/associations/contacts/companies/batch/associate/default"
 
 
 def write(api: HubSpotApi, kind: Kind, rows: Sequence[Row]) -> dict[str, Result]:
@@ -175,7 +175,7 @@ def _associate(api: HubSpotApi, rows: Sequence[Row]) -> Told:
     It names ids, but a contact and a company may have the same.
     """
     pairs = {(row.their_id, row.company_their_id): row for row in rows}
-    body = api.send_beside(
+    body = api.send(
         "POST",
         _ASSOCIATE,
         {

@@ -34,6 +34,7 @@ _SEARCHED_MAX, _SEARCHED_USUALLY = 200, 10
 _OWNERS_MAX, _OWNERS_USUALLY = 500, 100
 _CONTACT_TO_COMPANY, _COMPANY_TO_CONTACT = 279, 280
 _ROOT = "/hubspot"
+_DATED = "2026-03"
 _TYPE = "{type:contacts|companies}"
 
 
@@ -302,24 +303,7 @@ class _HubSpot:
 def routes(vendor: Vendor) -> list[web.RouteDef]:
     """What HubSpot answers to, and the door to its records for tests."""
     served = _HubSpot(vendor)
-    objects, lists = f"/crm/v3/objects/{_TYPE}", "/crm/v3/lists"
-    associations = "/crm/v4/associations/contacts/companies/batch/associate/default"
-    api: tuple[tuple[str, str, _Handler], ...] = (
-        ("GET", f"/crm/v3/properties/{_TYPE}", served.properties),
-        ("POST", f"/crm/v3/properties/{_TYPE}", served.define),
-        ("POST", f"{objects}/batch/upsert", served.upsert),
-        ("POST", f"{objects}/batch/update", served.update),
-        ("POST", f"{objects}/batch/read", served.read),
-        ("POST", f"{objects}/search", served.search),
-        ("GET", f"{objects}/{{id}}", served.show_one),
-        ("POST", associations, served.associate),
-        ("GET", "/crm/v3/owners", served.owners),
-        ("POST", lists, served.make_list),
-        ("GET", f"{lists}/object-type-id/{{type_id}}/name/{{name}}", served.find_list),
-        ("DELETE", f"{lists}/{{id}}", served.remove_list),
-        ("PUT", f"{lists}/{{id}}/memberships/add", served.add_to_list),
-        ("GET", "/account-info/v3/details", served.details),
-    )
+    api = [one for version in ("v3", _DATED) for one in _api(served, version)]
     records = "/_sandbox/hubspot/records"
     return [
         *granting.routes(vendor, "hubspot", served.grants),
@@ -332,6 +316,35 @@ def routes(vendor: Vendor) -> list[web.RouteDef]:
         web.patch(records, served.change),
         web.delete(records, served.archive),
         web.post("/_sandbox/hubspot/merge", served.merge),
+    ]
+
+
+def _api(served: _HubSpot, version: str) -> list[tuple[str, str, _Handler]]:
+    """What a version answers to; a number stands before the family, a date behind."""
+
+    def of(family: str, numbered: str = version) -> str:
+        if version == _DATED:
+            return f"/crm/{family}/{version}"
+        return f"/crm/{numbered}/{family}"
+
+    objects, lists = f"{of('objects')}/{_TYPE}", of("lists")
+    associations = of("associations", "v4")
+    associate = f"{associations}/contacts/companies/batch/associate/default"
+    return [
+        ("GET", f"{of('properties')}/{_TYPE}", served.properties),
+        ("POST", f"{of('properties')}/{_TYPE}", served.define),
+        ("POST", f"{objects}/batch/upsert", served.upsert),
+        ("POST", f"{objects}/batch/update", served.update),
+        ("POST", f"{objects}/batch/read", served.read),
+        ("POST", f"{objects}/search", served.search),
+        ("GET", f"{objects}/{{id}}", served.show_one),
+        ("POST", associate, served.associate),
+        ("GET", of("owners"), served.owners),
+        ("POST", lists, served.make_list),
+        ("GET", f"{lists}/object-type-id/{{type_id}}/name/{{name}}", served.find_list),
+        ("DELETE", f"{lists}/{{id}}", served.remove_list),
+        ("PUT", f"{lists}/{{id}}/memberships/add", served.add_to_list),
+        ("GET", f"/account-info/{version}/details", served.details),
     ]
 
 
