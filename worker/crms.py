@@ -155,7 +155,8 @@ class Crms:
             response_bytes_max=_ANSWER_BYTES_MAX,
         )
         self.granting = Outbound(
-            allow_private=settings.webhook_allow_private, timeout_s=TOKEN_S
+            allow_private=settings.webhook_allow_private,
+            timeout_s=min(TOKEN_S, settings.lease_s * _SHARE_OF_A_LEASE),
         )
 
     def seal(self, secrets: Mapping[str, str]) -> str:
@@ -171,6 +172,7 @@ class Crms:
                 self.granting,
                 oauth.grantor_of(self._settings, connection.connector),
                 connection.id,
+                beat=beat,
             )
         except Undecipherable as error:
             raise Unauthorized(str(error)) from error

@@ -7,6 +7,7 @@ while the vendor is asked.
 """
 
 import json
+from collections.abc import Callable
 from datetime import datetime
 from threading import Event
 from typing import Any
@@ -36,7 +37,10 @@ _LOOK_AGAIN_S = 0.05
 
 
 class Tokens:
-    """The tokens of one connection, as this worker knows them."""
+    """The tokens of one connection, as this worker knows them.
+
+    While it waits for somebody else's it calls `beat`, as before a request.
+    """
 
     def __init__(
         self,
@@ -45,12 +49,15 @@ class Tokens:
         outbound: Outbound,
         grantor: Grantor | None,
         connection_id: str,
+        *,
+        beat: Callable[[], None],
     ) -> None:
         self._database = database
         self._keyring = keyring
         self._outbound = outbound
         self._grantor = grantor
         self._connection_id = connection_id
+        self._beat = beat
         self.version = 0
         self.secrets: dict[str, str] = {}
         self._read()
@@ -99,6 +106,7 @@ class Tokens:
                 return self._refresh(self._grantor, until)
             if monotonic_s() > deadline_s:
                 raise Unavailable("another worker does not come to an end refreshing")
+            self._beat()
             wait(Event(), _LOOK_AGAIN_S)
 
     def _refresh(self, grantor: Grantor, until: datetime) -> str | None:

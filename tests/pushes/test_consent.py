@@ -7,11 +7,12 @@ import httpx
 import pytest
 from sqlalchemy import text
 
+from storage import connections as stored
 from storage import notifications
 from storage.states import Scope
 from tests.api.conftest import serving
 from tests.database import running
-from tests.pushing import contact, counts, push, run, run_once, submit
+from tests.pushing import Killed, contact, counts, push, run, run_once, submit
 from worker import authorizing, connections, oauth, steering
 from worker.authorizing import Denied, Wish
 from worker.connectors import Reply
@@ -176,6 +177,31 @@ def test_eight_workers_with_an_expired_token_make_exactly_one_refresh(
     assert (told["contacts"], told["companies"]) == (8, 8)
     for job_id in job_ids:
         assert running.report(house, job_id).state == "succeeded"
+
+
+def test_who_waits_for_somebody_elses_token_holds_on_to_its_chunk(house, connection):
+    def beat() -> None:
+        raise Killed
+
+    made = connections.get(house, connection)
+    tokens = house.crms.open(made, beat).tokens
+    with house.database.transaction() as connection_:
+        stored.begin_refresh(connection_, connection, tokens.version, lease_s=9)
+    with pytest.raises(Killed):
+        tokens.renewed(tokens.secrets["access_token"])
+
+
+def test_a_pair_whose_answer_was_lost_is_what_only_a_reconnect_mends(
+    house, sandbox, connection
+):
+    used = _expire(house, sandbox, connection)
+    tokens = house.crms.open(connections.get(house, connection), lambda: None).tokens
+    sandbox.behave("hubspot", fault="cut")
+    with pytest.raises(Unavailable):
+        tokens.renewed(used)
+    with pytest.raises(Unauthorized):
+        tokens.renewed(used)
+    assert sandbox.tally("hubspot")["reused"] == 1
 
 
 def test_the_new_pair_is_stored_before_it_is_used(house, sandbox, connection):
