@@ -7,6 +7,7 @@ code that nobody here has asked for makes no connection.
 import hashlib
 import json
 import secrets
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -78,7 +79,7 @@ def ask(deps: Deps, wish: Wish, *, base_url: str, once: Once | None = None) -> A
         raise NotConfigured("HOLDFAST_REDIS_URL is not set: connections need it")
     if wish.connection_id is None:
         crms.check_settings(wish.connector, wish.settings, by_consent=True)
-    grantor = _grantor(deps, wish.connector)
+    grantor = _grantor(deps, wish.connector, wish.settings)
     if grantor.url_member is None and "url" in wish.settings:
         raise bad("settings.url", "is of its own: consent makes another connection")
     # It has to be known at the vendor beforehand.
@@ -119,7 +120,7 @@ def complete(
     try:
         grant = oauth.exchange(
             deps.crms.granting,
-            _grantor(deps, asked.connector),
+            _grantor(deps, asked.connector, asked.settings),
             code=code,
             redirect_uri=asked.redirect_uri,
             verifier=deps.keyring.decrypt(asked.verifier),
@@ -161,10 +162,10 @@ def _keep(
     return stored.get(connection, there.id) or there
 
 
-def _grantor(deps: Deps, connector: str) -> Grantor:
+def _grantor(deps: Deps, connector: str, chosen: Mapping[str, Any]) -> Grantor:
     if connector not in oauth.CONNECTORS:
         raise bad("connector", f"is none of {', '.join(oauth.CONNECTORS)}")
-    grantor = oauth.grantor_of(deps.settings, connector)
+    grantor = oauth.grantor_of(deps.settings, connector, chosen)
     if grantor is None:
         raise Refused(
             Code.WRONG_STATE,

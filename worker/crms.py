@@ -98,6 +98,7 @@ OFFERS: Mapping[str, Offer] = {
                 "allow_duplicates",
                 "without_consent_flags",
                 BULK_ABOVE,
+                oauth.LOGIN,
             }
         ),
         needed=frozenset({"url"}),
@@ -170,7 +171,9 @@ class Crms:
                 self._database,
                 self._keyring,
                 self.granting,
-                oauth.grantor_of(self._settings, connection.connector),
+                oauth.grantor_of(
+                    self._settings, connection.connector, connection.settings
+                ),
                 connection.id,
                 beat=beat,
             )
@@ -256,6 +259,8 @@ def check_settings(
             _check_text(f"settings.{name}", value)
         elif type(value) is not int or value < 1:
             raise bad(f"settings.{name}", "must be a whole number of at least 1")
+    if settings.get(oauth.LOGIN, oauth.SANDBOX) != oauth.SANDBOX:
+        raise bad(f"settings.{oauth.LOGIN}", f"can be {oauth.SANDBOX}, or be left out")
     return offer
 
 

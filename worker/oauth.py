@@ -71,17 +71,27 @@ CONNECTORS = ("hubspot", "salesforce", "pipedrive")
 """Whose connections can be made by consent."""
 
 
-def grantor_of(settings: Settings, connector: str) -> Grantor | None:
-    """A connector's OAuth, where the house has an app at its vendor."""
+LOGIN, SANDBOX = "login", "sandbox"
+"""A setting of Salesforce's connections: a customer's sandbox has its own sign-in."""
+
+
+def grantor_of(
+    settings: Settings, connector: str, chosen: Mapping[str, Any]
+) -> Grantor | None:
+    """A connector's OAuth, where the house has an app at its vendor.
+
+    `chosen` are the connection's settings.
+    """
     if connector not in CONNECTORS:
         return None
     client_id = getattr(settings, f"{connector}_client_id")
     secret = getattr(settings, f"{connector}_client_secret")
     if client_id is None or secret is None:
         return None
+    door = f"{connector}_{SANDBOX}" if chosen.get(LOGIN) == SANDBOX else connector
     return Grantor(
-        authorize_url=getattr(settings, f"{connector}_authorize_url"),
-        token_url=getattr(settings, f"{connector}_token_url"),
+        authorize_url=getattr(settings, f"{door}_authorize_url"),
+        token_url=getattr(settings, f"{door}_token_url"),
         client_id=client_id,
         client_secret=secret.get_secret_value(),
         **_TRAITS[connector],

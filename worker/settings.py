@@ -144,6 +144,13 @@ class Settings(BaseSettings):
         "https://login.salesforce.com/services/oauth2/authorize"
     )
     salesforce_token_url: str = "https://login.salesforce.com/services/oauth2/token"  # noqa: S105 - a URL
+    salesforce_sandbox_authorize_url: str = (
+        "https://test.salesforce.com/services/oauth2/authorize"
+    )
+    """Where somebody consents for a sandbox of theirs."""
+    salesforce_sandbox_token_url: str = (
+        "https://test.salesforce.com/services/oauth2/token"  # noqa: S105 - a URL
+    )
     pipedrive_client_id: str | None = None
     pipedrive_client_secret: SecretStr | None = None
     pipedrive_authorize_url: str = "https://oauth.pipedrive.com/oauth/authorize"

@@ -491,6 +491,22 @@ def test_an_org_that_has_another_address_by_now_is_the_same_and_is_asked_there(
     assert connections.get(deps, made.id).settings == made.settings
 
 
+def test_a_sandbox_of_salesforce_has_a_sign_in_of_its_own(wired, house, sandbox):
+    app = _app_of(sandbox, "salesforce")
+    for what in ("authorize_url", "token_url"):
+        app[f"salesforce_sandbox_{what}"] = app[f"salesforce_{what}"]
+        app[f"salesforce_{what}"] = "http://127.0.0.1:9/"
+    deps = wired(**app)
+    wish = Wish("acme", "salesforce", "Ours", {"login": "sandbox"})
+    made = _complete(deps, _consent(deps, wish)).connection
+    tokens = deps.crms.open(made, lambda: None).tokens
+    assert tokens.renewed(tokens.secrets["access_token"])
+    with pytest.raises(BadInput, match=r"settings\.login"):
+        authorizing.ask(
+            deps, wish._replace(settings={"login": "evil.example"}), base_url=BASE
+        )
+
+
 @pytest.mark.parametrize("vendor", CONNECTORS)
 def test_who_asks_for_consent_does_not_say_where_the_tokens_are_sent(
     wired, house, sandbox, app, vendor
