@@ -36,6 +36,7 @@ from worker.tokens import ACCESS_TOKEN, TOKEN_S, Tokens
 
 _ANSWER_BYTES_MAX = 32 << 20
 _SHARE_OF_A_LEASE = 2 / 3
+_BEAT_S = 0.2
 _TEXT_MAX = 2_000
 
 
@@ -45,10 +46,18 @@ class Opening(NamedTuple):
     http: Http
     access: Access
     keys: Keys
+    beat: Callable[[], None]
 
     def sign(self, body: bytes) -> str:
         """The signature of a body, of this second."""
         return signature(self.access.secrets["signing_secret"], int(wall_s()), body)
+
+    def wait(self, pause_s: float) -> None:
+        """Wait, and hold on to the chunk meanwhile. Raises `Superseded`."""
+        while pause_s > 0:
+            _pause(min(pause_s, _BEAT_S))
+            self.beat()
+            pause_s -= _BEAT_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +98,7 @@ OFFERS: Mapping[str, Offer] = {
         secrets=frozenset({"api_token"}),
     ),
     "salesforce": Offer(
-        make=lambda given: Salesforce(given.http, given.access, _pause),
+        make=lambda given: Salesforce(given.http, given.access, given.wait),
         defaults=Salesforce.defaults,
         settings=frozenset(
             {
@@ -195,7 +204,7 @@ class Crms:
         )
         settings = self._home(connection.connector) | connection.settings
         access = Access(settings=settings, secrets=tokens.secrets)
-        made = OFFERS[connection.connector].make(Opening(http, access, keys))
+        made = OFFERS[connection.connector].make(Opening(http, access, keys, beat))
         return Opened(made, tokens)
 
     def _home(self, connector: str) -> dict[str, str]:

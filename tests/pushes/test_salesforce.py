@@ -8,6 +8,7 @@ import pytest
 from tests.database import running
 from tests.pushing import connect, contact, counts, let_go, push, run, run_once, submit
 from tests.system.fleet import until
+from worker.sweeper import sweep
 
 
 @pytest.fixture
@@ -42,6 +43,25 @@ def test_a_worker_that_loses_its_chunk_aborts_its_job_and_the_next_ends_the_push
     assert (counts(report), report.settled) == ({"created": 12}, 12)
     tally = sandbox.tally("salesforce")
     assert (tally["companies"], tally["contacts"]) == (12, 12)
+
+
+def test_a_worker_holds_on_to_its_chunk_however_far_apart_it_polls(wired, sandbox):
+    house = wired(crm_settle_s=0.2, lease_s=1)
+    running.create_license(house, credits_granted=100_000)
+    sandbox.behave("salesforce", finish_ms=4_000)
+    connection = _connect(house, sandbox, bulk_above=1)
+    job_id = submit(house, connection, [contact(f"c{n}") for n in range(12)])
+    worker = Thread(target=run_once, args=(house, job_id))
+    worker.start()
+
+    def swept() -> bool:
+        sweep(house)
+        return not worker.is_alive()
+
+    until(swept)
+    assert counts(run(house, job_id)) == {"created": 12}
+    tally = sandbox.tally("salesforce")
+    assert (tally["jobs"], tally["companies"]) == (1, 12)
 
 
 @pytest.mark.parametrize("overwrite", ["if_empty", "always"])
