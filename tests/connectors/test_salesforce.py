@@ -178,6 +178,13 @@ def test_an_accident_inside_salesforce_is_no_rows_fault(org):
         org.salesforce.write(Kind.PERSON, rows_of(2))
 
 
+def test_a_row_that_a_trigger_keeps_failing_at_is_rejected_where_others_go_in(org):
+    org.salesforce.write(Kind.PERSON, rows_of(1))
+    org.configure(troubles={"Contact": "UNKNOWN_EXCEPTION"})
+    results = org.salesforce.write(Kind.PERSON, rows_of(2))
+    assert {k: v.code for k, v in rejected(results).items()} == {"p1": "invalid_value"}
+
+
 def test_a_person_account_is_no_company(org):
     org.configure(fields={"Account": {"IsPersonAccount": {"type": "boolean"}}})
     org.plant(Kind.COMPANY, Name="A", Website="engine.example", IsPersonAccount=True)

@@ -119,6 +119,22 @@ def test_an_answer_that_is_lost_while_a_job_runs_gives_nothing_up(org, bulk):
     assert (org.tally["jobs"], org.tally["contacts"]) == (1, 20)
 
 
+def test_a_limit_of_requests_at_once_is_waited_for_while_a_job_goes_on(org, bulk):
+    org.behave(finish_ms=200)
+
+    def free(_: float) -> None:
+        org.on_wait = _really
+        org.configure(troubles={"requests": None})
+
+    def limit(_: float) -> None:
+        org.on_wait = free
+        org.configure(troubles={"requests": "ConcurrentRequests Limit exceeded."})
+
+    org.on_wait = limit
+    assert not rejected(bulk.write(Kind.PERSON, rows_of(20)))
+    assert (org.waits[1], org.tally["jobs"], org.tally["aborted"]) == (10.0, 1, 0)
+
+
 class _Lost(Exception):
     """The chunk is somebody else's."""
 

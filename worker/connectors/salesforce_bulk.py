@@ -14,7 +14,12 @@ from functools import partial
 from typing import Any
 
 from worker.connectors import Content, Kind, Rejected, Result, Row, Written
-from worker.connectors.errors import ConnectorError, Misconfigured, Unavailable
+from worker.connectors.errors import (
+    ConnectorError,
+    Misconfigured,
+    Throttled,
+    Unavailable,
+)
 from worker.connectors.salesforce_api import TYPES, Record, Refused, SalesforceApi
 from worker.connectors.salesforce_errors import DUPLICATES, code_of
 from worker.connectors.salesforce_rows import KEY, Parted, values_of
@@ -130,6 +135,12 @@ def _await(api: SalesforceApi, path: str, wait: Wait) -> bool:
         try:
             job = _asked(api, "GET", path)
             unanswered = 0
+        except Throttled as throttled:
+            # The job goes on meanwhile.
+            if throttled.daily:
+                raise
+            wait(throttled.until_s)
+            continue
         except Unavailable:
             unanswered += 1
             if unanswered > _UNANSWERED_MAX:

@@ -14,12 +14,13 @@ DUPLICATE_VALUE = "DUPLICATE_VALUE"
 
 Error = Mapping[str, Any]
 
+_ODD = "UNKNOWN_EXCEPTION"
 _PASSING = {
     "UNABLE_TO_LOCK_ROW",
     "SERVER_UNAVAILABLE",
     "REQUEST_RUNNING_TOO_LONG",
     "ALL_OR_NONE_OPERATION_ROLLED_BACK",
-    "UNKNOWN_EXCEPTION",
+    _ODD,
 }
 _OF_TRIGGER = "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY"
 """What a trigger of the org has failed with stands in the message."""
@@ -67,6 +68,11 @@ def is_passing(errors: Sequence[Error]) -> bool:
         or (code_of(error) == _OF_TRIGGER and _LOCK in str(error.get("message")))
         for error in errors
     )
+
+
+def is_odd(errors: Sequence[Error]) -> bool:
+    """Whether something went wrong inside Salesforce, which mostly passes."""
+    return any(code_of(error) == _ODD for error in errors)
 
 
 def is_taken(errors: Sequence[Error]) -> bool:

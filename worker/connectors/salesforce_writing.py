@@ -15,6 +15,7 @@ from worker.connectors.errors import Unavailable
 from worker.connectors.salesforce_api import TYPES, Record, Refused, SalesforceApi
 from worker.connectors.salesforce_errors import (
     check_shared,
+    is_odd,
     is_passing,
     is_taken,
     rejected_of,
@@ -28,7 +29,8 @@ _PAUSES_S = (0.0, 0.2, 0.5, 1.0, 2.0)
 
 LATER = "later"
 """The code of a row that somebody else stood in the way of: it is asked again."""
-_SILENT, _TAKEN, _CONFLICT = "silent", "taken", "conflict"
+_SILENT, _TAKEN, _ODD = "silent", "taken", "odd"
+_CONFLICT, _INVALID = "conflict", "invalid_value"
 
 Wait = Callable[[float], None]
 
@@ -74,21 +76,32 @@ def settled(rows: Sequence[Row], once: Once, wait: Wait) -> dict[str, Result]:
         left = [row for row in left if row.id not in results]
         if not left:
             return results
-    # What keeps holding our key is a record that this user cannot see.
-    results |= {
-        row.id: replace(why, code=_CONFLICT)
-        for row in left
-        for why in (told[row.id],)
-        if isinstance(why, Rejected) and why.code == _TAKEN
-    }
+    results |= _given_up([told[row.id] for row in left], left, results)
     if len(results) == len(rows):
         return results
     raise Unavailable(f"Salesforce does not write {len(left)} rows of {len(rows)}")
 
 
+def _given_up(
+    why: Sequence[Result], left: Sequence[Row], results: Mapping[str, Result]
+) -> dict[str, Result]:
+    """Of what is still open, the rows that are at fault themselves.
+
+    What keeps holding our key is a record that this user cannot see; what keeps going
+    wrong inside Salesforce, while others go in, is a trigger that fails at that row.
+    """
+    works = any(isinstance(one, Written) for one in results.values())
+    ends = {_TAKEN: _CONFLICT, **({_ODD: _INVALID} if works else {})}
+    return {
+        row.id: replace(one, code=ends[one.code])
+        for row, one in zip(left, why, strict=True)
+        if isinstance(one, Rejected) and one.code in ends
+    }
+
+
 def _is_open(result: Result, *codes: str) -> bool:
     """Whether a row has to be asked again."""
-    open_ = codes or (LATER, _SILENT, _TAKEN)
+    open_ = codes or (LATER, _SILENT, _TAKEN, _ODD)
     return isinstance(result, Rejected) and result.code in open_
 
 
@@ -170,7 +183,7 @@ def told_of(
         if upserts and is_taken(errors):
             later[our_id] = replace(why, code=_TAKEN)
         elif is_passing(errors):
-            later[our_id] = replace(why, code=LATER)
+            later[our_id] = replace(why, code=_ODD if is_odd(errors) else LATER)
         else:
             results[our_id] = why
     return Told(results, later)

@@ -243,7 +243,8 @@ class _Salesforce:
 
     async def configure(self, request: web.Request) -> web.Response:
         given = await request.json()
-        self.org.troubles |= given.get("troubles", {})
+        troubles = self.org.troubles | given.get("troubles", {})
+        self.org.troubles = {name: one for name, one in troubles.items() if one}
         for id_ in given.get("hidden", ()):
             self.org.records[id_].committed = False
         for type_, fields in given.get("fields", {}).items():
