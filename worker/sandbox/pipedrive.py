@@ -1,79 +1,46 @@
 """Pipedrive: an account without upserts, with a search that lags and a token budget."""
 
-import re
 import secrets
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
-from itertools import count
 from typing import Any
 
 from aiohttp import web
 
-from worker.clock import monotonic_s, wall_s
+from worker.clock import monotonic_s
 from worker.sandbox import granting
 from worker.sandbox.behaviour import Fault, Vendor
 from worker.sandbox.granting import Grants
+from worker.sandbox.pipedrive_account import USERS, Account, Failed, Objects, described
+from worker.sandbox.pipedrive_limits import Limits
 
 _Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 _ROOT = "/pipedrive"
 _REVOKED, _UNSCOPED = "revoked", "unscoped"
-_LIMIT, _WINDOW_S, _DAILY_TOKENS = 80, 2.0, 1_500_000
 _TYPES = {"contacts": "persons", "companies": "organizations"}
-_ADDRESS = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
 _IDS_MAX = 100
-_USERS = ((11, "Ada Owner", "ada@ours.example"), (12, "Bob Owner", "bob@ours.example"))
-
-
-class _Failed(Exception):
-    """A no, in Pipedrive's words."""
-
-    def __init__(self, status: int, error: str, **headers: str) -> None:
-        self.status = status
-        self.body = {"success": False, "error": error, "error_info": "", "code": ""}
-        self.headers = {name.replace("_", "-"): one for name, one in headers.items()}
-        super().__init__(error)
-
-
-@dataclass(slots=True)
-class _Objects:
-    """All records of one type, and its fields."""
-
-    fields: list[dict[str, Any]]
-    records: dict[int, dict[str, Any]] = field(default_factory=dict)
-    changed_s: dict[int, float] = field(default_factory=dict)
-
-    def alive(self) -> list[dict[str, Any]]:
-        """The records that are not deleted."""
-        return [one for one in self.records.values() if not one["is_deleted"]]
 
 
 class _Pipedrive:
     def __init__(self, vendor: Vendor) -> None:
         self.vendor = vendor
         self.grants = Grants()
-        self.objects = {
-            "persons": _Objects(_person_fields()),
-            "organizations": _Objects(_organization_fields()),
-        }
+        self.account = Account()
+        self.limits = Limits(vendor)
         self.paths: Counter[str] = Counter()
-        self.times: list[float] = []
-        self.refused = 0
-        self.tokens = 0
-        self._recent: list[float] = []
-        self._ids = count(1)
         vendor.report = self.report
 
     def report(self) -> dict[str, Any]:
         """What there is in the account, and what was asked of it."""
+        objects, limits = self.account.objects, self.limits
         return {
-            "contacts": len(self.objects["persons"].alive()),
-            "companies": len(self.objects["organizations"].alive()),
-            "tokens": self.tokens,
+            "contacts": len(objects["persons"].alive()),
+            "companies": len(objects["organizations"].alive()),
+            "tokens": limits.tokens,
             "paths": dict(self.paths),
-            "times": self.times,
-            "refused": self.refused,
+            "times": limits.times,
+            "refused": limits.refused,
             "refreshes": self.grants.refreshes,
             "reused": self.grants.reused,
         }
@@ -85,51 +52,25 @@ class _Pipedrive:
             self.paths[f"{request.method} {request.path.removeprefix(_ROOT)}"] += 1
             try:
                 _authorize(request, self.grants)
-                left = self._take(tokens)
+                left = self.limits.take(tokens)
                 response = await handler(request)
-            except _Failed as failed:
+            except Failed as failed:
                 response = web.json_response(failed.body, status=failed.status)
                 response.headers.update(failed.headers)
                 left = 0
-            response.headers["x-ratelimit-limit"] = str(self._burst[0])
+            response.headers["x-ratelimit-limit"] = str(self.limits.burst[0])
             if response.status in range(200, 300):
                 response.headers["x-ratelimit-remaining"] = str(left)
             return response
 
         return serve
 
-    @property
-    def _burst(self) -> tuple[int, float]:
-        how = self.vendor.behaviour
-        limit = _LIMIT if how.limit is None else how.limit
-        return limit, _WINDOW_S if how.window_s is None else how.window_s
-
-    def _take(self, tokens: int) -> int:
-        """Count a request; how many are left in the window. Raises `_Failed`."""
-        limit, window_s = self._burst
-        daily = self.vendor.behaviour.daily
-        if self.tokens + tokens > (_DAILY_TOKENS if daily is None else daily):
-            self.refused += 1
-            words = "Daily token budget exhausted"
-            raise _Failed(429, words, x_daily_requests_left="0")
-        self._recent = [at for at in self._recent if at > monotonic_s() - window_s]
-        faulty = self.vendor.take_fault(Fault.RATE_LIMITED) is not None
-        if faulty or len(self._recent) >= limit:
-            self.refused += 1
-            raise _Failed(
-                429, "Rate limit exceeded", x_ratelimit_reset=f"{window_s:.0f}"
-            )
-        self.tokens += tokens
-        self._recent.append(monotonic_s())
-        self.times.append(wall_s())
-        return limit - len(self._recent)
-
-    def of(self, request: web.Request) -> _Objects:
-        return self.objects[request.match_info["type"]]
+    def of(self, request: web.Request) -> Objects:
+        return self.account.objects[request.match_info["type"]]
 
     async def me(self, request: web.Request) -> web.Response:
         del request
-        id_, name, _ = _USERS[0]
+        id_, name, _ = USERS[0]
         company = granting.company_id(self.grants)
         return _ok({"id": id_, "name": name, "company_id": company})
 
@@ -138,7 +79,7 @@ class _Pipedrive:
         return _ok(
             [
                 {"id": id_, "name": name, "email": email, "active_flag": True}
-                for id_, name, email in _USERS
+                for id_, name, email in USERS
             ]
         )
 
@@ -148,8 +89,8 @@ class _Pipedrive:
     async def make_field(self, request: web.Request) -> web.Response:
         given = await request.json()
         if not given.get("field_name") or not given.get("field_type"):
-            raise _Failed(400, "field_name and field_type are required")
-        made = _described(given["field_name"], secrets.token_hex(20), "varchar")
+            raise Failed(400, "field_name and field_type are required")
+        made = described(given["field_name"], secrets.token_hex(20), "varchar")
         self._fields_of(request).append(made | {"is_custom_field": True})
         return _ok(made)
 
@@ -159,17 +100,19 @@ class _Pipedrive:
             one for one in self._fields_of(request) if one["field_code"] == code
         )
         for option in await request.json():
-            about["options"].append({"id": next(self._ids), "label": option["label"]})
+            about["options"].append(
+                {"id": self.account.next_id(), "label": option["label"]}
+            )
         return _ok(about["options"])
 
     def _fields_of(self, request: web.Request) -> list[dict[str, Any]]:
         of = {"personFields": "persons", "organizationFields": "organizations"}
-        return self.objects[of[request.match_info["fields"]]].fields
+        return self.account.objects[of[request.match_info["fields"]]].fields
 
     async def list_records(self, request: web.Request) -> web.Response:
         ids = [int(one) for one in request.query.get("ids", "").split(",") if one]
         if len(ids) > _IDS_MAX:
-            raise _Failed(400, "ids: too many")
+            raise Failed(400, "ids: too many")
         records = self.of(request).records
         there = (records[one] for one in ids if one in records)
         # With a choice of custom fields, it has no others.
@@ -184,10 +127,7 @@ class _Pipedrive:
         )
 
     async def show_one(self, request: web.Request) -> web.Response:
-        record = self.of(request).records.get(int(request.match_info["id"]))
-        if record is None or record["is_deleted"]:
-            raise _Failed(404, "Entity not found")
-        return _ok(record)
+        return _ok(self.of(request).there(int(request.match_info["id"])))
 
     async def search(self, request: web.Request) -> web.Response:
         objects, asked = self.of(request), request.query
@@ -204,37 +144,20 @@ class _Pipedrive:
     async def create(self, request: web.Request) -> web.Response:
         given = await request.json()
         if not given.get("name"):
-            raise _Failed(400, "Parameter 'name' is required")
-        self._check(request, given)
-        record = {"id": next(self._ids), "is_deleted": False, "custom_fields": {}}
+            raise Failed(400, "Parameter 'name' is required")
+        self.account.check(self.of(request), given)
+        record = {
+            "id": self.account.next_id(),
+            "is_deleted": False,
+            "custom_fields": {},
+        }
         return self._written(request, record, given, 201)
 
     async def update(self, request: web.Request) -> web.Response:
-        record = self.of(request).records.get(int(request.match_info["id"]))
-        if record is None or record["is_deleted"]:
-            raise _Failed(404, "Entity not found")
+        record = self.of(request).there(int(request.match_info["id"]))
         given = await request.json()
-        self._check(request, given)
+        self.account.check(self.of(request), given)
         return self._written(request, record, given, 200)
-
-    def _check(self, request: web.Request, given: Mapping[str, Any]) -> None:
-        known = {one["field_code"]: one for one in self.of(request).fields}
-        custom = given.get("custom_fields") or {}
-        for name in (*custom, *(one for one in given if one != "custom_fields")):
-            if name not in known:
-                raise _Failed(400, f"Parameter '{name}' is not allowed")
-        for entry in given.get("emails") or ():
-            if not _ADDRESS.fullmatch(entry["value"]):
-                raise _Failed(400, f"'emails' has no valid email: {entry['value']}")
-        for name, value in given.items():
-            options = known.get(name, {}).get("options")
-            allowed = {one["id"] for one in options or ()}
-            values = value if isinstance(value, list) else [value]
-            if options and name != "label_ids" and not {*values} <= {*allowed, None}:
-                raise _Failed(400, f"Parameter '{name}' has an unknown option")
-        org_id = given.get("org_id")
-        if org_id is not None and org_id not in self.objects["organizations"].records:
-            raise _Failed(400, f"Parameter 'org_id': {org_id} was not found")
 
     def _written(
         self,
@@ -243,19 +166,17 @@ class _Pipedrive:
         given: dict[str, Any],
         status: int,
     ) -> web.Response:
-        objects = self.of(request)
         record["custom_fields"] |= given.pop("custom_fields", None) or {}
         record |= given
-        objects.records[record["id"]] = record
-        objects.changed_s[record["id"]] = monotonic_s()
+        self.account.keep(self.of(request), record)
         if self.vendor.take_fault(Fault.FEWER):
             return web.json_response({"success": True, "data": {}}, status=status)
         return _ok(record, status=status)
 
     # What somebody sees and does on the screen, for tests.
 
-    def _shown_type(self, request: web.Request) -> _Objects:
-        return self.objects[_TYPES[request.query.get("type", "contacts")]]
+    def _shown_type(self, request: web.Request) -> Objects:
+        return self.account.objects[_TYPES[request.query.get("type", "contacts")]]
 
     async def show_records(self, request: web.Request) -> web.Response:
         alive = self._shown_type(request).alive()
@@ -264,10 +185,9 @@ class _Pipedrive:
     async def plant(self, request: web.Request) -> web.Response:
         objects, ids = self._shown_type(request), []
         for given in await request.json():
-            id_ = next(self._ids)
+            id_ = self.account.next_id()
             usual = {"id": id_, "is_deleted": False, "custom_fields": {}}
-            objects.records[id_] = usual | given
-            objects.changed_s[id_] = monotonic_s()
+            self.account.keep(objects, usual | given)
             ids.append(id_)
         return web.json_response(ids)
 
@@ -322,9 +242,9 @@ def _authorize(request: web.Request, grants: Grants) -> None:
     token = token.strip() if scheme.lower() == "bearer" else ""
     token = token or request.headers.get("x-api-token", "")
     if token in {"", _REVOKED} or not grants.accepts(token):
-        raise _Failed(401, "unauthorized access")
+        raise Failed(401, "unauthorized access")
     if token == _UNSCOPED:
-        raise _Failed(403, "Scope and URL mismatch")
+        raise Failed(403, "Scope and URL mismatch")
 
 
 def _ok(data: object, *, status: int = 200, **more: object) -> web.Response:
@@ -342,37 +262,3 @@ def _terms(record: Mapping[str, Any], name: str) -> set[str]:
     if name == "email":
         return {str(one["value"]).lower() for one in record.get("emails") or ()}
     return {str(one).lower() for one in record["custom_fields"].values()}
-
-
-def _described(name: str, code: str, type_: str) -> dict[str, Any]:
-    options = [{"id": 1, "label": "Lead"}, {"id": 2, "label": "Customer"}]
-    return {
-        "field_name": name,
-        "field_code": code,
-        "field_type": type_,
-        "options": options if type_ in {"enum", "set"} else None,
-        "is_custom_field": False,
-    }
-
-
-def _person_fields() -> list[dict[str, Any]]:
-    usual = ("name", "emails", "phones", "job_title", "marketing_status")
-    return [
-        *(_described(one.replace("_", " "), one, "varchar") for one in usual),
-        _described("Organization", "org_id", "org"),
-        *_both(),
-    ]
-
-
-def _organization_fields() -> list[dict[str, Any]]:
-    usual = ("name", "website")
-    return [*(_described(one, one, "varchar") for one in usual), *_both()]
-
-
-def _both() -> list[dict[str, Any]]:
-    return [
-        _described("ID", "id", "int"),
-        _described("Owner", "owner_id", "user"),
-        _described("Labels", "label_ids", "set"),
-        _described("Stage", "stage", "enum"),
-    ]
