@@ -152,7 +152,11 @@ class RealOdoo:
 _BATCHES = {"writes": r"/batch/(upsert|update|create) "}
 _COLLECTIONS = {"limit": "daily_limit", "writes": r"PATCH .*/composite/sobjects"}
 _JOBS = {"limit": "daily_limit", "writes": r"PUT .*/jobs/ingest/", "bulk_above": 1}
-_ROWS = {"writes": r"(POST|PATCH) .*/(organizations|persons)[ /]"}
+_ROWS = {
+    "writes": r"(POST|PATCH) .*/(organizations|persons)[ /]",
+    "secrets": {"api_token": "token"},
+    "usual": {"searches": 100_000},
+}
 _MESSAGES = {"writes": r"push\.(companies|persons)"}
 
 _IN_SANDBOX: dict[str, tuple[str, dict[str, Any]]] = {
@@ -160,7 +164,7 @@ _IN_SANDBOX: dict[str, tuple[str, dict[str, Any]]] = {
     "hubspot, whole batches": ("hubspot", _BATCHES | {"usual": {"refusals": "whole"}}),
     "salesforce": ("salesforce", _COLLECTIONS),
     "salesforce, bulk": ("salesforce", _JOBS),
-    "pipedrive": ("pipedrive", _ROWS | {"secrets": {"api_token": "token"}}),
+    "pipedrive": ("pipedrive", _ROWS),
     "webhook": ("webhook", _MESSAGES | {"secrets": {"signing_secret": SECRET}}),
 }
 

@@ -47,21 +47,38 @@ class CrmHttp:
         *,
         headers: Mapping[str, str],
         body: object = None,
+        lane: str = "",
         undoes: bool = False,
     ) -> Reply:
         """Ask as `Http` says; once more, with a new token, where one was not taken."""
-        if not undoes:
-            self._beat()
         token = self._tokens.current()
+        self._enter(lane, undoes=undoes)
         reply = self._ask(method, url, headers, body, token)
         if reply.status != _UNAUTHORIZED or token is None:
             return reply
         renewed = self._tokens.renewed(token)
         if renewed is None:
             return reply
+        self._enter(lane, undoes=undoes)
+        return self._ask(method, url, headers, body, renewed)
+
+    def _enter(self, lane: str, *, undoes: bool) -> None:
+        """Wait until the limits let one more request through."""
         if not undoes:
             self._beat()
-        return self._ask(method, url, headers, body, renewed)
+        try:
+            if lane:
+                self._throttle.enter(self._lane(lane))
+            self._throttle.enter(self._connection_id)
+        except Paused as paused:
+            reason, left_s = paused.pause
+            raise Throttled(
+                str(paused), left_s, daily=reason == DAILY_LIMIT
+            ) from paused
+
+    def _lane(self, name: str) -> str:
+        """What a lane of this connection is called among all limits."""
+        return f"{self._connection_id}/{name}" if name else self._connection_id
 
     def _ask(
         self,
@@ -71,13 +88,6 @@ class CrmHttp:
         body: object,
         token: str | None,
     ) -> Reply:
-        try:
-            self._throttle.enter(self._connection_id)
-        except Paused as paused:
-            reason, left_s = paused.pause
-            raise Throttled(
-                str(paused), left_s, daily=reason == DAILY_LIMIT
-            ) from paused
         given = {"Accept": "application/json", "User-Agent": "Holdfast", **headers}
         if token is not None:
             given["Authorization"] = f"Bearer {token}"
@@ -101,9 +111,9 @@ class CrmHttp:
             response.sent,
         )
 
-    def notice(self, limit: Limit) -> None:
-        """Keep to what the CRM's headers have said of its limit."""
-        self._throttle.notice(self._connection_id, limit)
+    def notice(self, limit: Limit, lane: str = "") -> None:
+        """Keep to what the CRM's headers have said of its limit, or of a lane's."""
+        self._throttle.notice(self._lane(lane), limit)
 
 
 def _content(body: object) -> Content | None:

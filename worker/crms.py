@@ -91,7 +91,7 @@ OFFERS: Mapping[str, Offer] = {
         secrets=frozenset({"api_key"}),
     ),
     "pipedrive": Offer(
-        make=lambda given: Pipedrive(given.http, given.access, given.keys),
+        make=lambda given: Pipedrive(given.http, given.access, given.keys, _pause),
         defaults=Pipedrive.defaults,
         settings=frozenset({"url"}),
         needed=frozenset({"url"}),

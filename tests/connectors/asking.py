@@ -33,6 +33,7 @@ class PlainHttp:
         self._outbound = Outbound(allow_private=True, timeout_s=timeout_s)
         self.exchanges: list[Exchange] = []
         self.limits: list[Limit] = []
+        self.lanes: dict[str, Limit] = {}
 
     def ask(
         self,
@@ -41,9 +42,10 @@ class PlainHttp:
         *,
         headers: Mapping[str, str],
         body: object = None,
+        lane: str = "",
         undoes: bool = False,
     ) -> Reply:
-        del undoes
+        del lane, undoes
         content = _content(body)
         own = {"Authorization": f"Bearer {self._token}", "Content-Type": content.type}
         try:
@@ -62,8 +64,11 @@ class PlainHttp:
         self.exchanges.append(Exchange(method, urlsplit(url).path, sent, reply))
         return reply
 
-    def notice(self, limit: Limit) -> None:
-        self.limits.append(limit)
+    def notice(self, limit: Limit, lane: str = "") -> None:
+        if lane:
+            self.lanes[lane] = limit
+        else:
+            self.limits.append(limit)
 
 
 def _content(body: object) -> Content:

@@ -1,6 +1,7 @@
 """Pushes into Pipedrive, which cannot upsert: a key is held while it is created by."""
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import httpx
 import pytest
@@ -27,6 +28,8 @@ from worker.connectors.pipedrive import Pipedrive
 from worker.holding import HeldKeys
 from worker.wiring import Deps
 
+_AMPLE = {"limit": 100_000, "searches": 100_000}
+
 
 @pytest.fixture
 def house(wired) -> Deps:
@@ -38,7 +41,7 @@ def house(wired) -> Deps:
 @pytest.fixture
 def connection(house, sandbox):
     url = {"url": f"{sandbox.url}/pipedrive"}
-    sandbox.behave("pipedrive", limit=100_000)
+    sandbox.behave("pipedrive", **_AMPLE)
     return connect(house, "pipedrive", url, {"api_token": "token"})
 
 
@@ -46,10 +49,17 @@ def _doors(sandbox):
     return f"{sandbox.url}/_sandbox/pipedrive/records"
 
 
+def _shown(sandbox, kind):
+    shown: list[dict[str, Any]] = httpx.get(
+        _doors(sandbox), params={"type": kind}
+    ).json()
+    return shown
+
+
 def test_workers_that_push_the_same_new_records_at_once_create_each_once(
     wired, house, sandbox, connection
 ):
-    sandbox.behave("pipedrive", limit=100_000, lag_ms=60_000, latency_ms=2)
+    sandbox.behave("pipedrive", **_AMPLE, lag_ms=60_000, latency_ms=2)
     records = [contact(f"c{n}", f"p{n}") for n in range(10)]
     workers = [wired(crm_settle_s=0.2) for _ in range(4)]
     job_ids = [submit(house, connection, records) for _ in workers]
@@ -179,11 +189,44 @@ def test_tokens_are_spent_on_what_has_to_be_asked(house, sandbox, connection):
 def test_a_days_tokens_that_are_used_up_are_waited_for_by_name(
     house, sandbox, connection
 ):
-    sandbox.behave("pipedrive", daily=60)
+    sandbox.behave("pipedrive", **_AMPLE, daily=62)
     job_id = submit(house, connection, [contact(f"c{n}", f"p{n}") for n in range(9)])
     run_once(house, job_id)
     report = running.report(house, job_id)
     assert (report.state, report.waiting_reason) == ("running", "daily_limit")
+
+
+def test_searches_keep_to_a_burst_of_their_own_and_not_to_the_connections(
+    wired, house, sandbox, connection
+):
+    sandbox.behave("pipedrive", limit=100_000, window_s=0.4)
+    workers = [wired(crm_settle_s=0.2) for _ in range(2)]
+    job_ids = [
+        submit(house, connection, [contact(f"c{half}-{n}") for n in range(10)])
+        for half in range(2)
+    ]
+    with ThreadPoolExecutor(2) as threads:
+        reports = list(threads.map(run, workers, job_ids))
+    told = sandbox.tally("pipedrive")
+    assert [counts(report) for report in reports] == [{"created": 10}] * 2
+    assert told["refused"] == 0
+    searches = told["paths"]["GET /api/v2/organizations/search"]
+    assert searches == 20
+
+
+def test_our_key_is_found_on_whatever_page_of_a_search_it_is(
+    house, sandbox, connection
+):
+    push(house, connection, [contact("1")])
+    (ours,) = _shown(sandbox, "companies")
+    crowd = [{"name": f"N{n}", "custom_fields": {"x": "1"}} for n in range(501)]
+    params = {"type": "companies"}
+    httpx.delete(_doors(sandbox), params=params | {"id": ours["id"]})
+    httpx.post(_doors(sandbox), params=params, json=crowd).raise_for_status()
+    again = {"name": "Ours", "custom_fields": ours["fields"]["custom_fields"]}
+    httpx.post(_doors(sandbox), params=params, json=[again]).raise_for_status()
+    report = push(house, connection, [contact("1", company_name="New")])
+    assert counts(report) == {"updated": 1}
 
 
 def test_options_labels_owners_and_organizations_are_written_by_their_ids(
@@ -245,7 +288,7 @@ def test_a_customers_other_addresses_stay(house, sandbox, connection):
 def test_workers_that_prepare_at_once_make_one_field_for_our_key(
     wired, house, sandbox, connection
 ):
-    sandbox.behave("pipedrive", limit=100_000, latency_ms=20)
+    sandbox.behave("pipedrive", **_AMPLE, latency_ms=20)
     workers = [wired(crm_settle_s=0.2) for _ in range(4)]
     job_ids = [
         submit(house, connection, [contact(f"c{n}", f"p{n}")], tags=["New"])

@@ -36,7 +36,7 @@ def test_the_second_record_updates_who_the_first_has_created(house, connection):
 def test_a_company_that_the_crm_rejects_is_not_paid_for_by_its_persons_other_one(
     house, sandbox, bad_first
 ):
-    sandbox.behave("pipedrive", limit=100_000)
+    sandbox.behave("pipedrive", limit=100_000, searches=100_000)
     url = {"url": f"{sandbox.url}/pipedrive"}
     connection = connect(house, "pipedrive", url, {"api_token": "token"})
     records = [contact("c1", "p1", company_name=""), contact("c2", "p1")]

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import httpx
 import pytest
 
 from storage.reports import JobReport
@@ -62,6 +63,8 @@ def _wait_for(vendor: Vendor, contacts: int) -> None:
 @pytest.mark.parametrize("name", list(_CRMS))
 def test_workers_killed_again_and_again_push_each_record_once(fleet, name):
     with _sandbox("--latency-ms", "10", "--finish-ms", "50") as url:
+        ample = {"searches": 100_000}
+        httpx.put(f"{url}/_sandbox/pipedrive", json=ample).raise_for_status()
         vendor = Vendor(url, _CRMS[name][0])
         job_id = submit(fleet.deps, _connect(fleet, url, name), _contacts(_RECORDS))
         (_, worker) = fleet.start("dispatcher", "worker")

@@ -183,18 +183,20 @@ class Http(Protocol):
         *,
         headers: Mapping[str, str],
         body: object = None,
+        lane: str = "",
         undoes: bool = False,
     ) -> Reply:
         """Ask once; a body is sent as JSON, `Content` as it is.
 
         Where the connection has an access token, it is sent along as a bearer's.
-        What `undoes` only stops what was begun: it is sent even by a worker that has
-        lost its chunk. Whatever the status, it is an answer. Raises `Unavailable` where
-        none came, `Throttled` where the connection rests.
+        A `lane` is named by requests that have a limit of their own besides. What
+        `undoes` only stops what was begun: it is sent even by a worker that has lost
+        its chunk. Whatever the status, it is an answer. Raises `Unavailable` where none
+        came, `Throttled` where the connection rests.
         """
 
-    def notice(self, limit: Limit) -> None:
-        """Keep to what the CRM's headers have said of its limit."""
+    def notice(self, limit: Limit, lane: str = "") -> None:
+        """Keep to what the CRM's headers have said of its limit, or of a lane's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,11 +6,9 @@ does not show yet; whoever creates by a key holds it. A row is a request of its 
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
 
 from worker.connectors import (
     Access,
-    Ambiguous,
     Existing,
     Field,
     HeldKey,
@@ -27,7 +25,8 @@ from worker.connectors import (
 )
 from worker.connectors.errors import Misconfigured, Unavailable
 from worker.connectors.pipedrive_api import TYPES, PipedriveApi, Record, Refused
-from worker.connectors.pipedrive_values import body_of, text_of, with_others
+from worker.connectors.pipedrive_finding import Finding
+from worker.connectors.pipedrive_values import body_of, with_others
 
 KEY_NAME = "Holdfast id"
 """What the custom field for our key is called; its code is Pipedrive's own."""
@@ -35,7 +34,6 @@ KEY_NAME = "Holdfast id"
 _NOT_FOUND = 404
 _LABELS = "label_ids"
 _ALIASES = {"emails": "email", "phones": "phone"}
-_OPT_OUTS = {"unsubscribed", "archived"}
 _READ_ONLY = {"id", "add_time", "update_time", "creator_user_id", "is_deleted"}
 
 
@@ -49,8 +47,11 @@ class Pipedrive:
         Kind.PERSON: {"full_name": "name", "email": "email", "phone": "phone"},
     }
 
-    def __init__(self, http: Http, access: Access, keys: Keys) -> None:
-        self._api = PipedriveApi(http, access)
+    def __init__(
+        self, http: Http, access: Access, keys: Keys, wait: Callable[[float], None]
+    ) -> None:
+        self._api = PipedriveApi(http, access, wait)
+        self._finding = Finding(self._api)
         self._keys = keys
         self._described: dict[Kind, list[Record]] = {}
 
@@ -103,50 +104,7 @@ class Pipedrive:
 
     def find(self, kind: Kind, wanted: Sequence[Wanted]) -> Mapping[str, Match]:
         """By their id; what has none by our key, then by address."""
-        key = self._key(kind) or ""
-        ids = {one.id: one.their_id for one in wanted if one.their_id is not None}
-        there = self._api.by_ids(kind, list(ids.values()))
-        found: dict[str, Match] = {
-            our_id: self._existing(kind, there[their_id], wanted, has_key=True)
-            for our_id, their_id in ids.items()
-            if their_id in there
-        }
-        left = [one for one in wanted if one.id not in found]
-        found |= self._searched(kind, left, wanted, key)
-        return found
-
-    def _searched(
-        self, kind: Kind, left: Sequence[Wanted], wanted: Sequence[Wanted], key: str
-    ) -> dict[str, Match]:
-        """What a search shows: by our key, and of persons by address."""
-        by_key = {
-            one.id: self._api.search(kind, "custom_fields", one.id)
-            for one in left
-            if key
-        }
-        by_match = {
-            one.id: self._api.search(kind, "email", one.match)
-            for one in left
-            if kind is Kind.PERSON and one.match and not by_key.get(one.id)
-        }
-        ids = [i for some in (*by_key.values(), *by_match.values()) for i in some]
-        there = self._api.by_ids(kind, ids) if ids else {}
-        found: dict[str, Match] = {}
-        for one in left:
-            keyed = [i for i in by_key.get(one.id, ()) if i in there]
-            keyed = [i for i in keyed if _key_of(there[i], key) == one.id]
-            if keyed:
-                first = there[min(keyed, key=int)]
-                found[one.id] = self._existing(kind, first, wanted, has_key=True)
-                continue
-            free = [i for i in by_match.get(one.id, ()) if i in there]
-            free = [i for i in free if _is_meant(there[i], key, one.match)]
-            if len(free) > 1:
-                found[one.id] = Ambiguous(tuple(sorted(free, key=int)))
-            elif free:
-                match = self._existing(kind, there[free[0]], wanted, has_key=False)
-                found[one.id] = match
-        return found
+        return self._finding.find(kind, wanted, self._key(kind))
 
     def write(self, kind: Kind, rows: Sequence[Row]) -> Mapping[str, Result]:
         """Update what has an id of theirs, create the others, each by itself."""
@@ -257,19 +215,6 @@ class Pipedrive:
                         return int(option["id"])
         return None
 
-    def _existing(
-        self, kind: Kind, record: Record, wanted: Sequence[Wanted], *, has_key: bool
-    ) -> Existing:
-        names = {name for one in wanted for name in one.fields}
-        their_id = str(record["id"])
-        return Existing(
-            their_id=their_id,
-            fields={name: text_of(record, name) for name in names},
-            has_key=has_key,
-            link=self._api.link(kind, their_id),
-            do_not_contact=record.get("marketing_status") in _OPT_OUTS,
-        )
-
     def _key(self, kind: Kind) -> str | None:
         """The code of the field for our key, where it is there."""
         codes = [
@@ -295,17 +240,6 @@ def _told(write: Callable[[], Written]) -> Result:
         return write()
     except Refused as refused:
         return refused.rejected
-
-
-def _key_of(record: Record, key: str) -> str:
-    custom: Mapping[str, Any] = record.get("custom_fields") or {}
-    return str(custom.get(key) or "")
-
-
-def _is_meant(record: Record, key: str, address: str) -> bool:
-    """Whether a record has this address, and no key of ours."""
-    given = {str(one.get("value")).lower() for one in record.get("emails") or ()}
-    return not _key_of(record, key) and address.strip().lower() in given
 
 
 def _field(about: Record) -> Field:

@@ -4,7 +4,7 @@ Each request costs tokens of a day's budget that all apps share: a record 1, a l
 a search 20, a write 5. So nothing is searched for that a list of ids can answer.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
@@ -26,7 +26,17 @@ hour learns of it soon."""
 _IDS_MAX = 100
 _PAGE_MAX = 500
 _DAILY = "daily"
-_DAILY_LEFT = ("x-daily-requests-left", "x-daily-ratelimit-token-remaining")
+_TOKENS_LEFT, _REQUESTS_LEFT = (
+    "x-daily-ratelimit-token-remaining",
+    "x-daily-requests-left",
+)
+"""Which of the two an answer has depends on the account and on its age."""
+_SEARCH_LANE = "search"
+"""Searches have a burst of their own, which is the same on every plan."""
+_SEARCH_TRIES = 3
+_PENALTY_MAX_S = 10.0
+"""So long a search that came too soon is waited for where it stands: to begin anew
+would spend the tokens of all searches before it once more."""
 _MARKETING = "marketing_status"
 _BLOCKED_S = 60.0
 
@@ -59,8 +69,11 @@ class Refused(Exception):
 class PipedriveApi:
     """Asks one account."""
 
-    def __init__(self, http: Http, access: Access) -> None:
+    def __init__(
+        self, http: Http, access: Access, wait: Callable[[float], None]
+    ) -> None:
         self._http = http
+        self._wait = wait
         self._url = str(access.settings["url"]).rstrip("/")
         token = access.secrets.get("api_token")
         self._headers = {"x-api-token": token} if token else {}
@@ -73,9 +86,13 @@ class PipedriveApi:
         address = f"{self._url}{path}"
         if query:
             address = f"{address}?{urlencode(query, quote_via=quote)}"
-        reply = self._http.ask(method, address, headers=self._headers, body=body)
-        self._notice(reply.headers)
-        return _answer(reply)
+        is_search = path.endswith("/search")
+        lane = _SEARCH_LANE if is_search else ""
+        reply = self._http.ask(
+            method, address, headers=self._headers, body=body, lane=lane
+        )
+        self._notice(reply.headers, lane)
+        return _answer(reply, _cost_of(method, path))
 
     def get(self, path: str, **query: object) -> Record:
         """Ask for something that must be there."""
@@ -90,7 +107,7 @@ class PipedriveApi:
         while True:
             page = self.get(path, **query)
             yield from page.get("data") or ()
-            cursor = (page.get("additional_data") or {}).get("next_cursor")
+            cursor = _next(page)
             if not cursor:
                 return
             query["cursor"] = cursor
@@ -125,30 +142,61 @@ class PipedriveApi:
         return self.get(path, **query)
 
     def search(self, kind: Kind, field: str, term: str) -> list[str]:
-        """The ids of records that may have exactly this value; to be looked at."""
-        page = self.get(
-            f"/api/v2/{TYPES[kind].name}/search",
-            term=term,
-            fields=field,
-            exact_match="true",
-            limit=_IDS_MAX,
-        )
-        items = (page.get("data") or {}).get("items") or ()
-        return [str(one["item"]["id"]) for one in items]
+        """The ids of records that may have exactly this value; to be looked at.
+
+        A search of custom fields looks at all of them: there may be many.
+        """
+        path = f"/api/v2/{TYPES[kind].name}/search"
+        query: dict[str, object] = {"term": term, "fields": field}
+        query |= {"exact_match": "true", "limit": _PAGE_MAX}
+        found: list[str] = []
+        while True:
+            page = self._search_page(path, query)
+            items = (page.get("data") or {}).get("items") or ()
+            found += [str(one["item"]["id"]) for one in items]
+            cursor = _next(page)
+            if not cursor:
+                return found
+            query["cursor"] = cursor
+
+    def _search_page(self, path: str, query: Mapping[str, object]) -> Record:
+        for _ in range(_SEARCH_TRIES - 1):
+            try:
+                return self.get(path, **query)
+            except Throttled as throttled:
+                if throttled.daily or throttled.until_s > _PENALTY_MAX_S:
+                    raise
+                self._wait(throttled.until_s)
+        return self.get(path, **query)
 
     def link(self, kind: Kind, their_id: str) -> str:
         """Where people see a record."""
         return f"{self._url}/{TYPES[kind].screen}/{their_id}"
 
-    def _notice(self, headers: Mapping[str, str]) -> None:
+    def _notice(self, headers: Mapping[str, str], lane: str) -> None:
         limit = headers.get("x-ratelimit-limit", "")
         if limit.isdecimal() and int(limit) > 0:
             left = headers.get("x-ratelimit-remaining", "")
             remaining = int(left) if left.isdecimal() else None
-            self._http.notice(Limit(int(limit), _WINDOW_S, remaining))
+            self._http.notice(Limit(int(limit), _WINDOW_S, remaining), lane)
 
 
-def _answer(reply: Reply) -> Record:
+def _next(page: Record) -> str:
+    """Where the next page of a list begins; empty after the last."""
+    return str((page.get("additional_data") or {}).get("next_cursor") or "")
+
+
+def _cost_of(method: str, path: str) -> int:
+    """The tokens that a request costs."""
+    last = path.rpartition("/")[2]
+    if method != "GET":
+        return 5
+    if last == "search" or path.startswith("/v1/"):
+        return 20
+    return 1 if last.isdecimal() else 10
+
+
+def _answer(reply: Reply, cost: int) -> Record:
     body: Record = reply.json if isinstance(reply.json, dict) else {}
     words = str(body.get("error") or f"answered with {reply.status}")
     if reply.status in _OK and body.get("success") is True:
@@ -156,7 +204,7 @@ def _answer(reply: Reply) -> Record:
     if reply.status == _UNAUTHORIZED:
         raise Unauthorized(f"Pipedrive does not take the token: {words}")
     if reply.status == _TOO_MANY:
-        raise _throttled(reply.headers, words)
+        raise _throttled(reply.headers, words, cost)
     if reply.status in _FORBIDDEN and not body:
         # Whoever keeps asking beyond the limit is told so by a page, not by the API.
         raise Throttled(f"Pipedrive {words}", _BLOCKED_S)
@@ -169,12 +217,17 @@ def _answer(reply: Reply) -> Record:
     raise Unavailable(f"Pipedrive {words}")
 
 
-def _throttled(headers: Mapping[str, str], words: str) -> Throttled:
-    left = {headers.get(name, "") for name in _DAILY_LEFT}
-    if "0" in left or _DAILY in words.lower():
+def _throttled(headers: Mapping[str, str], words: str, cost: int) -> Throttled:
+    needed = {_TOKENS_LEFT: cost, _REQUESTS_LEFT: 1}
+    is_daily = any(
+        headers.get(name, "").isdecimal() and int(headers[name]) < least
+        for name, least in needed.items()
+    )
+    if is_daily or _DAILY in words.lower():
         return Throttled(words, _DAY_S, daily=True)
-    reset = headers.get("x-ratelimit-reset", "")
-    return Throttled(words, float(reset) if reset.isdecimal() else _WINDOW_S)
+    given = (headers.get(name, "") for name in ("retry-after", "x-ratelimit-reset"))
+    pauses_s = [float(one) for one in given if one.isdecimal()]
+    return Throttled(words, max(pauses_s, default=_WINDOW_S))
 
 
 _CODES = (

@@ -56,9 +56,10 @@ class Behaviour:
     `hit_rate` is the share of persons who have what is looked for; `finish_ms` is how
     long a deferred request takes, `slow_ms` how long a slow answer. Of CRMs: they take
     `limit` requests in `window_s` and `daily` in a day, the vendor's own numbers where
-    none are said; a search sees what is older than `lag_ms`; the access tokens that
-    they grant from now on are good for `token_s`. Who consents now does so for the
-    account of that number: an account's id is the vendor's first one and `account`.
+    none are said, and `searches` of them where those have a limit of their own; a
+    search sees what is older than `lag_ms`; the access tokens that they grant from now
+    on are good for `token_s`. Who consents now does so for the account of that number:
+    an account's id is the vendor's first one and `account`.
     """
 
     latency_ms: float = 0
@@ -70,6 +71,7 @@ class Behaviour:
     slow_ms: float = 60_000
     limit: int | None = None
     window_s: float | None = None
+    searches: int | None = None
     daily: int | None = None
     lag_ms: float = 0
     token_s: float = 1_800

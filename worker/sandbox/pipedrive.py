@@ -19,7 +19,7 @@ _Handler = Callable[[web.Request], Awaitable[web.Response]]
 _ROOT = "/pipedrive"
 _REVOKED, _UNSCOPED = "revoked", "unscoped"
 _TYPES = {"contacts": "persons", "companies": "organizations"}
-_IDS_MAX = 100
+_IDS_MAX, _PAGE_MAX = 100, 500
 
 
 class _Pipedrive:
@@ -50,17 +50,16 @@ class _Pipedrive:
 
         async def serve(request: web.Request) -> web.Response:
             self.paths[f"{request.method} {request.path.removeprefix(_ROOT)}"] += 1
+            is_search = request.path.endswith("/search")
             try:
                 _authorize(request, self.grants)
-                left = self.limits.take(tokens)
+                self.limits.take(tokens, is_search=is_search)
                 response = await handler(request)
             except Failed as failed:
                 response = web.json_response(failed.body, status=failed.status)
                 response.headers.update(failed.headers)
-                left = 0
-            response.headers["x-ratelimit-limit"] = str(self.limits.burst[0])
-            if response.status in range(200, 300):
-                response.headers["x-ratelimit-remaining"] = str(left)
+            for name, value in self.limits.headers(is_search=is_search).items():
+                response.headers.setdefault(name, value)
             return response
 
         return serve
@@ -138,8 +137,13 @@ class _Pipedrive:
             for one in objects.alive()
             if objects.changed_s[one["id"]] <= seen_s and term in _terms(one, name)
         ]
+        start, limit = int(asked.get("cursor", 0)), int(asked.get("limit", 100))
+        if not 1 <= limit <= _PAGE_MAX:
+            raise Failed(400, f"limit must be between 1 and {_PAGE_MAX}")
         items = [{"result_score": 1, "item": {"id": one["id"]}} for one in found]
-        return _ok({"items": items}, next_cursor=None)
+        end = start + limit
+        cursor = str(end) if end < len(items) else None
+        return _ok({"items": items[start:end]}, next_cursor=cursor)
 
     async def create(self, request: web.Request) -> web.Response:
         given = await request.json()

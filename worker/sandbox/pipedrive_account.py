@@ -15,10 +15,10 @@ _ADDRESS = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
 class Failed(Exception):
     """A no, in Pipedrive's words."""
 
-    def __init__(self, status: int, error: str, **headers: str) -> None:
+    def __init__(self, status: int, error: str) -> None:
         self.status = status
         self.body = {"success": False, "error": error, "error_info": "", "code": ""}
-        self.headers = {name.replace("_", "-"): one for name, one in headers.items()}
+        self.headers: dict[str, str] = {}
         super().__init__(error)
 
 
