@@ -1,6 +1,7 @@
 """What is peculiar to Pipedrive: searches with a limit of their own, values by type."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any, cast
 
 import httpx
@@ -8,10 +9,23 @@ import pytest
 
 from tests.connectors.asking import PlainHttp
 from tests.sandboxes import Sandbox
-from worker.connectors import Access, Keys, Kind, Wanted
-from worker.connectors.errors import Throttled
-from worker.connectors.pipedrive import KEY_NAME, Pipedrive
+from worker.connectors import (
+    Access,
+    Existing,
+    Keys,
+    Kind,
+    Rejected,
+    Result,
+    Row,
+    Wanted,
+    Written,
+)
+from worker.connectors.errors import Misconfigured, Throttled
+from worker.connectors.pipedrive import Pipedrive
+from worker.connectors.pipedrive_fields import KEY_NAME
+from worker.sandbox.pipedrive_fields import code_of
 
+_TYPES = {Kind.PERSON: "contacts", Kind.COMPANY: "companies"}
 _SEARCH = "/pipedrive/api/v2/organizations/search"
 
 
@@ -21,13 +35,14 @@ class Account:
     Nothing is created here by a key, so that none has to be held.
     """
 
-    def __init__(self, sandbox: Sandbox) -> None:
+    def __init__(self, sandbox: Sandbox, *, key_type: str = "varchar") -> None:
         self._sandbox = sandbox
         self.url = f"{sandbox.url}/pipedrive"
+        self._records = f"{sandbox.url}/_sandbox/pipedrive/records"
         self.http = PlainHttp()
         self.waited_s: list[float] = []
         for fields in ("personFields", "organizationFields"):
-            self.make_field(fields, KEY_NAME, "varchar")
+            self.make_field(fields, KEY_NAME, key_type)
         access = Access(settings={"url": self.url}, secrets={"api_token": "t"})
         self.pipedrive = Pipedrive(self.http, access, cast("Keys", None), self._wait)
 
@@ -61,21 +76,23 @@ class Account:
         code: str = made.json()["data"]["field_code"]
         return code
 
+    def records(self, kind: Kind) -> list[dict[str, Any]]:
+        """What is there, as somebody sees it who looks at the screen."""
+        shown = httpx.get(self._records, params={"type": _TYPES[kind]}).json()
+        return [one["fields"] for one in shown]
+
     def plant(self, kind: Kind, **fields: Any) -> str:
         """Make a record by hand; its id."""
         (id_,) = httpx.post(
-            f"{self._sandbox.url}/_sandbox/pipedrive/records",
-            params={"type": "contacts" if kind is Kind.PERSON else "companies"},
-            json=[fields],
+            self._records, params={"type": _TYPES[kind]}, json=[fields]
         ).json()
         return str(id_)
 
 
 @pytest.fixture
 def account() -> Iterator[Account]:
-    box = Sandbox()
-    yield Account(box)
-    box.close()
+    with closing(Sandbox()) as box:
+        yield Account(box)
 
 
 def _wanted(count: int) -> list[Wanted]:
@@ -106,3 +123,108 @@ def test_a_look_that_begins_anew_searches_for_nothing_a_second_time(account):
     assert account.searched() == [200, 200, 429, 200, 200, 200]
     account.pipedrive.find(Kind.COMPANY, _wanted(1))
     assert account.searched()[6:] == [200]
+
+
+def _written(account: Account, kind: Kind, **by_name: str) -> Result:
+    """What becomes of a record with values in fields by their names."""
+    their_id = account.plant(kind, name="N")
+    fields = {code_of(name): value for name, value in by_name.items()}
+    row = Row(id="w", fields=fields, their_id=their_id)
+    return account.pipedrive.write(kind, [row])["w"]
+
+
+_VALUES = [
+    ("Code", "A-1", "A-1"),
+    ("Stage", "Customer", 2),
+    ("Interests", "Lead, Customer", [1, 2]),
+    ("Budget", "1500.5 USD", {"value": 1500.5, "currency": "USD"}),
+    ("Budget", "1500", {"value": 1500.0, "currency": "EUR"}),
+    ("Seats", "12", 12.0),
+    ("Founded", "1999-12-31", "1999-12-31"),
+    ("Site", "Rue Neuve 1, Brussels", {"value": "Rue Neuve 1, Brussels"}),
+    ("Seats", "", None),
+]
+
+
+@pytest.mark.parametrize(("name", "text", "value"), _VALUES)
+def test_a_value_is_written_in_the_shape_of_its_fields_type(account, name, text, value):
+    result = _written(account, Kind.COMPANY, **{name: text})
+    assert isinstance(result, Written), result
+    (record,) = account.records(Kind.COMPANY)
+    assert record["custom_fields"][code_of(name)] == value
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("Seats", "many"), ("Seats", "nan"), ("Budget", "some EUR"), ("Stage", "Gone")],
+)
+def test_a_value_that_its_field_cannot_hold_is_refused_alone(account, name, text):
+    result = _written(account, Kind.COMPANY, **{name: text})
+    assert isinstance(result, Rejected)
+    assert result.field == code_of(name)
+
+
+def test_an_organizations_own_address_is_an_object(account):
+    their_id = account.plant(Kind.COMPANY, name="N")
+    fields = {"address": "Rue Neuve 1", "label_ids": "Lead", "visible_to": "Owner"}
+    row = Row(id="w", fields=fields, their_id=their_id)
+    result = account.pipedrive.write(Kind.COMPANY, [row])["w"]
+    assert isinstance(result, Written), result
+    (record,) = account.records(Kind.COMPANY)
+    assert record["address"] == {"value": "Rue Neuve 1"}
+    assert (record["label_ids"], record["visible_to"]) == ([1], 1)
+
+
+_TEXTS = [
+    ("Interests", [1, 2], "Lead,Customer"),
+    ("Interests", [], ""),
+    ("Stage", 2, "Customer"),
+    ("Budget", {"value": 1500.5, "currency": "USD"}, "1500.5 USD"),
+    ("Budget", {"value": None, "currency": None}, ""),
+    ("Seats", 12.0, "12"),
+    ("Site", {"value": "Rue Neuve 1", "country": None}, "Rue Neuve 1"),
+    ("Site", {"value": None, "country": None}, ""),
+    ("Hours", {"from": "09:00:00", "until": "17:00:00"}, "09:00:00/17:00:00"),
+    ("Hours", {"from": None, "until": None}, ""),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "text"), _TEXTS)
+def test_a_value_is_told_as_the_text_that_would_be_sent(account, name, value, text):
+    code = code_of(name)
+    their_id = account.plant(Kind.COMPANY, name="N", custom_fields={code: value})
+    wanted = Wanted(id="w", fields={code: "x"}, their_id=their_id)
+    found = account.pipedrive.find(Kind.COMPANY, [wanted])["w"]
+    assert isinstance(found, Existing)
+    assert found.fields == {code: text}
+
+
+def test_only_what_pipedrive_takes_may_be_written(account):
+    for kind, own in (
+        (Kind.COMPANY, {"name", "owner_id", "visible_to", "label_ids", "address"}),
+        (
+            Kind.PERSON,
+            {"name", "owner_id", "visible_to", "label_ids", "email", "phone"}
+            | {"org_id", "marketing_status", "job_title"},
+        ),
+    ):
+        fields = account.pipedrive.fields(kind)
+        custom = {"Code", "Stage", "Interests", "Budget", "Seats", "Founded", "Site"}
+        writable = {name for name, field in fields.items() if not field.read_only}
+        key = {name for name, field in fields.items() if field.label == KEY_NAME}
+        assert writable == own | {code_of(name) for name in custom} | key
+        assert fields["open_deals_count"].read_only
+
+
+def test_a_field_that_says_itself_whether_it_is_writable_is_believed(account):
+    fields = account.pipedrive.fields(Kind.PERSON)
+    assert not fields["job_title"].read_only
+    assert fields[code_of("Score")].read_only
+
+
+@pytest.mark.parametrize("type_", ["double", "text"])
+def test_a_field_of_our_keys_name_that_can_hold_none_is_told_of(type_):
+    with closing(Sandbox()) as box:
+        account = Account(box, key_type=type_)
+        with pytest.raises(Misconfigured, match="rename it"):
+            account.pipedrive.prepare()

@@ -26,6 +26,7 @@ from worker.connectors import Kind, Row, Written
 from worker.connectors.errors import Throttled, Unavailable
 from worker.connectors.pipedrive import Pipedrive
 from worker.holding import HeldKeys
+from worker.sandbox.pipedrive_fields import code_of
 from worker.wiring import Deps
 
 _AMPLE = {"limit": 100_000, "searches": 100_000}
@@ -233,15 +234,16 @@ def test_options_labels_owners_and_organizations_are_written_by_their_ids(
     house, sandbox, connection
 ):
     records = [contact("c1", "p1", stage="Customer", email="a@b.example")]
-    how = {"mapping": {"person": {"person_stage": "stage"}}}
+    how = {"mapping": {"person": {"person_stage": code_of("Stage")}}}
     push(house, connection, records, owner="ada@ours.example", tags=["New"], **how)
     (person,) = httpx.get(_doors(sandbox)).json()
     fields = person["fields"]
-    assert (fields["stage"], fields["owner_id"]) == (2, 11)
+    assert fields["custom_fields"][code_of("Stage")] == 2
+    assert fields["owner_id"] == 11
     assert fields["emails"][0]["value"] == "a@b.example"
     (company,) = httpx.get(_doors(sandbox), params={"type": "companies"}).json()
     assert fields["org_id"] == company["id"]
-    assert len(fields["label_ids"]) == 1
+    assert fields["label_ids"] == [3]
 
 
 def test_a_person_is_known_by_address_unless_they_are_another_of_ours(

@@ -24,17 +24,12 @@ from worker.connectors import (
     Written,
 )
 from worker.connectors.errors import Misconfigured, Unavailable
-from worker.connectors.pipedrive_api import TYPES, PipedriveApi, Record, Refused
+from worker.connectors.pipedrive_api import TYPES, PipedriveApi, Refused
+from worker.connectors.pipedrive_fields import KEY_NAME, LABELS, AccountFields
 from worker.connectors.pipedrive_finding import Finding
 from worker.connectors.pipedrive_values import body_of, with_others
 
-KEY_NAME = "Holdfast id"
-"""What the custom field for our key is called; its code is Pipedrive's own."""
-
 _NOT_FOUND = 404
-_LABELS = "label_ids"
-_ALIASES = {"emails": "email", "phones": "phone"}
-_READ_ONLY = {"id", "add_time", "update_time", "creator_user_id", "is_deleted"}
 
 
 class Pipedrive:
@@ -51,9 +46,9 @@ class Pipedrive:
         self, http: Http, access: Access, keys: Keys, wait: Callable[[float], None]
     ) -> None:
         self._api = PipedriveApi(http, access, wait)
-        self._finding = Finding(self._api)
+        self._fields = AccountFields(self._api, keys)
+        self._finding = Finding(self._api, self._fields)
         self._keys = keys
-        self._described: dict[Kind, list[Record]] = {}
 
     def test(self) -> None:
         """Ask who we are there."""
@@ -62,31 +57,11 @@ class Pipedrive:
     def prepare(self) -> None:
         """Make the custom field for our key where it is not there yet."""
         for kind in TYPES:
-            if self._key(kind) is None:
-                with self._keys.held(kind, KEY_NAME):
-                    self._make_key(kind)
-
-    def _make_key(self, kind: Kind) -> None:
-        """Make the field, unless another worker has made it meanwhile."""
-        self._describe(kind, anew=True)
-        if self._key(kind) is None:
-            wanted = {"field_name": KEY_NAME, "field_type": "varchar"}
-            self._make(f"/api/v2/{TYPES[kind].fields}", wanted)
-            self._described.pop(kind, None)
-
-    def _make(self, path: str, wanted: object) -> None:
-        """Make a field or a label. Raises `Misconfigured` where that is refused."""
-        try:
-            self._api.ask("POST", path, wanted)
-        except Refused as refused:
-            words = f"Pipedrive makes none of {wanted}: {refused}"
-            raise Misconfigured("unknown_field", words) from refused
+            self._fields.make_key(kind)
 
     def fields(self, kind: Kind) -> Mapping[str, Field]:
         """The fields of organizations or persons, by code."""
-        return {
-            field.name: field for field in map(_field, self._describe(kind, anew=True))
-        }
+        return self._fields.offered(kind)
 
     def owner(self, named: str) -> str:
         """An active user's id, by id, e-mail address or name."""
@@ -104,7 +79,7 @@ class Pipedrive:
 
     def find(self, kind: Kind, wanted: Sequence[Wanted]) -> Mapping[str, Match]:
         """By their id; what has none by our key, then by address."""
-        return self._finding.find(kind, wanted, self._key(kind))
+        return self._finding.find(kind, wanted)
 
     def write(self, kind: Kind, rows: Sequence[Row]) -> Mapping[str, Result]:
         """Update what has an id of theirs, create the others, each by itself."""
@@ -156,10 +131,10 @@ class Pipedrive:
         return self._send("PATCH", kind, row, f"/{their_id}")
 
     def _send(self, method: str, kind: Kind, row: Row, path: str) -> Written:
-        key = self._key(kind)
+        key = self._fields.key(kind)
         if key is None:
             raise Misconfigured("unknown_field", f"the field {KEY_NAME!r} is gone")
-        body = body_of(row, key, self._describe(kind))
+        body = body_of(row, key, self._fields.all(kind), self._api.currency)
         if path and body.keys() & {"emails", "phones"}:
             # A list is replaced as a whole: the customer's other entries stay.
             body |= with_others(body, self._api.record(kind, path.strip("/")))
@@ -181,57 +156,18 @@ class Pipedrive:
 
     def tag(self, kind: Kind, their_ids: Sequence[str], tags: Sequence[str]) -> None:
         """Add labels to those that records have, making those that are missing."""
-        labels = [self._label(kind, name) for name in tags]
+        labels = [self._fields.label(kind, name) for name in tags]
         there = self._api.by_ids(kind, their_ids)
         for their_id, record in there.items():
-            has = [int(one) for one in record.get(_LABELS) or ()]
+            has = [int(one) for one in record.get(LABELS) or ()]
             both = list(dict.fromkeys([*has, *labels]))
             if both != has:
                 path = f"/api/v2/{TYPES[kind].name}/{their_id}"
                 try:
-                    self._api.ask("PATCH", path, {_LABELS: both})
+                    self._api.ask("PATCH", path, {LABELS: both})
                 except Refused as refused:
                     words = f"Pipedrive takes no labels: {refused}"
                     raise Misconfigured("not_found", words) from refused
-
-    def _label(self, kind: Kind, name: str) -> int:
-        there = self._label_there(kind, name)
-        if there is None:
-            with self._keys.held(kind, f"label {name}"):
-                there = self._label_there(kind, name, anew=True)
-                if there is None:
-                    path = f"/api/v2/{TYPES[kind].fields}/{_LABELS}/options"
-                    self._make(path, [{"label": name}])
-                    there = self._label_there(kind, name, anew=True)
-        if there is None:
-            raise Misconfigured("not_found", f"Pipedrive makes no label {name!r}")
-        return there
-
-    def _label_there(self, kind: Kind, name: str, *, anew: bool = False) -> int | None:
-        for field in self._describe(kind, anew=anew):
-            if field.get("field_code") == _LABELS:
-                for option in field.get("options") or ():
-                    if str(option.get("label")).casefold() == name.casefold():
-                        return int(option["id"])
-        return None
-
-    def _key(self, kind: Kind) -> str | None:
-        """The code of the field for our key, where it is there."""
-        codes = [
-            str(one["field_code"])
-            for one in self._describe(kind)
-            if one.get("field_name") == KEY_NAME
-        ]
-        if len(codes) > 1:
-            words = f"{TYPES[kind].name} have several fields {KEY_NAME!r}: keep one"
-            raise Misconfigured("unknown_field", words)
-        return codes[0] if codes else None
-
-    def _describe(self, kind: Kind, *, anew: bool = False) -> list[Record]:
-        if anew or kind not in self._described:
-            path = f"/api/v2/{TYPES[kind].fields}"
-            self._described[kind] = list(self._api.pages(path))
-        return self._described[kind]
 
 
 def _told(write: Callable[[], Written]) -> Result:
@@ -240,18 +176,3 @@ def _told(write: Callable[[], Written]) -> Result:
         return write()
     except Refused as refused:
         return refused.rejected
-
-
-def _field(about: Record) -> Field:
-    code = str(about["field_code"])
-    name = _ALIASES.get(code, code)
-    type_ = str(about.get("field_type") or "")
-    return Field(
-        name=name,
-        label=str(about.get("field_name") or code),
-        type=type_,
-        required=code == "name",
-        read_only=code in _READ_ONLY,
-        options=tuple(str(one["label"]) for one in about.get("options") or ()),
-        separator="," if type_ == "set" else None,
-    )

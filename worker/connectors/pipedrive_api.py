@@ -78,6 +78,7 @@ class PipedriveApi:
         token = access.secrets.get("api_token")
         self._headers = {"x-api-token": token} if token else {}
         self._has_marketing = True
+        self._currency = ""
 
     def ask(
         self, method: str, path: str, body: object = None, **query: object
@@ -168,6 +169,13 @@ class PipedriveApi:
                     raise
                 self._wait(throttled.until_s)
         return self.get(path, **query)
+
+    def currency(self) -> str:
+        """The usual currency of whoever we are there."""
+        if not self._currency:
+            me = self.get("/v1/users/me").get("data") or {}
+            self._currency = str(me.get("default_currency") or "")
+        return self._currency
 
     def link(self, kind: Kind, their_id: str) -> str:
         """Where people see a record."""

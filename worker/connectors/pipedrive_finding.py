@@ -9,6 +9,7 @@ from typing import Any
 
 from worker.connectors import Ambiguous, Existing, Kind, Match, Wanted
 from worker.connectors.pipedrive_api import PipedriveApi, Record
+from worker.connectors.pipedrive_fields import AccountFields
 from worker.connectors.pipedrive_values import text_of
 
 _OPT_OUTS = {"unsubscribed", "archived"}
@@ -18,14 +19,14 @@ _KEYED, _ADDRESSED = "custom_fields", "email"
 class Finding:
     """Looks for what one account has."""
 
-    def __init__(self, api: PipedriveApi) -> None:
+    def __init__(self, api: PipedriveApi, fields: AccountFields) -> None:
         self._api = api
+        self._fields = fields
         self._answers: dict[tuple[Kind, str, str], list[str]] = {}
 
-    def find(
-        self, kind: Kind, wanted: Sequence[Wanted], key: str | None
-    ) -> dict[str, Match]:
-        """What there is of those wanted, by our ids; `key` is the code of its field."""
+    def find(self, kind: Kind, wanted: Sequence[Wanted]) -> dict[str, Match]:
+        """What there is of those wanted, by our ids."""
+        key = self._fields.key(kind) or ""
         ids = {one.id: one.their_id for one in wanted if one.their_id is not None}
         there = self._api.by_ids(kind, list(ids.values()))
         found: dict[str, Match] = {
@@ -34,7 +35,7 @@ class Finding:
             if their_id in there
         }
         left = [one for one in wanted if one.id not in found]
-        found |= self._searched(kind, left, wanted, key or "")
+        found |= self._searched(kind, left, wanted, key)
         self._answers.clear()
         return found
 
@@ -77,10 +78,11 @@ class Finding:
         self, kind: Kind, record: Record, wanted: Sequence[Wanted], *, has_key: bool
     ) -> Existing:
         names = {name for one in wanted for name in one.fields}
+        about = {str(one["field_code"]): one for one in self._fields.all(kind)}
         their_id = str(record["id"])
         return Existing(
             their_id=their_id,
-            fields={name: text_of(record, name) for name in names},
+            fields={name: text_of(record, name, about.get(name, {})) for name in names},
             has_key=has_key,
             link=self._api.link(kind, their_id),
             do_not_contact=record.get("marketing_status") in _OPT_OUTS,

@@ -11,7 +11,8 @@ from worker.clock import monotonic_s
 from worker.sandbox import granting
 from worker.sandbox.behaviour import Fault, Vendor
 from worker.sandbox.granting import Grants
-from worker.sandbox.pipedrive_account import USERS, Account, Failed, Objects, described
+from worker.sandbox.pipedrive_account import USERS, Account, Failed, Objects
+from worker.sandbox.pipedrive_fields import described
 from worker.sandbox.pipedrive_limits import Limits
 
 _Handler = Callable[[web.Request], Awaitable[web.Response]]
@@ -70,8 +71,8 @@ class _Pipedrive:
     async def me(self, request: web.Request) -> web.Response:
         del request
         id_, name, _ = USERS[0]
-        company = granting.company_id(self.grants)
-        return _ok({"id": id_, "name": name, "company_id": company})
+        about = {"id": id_, "name": name, "default_currency": "EUR"}
+        return _ok(about | {"company_id": granting.company_id(self.grants)})
 
     async def users(self, request: web.Request) -> web.Response:
         del request
@@ -89,8 +90,9 @@ class _Pipedrive:
         given = await request.json()
         if not given.get("field_name") or not given.get("field_type"):
             raise Failed(400, "field_name and field_type are required")
-        made = described(given["field_name"], secrets.token_hex(20), "varchar")
-        self._fields_of(request).append(made | {"is_custom_field": True})
+        code, type_ = secrets.token_hex(20), given["field_type"]
+        made = described(given["field_name"], code, type_, is_custom=True)
+        self._fields_of(request).append(made)
         return _ok(made)
 
     async def add_options(self, request: web.Request) -> web.Response:
@@ -98,10 +100,9 @@ class _Pipedrive:
         (about,) = (
             one for one in self._fields_of(request) if one["field_code"] == code
         )
-        for option in await request.json():
-            about["options"].append(
-                {"id": self.account.next_id(), "label": option["label"]}
-            )
+        for given in await request.json():
+            next_id = max((one["id"] for one in about["options"]), default=0) + 1
+            about["options"].append({"id": next_id, "label": given["label"]})
         return _ok(about["options"])
 
     def _fields_of(self, request: web.Request) -> list[dict[str, Any]]:
@@ -149,7 +150,7 @@ class _Pipedrive:
         given = await request.json()
         if not given.get("name"):
             raise Failed(400, "Parameter 'name' is required")
-        self.account.check(self.of(request), given)
+        self.account.check(request.match_info["type"], given)
         record = {
             "id": self.account.next_id(),
             "is_deleted": False,
@@ -160,7 +161,7 @@ class _Pipedrive:
     async def update(self, request: web.Request) -> web.Response:
         record = self.of(request).there(int(request.match_info["id"]))
         given = await request.json()
-        self.account.check(self.of(request), given)
+        self.account.check(request.match_info["type"], given)
         return self._written(request, record, given, 200)
 
     def _written(
@@ -265,4 +266,6 @@ def _terms(record: Mapping[str, Any], name: str) -> set[str]:
     """What a search of one field finds a record by."""
     if name == "email":
         return {str(one["value"]).lower() for one in record.get("emails") or ()}
-    return {str(one).lower() for one in record["custom_fields"].values()}
+    values = record["custom_fields"].values()
+    shown = (one.get("value") if isinstance(one, dict) else one for one in values)
+    return {str(one).lower() for one in shown if one is not None}
