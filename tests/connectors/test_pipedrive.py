@@ -35,11 +35,13 @@ class Account:
     Nothing is created here by a key, so that none has to be held.
     """
 
-    def __init__(self, sandbox: Sandbox, *, key_type: str = "varchar") -> None:
+    def __init__(
+        self, sandbox: Sandbox, *, key_type: str = "varchar", token: str = "t"
+    ) -> None:
         self._sandbox = sandbox
         self.url = f"{sandbox.url}/pipedrive"
         self._records = f"{sandbox.url}/_sandbox/pipedrive/records"
-        self.http = PlainHttp()
+        self.http = PlainHttp(token=token)
         self.waited_s: list[float] = []
         for fields in ("personFields", "organizationFields"):
             self.make_field(fields, KEY_NAME, key_type)
@@ -80,6 +82,17 @@ class Account:
         """What is there, as somebody sees it who looks at the screen."""
         shown = httpx.get(self._records, params={"type": _TYPES[kind]}).json()
         return [one["fields"] for one in shown]
+
+    def leave_campaigns(self) -> None:
+        """Change to a plan that knows of no consent."""
+        url = f"{self._sandbox.url}/_sandbox/pipedrive/campaigns"
+        httpx.delete(url).raise_for_status()
+
+    def hide(self, kind: Kind, their_id: str) -> None:
+        """Let the connection's user see a record no more."""
+        url = self._records.replace("/records", "/hidden")
+        params = {"type": _TYPES[kind], "id": their_id}
+        httpx.post(url, params=params).raise_for_status()
 
     def plant(self, kind: Kind, **fields: Any) -> str:
         """Make a record by hand; its id."""
@@ -228,3 +241,51 @@ def test_a_field_of_our_keys_name_that_can_hold_none_is_told_of(type_):
         account = Account(box, key_type=type_)
         with pytest.raises(Misconfigured, match="rename it"):
             account.pipedrive.prepare()
+
+
+def test_a_record_that_we_may_not_write_is_refused_alone(account):
+    hidden = account.plant(Kind.COMPANY, name="N")
+    account.hide(Kind.COMPANY, hidden)
+    free = account.plant(Kind.COMPANY, name="N")
+    rows = [Row(id=id_, fields={"name": "New"}, their_id=id_) for id_ in (hidden, free)]
+    results = account.pipedrive.write(Kind.COMPANY, rows)
+    refused = results[hidden]
+    assert isinstance(refused, Rejected)
+    assert refused.code == "forbidden"
+    assert isinstance(results[free], Written)
+
+
+def test_a_connection_without_the_right_to_write_stops_and_blames_no_record():
+    with closing(Sandbox()) as box:
+        account = Account(box, token="reader")
+        row = Row(id="w", fields={}, their_id=account.plant(Kind.COMPANY, name="N"))
+        with pytest.raises(Misconfigured) as stopped:
+            account.pipedrive.write(Kind.COMPANY, [row])
+    assert stopped.value.code == "forbidden"
+
+
+def _contacted(account: Account, their_id: str) -> bool:
+    """Whether we would contact a person."""
+    wanted = Wanted(id="w", fields={}, their_id=their_id)
+    found = account.pipedrive.find(Kind.PERSON, [wanted])["w"]
+    assert isinstance(found, Existing)
+    return not found.do_not_contact
+
+
+def test_who_has_unsubscribed_is_known_after_a_refusal_that_has_another_reason(account):
+    their_id = account.plant(Kind.PERSON, name="A", marketing_status="unsubscribed")
+    account.pipedrive.find(Kind.PERSON, [])
+    account.behave(fault="refused", times=2)
+    with pytest.raises(Misconfigured):
+        _contacted(account, their_id)
+    account.behave()
+    assert not _contacted(account, their_id)
+
+
+def test_an_account_without_campaigns_is_asked_once_for_consent(account):
+    account.leave_campaigns()
+    their_id = account.plant(Kind.PERSON, name="A", marketing_status="unsubscribed")
+    assert _contacted(account, their_id)
+    asked = len(account.http.exchanges)
+    assert _contacted(account, their_id)
+    assert len(account.http.exchanges) == asked + 1

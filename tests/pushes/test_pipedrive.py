@@ -271,6 +271,21 @@ def test_who_has_unsubscribed_is_left_alone(house, sandbox, connection):
     assert outcomes_of(house, report.id)[0].code == "do_not_contact"
 
 
+def test_what_our_user_may_not_see_is_neither_deleted_nor_made_again(
+    house, sandbox, connection
+):
+    push(house, connection, [contact("c1"), contact("c2")])
+    hidden = _doors(sandbox).replace("/records", "/hidden")
+    first = _shown(sandbox, "companies")[0]["id"]
+    params = {"type": "companies", "id": first}
+    httpx.post(hidden, params=params).raise_for_status()
+    changed = [contact(one, company_name="New") for one in ("c1", "c2")]
+    report = push(house, connection, changed, recreate_deleted=True)
+    assert counts(report) == {"updated": 1, "rejected": 1}
+    assert outcomes_of(house, report.id)[0].code == "forbidden"
+    assert len(_shown(sandbox, "companies")) == 2
+
+
 def test_a_customers_other_addresses_stay(house, sandbox, connection):
     theirs = {
         "name": "A",

@@ -24,12 +24,10 @@ from worker.connectors import (
     Written,
 )
 from worker.connectors.errors import Misconfigured, Unavailable
-from worker.connectors.pipedrive_api import TYPES, PipedriveApi, Refused
+from worker.connectors.pipedrive_api import GONE, TYPES, PipedriveApi, Refused
 from worker.connectors.pipedrive_fields import KEY_NAME, LABELS, AccountFields
 from worker.connectors.pipedrive_finding import Finding
 from worker.connectors.pipedrive_values import body_of, with_others
-
-_NOT_FOUND = 404
 
 
 class Pipedrive:
@@ -110,7 +108,7 @@ class Pipedrive:
                 return self._update(kind, row, their_id)
             except Refused as refused:
                 # It was remembered, and somebody has deleted it since.
-                if refused.status != _NOT_FOUND:
+                if refused.status not in GONE:
                     raise
         written = self._send("POST", kind, row, "")
         held.made(written.their_id)
@@ -166,8 +164,8 @@ class Pipedrive:
                 try:
                     self._api.ask("PATCH", path, {LABELS: both})
                 except Refused as refused:
-                    words = f"Pipedrive takes no labels: {refused}"
-                    raise Misconfigured("not_found", words) from refused
+                    if refused.status not in GONE:
+                        raise refused.misconfigured from refused
 
 
 def _told(write: Callable[[], Written]) -> Result:

@@ -16,9 +16,11 @@ from worker.connectors.errors import (
     Unavailable,
 )
 
-_UNAUTHORIZED, _TOO_MANY, _NOT_FOUND = 401, 429, 404
+GONE = {404, 410}
+_UNAUTHORIZED, _UNPAID, _FORBIDDEN, _NOT_FOUND, _TOO_MANY = 401, 402, 403, 404, 429
 _OK, _REFUSED = range(200, 300), range(400, 500)
-_FORBIDDEN = {402, 403}
+_STOPS = ("scope", "feature_capping")
+"""What a 403 says that concerns all requests alike, and not one record."""
 _WINDOW_S = 2.0
 _DAY_S = 3_600.0
 """A day's budget comes back at the start of the account's next day: one question an
@@ -62,8 +64,14 @@ class Refused(Exception):
 
     def __init__(self, status: int, body: Record) -> None:
         self.status = status
-        self.rejected = _rejected(body)
+        self.rejected = _rejected(status, body)
         super().__init__(self.rejected.message)
+
+    @property
+    def misconfigured(self) -> Misconfigured:
+        """What it means where nothing goes on without what was asked for."""
+        code = "forbidden" if self.status == _FORBIDDEN else "not_found"
+        return Misconfigured(code, f"Pipedrive: {self}")
 
 
 class PipedriveApi:
@@ -100,7 +108,7 @@ class PipedriveApi:
         try:
             return self.ask("GET", path, **query)
         except Refused as refused:
-            raise Misconfigured("not_found", f"Pipedrive: {refused}") from refused
+            raise refused.misconfigured from refused
 
     def pages(self, path: str) -> Iterator[Record]:
         """All that a list has, page by page."""
@@ -119,6 +127,25 @@ class PipedriveApi:
         record: Record = self.ask("GET", path).get("data") or {}
         return record
 
+    def left_out(self, kind: Kind, their_id: str) -> Record | None:
+        """A record that no list shows; None where it was deleted.
+
+        Lists leave out what the connection's user may not see as they do what was
+        deleted. Of such a record there is nothing but its id.
+        """
+        if not their_id.isdecimal():
+            return None
+        try:
+            path = f"/api/v2/{TYPES[kind].name}/{their_id}"
+            record: Record = self._with_consent(kind, path).get("data") or {}
+        except Refused as refused:
+            if refused.status in GONE:
+                return None
+            if refused.status == _FORBIDDEN:
+                return {"id": int(their_id)}
+            raise refused.misconfigured from refused
+        return None if record.get("is_deleted") else record
+
     def by_ids(self, kind: Kind, ids: Sequence[str]) -> dict[str, Record]:
         """Records that are there, by id; those that were deleted are not."""
         found: dict[str, Record] = {}
@@ -132,15 +159,27 @@ class PipedriveApi:
         return found
 
     def _listed(self, kind: Kind, ids: str) -> Record:
-        """Records with all their fields; with their consent, where that is kept."""
-        path, query = f"/api/v2/{TYPES[kind].name}", {"ids": ids, "limit": _IDS_MAX}
-        if kind is Kind.PERSON and self._has_marketing:
-            try:
-                return self.ask("GET", path, include_fields=_MARKETING, **query)
-            except (Refused, Misconfigured):
-                # Only accounts with campaigns know of it.
-                self._has_marketing = False
-        return self.get(path, **query)
+        """Records with all their fields."""
+        path = f"/api/v2/{TYPES[kind].name}"
+        try:
+            return self._with_consent(kind, path, ids=ids, limit=_IDS_MAX)
+        except Refused as refused:
+            raise refused.misconfigured from refused
+
+    def _with_consent(self, kind: Kind, path: str, **query: object) -> Record:
+        """Persons with what they have agreed to, where that is kept.
+
+        Only accounts with campaigns know of it: it is left out for good where the same
+        is answered without it, and never for another reason.
+        """
+        if kind is not Kind.PERSON or not self._has_marketing:
+            return self.ask("GET", path, **query)
+        try:
+            return self.ask("GET", path, include_fields=_MARKETING, **query)
+        except (Refused, Misconfigured):
+            answer = self.ask("GET", path, **query)
+        self._has_marketing = False
+        return answer
 
     def search(self, kind: Kind, field: str, term: str) -> list[str]:
         """The ids of records that may have exactly this value; to be looked at.
@@ -213,16 +252,22 @@ def _answer(reply: Reply, cost: int) -> Record:
         raise Unauthorized(f"Pipedrive does not take the token: {words}")
     if reply.status == _TOO_MANY:
         raise _throttled(reply.headers, words, cost)
-    if reply.status in _FORBIDDEN and not body:
+    if reply.status == _FORBIDDEN and not body:
         # Whoever keeps asking beyond the limit is told so by a page, not by the API.
         raise Throttled(f"Pipedrive {words}", _BLOCKED_S)
-    if reply.status in _FORBIDDEN:
+    if reply.status == _UNPAID or (reply.status == _FORBIDDEN and _stops(body)):
         raise Misconfigured("forbidden", f"Pipedrive: {words}")
     if reply.status == _NOT_FOUND and not body:
         raise Misconfigured("not_found", "there is no Pipedrive at the URL that is set")
     if body.get("success") is False and reply.status in (*_OK, *_REFUSED):
         raise Refused(reply.status, body)
     raise Unavailable(f"Pipedrive {words}")
+
+
+def _stops(body: Record) -> bool:
+    """Whether a 403 means that the connection lacks a right, or the plan a feature."""
+    said = " ".join(str(body.get(name)) for name in ("error", "error_info", "code"))
+    return any(word in said.lower() for word in _STOPS)
 
 
 def _throttled(headers: Mapping[str, str], words: str, cost: int) -> Throttled:
@@ -248,11 +293,15 @@ _CODES = (
 """What an error says somewhere, and what we call that."""
 
 
-def _rejected(body: Record) -> Rejected:
+_OF_STATUS = {_FORBIDDEN: "forbidden", **dict.fromkeys(GONE, "not_found")}
+
+
+def _rejected(status: int, body: Record) -> Rejected:
     words = str(body.get("error") or "Pipedrive does not say why")
     info = str(body.get("error_info") or "")
     low = words.lower()
     code = next((code for part, code in _CODES if part in low), "invalid_value")
+    code = _OF_STATUS.get(status, code)
     field = body.get("field")
     if not field and "'" in words:
         field = words.split("'")[1]

@@ -99,8 +99,10 @@ class AccountFields:
         try:
             self._api.ask("POST", path, wanted)
         except Refused as refused:
+            code = refused.rejected.code
+            code = code if code == "forbidden" else "unknown_field"
             words = f"Pipedrive makes none of {wanted}: {refused}"
-            raise Misconfigured("unknown_field", words) from refused
+            raise Misconfigured(code, words) from refused
 
 
 def _field(kind: Kind, about: Record) -> Field:

@@ -29,6 +29,10 @@ class Finding:
         key = self._fields.key(kind) or ""
         ids = {one.id: one.their_id for one in wanted if one.their_id is not None}
         there = self._api.by_ids(kind, list(ids.values()))
+        for their_id in {*ids.values()} - there.keys():
+            record = self._api.left_out(kind, their_id)
+            if record is not None:
+                there[their_id] = record
         found: dict[str, Match] = {
             our_id: self._existing(kind, there[their_id], wanted, has_key=True)
             for our_id, their_id in ids.items()

@@ -18,8 +18,9 @@ from worker.sandbox.pipedrive_limits import Limits
 _Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 _ROOT = "/pipedrive"
-_REVOKED, _UNSCOPED = "revoked", "unscoped"
+_REVOKED, _UNSCOPED, _READER = "revoked", "unscoped", "reader"
 _TYPES = {"contacts": "persons", "companies": "organizations"}
+_MARKETING = "marketing_status"
 _IDS_MAX, _PAGE_MAX = 100, 500
 
 
@@ -113,21 +114,27 @@ class _Pipedrive:
         ids = [int(one) for one in request.query.get("ids", "").split(",") if one]
         if len(ids) > _IDS_MAX:
             raise Failed(400, "ids: too many")
-        records = self.of(request).records
-        there = (records[one] for one in ids if one in records)
-        # With a choice of custom fields, it has no others.
-        chosen = request.query.get("custom_fields")
-        return _ok(
-            [
-                one if chosen is None else one | {"custom_fields": _only(one, chosen)}
-                for one in there
-                if not one["is_deleted"]
-            ],
-            next_cursor=None,
-        )
+        if self.vendor.take_fault(Fault.REFUSED):
+            raise Failed(400, "Bad request")
+        there = [one for one in self.of(request).visible() if one["id"] in ids]
+        return _ok([self._shown(request, one) for one in there], next_cursor=None)
 
     async def show_one(self, request: web.Request) -> web.Response:
-        return _ok(self.of(request).there(int(request.match_info["id"])))
+        record = self.of(request).one(int(request.match_info["id"]))
+        return _ok(self._shown(request, record))
+
+    def _shown(self, request: web.Request, record: dict[str, Any]) -> dict[str, Any]:
+        """A record with the fields that were asked for. Raises `Failed`."""
+        also = request.query.get("include_fields", "").split(",")
+        if _MARKETING in also and not self.account.has_campaigns:
+            raise Failed(400, f"include_fields: '{_MARKETING}' is not allowed")
+        chosen = request.query.get("custom_fields")
+        return {
+            # With a choice of custom fields, it has no others.
+            name: _only(record, chosen) if name == "custom_fields" and chosen else one
+            for name, one in record.items()
+            if name != _MARKETING or _MARKETING in also
+        }
 
     async def search(self, request: web.Request) -> web.Response:
         objects, asked = self.of(request), request.query
@@ -135,7 +142,7 @@ class _Pipedrive:
         seen_s = monotonic_s() - self.vendor.behaviour.lag_ms / 1_000
         found = [
             one
-            for one in objects.alive()
+            for one in objects.visible()
             if objects.changed_s[one["id"]] <= seen_s and term in _terms(one, name)
         ]
         start, limit = int(asked.get("cursor", 0)), int(asked.get("limit", 100))
@@ -159,7 +166,9 @@ class _Pipedrive:
         return self._written(request, record, given, 201)
 
     async def update(self, request: web.Request) -> web.Response:
-        record = self.of(request).there(int(request.match_info["id"]))
+        record = self.of(request).one(int(request.match_info["id"]))
+        if record["is_deleted"]:
+            raise Failed(410, "The entity is gone")
         given = await request.json()
         self.account.check(request.match_info["type"], given)
         return self._written(request, record, given, 200)
@@ -205,6 +214,17 @@ class _Pipedrive:
         loser["is_deleted"] = True
         return web.json_response({})
 
+    async def leave_campaigns(self, request: web.Request) -> web.Response:
+        """Let the account be on a plan without campaigns."""
+        del request
+        self.account.has_campaigns = False
+        return web.json_response({})
+
+    async def hide(self, request: web.Request) -> web.Response:
+        """Let the user of the connection see a record no more."""
+        self._shown_type(request).hidden.add(int(request.query["id"]))
+        return web.json_response({})
+
     async def remove(self, request: web.Request) -> web.Response:
         objects = self._shown_type(request)
         objects.records[int(request.query["id"])]["is_deleted"] = True
@@ -239,6 +259,8 @@ def routes(vendor: Vendor) -> list[web.RouteDef]:
         web.post(records, served.plant),
         web.delete(records, served.remove),
         web.post("/_sandbox/pipedrive/merge", served.merge),
+        web.post("/_sandbox/pipedrive/hidden", served.hide),
+        web.delete("/_sandbox/pipedrive/campaigns", served.leave_campaigns),
     ]
 
 
@@ -248,7 +270,7 @@ def _authorize(request: web.Request, grants: Grants) -> None:
     token = token or request.headers.get("x-api-token", "")
     if token in {"", _REVOKED} or not grants.accepts(token):
         raise Failed(401, "unauthorized access")
-    if token == _UNSCOPED:
+    if token == _UNSCOPED or (token == _READER and request.method != "GET"):
         raise Failed(403, "Scope and URL mismatch")
 
 

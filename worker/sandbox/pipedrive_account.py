@@ -34,6 +34,8 @@ class Objects:
     fields: list[Field]
     records: dict[int, dict[str, Any]] = field(default_factory=dict)
     changed_s: dict[int, float] = field(default_factory=dict)
+    hidden: set[int] = field(default_factory=set)
+    """What the user who asks may not see."""
 
     def alive(self) -> list[dict[str, Any]]:
         """The records that are not deleted."""
@@ -50,12 +52,17 @@ class Objects:
             and one.get("is_writable", True)
         }
 
-    def there(self, id_: int) -> dict[str, Any]:
-        """A record by its id. Raises `Failed` where it is not there any more."""
-        record = self.records.get(id_)
-        if record is None or record["is_deleted"]:
+    def visible(self) -> list[dict[str, Any]]:
+        """Those of them that lists and searches show."""
+        return [one for one in self.alive() if one["id"] not in self.hidden]
+
+    def one(self, id_: int) -> dict[str, Any]:
+        """A record by its id, also a deleted one. Raises `Failed`."""
+        if id_ in self.hidden:
+            raise Failed(403, "You do not have permissions to do this")
+        if id_ not in self.records:
             raise Failed(404, "Entity not found")
-        return record
+        return self.records[id_]
 
 
 class Account:
@@ -66,6 +73,7 @@ class Account:
             "persons": Objects(fields_of("persons")),
             "organizations": Objects(fields_of("organizations")),
         }
+        self.has_campaigns = True
         self._ids = count(1)
 
     def next_id(self) -> int:
