@@ -47,6 +47,8 @@ class Opening(NamedTuple):
     access: Access
     keys: Keys
     beat: Callable[[], None]
+    run: str
+    """What is written belongs to this, a job; empty where nothing is written."""
 
     def sign(self, body: bytes) -> str:
         """The signature of a body, of this second."""
@@ -114,7 +116,9 @@ OFFERS: Mapping[str, Offer] = {
         secrets=frozenset({ACCESS_TOKEN}),
     ),
     "webhook": Offer(
-        make=lambda given: Webhook(given.http, given.access, given.sign, _pause),
+        make=lambda given: Webhook(
+            given.http, given.access, given.sign, _pause, given.run
+        ),
         defaults=Webhook.defaults,
         settings=frozenset({"url"}),
         needed=frozenset({"url"}),
@@ -173,8 +177,10 @@ class Crms:
         """Secrets as they are kept."""
         return self._keyring.encrypt(json.dumps(dict(secrets)))
 
-    def open(self, connection: CrmConnection, beat: Callable[[], None]) -> Opened:
-        """What writes to a connection's CRM. Raises a `ConnectorError`."""
+    def open(
+        self, connection: CrmConnection, beat: Callable[[], None], run: str = ""
+    ) -> Opened:
+        """What writes to a connection's CRM, for a job. Raises a `ConnectorError`."""
         try:
             tokens = Tokens(
                 self._database,
@@ -204,7 +210,7 @@ class Crms:
         )
         settings = self._home(connection.connector) | connection.settings
         access = Access(settings=settings, secrets=tokens.secrets)
-        made = OFFERS[connection.connector].make(Opening(http, access, keys, beat))
+        made = OFFERS[connection.connector].make(Opening(http, access, keys, beat, run))
         return Opened(made, tokens)
 
     def _home(self, connector: str) -> dict[str, str]:

@@ -60,7 +60,7 @@ class Pushing:
         with deps.database.transaction() as connection:
             there = crms.found(connection, self._push.connection_id, chunk.license_id)
         self._was_active = there.state is ConnectionState.ACTIVE
-        self._opened = deps.crms.open(there, self._beat)
+        self._opened = deps.crms.open(there, self._beat, chunk.job_id)
         self._connector = self._opened.connector
         self._values = Values(
             self._push, self._connector.defaults, chunk.columns, chunk.retrieve

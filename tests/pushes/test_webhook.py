@@ -5,7 +5,17 @@ import pytest
 
 from pricing.plans import Item
 from tests.database import running
-from tests.pushing import connect, contact, counts, outcomes_of, push
+from tests.pushing import (
+    connect,
+    contact,
+    counts,
+    die_after_sending,
+    let_go,
+    outcomes_of,
+    push,
+    run,
+    submit,
+)
 from tests.receivers import Reply, receiver
 from worker import connections
 from worker.sandbox.webhook import SECRET
@@ -73,6 +83,26 @@ def test_a_batch_that_is_sent_again_has_the_same_id(house, sandbox, connection):
     push(house, connection, [contact("c1")])
     told = sandbox.tally("webhook")
     assert (told["batches"], told["again"]) == (2, 1)
+
+
+def test_what_has_changed_back_is_no_repetition_of_what_was_sent_before(
+    house, sandbox, connection
+):
+    for name in ("A", "B", "A"):
+        push(house, connection, [contact("c1", company_name=name)])
+        assert _shown(sandbox, "companies")["c1"]["fields"]["name"] == name
+
+
+def test_a_batch_in_doubt_is_sent_again_by_the_id_it_had(
+    house, sandbox, connection, monkeypatch
+):
+    job_id = submit(house, connection, [contact("c1", "p1")])
+    die_after_sending(house, job_id, monkeypatch)
+    let_go(house, job_id)
+    report = run(house, job_id)
+    assert counts(report) == {"created": 1}
+    told = sandbox.tally("webhook")
+    assert (told["batches"], told["again"]) == (2, 2)
 
 
 def test_nothing_is_disclosed_or_paid_for_where_the_endpoint_says_no_beforehand(

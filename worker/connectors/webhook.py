@@ -2,7 +2,8 @@
 
 What was sent in full has been disclosed, so it is delivered whatever the endpoint
 answers (rule 4). It is sent again a few times where that was no success; a batch has
-the same id each time, so that the other end can tell. Before the first batch of a run
+the same id each time, so that the other end can tell, and another one in another job:
+what has changed and was changed back is no repetition. Before the first batch of a run
 the endpoint is asked for a plain yes: nothing is disclosed to one that says no.
 """
 
@@ -58,16 +59,22 @@ class Webhook:
     }
 
     def __init__(
-        self, http: Http, access: Access, sign: Sign, wait: Callable[[float], None]
+        self,
+        http: Http,
+        access: Access,
+        sign: Sign,
+        wait: Callable[[float], None],
+        run: str,
     ) -> None:
         self._http = http
         self._url = str(access.settings["url"])
         self._sign = sign
         self._wait = wait
+        self._run = run
 
     def test(self) -> None:
         """Ask for a plain yes; nothing is disclosed."""
-        reply = self._post(_message("push.ping", {}))
+        reply = self._post(self._message("push.ping", {}))
         if reply.status in _OK:
             return
         words = f"the endpoint answers with {reply.status}"
@@ -113,11 +120,12 @@ class Webhook:
     def tag(self, kind: Kind, their_ids: Sequence[str], tags: Sequence[str]) -> None:
         """Say which records have which tags."""
         data = {"kind": kind.value, "ids": list(their_ids), "tags": list(tags)}
-        self._post(_message("push.tags", data))
+        self._post(self._message("push.tags", data))
 
     def _send(self, kind: Kind, rows: Sequence[Row]) -> Mapping[str, Result]:
         """One batch. Raises `Poisoned` where the endpoint did not take it in full."""
-        message = _message(_TYPES[kind], {"records": [_record(row) for row in rows]})
+        data = {"records": [_record(row) for row in rows]}
+        message = self._message(_TYPES[kind], data)
         why: Rejected | None = None
         for pause_s in _TRIES_S:
             if pause_s:
@@ -148,6 +156,12 @@ class Webhook:
             for row in rows
         }
 
+    def _message(self, type_: str, data: Mapping[str, object]) -> bytes:
+        """A message with an id that the same message of this run has again."""
+        content = json.dumps([self._run, type_, data], sort_keys=True)
+        id_ = f"batch_{hashlib.sha256(content.encode()).hexdigest()[:_HEX]}"
+        return json.dumps({"id": id_, "type": type_, "data": data}).encode()
+
     def _post(self, body: bytes) -> Reply:
         return self._http.ask(
             "POST",
@@ -155,13 +169,6 @@ class Webhook:
             headers={SIGNATURE: self._sign(body)},
             body=Content("application/json", body),
         )
-
-
-def _message(type_: str, data: Mapping[str, object]) -> bytes:
-    """A message with an id that the same message has again."""
-    content = json.dumps([type_, data], sort_keys=True)
-    id_ = f"batch_{hashlib.sha256(content.encode()).hexdigest()[:_HEX]}"
-    return json.dumps({"id": id_, "type": type_, "data": data}).encode()
 
 
 def _record(row: Row) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""A customer's endpoint: it verifies signatures, and keeps what it was sent."""
+"""A customer's endpoint: it verifies signatures, and keeps what it was not sent yet."""
 
 import hashlib
 import hmac
@@ -44,7 +44,7 @@ class _Endpoint:
             return web.Response(status=204)
         self._batches[message["id"]] += 1
         kept = self._records.get(message["type"])
-        if kept is not None:
+        if kept is not None and self._batches[message["id"]] == 1:
             kept |= {one["id"]: one for one in message["data"]["records"]}
         if self._vendor.take_fault(Fault.REFUSED):
             return web.Response(status=422, text="we do not like this")
