@@ -255,6 +255,19 @@ def test_ids_of_all_kinds_are_keys_and_none_is_another(house, crm, connection):
     assert len(crm.ours()) == len(ids)
 
 
+def test_a_blacklisted_address_of_a_company_leaves_none_of_its_persons_out(
+    house, crm, connection
+):
+    push(house, connection, [contact("c1")])
+    (company,) = crm.ours()
+    call = crm.call
+    address = {"email": "info@one.example"}
+    call("res.partner", "write", ids=[company["id"]], vals=address)
+    call("mail.blacklist", "create", vals_list=[address])
+    report = push(house, connection, [contact("c1", "p1")])
+    assert counts(report) == {"created": 1}
+
+
 def test_whom_odoos_blacklist_names_is_left_alone(house, crm, connection):
     crm.call(
         "res.partner", "create", vals_list=[{"name": "A", "email": "a@one.example"}]

@@ -121,7 +121,7 @@ class Odoo:
         rows = self._partners([["id", "in", sorted(set(ids.values()))]], names)
         by_id = {row["id"]: row for row in rows}
         found: dict[str, Match] = {
-            our_id: self._existing(by_id[id_], names, has_key=True)
+            our_id: self._existing(kind, by_id[id_], names, has_key=True)
             for our_id, id_ in ids.items()
             if id_ in by_id
         }
@@ -222,7 +222,7 @@ class Odoo:
                 continue
             matches.setdefault(spelled.get(row[field], ""), []).append(row)
         return {
-            our_id: self._existing(rows[0], names, has_key=False)
+            our_id: self._existing(kind, rows[0], names, has_key=False)
             if len(rows) == 1
             else Ambiguous(tuple(str(row["id"]) for row in rows))
             for our_id, rows in matches.items()
@@ -230,14 +230,21 @@ class Odoo:
         }
 
     def _existing(
-        self, row: Mapping[str, Any], names: Sequence[str], *, has_key: bool
+        self,
+        kind: Kind,
+        row: Mapping[str, Any],
+        names: Sequence[str],
+        *,
+        has_key: bool,
     ) -> Existing:
         return Existing(
             their_id=str(row["id"]),
             fields={name: _text(row.get(_base(name))) for name in names},
             has_key=has_key,
             link=self._api.link(row["id"]),
-            do_not_contact=any(row.get(name) for name in _BLACKLISTED),
+            # A company's own address says nothing of the persons who work there.
+            do_not_contact=kind is Kind.PERSON
+            and any(row.get(name) for name in _BLACKLISTED),
         )
 
     def _adopt(self, kind: Kind, rows: Sequence[Row]) -> None:
