@@ -289,3 +289,15 @@ def test_an_account_without_campaigns_is_asked_once_for_consent(account):
     asked = len(account.http.exchanges)
     assert _contacted(account, their_id)
     assert len(account.http.exchanges) == asked + 1
+
+
+def test_labels_that_somebody_else_has_given_stay_and_none_is_given_twice(account):
+    labels = {"label_ids": [1]}
+    labelled = account.plant(Kind.PERSON, name="A", **labels)
+    bare = account.plant(Kind.PERSON, name="B")
+    for _ in range(2):
+        account.pipedrive.tag(Kind.PERSON, [labelled, bare], ["customer", "Lead"])
+    given = [record["label_ids"] for record in account.records(Kind.PERSON)]
+    assert given == [[1, 2], [2, 1]]
+    changed = [one for one in account.http.exchanges if one.method == "PATCH"]
+    assert len(changed) == 2

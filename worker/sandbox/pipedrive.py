@@ -101,10 +101,13 @@ class _Pipedrive:
         (about,) = (
             one for one in self._fields_of(request) if one["field_code"] == code
         )
-        for given in await request.json():
-            next_id = max((one["id"] for one in about["options"]), default=0) + 1
-            about["options"].append({"id": next_id, "label": given["label"]})
-        return _ok(about["options"])
+        first_id = max((one["id"] for one in about["options"]), default=0) + 1
+        made = [
+            {"id": id_, "label": given["label"]}
+            for id_, given in enumerate(await request.json(), first_id)
+        ]
+        about["options"] += made
+        return _ok(made)
 
     def _fields_of(self, request: web.Request) -> list[dict[str, Any]]:
         of = {"personFields": "persons", "organizationFields": "organizations"}
