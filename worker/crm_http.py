@@ -63,7 +63,7 @@ class CrmHttp:
         return self._ask(method, url, headers, body, renewed)
 
     def _enter(self, lane: str, *, undoes: bool) -> None:
-        """Wait until the limits let one more request through."""
+        """Wait until the limits let one more request through, and look who works."""
         if not undoes:
             self._beat()
         try:
@@ -75,6 +75,8 @@ class CrmHttp:
             raise Throttled(
                 str(paused), left_s, daily=reason == DAILY_LIMIT
             ) from paused
+        if not undoes:
+            self._beat()
 
     def _lane(self, name: str) -> str:
         """What a lane of this connection is called among all limits."""

@@ -7,7 +7,6 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from storage import held_keys
 from tests.database import running
 from tests.pushing import (
     Killed,
@@ -143,14 +142,6 @@ def test_what_was_made_and_could_not_be_noted_is_found_again(
         run_once(house, job_id)
     assert sandbox.tally("pipedrive")["companies"] == 1
     _is_once(house, sandbox, job_id)
-
-
-def test_a_doubt_is_not_forgotten_while_a_job_needs_it(house, sandbox, killed):
-    with house.database.transaction() as connection:
-        connection.execute(text("UPDATE held_keys SET held_until = now()"))
-    with house.database.transaction() as connection:
-        assert held_keys.forget(connection, after_s=0, limit=9) == 0
-    _is_once(house, sandbox, killed)
 
 
 def test_a_hold_that_somebody_else_has_by_now_sends_nothing(house, connection):
