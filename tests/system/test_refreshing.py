@@ -3,18 +3,17 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
 
 from storage import connections
 from storage.connections import CrmConnection
+from tests.pushes.consenting import complete, consent, wish_for
 from tests.pushing import contact, submit
 from tests.receivers import Receiver, Reply, receiver
 from tests.system.fleet import Fleet, fleet_of, kill, until
 from tests.system.test_provider_crashes import Vendor, _sandbox
-from worker import authorizing
 from worker.sandbox.granting import CLIENT_ID, CLIENT_SECRET
 
 pytestmark = pytest.mark.slow
@@ -51,14 +50,6 @@ def _fleet(
         yield fleet
 
 
-def _consented(fleet: Fleet) -> CrmConnection:
-    wish = authorizing.Wish("acme", "hubspot", "Ours", {})
-    asked = authorizing.ask(fleet.deps, wish, base_url="http://holdfast.example")
-    back = parse_qs(urlsplit(httpx.get(asked.url).headers["Location"]).query)
-    state, code = back["state"][0], back["code"][0]
-    return authorizing.complete(fleet.deps, state, code=code, error=None).connection
-
-
 def _expire(fleet: Fleet, made: CrmConnection) -> None:
     """Let the access token have ended; submitting has asked the CRM for its fields."""
     secrets = fleet.deps.crms.open(made, lambda: None).tokens.secrets
@@ -81,7 +72,7 @@ def test_eight_worker_processes_with_an_expired_token_make_exactly_one_refresh(
         receiver() as door,
         _fleet(tmp_path, database_url, broker, url, door, LEASE_S="30") as fleet,
     ):
-        made = _consented(fleet)
+        made = complete(fleet.deps, consent(fleet.deps, wish_for())).connection
         job_ids = [
             submit(fleet.deps, made.id, [contact(f"c{n}", f"p{n}")])
             for n in range(_WORKERS)
@@ -116,7 +107,7 @@ def test_a_worker_killed_while_it_refreshes_leaves_the_refresh_to_another_once(
         receiver() as door,
         _fleet(tmp_path, database_url, broker, url, door) as fleet,
     ):
-        made = _consented(fleet)
+        made = complete(fleet.deps, consent(fleet.deps, wish_for())).connection
         job_id = submit(fleet.deps, made.id, [contact("c1", "p1")])
         _expire(fleet, made)
         passed_on, asked, killed = door.answer, threading.Event(), threading.Event()
