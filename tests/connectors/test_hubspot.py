@@ -190,13 +190,15 @@ def test_a_record_that_was_merged_away_is_found_as_the_one_that_stayed(account):
     assert there.their_id == stayed
 
 
-def test_a_contact_that_was_merged_away_is_found_by_when_it_was_merged(account):
+def test_a_contact_that_was_merged_away_is_known_by_what_hubspot_calculates(account):
     stayed = account.plant(
         Kind.PERSON, hs_calculated_merged_vids="77:1700000000000;78:1700000000001"
     )
     there = account.found(Kind.PERSON, their_id="78")
     assert isinstance(there, Existing)
     assert there.their_id == stayed
+    # It explains itself: nobody has to be asked once more.
+    assert account.asked("POST /crm/v3/objects/contacts/batch/read") == 1
 
 
 def test_a_company_is_found_by_its_domain_without_case_or_www(account):
