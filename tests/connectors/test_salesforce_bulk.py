@@ -197,6 +197,7 @@ def test_a_column_that_salesforce_does_not_have_fails_the_job_and_stops_the_push
     with pytest.raises(Misconfigured, match="Shoe__c") as caught:
         bulk.write(Kind.PERSON, rows_of(3, p1={"Shoe__c": "44"}))
     assert caught.value.code == "unknown_field"
+    assert org.asked(UPSERT) == 0
 
 
 def test_rows_of_a_job_that_has_failed_go_by_calls(org, bulk):
