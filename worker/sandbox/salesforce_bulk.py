@@ -4,6 +4,7 @@ import asyncio
 import csv
 import io
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,6 +33,7 @@ class _Job:
     content: str = ""
     state: str = "Open"
     error: str = ""
+    stopped: asyncio.Event = field(default_factory=asyncio.Event)
     results: dict[str, list[dict[str, str]]] = field(
         default_factory=lambda: {
             "successfulResults": [],
@@ -39,6 +41,11 @@ class _Job:
             "unprocessedrecords": [],
         }
     )
+
+    def abort(self) -> None:
+        """Leave off: what is under way is committed, and nothing more is begun."""
+        self.state = "Aborted"
+        self.stopped.set()
 
 
 class Ingest:
@@ -90,13 +97,13 @@ class Ingest:
     async def change(self, request: web.Request) -> web.Response:
         """Begin the work, or leave off."""
         job, state = self._job(request), (await request.json())["state"]
-        if job.state in _ENDED or (state, job.state) == (
-            "UploadComplete",
-            "InProgress",
-        ):
+        begins = state == "UploadComplete"
+        if job.state in _ENDED or (begins and job.state != "Open"):
             return _refusal("INVALIDJOBSTATE", f"the job is {job.state}")
-        job.state = state
-        if state == "UploadComplete":
+        if state == "Aborted":
+            job.abort()
+        else:
+            job.state = state
             task = asyncio.create_task(self._run(job))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -132,7 +139,7 @@ class Ingest:
         """Abort what is under way, as an admin does on the screen."""
         for job in self.jobs.values():
             if job.state not in _ENDED:
-                job.state = "Aborted"
+                job.abort()
 
     def _job(self, request: web.Request) -> _Job:
         return self.jobs[request.match_info["job"]]
@@ -168,7 +175,9 @@ class Ingest:
                 job.results["failedResults"].append(failed)
             else:
                 self._work_off(job, row)
-        await asyncio.sleep(self._vendor.behaviour.finish_ms / 1_000 / _SLICES)
+        slice_s = self._vendor.behaviour.finish_ms / 1_000 / _SLICES
+        with suppress(TimeoutError):
+            await asyncio.wait_for(job.stopped.wait(), slice_s)
         for done in job.results["successfulResults"]:
             self._org.records[done["sf__Id"]].committed = True
 
