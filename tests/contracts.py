@@ -1,6 +1,6 @@
 """The CRMs that the contract of connectors is tried with, and how to look into each."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
@@ -13,6 +13,9 @@ from worker.sandbox.webhook import SECRET
 
 _TOKEN = {"access_token": "token-of-the-tests"}
 
+Planted = Callable[[str, str], dict[str, Any]]
+"""A person as the CRM has them: of an e-mail address and a phone number."""
+
 
 class Crm(Protocol):
     """A CRM as the contract needs it."""
@@ -22,6 +25,8 @@ class Crm(Protocol):
     secrets: dict[str, str]
     limit: str
     """What its refusal for too many requests is called."""
+    refused: dict[str, str]
+    """Secrets that it does not take."""
     writes: str
     """A pattern of the requests that write rows."""
 
@@ -44,6 +49,12 @@ class Crm(Protocol):
     def merge_first(self) -> str:
         """Merge the first of the persons into another; the id of what stays."""
 
+    def plant(self, email: str, phone: str = "", *, opted_out: bool = False) -> str:
+        """Make a person of the customer's own; the id."""
+
+    def linked(self) -> int:
+        """How many persons of ours are linked to their company."""
+
 
 class InSandbox:
     """One of the sandbox."""
@@ -54,16 +65,24 @@ class InSandbox:
         connector: str,
         *,
         secrets: dict[str, str] = _TOKEN,
+        refused: dict[str, str],
         writes: str,
+        planted: Planted = lambda *_: {},
+        flag: dict[str, Any] | None = None,
+        company: str = "",
         limit: str = "rate_limited",
         usual: dict[str, Any] | None = None,
         **settings: Any,
     ) -> None:
         self._sandbox = sandbox
+        self._planted = planted
+        self._flag = flag or {}
+        self._company = company
         self._usual = {"finish_ms": 0, **(usual or {})}
         self.connector = connector
         self.settings = {"url": f"{sandbox.url}/{connector}"} | settings
         self.secrets = secrets
+        self.refused = refused
         self.limit = limit
         self.writes = writes
         self.behave()
@@ -87,11 +106,21 @@ class InSandbox:
         first = self._records("contacts").json()[0]["id"]
         httpx.delete(self._url, params={"id": first}).raise_for_status()
 
+    def plant(self, email: str, phone: str = "", *, opted_out: bool = False) -> str:
+        person = self._planted(email, phone) | (self._flag if opted_out else {})
+        planted = httpx.post(self._url, json=[person]).raise_for_status().json()
+        return str(planted[0])
+
+    def linked(self) -> int:
+        shown = self._records("contacts").json()
+        return sum(
+            bool(one.get("fields", one).get(self._company) or one.get(self._company))
+            for one in shown
+        )
+
     def merge_first(self) -> str:
         first = self._records("contacts").json()[0]["id"]
-        name = "name" if self.connector == "pipedrive" else "LastName"
-        planted = [{"hubspot": {"lastname": "B"}}.get(self.connector, {name: "B"})]
-        (stays,) = httpx.post(self._url, json=planted).json()
+        stays = self.plant("another@nowhere.example")
         url = self._url.replace("/records", "/merge")
         merged = httpx.post(url, json=[stays, first]).raise_for_status().json()
         # HubSpot's is a new record, the others keep one of both.
@@ -102,7 +131,7 @@ class InSandbox:
         return f"{self._sandbox.url}/_sandbox/{self.connector}/records"
 
     def _records(self, type_: str) -> httpx.Response:
-        return httpx.get(self._url, params={"type": type_})
+        return httpx.get(self._url, params={"type": type_}).raise_for_status()
 
 
 class RealOdoo:
@@ -118,6 +147,7 @@ class RealOdoo:
         self.behave = proxy.behave
         self.settings = database.settings | {"url": proxy.url}
         self.secrets = database.secrets
+        self.refused = {"api_key": "no-key-of-anybody"}
 
     @property
     def faults_left(self) -> int:
@@ -132,6 +162,17 @@ class RealOdoo:
 
     def delete_first(self) -> None:
         self._database.call("res.partner", "unlink", ids=[self._first()])
+
+    def plant(self, email: str, phone: str = "", *, opted_out: bool = False) -> str:
+        call = self._database.call
+        person = {"name": "B", "email": email, "phone": phone}
+        (planted,) = call("res.partner", "create", vals_list=[person])
+        if opted_out:
+            call("mail.blacklist", "create", vals_list=[{"email": email}])
+        return str(planted)
+
+    def linked(self) -> int:
+        return sum(bool(one["parent_id"]) for one in self._database.ours())
 
     def merge_first(self) -> str:
         call, wizard = self._database.call, "base.partner.merge.automatic.wizard"
@@ -149,23 +190,51 @@ class RealOdoo:
         return min(int(one["id"]) for one in persons)
 
 
-_BATCHES = {"writes": r"/batch/(upsert|update|create) "}
-_COLLECTIONS = {"limit": "daily_limit", "writes": r"PATCH .*/composite/sobjects"}
-_JOBS = {"limit": "daily_limit", "writes": r"PUT .*/jobs/ingest/", "bulk_above": 1}
-_ROWS = {
+_HUBSPOT: dict[str, Any] = {
+    "writes": r"/batch/(upsert|update|create) ",
+    "refused": {"access_token": "revoked"},
+    "planted": lambda email, phone: {"email": email, "phone": phone},
+    "flag": {"hs_email_optout": "true"},
+    "company": "companies",
+}
+_SALESFORCE: dict[str, Any] = {
+    "writes": r"PATCH .*/composite/sobjects",
+    "limit": "daily_limit",
+    "refused": {"access_token": "revoked"},
+    "planted": lambda email, phone: {"LastName": "B", "Email": email, "Phone": phone},
+    "flag": {"HasOptedOutOfEmail": True},
+    "company": "AccountId",
+}
+_PIPEDRIVE: dict[str, Any] = {
     "writes": r"(POST|PATCH) .*/(organizations|persons)[ /]",
     "secrets": {"api_token": "token"},
+    "refused": {"api_token": "revoked"},
+    "planted": lambda email, phone: {
+        "name": "B",
+        "emails": [{"value": email}],
+        "phones": [{"value": phone}] if phone else [],
+    },
+    "flag": {"marketing_status": "unsubscribed"},
+    "company": "org_id",
+    # More than a real account lets through, so that a test does not wait for it.
     "usual": {"searches": 100_000},
 }
-_MESSAGES = {"writes": r"push\.(companies|persons)"}
+_WEBHOOK: dict[str, Any] = {
+    "writes": r"push\.(companies|persons)",
+    "secrets": {"signing_secret": SECRET},
+    "refused": {"signing_secret": "another"},
+    "company": "company_id",
+}
+
+_JOBS = {"writes": r"PUT .*/jobs/ingest/", "bulk_above": 1}
 
 _IN_SANDBOX: dict[str, tuple[str, dict[str, Any]]] = {
-    "hubspot": ("hubspot", _BATCHES),
-    "hubspot, whole batches": ("hubspot", _BATCHES | {"usual": {"refusals": "whole"}}),
-    "salesforce": ("salesforce", _COLLECTIONS),
-    "salesforce, bulk": ("salesforce", _JOBS),
-    "pipedrive": ("pipedrive", _ROWS),
-    "webhook": ("webhook", _MESSAGES | {"secrets": {"signing_secret": SECRET}}),
+    "hubspot": ("hubspot", _HUBSPOT),
+    "hubspot, whole batches": ("hubspot", _HUBSPOT | {"usual": {"refusals": "whole"}}),
+    "salesforce": ("salesforce", _SALESFORCE),
+    "salesforce, bulk": ("salesforce", _SALESFORCE | _JOBS),
+    "pipedrive": ("pipedrive", _PIPEDRIVE),
+    "webhook": ("webhook", _WEBHOOK),
 }
 
 NAMES = [*_IN_SANDBOX, *(() if odoo.why_not() else ("odoo",))]

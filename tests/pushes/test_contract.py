@@ -21,6 +21,7 @@ from tests.pushing import (
 )
 from worker import connections, crms, discovering, steering
 from worker.connectors import Kind
+from worker.errors import BadInput
 
 
 def of(*but: str) -> pytest.MarkDecorator:
@@ -65,10 +66,11 @@ def _records(count, **fields):
     return [contact(f"c{n}", f"p{n}", **fields) for n in range(count)]
 
 
-def test_new_records_are_created_and_paid_for(house, connection, crm):
+def test_new_records_are_created_linked_and_paid_for(house, connection, crm):
     report = push(house, connection, _records(30))
     assert (report.state, counts(report)) == ("succeeded", {"created": 30})
-    assert (report.settled, crm.there()) == (30, (30, 30))
+    assert (report.settled, crm.there(), crm.linked()) == (30, (30, 30), 30)
+    assert {row.code for row in outcomes_of(house, report.id)} == {None}
 
 
 @pytest.mark.parametrize("crm_name", ["salesforce", "salesforce, bulk"], indirect=True)
@@ -218,3 +220,81 @@ def test_a_connection_is_tested_and_says_which_fields_it_has(house, connection, 
         targets = crms.OFFERS[crm.connector].defaults[kind].values()
         found = fields[kind]
         assert found is None or set(targets) <= found.keys()
+
+
+# An endpoint has no records of its own that could be asked for.
+@of("webhook")
+def test_who_is_there_already_is_adopted_by_address_and_is_there_once(
+    house, connection, crm
+):
+    theirs = crm.plant("a@one.example")
+    report = push(house, connection, [contact("c1", "p1", email="A@one.example")])
+    assert counts(report) == {"updated": 1}
+    (row,) = outcomes_of(house, report.id)
+    assert theirs in (row.link or "")
+    assert crm.there() == (1, 1)
+
+
+# In HubSpot an address belongs to one contact.
+@of("webhook", "hubspot", "hubspot, whole batches")
+def test_which_of_two_with_the_same_address_is_meant_is_nobodys_to_decide(
+    house, connection, crm
+):
+    for _ in range(2):
+        crm.plant("a@one.example")
+    report = push(house, connection, [contact("c1", "p1", email="a@one.example")])
+    assert (counts(report), report.settled) == ({"rejected": 1}, 1)
+    assert outcomes_of(house, report.id)[0].code == "ambiguous"
+
+
+@of("webhook")
+def test_who_is_not_to_be_contacted_is_left_alone_with_their_company(
+    house, connection, crm
+):
+    crm.plant("a@one.example", opted_out=True)
+    before = crm.shown()
+    report = push(house, connection, [contact("c1", "p1", email="a@one.example")])
+    assert (counts(report), report.settled) == ({"excluded": 1}, 0)
+    assert outcomes_of(house, report.id)[0].code == "do_not_contact"
+    assert crm.shown() == before
+
+
+@of("webhook")
+def test_what_the_customer_has_filled_is_kept_where_only_blanks_are_filled(
+    house, connection, crm
+):
+    crm.plant("a@one.example", "+32 2 555 99 99")
+    given = contact("c1", "p1", email="a@one.example", phone="+32 2 555 01 01")
+    push(house, connection, [given], overwrite="if_empty")
+    assert "555 99 99" in str(crm.shown())
+    assert "555 01 01" not in str(crm.shown())
+
+
+def test_a_blank_clears_what_was_there_only_where_that_is_asked_for(
+    house, connection, crm
+):
+    push(house, connection, [contact("c1", "p1", phone="+32 2 555 01 01")])
+    blank = [contact("c1", "p1", phone="", last_name="Changed")]
+    push(house, connection, blank)
+    assert ("555 01 01" in str(crm.shown())) == (crm.connector != "webhook")
+    push(house, connection, blank, send_blanks=True)
+    assert "555 01 01" not in str(crm.shown())
+
+
+def test_secrets_that_are_not_taken_park_the_job_until_there_are_others(house, crm):
+    connection = connect(house, crm.connector, crm.settings, crm.refused)
+    assert not connections.test(house, connection).ok
+    report = push(house, connection, [contact("c1", "p1")])
+    assert (report.state, report.settled, crm.there()) == ("paused", 0, (0, 0))
+    connections.reconnect(house, connection, crm.secrets)
+    if report.waiting_reason != "needs_reconnect":
+        # An endpoint's no may have any reason.
+        steering.resume(house, report.id)
+    assert counts(run(house, report.id)) == {"created": 1}
+
+
+# An endpoint has no users.
+@of("webhook")
+def test_an_owner_whom_the_crm_does_not_have_refuses_the_push(house, connection):
+    with pytest.raises(BadInput, match=r"push\.owner"):
+        push(house, connection, [contact("c1")], owner="nobody@nowhere.example")

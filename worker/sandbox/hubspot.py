@@ -265,7 +265,12 @@ class _HubSpot:
         }
         return web.json_response(
             [
-                {"id": one.id, "properties": one.properties, "lists": members[one.id]}
+                {
+                    "id": one.id,
+                    "properties": one.properties,
+                    "lists": members[one.id],
+                    "companies": self.portal.companies_of(one.id),
+                }
                 for one in objects.alive()
             ]
         )

@@ -183,6 +183,12 @@ class Portal:
         for one in self.lists.values():
             one.members = {moved(member, one.type_id) for member in one.members}
 
+    def companies_of(self, contact_id: str) -> list[str]:
+        """The companies that a contact is associated with."""
+        return sorted(
+            company for contact, company in self.associations if contact == contact_id
+        )
+
     def list_named(self, type_id: str, name: str) -> "StaticList | None":
         """The list of a type with a name."""
         return next(
