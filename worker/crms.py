@@ -57,14 +57,19 @@ class Opening(NamedTuple):
     def wait(self, pause_s: float) -> None:
         """Wait, and hold on to the chunk meanwhile. Raises `Superseded`."""
         while pause_s > 0:
-            _pause(min(pause_s, _BEAT_S))
+            wait(Event(), min(pause_s, _BEAT_S))
             self.beat()
             pause_s -= _BEAT_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
-    """A connector that connections can be made for, and what they must say."""
+    """A connector that connections can be made for, and what they say.
+
+    `settings` are those a connection may have, `needed` those of them that it must
+    have, `secrets` all that it must have; the secret `access_token` is sent along by
+    `Http` as a bearer's.
+    """
 
     make: Callable[["Opening"], Connector]
     defaults: Mapping[Kind, Mapping[str, str]]
@@ -93,7 +98,7 @@ OFFERS: Mapping[str, Offer] = {
         secrets=frozenset({"api_key"}),
     ),
     "pipedrive": Offer(
-        make=lambda given: Pipedrive(given.http, given.access, given.keys, _pause),
+        make=lambda given: Pipedrive(given.http, given.access, given.keys, given.wait),
         defaults=Pipedrive.defaults,
         settings=frozenset({"url"}),
         needed=frozenset({"url"}),
@@ -117,7 +122,7 @@ OFFERS: Mapping[str, Offer] = {
     ),
     "webhook": Offer(
         make=lambda given: Webhook(
-            given.http, given.access, given.sign, _pause, given.run
+            given.http, given.access, given.sign, given.wait, given.run
         ),
         defaults=Webhook.defaults,
         settings=frozenset({"url"}),
@@ -130,10 +135,6 @@ OFFERS: Mapping[str, Offer] = {
 _BATCH = "batch_records"
 """A setting of every connection: so many records at once, fewer than the most."""
 _NUMBERS = {_BATCH, BULK_ABOVE}
-
-
-def _pause(pause_s: float) -> None:
-    wait(Event(), pause_s)
 
 
 class Opened(NamedTuple):

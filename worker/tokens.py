@@ -12,6 +12,8 @@ from datetime import datetime
 from threading import Event
 from typing import Any
 
+from sqlalchemy.exc import OperationalError
+
 from storage import connections
 from storage.db import Database
 from worker import oauth
@@ -34,6 +36,8 @@ TOKEN_S = 15.0
 _LEASE_S = 40.0
 """Longer than that: who has the lease is done, or gone."""
 _LOOK_AGAIN_S = 0.05
+_PAUSES_S = (0.1, 1.0, 3.0, 8.0)
+"""Before a pair is stored once more: well within the lease."""
 
 
 class Tokens:
@@ -127,19 +131,31 @@ class Tokens:
         except OutboundError as error:
             self._end(until)
             raise Unavailable(f"no new token: {error}") from error
-        fresh = secrets_of(grant, self.secrets)
-        with self._database.transaction() as connection:
-            connections.keep_refreshed(
-                connection,
-                self._connection_id,
-                self._keyring.encrypt(json.dumps(fresh)),
-                version=version,
-                until=until,
-                url=grant.url,
-            )
+        self._store(grant, version, until)
         # What is stored now is what everybody uses, ours or a reconnect's.
         self._read()
         return self._used(self.secrets.get(ACCESS_TOKEN))
+
+    def _store(self, grant: Grant, version: int, until: datetime) -> None:
+        """Keep a pair; a database that is gone for a moment must not cost the grant."""
+        sealed = self._keyring.encrypt(json.dumps(secrets_of(grant, self.secrets)))
+        for pause_s in (*_PAUSES_S, None):
+            try:
+                with self._database.transaction() as connection:
+                    connections.keep_refreshed(
+                        connection,
+                        self._connection_id,
+                        sealed,
+                        version=version,
+                        until=until,
+                        url=grant.url,
+                    )
+            except OperationalError:
+                if pause_s is None:
+                    raise
+                wait(Event(), pause_s)
+            else:
+                return
 
     def _used(self, token: str | None) -> str | None:
         """A token that is about to be used; without one, nothing will be."""

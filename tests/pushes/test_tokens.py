@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
 from storage import connections as stored
 from storage import notifications
@@ -119,6 +120,22 @@ def test_the_new_pair_is_stored_before_it_is_used(house, sandbox, connection):
     seen.append(other.secrets["access_token"])
     assert seen == [fresh]
     assert fresh != used
+
+
+def test_a_database_that_is_gone_for_a_moment_costs_no_grant(
+    house, sandbox, connection, monkeypatch
+):
+    _expire(house, sandbox, connection)
+    keep, gone = stored.keep_refreshed, [OperationalError("x", {}, Exception())]
+
+    def failing(*given, **how):
+        if gone:
+            raise gone.pop()
+        keep(*given, **how)
+
+    monkeypatch.setattr(stored, "keep_refreshed", failing)
+    assert counts(push(house, connection, [contact("c1", "p1")])) == {"created": 1}
+    assert (gone, sandbox.tally("hubspot")["reused"]) == ([], 0)
 
 
 def test_a_grant_that_is_over_parks_the_job_tells_its_user_and_goes_on_afterconsent(

@@ -216,7 +216,10 @@ class HeldKey(Protocol):
     """Whether somebody may have made one before, and nobody knows."""
 
     def made(self, their_id: str) -> None:
-        """Remember, for whoever holds it next, what has been made by it."""
+        """Remember, for whoever holds it next, what was made or found by it.
+
+        From then on nothing is in doubt, and the next one finds `their_id`.
+        """
 
 
 class Keys(Protocol):
@@ -268,7 +271,11 @@ class Connector(Protocol):
         """
 
     def link(self, links: Sequence[Link]) -> Mapping[str, Rejected]:
-        """Link persons to their companies, where `write` has not; who was refused."""
+        """Link persons to their companies, where `write` has not; who was refused.
+
+        It is called after `write` for all that were created or updated, and again
+        after silence: linking twice is no error.
+        """
 
     def tag(self, kind: Kind, their_ids: Sequence[str], tags: Sequence[str]) -> None:
         """Add tags to records, making those that the CRM does not have yet."""
