@@ -48,7 +48,7 @@ class Opening(NamedTuple):
     keys: Keys
     beat: Callable[[], None]
     run: str
-    """What is written belongs to this, a job; empty where nothing is written."""
+    """What is written belongs to this part of a job; empty where nothing is written."""
 
     def sign(self, body: bytes) -> str:
         """The signature of a body, of this second."""

@@ -60,7 +60,7 @@ class Pushing:
         with deps.database.transaction() as connection:
             there = crms.found(connection, self._push.connection_id, chunk.license_id)
         self._was_active = there.state is ConnectionState.ACTIVE
-        self._opened = deps.crms.open(there, self._beat, chunk.job_id)
+        self._opened = deps.crms.open(there, self._beat, _run_of(chunk))
         self._connector = self._opened.connector
         self._values = Values(
             self._push, self._connector.defaults, chunk.columns, chunk.retrieve
@@ -297,6 +297,11 @@ class Pushing:
         with self._deps.database.transaction() as connection:
             chunks.renew(connection, self._chunk, lease_s=lease_s)
         self._beaten = Stopwatch()
+
+
+def _run_of(chunk: TakenChunk) -> str:
+    """What a chunk's batches belong to; a chunk that is split is none of two."""
+    return f"{chunk.job_id}/{chunk.first_line}"
 
 
 def ready_values(connector: Connector, values: Values, owner: str | None) -> None:

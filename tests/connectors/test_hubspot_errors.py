@@ -263,6 +263,18 @@ def test_an_id_that_hubspot_cannot_read_is_not_there_and_hides_no_other(hubspot)
     assert set(matches) == {f"p{n}" for n in range(60, 70)} - {"p66"}
 
 
+def test_a_batch_that_is_refused_for_whatever_reason_makes_nobody_deleted(
+    hubspot, server
+):
+    def answer(inputs: list[Any], _: int) -> tuple[int, Any]:
+        if server.calls[-1].path.endswith("/read"):
+            return 400, {"message": "no batches today", "category": "VALIDATION_ERROR"}
+        return 200, {**inputs[0], "properties": {}}
+
+    wanted = [Wanted(id=f"p{n}", fields={}, their_id=str(n)) for n in range(5)]
+    assert set(hubspot(answer).find(Kind.PERSON, wanted)) == {one.id for one in wanted}
+
+
 def test_a_merged_record_that_says_nothing_of_the_merge_is_asked_for_by_each_id(
     hubspot, server
 ):

@@ -301,3 +301,25 @@ def test_labels_that_somebody_else_has_given_stay_and_none_is_given_twice(accoun
     assert given == [[1, 2], [2, 1]]
     changed = [one for one in account.http.exchanges if one.method == "PATCH"]
     assert len(changed) == 2
+
+
+@pytest.mark.parametrize("keeps", [False, True])
+def test_who_is_in_another_organization_stays_where_nothing_is_overwritten(
+    account, keeps
+):
+    theirs, ours = (account.plant(Kind.COMPANY, name=name) for name in ("A", "B"))
+    placed = account.plant(Kind.PERSON, name="x", org_id=int(theirs))
+    free = account.plant(Kind.PERSON, name="y")
+    rows = [
+        Row(
+            id=f"p{n}",
+            fields={"phone": "+32 2 555 01 01"},
+            their_id=their_id,
+            company_their_id=ours,
+            keeps_company=keeps,
+        )
+        for n, their_id in enumerate((placed, free))
+    ]
+    account.pipedrive.write(Kind.PERSON, rows)
+    found = [str(one["org_id"]) for one in account.records(Kind.PERSON)]
+    assert found == [theirs if keeps else ours, ours]

@@ -289,3 +289,16 @@ def test_what_was_deleted_in_odoo_is_left_alone_unless_that_is_asked_for(
     assert counts(report) == {"excluded": 1}
     again = push(house, connection, [contact("c1", "p1")], recreate_deleted=True)
     assert counts(again) == {"created": 1}
+
+
+def test_who_is_in_another_company_stays_there_where_only_blanks_are_filled(
+    house, crm, connection
+):
+    company = {"name": "Theirs", "is_company": True}
+    (theirs,) = crm.call("res.partner", "create", vals_list=[company])
+    person = {"name": "A", "email": "a@one.example", "parent_id": theirs}
+    crm.call("res.partner", "create", vals_list=[person])
+    records = [contact("c1", "p1", email="a@one.example", title="Chief")]
+    push(house, connection, records, overwrite="if_empty")
+    (row,) = [one for one in crm.ours() if not one["is_company"]]
+    assert (row["parent_id"][0], row["function"]) == (theirs, "Chief")

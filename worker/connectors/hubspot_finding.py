@@ -33,7 +33,7 @@ _OPTED_OUT = "hs_email_optout"
 _MERGED_IDS, _MERGED_EMAILS = "hs_merged_object_ids", "hs_additional_emails"
 _MERGED_CONTACTS = "hs_calculated_merged_vids"
 """Of contacts: ids and when they were merged, `id:ms;id:ms`."""
-_GONE = 404
+_ABSENT = {400, 404}
 
 Record = Mapping[str, Any]
 
@@ -88,12 +88,10 @@ def read(
         except Refused as refused:
             if (mapping := misconfigured(refused.error)) is not None:
                 raise mapping from refused
-            # An id that HubSpot can make nothing of is the id of nothing there.
             middle = len(left) // 2
-            halves = (left[:middle], left[middle:]) if middle else ()
-            for half in halves:
+            for half in (left[:middle], left[middle:]) if middle else ():
                 found |= read(api, kind, half, names, id_property)
-            left = []
+            left = left if not middle else []
             break
         for record in results_of(body):
             found |= dict.fromkeys(_known_by(record, id_property), record)
@@ -117,7 +115,8 @@ def _one_by_one(
         try:
             found[one] = api.send("GET", path)
         except Refused as refused:
-            if refused.status != _GONE:
+            # An id that HubSpot can make nothing of is the id of nothing there.
+            if refused.status not in _ABSENT:
                 raise Unavailable(f"HubSpot cannot read {one}: {refused}") from refused
     return found
 

@@ -7,6 +7,7 @@ says no more): the culprit is found by halving.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
@@ -132,10 +133,21 @@ class Odoo:
         """Load rows, those with the same fields together: a blank would clear one."""
         self._adopt(kind, rows)
         results: dict[str, Result] = {}
-        ordered = sorted(rows, key=_shape)
+        ordered = sorted(self._where_they_are(rows), key=_shape)
         for _, some in groupby(ordered, key=_shape):
             results |= bisected(list(some), lambda batch: self._load(kind, batch))
         return results
+
+    def _where_they_are(self, rows: Sequence[Row]) -> list[Row]:
+        """The rows, those without a company who keep the one they are in."""
+        asked = [int(row.their_id or 0) for row in rows if row.keeps_company]
+        domain = [["id", "in", asked], ["parent_id", "!=", False]]
+        there = self._api.read(_PARTNER, domain, ["id"]) if any(asked) else []
+        placed = {str(one["id"]) for one in there}
+        return [
+            replace(row, company_their_id=None) if row.their_id in placed else row
+            for row in rows
+        ]
 
     def link(self, links: Sequence[Link]) -> Mapping[str, Rejected]:
         """Persons are written with their company."""

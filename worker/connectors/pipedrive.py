@@ -133,9 +133,12 @@ class Pipedrive:
         if key is None:
             raise Misconfigured("unknown_field", f"the field {KEY_NAME!r} is gone")
         body = body_of(row, key, self._fields.all(kind), self._api.currency)
-        if path and body.keys() & {"emails", "phones"}:
+        if path and (row.keeps_company or body.keys() & {"emails", "phones"}):
+            there = self._api.record(kind, path.strip("/"))
             # A list is replaced as a whole: the customer's other entries stay.
-            body |= with_others(body, self._api.record(kind, path.strip("/")))
+            body |= with_others(body, there)
+            if row.keeps_company and there.get("org_id"):
+                body.pop("org_id", None)
         answer = self._api.ask(method, f"/api/v2/{TYPES[kind].name}{path}", body)
         record = answer.get("data") or {}
         if "id" not in record:
