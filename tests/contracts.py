@@ -144,6 +144,7 @@ class RealOdoo:
     def __init__(self, database: odoo.OdooDatabase, proxy: OdooProxy) -> None:
         self._database = database
         self._proxy = proxy
+        self._planted: list[int] = []
         self.behave = proxy.behave
         self.settings = database.settings | {"url": proxy.url}
         self.secrets = database.secrets
@@ -158,7 +159,7 @@ class RealOdoo:
         return kinds.count(True), kinds.count(False)
 
     def shown(self) -> Any:
-        return self._database.ours()
+        return self._database.ours(), self._database.partners(self._planted)
 
     def delete_first(self) -> None:
         self._database.call("res.partner", "unlink", ids=[self._first()])
@@ -167,6 +168,7 @@ class RealOdoo:
         call = self._database.call
         person = {"name": "B", "email": email, "phone": phone}
         (planted,) = call("res.partner", "create", vals_list=[person])
+        self._planted.append(planted)
         if opted_out:
             call("mail.blacklist", "create", vals_list=[{"email": email}])
         return str(planted)

@@ -71,18 +71,20 @@ class OdooDatabase:
             domain=[["module", "=", "holdfast"]],
             fields=["name", "res_id"],
         )
-        fields = ["name", "email", "is_company", "parent_id", "category_id", "user_id"]
-        rows = {
-            row["id"]: row
-            for row in self.call(
-                "res.partner",
-                "search_read",
-                domain=[["id", "in", [key["res_id"] for key in keys]]],
-                fields=[*fields, "website", "function", "vat", "write_date"],
-                context={"active_test": False},
-            )
-        }
+        rows = {row["id"]: row for row in self.partners([k["res_id"] for k in keys])}
         return [rows[key["res_id"]] | {"key": key["name"]} for key in keys]
+
+    def partners(self, ids: list[int]) -> list[dict[str, Any]]:
+        """Partners by id, those that are archived too."""
+        fields = ["name", "email", "is_company", "parent_id", "category_id", "user_id"]
+        found: list[dict[str, Any]] = self.call(
+            "res.partner",
+            "search_read",
+            domain=[["id", "in", ids]],
+            fields=[*fields, "phone", "website", "function", "vat", "write_date"],
+            context={"active_test": False},
+        )
+        return found
 
     def count(self, *domain: list[Any]) -> int:
         """How many partners there are."""
