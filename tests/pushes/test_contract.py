@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+from sqlalchemy import text
 
 from tests.contracts import NAMES, Crm, crm_of
 from tests.database import running
@@ -233,6 +234,30 @@ def test_who_is_there_already_is_adopted_by_address_and_is_there_once(
     (row,) = outcomes_of(house, report.id)
     assert theirs in (row.link or "")
     assert crm.there() == (1, 1)
+
+
+@of("webhook")
+def test_who_was_adopted_is_known_by_our_key_where_nothing_is_remembered(
+    house, connection, crm
+):
+    crm.plant("a@one.example")
+    push(house, connection, [contact("c1", "p1", email="a@one.example")])
+    with house.database.transaction() as open_:
+        open_.execute(text("DELETE FROM id_map"))
+    report = push(house, connection, [contact("c1", "p1", email="b@one.example")])
+    assert counts(report) == {"updated": 1}
+    assert crm.there() == (1, 1)
+
+
+@of("webhook")
+def test_who_is_another_of_ours_is_not_adopted(house, connection, crm):
+    records = [contact("c1", one, email="a@one.example") for one in ("p1", "p2")]
+    push(house, connection, records[:1])
+    report = push(house, connection, records[1:])
+    # Some CRMs take an address once only.
+    assert counts(report) in ({"created": 1}, {"rejected": 1})
+    assert crm.there() == (1, 1 + report.created)
+    assert counts(push(house, connection, records[:1])) == {"unchanged": 1}
 
 
 # In HubSpot an address belongs to one contact.

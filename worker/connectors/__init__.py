@@ -42,6 +42,8 @@ class Wanted:
 class Existing:
     """The CRM's record of something wanted, with the values its fields have now.
 
+    They are as `write` would be given them, empty where there is none; `link` is where
+    people see the record, and ends in its id (`/view` may follow).
     `has_key` says that it was found by our key or by the id map, and not by `match`;
     `do_not_contact` that the customer has marked the person so. What was merged into
     another record is that one: `their_id` differs from the one that was asked for.
@@ -85,6 +87,7 @@ class Row:
 class Written:
     """A row that is in the CRM now; `created` says that it was not before this call.
 
+    That is as the CRM says: the push allows for tries before.
     `incomplete` says what went wrong with it all the same: it will be sent again.
     """
 
@@ -267,7 +270,8 @@ class Connector(Protocol):
         """Write rows, each to its end: every row is in the answer, by our id.
 
         A batch that one row poisons is halved until that row stands alone; what a CRM
-        says too little about is asked again by its key.
+        says too little about is asked again by its key, here or, where `Unavailable` is
+        raised, by the push.
         """
 
     def link(self, links: Sequence[Link]) -> Mapping[str, Rejected]:
