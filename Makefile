@@ -29,8 +29,8 @@ test: setup ## All tests but the slow and the long ones: at most 6 minutes on tw
 test-fast: setup ## The tests that start nothing
 	$(PYTEST) tests/house tests/unit
 
-test-slow: setup ## Whole installations that are killed; half of the promised speeds
-	$(PYTEST) -n 2 -m "slow and not full" tests/system
+test-slow: setup ## Installations that are killed, other ways into CRMs; half the promised speeds
+	$(PYTEST) -n 2 -m "slow and not full" tests/system tests/pushes
 	$(PYTEST) -m "alone and not full" --slack 2 tests/database tests/providers tests/waterfall tests/pushes
 
 test-speed: setup ## What is promised of speeds, to the letter: with nothing beside it

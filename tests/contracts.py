@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 import httpx
+import pytest
 
 from tests.odoo import server as odoo
 from tests.odoo.proxy import OdooProxy
@@ -239,8 +240,17 @@ _IN_SANDBOX: dict[str, tuple[str, dict[str, Any]]] = {
     "webhook": ("webhook", _WEBHOOK),
 }
 
+_OTHER_WAYS = ("hubspot, whole batches", "salesforce, bulk")
+"""Connectors that have a way of their own already: they wait for the slow tests."""
+
 NAMES = [*_IN_SANDBOX, *(() if odoo.why_not() else ("odoo",))]
 """Odoo is there where a real one is named, or can be started."""
+
+
+def param_of(name: str) -> pytest.ParameterSet:
+    """A CRM as what a test is tried with."""
+    marks = [pytest.mark.slow] if name in _OTHER_WAYS else []
+    return pytest.param(name, marks=marks)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import text
 
-from tests.contracts import NAMES, Crm, crm_of
+from tests.contracts import NAMES, Crm, crm_of, param_of
 from tests.database import running
 from tests.odoo import server as odoo
 from tests.pushing import (
@@ -27,7 +27,7 @@ from worker.errors import BadInput
 
 def of(*but: str) -> pytest.MarkDecorator:
     """A test of all connectors but those that make no such promise."""
-    names = [name for name in NAMES if name not in but]
+    names = [param_of(name) for name in NAMES if name not in but]
     return pytest.mark.parametrize("crm_name", names, indirect=True)
 
 
@@ -37,7 +37,7 @@ def odoo_server() -> Iterator[odoo.Server]:
         yield server
 
 
-@pytest.fixture(params=NAMES)
+@pytest.fixture(params=[param_of(name) for name in NAMES])
 def crm_name(request) -> str:
     name: str = request.param
     return name
