@@ -4,6 +4,7 @@ Each request costs tokens of a day's budget that all apps share: a record 1, a l
 a search 20, a write 5. So nothing is searched for that a list of ids can answer.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
@@ -292,6 +293,8 @@ _CODES = (
 )
 """What an error says somewhere, and what we call that."""
 
+_FIELD = re.compile(r"'([a-z_]+|[0-9a-f]{40})'")
+"""A field's code in the words of an error, which may quote a value as well."""
 
 _OF_STATUS = {_FORBIDDEN: "forbidden", **dict.fromkeys(GONE, "not_found")}
 
@@ -302,8 +305,7 @@ def _rejected(status: int, body: Record) -> Rejected:
     low = words.lower()
     code = next((code for part, code in _CODES if part in low), "invalid_value")
     code = _OF_STATUS.get(status, code)
-    field = body.get("field")
-    if not field and "'" in words:
-        field = words.split("'")[1]
+    named = _FIELD.search(words)
+    field = body.get("field") or (named[1] if named else None)
     message = f"{words} {info}".strip()
     return Rejected(code=code, message=message, field=str(field) if field else None)

@@ -7,7 +7,7 @@ from typing import Any
 from aiohttp import web
 
 from worker.clock import monotonic_s
-from worker.sandbox import granting
+from worker.sandbox import granting, hubspot_door
 from worker.sandbox.answering import mangled, refused
 from worker.sandbox.behaviour import Fault, Refusals, Vendor
 from worker.sandbox.granting import Grants
@@ -253,74 +253,18 @@ class _HubSpot:
 
     # What somebody sees and does on the screen, for tests.
 
-    async def show_records(self, request: web.Request) -> web.Response:
-        objects = self.portal.objects[request.query.get("type", "contacts")]
-        members = {
-            record.id: sorted(
-                one.name
-                for one in self.portal.lists.values()
-                if one.type_id == objects.type_id and record.id in one.members
-            )
-            for record in objects.alive()
-        }
-        return web.json_response(
-            [
-                {
-                    "id": one.id,
-                    "properties": one.properties,
-                    "lists": members[one.id],
-                    "companies": self.portal.companies_of(one.id),
-                }
-                for one in objects.alive()
-            ]
-        )
-
-    async def plant(self, request: web.Request) -> web.Response:
-        objects = self.portal.objects[request.query.get("type", "contacts")]
-        planted = [
-            objects.put(objects.new_id(), properties).id
-            for properties in await request.json()
-        ]
-        return web.json_response(planted)
-
-    async def change(self, request: web.Request) -> web.Response:
-        objects = self.portal.objects[request.query.get("type", "contacts")]
-        given = await request.json()
-        objects.put(given.pop("id"), given)
-        return web.json_response({})
-
-    async def merge(self, request: web.Request) -> web.Response:
-        objects = self.portal.objects[request.query.get("type", "contacts")]
-        winner, loser = await request.json()
-        merged = objects.merge(winner, loser)
-        self.portal.move({winner, loser}, merged.id, objects.type_id)
-        return web.json_response({"id": merged.id})
-
-    async def archive(self, request: web.Request) -> web.Response:
-        objects = self.portal.objects[request.query.get("type", "contacts")]
-        record = objects.get(request.query["id"])
-        if record is None:
-            raise web.HTTPNotFound(text="there is no such record")
-        objects.archive(record)
-        return web.json_response({})
-
 
 def routes(vendor: Vendor) -> list[web.RouteDef]:
     """What HubSpot answers to, and the door to its records for tests."""
     served = _HubSpot(vendor)
     api = [one for version in ("v3", _DATED) for one in _api(served, version)]
-    records = "/_sandbox/hubspot/records"
     return [
         *granting.routes(vendor, "hubspot", served.grants),
         *(
             web.route(method, f"{_ROOT}{path}", served.served(handler))
             for method, path, handler in api
         ),
-        web.get(records, served.show_records),
-        web.post(records, served.plant),
-        web.patch(records, served.change),
-        web.delete(records, served.archive),
-        web.post("/_sandbox/hubspot/merge", served.merge),
+        *hubspot_door.routes(served.portal),
     ]
 
 
