@@ -56,9 +56,16 @@ class TakenChunk:
     """Since when a try before this one may have sent something that is not settled."""
     is_to_conclude: bool
     """Whether it is in doubt for too long to ask what became of it."""
+    is_ending: bool
+    """Whether its job is cancelled: nothing is begun that is not in doubt."""
     job_waits: bool
     """Whether the job said, when the chunk was taken, that it waits."""
     job_records: int
+
+    @property
+    def slice(self) -> intents.Slice:
+        """What its intents are kept by."""
+        return intents.Slice(self.job_id, self.first_line)
 
     @property
     def payer(self) -> ledger.Payer:
@@ -127,8 +134,6 @@ class Batch:
         return sum(record.change is change for record in self.outcomes)
 
 
-_DOUBT_S = 24 * 3_600.0
-
 _TAKE = text("""
 WITH taken AS (
   UPDATE chunks
@@ -142,14 +147,13 @@ WITH taken AS (
                     AND (jobs.state IN ('queued', 'running')
                       OR (jobs.state = 'cancelling' AND doubted_at IS NOT NULL)))
   RETURNING id, attempt, failures, job_id, first_byte, bytes, first_line, cursor, stop,
-            doubted_at)
+            doubted_at, conclude_at)
 SELECT taken.*, r.license_id, r.period_id, r.id AS reservation_id, q.user_id, q.input,
        q.columns, q.retrieve, q.email_level, q.only_with, q.export, q.push,
        q.terms, q.quoted_at, j.waiting_reason IS NOT NULL AS job_waits,
        j.records AS job_records,
-       doubted_at IS NOT NULL AND j.state = 'cancelling'
-         AND (r.deadline_at < holdfast_now()
-           OR doubted_at < clock_timestamp() - make_interval(secs => :doubt_s))
+       j.state = 'cancelling' AS is_ending,
+       j.state = 'cancelling' AND conclude_at < clock_timestamp() IS TRUE
          AS is_to_conclude
   FROM taken JOIN jobs AS j ON j.id = taken.job_id
   JOIN quotes AS q ON q.id = j.quote_id
@@ -163,19 +167,13 @@ def take(
     *,
     owner: str,
     lease_s: float,
-    doubt_s: float = _DOUBT_S,
 ) -> TakenChunk | None:
     """Hold a chunk for `lease_s`; None where somebody holds it or it may not run.
 
-    One of a cancelled job that is in doubt for longer than `doubt_s`, or beyond the
-    reservation's deadline, is to be concluded.
     A chunk whose lease lapsed is for the sweeper, which counts the crash.
     """
     row = (
-        connection.execute(
-            _TAKE,
-            {"id": chunk_id, "owner": owner, "lease_s": lease_s, "doubt_s": doubt_s},
-        )
+        connection.execute(_TAKE, {"id": chunk_id, "owner": owner, "lease_s": lease_s})
         .mappings()
         .one_or_none()
     )
@@ -183,7 +181,7 @@ def take(
         return None
     jobs.start(connection, row["job_id"])
     return TakenChunk(
-        **dict(row)
+        **{name: row[name] for name in row if name != "conclude_at"}
         | {
             "columns": tuple(row["columns"]),
             "retrieve": tuple(Item(item) for item in row["retrieve"]),
@@ -197,6 +195,7 @@ def take(
 _FENCE = text("""
 UPDATE chunks
    SET cursor = :stop, crashes = 0, failures = 0, last_error = NULL, doubted_at = NULL,
+       conclude_at = NULL,
        created = created + :created, updated = updated + :updated,
        unchanged = unchanged + :unchanged,
        delivered = delivered + :delivered, excluded = excluded + :excluded,
@@ -250,7 +249,13 @@ def checkpoint(
     if batch.part is not None:
         _keep_part(connection, chunk.job_id, batch, batch.part)
     if batch.pushed is not None:
-        _keep_pushed(connection, chunk.job_id, batch.pushed)
+        id_map.keep(
+            connection,
+            batch.pushed.connection_id,
+            batch.pushed.entries,
+            batch.pushed.sent_at,
+        )
+        intents.forget(connection, chunk.slice, batch.pushed.touched)
     if fence.done:
         jobs.close_chunks(connection, chunk.job_id, 1)
     state = jobs.state_of(connection, chunk.job_id)
@@ -297,22 +302,19 @@ def _keep_part(
     )
 
 
-def _keep_pushed(connection: Connection, job_id: str, pushed: Pushed) -> None:
-    id_map.keep(connection, pushed.connection_id, pushed.entries, pushed.sent_at)
-    intents.forget(connection, job_id, pushed.touched)
-
-
 def doubt(
     connection: Connection,
     chunk: TakenChunk,
     about: Sequence[intents.Intent],
     *,
+    connection_id: str,
     lease_s: float,
 ) -> datetime:
     """Keep what is about to be sent, and hold the chunk on; the moment of it.
 
     From now on the chunk is in doubt, until its batch is settled: it will be run again,
-    even of a job that is being cancelled. Raises `Superseded` as a checkpoint does.
+    even of a job that is being cancelled, and whatever else becomes of it, nothing of
+    it is taken for unchanged. Raises `Superseded` as a checkpoint does.
     """
     moment: datetime | None = connection.execute(
         text("""
@@ -324,8 +326,28 @@ def doubt(
     ).scalar_one_or_none()
     if moment is None:
         raise Superseded(f"chunk {chunk.id} is not at attempt {chunk.attempt} any more")
-    intents.put(connection, chunk.job_id, about)
+    intents.put(connection, chunk.slice, about)
+    keys = [id_map.Key(one.kind, one.our_id) for one in about]
+    id_map.blur(connection, connection_id, keys)
     return moment
+
+
+def undoubt(
+    connection: Connection, chunk: TakenChunk, about: Sequence[id_map.Key]
+) -> None:
+    """Take a doubt back: nothing of what was about to be sent has been.
+
+    Raises `Superseded` as a checkpoint does.
+    """
+    moved = connection.execute(
+        text("""
+            UPDATE chunks SET doubted_at = NULL, conclude_at = NULL
+             WHERE id = :id AND attempt = :attempt AND state = 'running'"""),
+        {"id": chunk.id, "attempt": chunk.attempt},
+    )
+    if moved.rowcount == 0:
+        raise Superseded(f"chunk {chunk.id} is not at attempt {chunk.attempt} any more")
+    intents.forget(connection, chunk.slice, about)
 
 
 def give_back(

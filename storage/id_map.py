@@ -110,6 +110,18 @@ def keep(
     )
 
 
+def blur(connection: Connection, connection_id: str, keys: Collection[Key]) -> None:
+    """Take nothing for unchanged that is about to be sent, until it is settled."""
+    connection.execute(
+        text("""
+            UPDATE id_map AS m SET digest = '', input_digest = ''
+              FROM json_array_elements(CAST(:keys AS json)) AS k
+             WHERE m.connection_id = :connection_id AND m.kind = k ->> 0
+               AND m.our_id = (k ->> 1) COLLATE "C" """),
+        {"connection_id": connection_id, "keys": json.dumps(sorted(keys))},
+    )
+
+
 def note(
     connection: Connection, connection_id: str, kind: str, our_id: str, their_id: str
 ) -> None:

@@ -8,6 +8,7 @@ charges the same, although the CRM by then holds what the first try has sent.
 import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
@@ -30,58 +31,62 @@ class Intent:
     fields: tuple[str, ...]
 
 
-def put(connection: Connection, job_id: str, intents: Sequence[Intent]) -> None:
-    """Keep intents; what is intended already stays as it was."""
-    if not intents:
-        return
+class Slice(NamedTuple):
+    """A chunk's slice of its job's input, by its first line."""
+
+    job_id: str
+    first_line: int
+
+
+def put(connection: Connection, slice_: Slice, intents: Sequence[Intent]) -> None:
+    """Keep intents; what is intended already stays, with what more is to be written."""
     rows = [
         [one.kind, one.our_id, one.change, one.their_id, one.fields]
         for one in sorted(intents, key=lambda one: (one.kind, one.our_id))
     ]
     connection.execute(
         text("""
-            INSERT INTO intents (job_id, kind, our_id, change, their_id, fields)
-            SELECT :job_id, i ->> 0, i ->> 1, i ->> 2, i ->> 3,
+            INSERT INTO intents AS old (job_id, first_line, kind, our_id, change,
+                                        their_id, fields)
+            SELECT :job_id, :first_line, i ->> 0, i ->> 1, i ->> 2, i ->> 3,
                    ARRAY(SELECT json_array_elements_text(i -> 4))
               FROM json_array_elements(CAST(:intents AS json)) AS i
-            ON CONFLICT (job_id, kind, our_id) DO NOTHING"""),
-        {"job_id": job_id, "intents": json.dumps(rows)},
+            ON CONFLICT (job_id, first_line, kind, our_id) DO UPDATE
+               SET fields = ARRAY(SELECT unnest(old.fields)
+                                  UNION SELECT unnest(excluded.fields))"""),
+        {**slice_._asdict(), "intents": json.dumps(rows)},
     )
 
 
-def of(
-    connection: Connection, job_id: str, kind: str, ours: Collection[str]
-) -> dict[str, Intent]:
-    """What a job was about to do to these, by our ids."""
+def of(connection: Connection, slice_: Slice) -> dict[Key, Intent]:
+    """What a chunk was about to do, and nobody knows what became of."""
     rows = connection.execute(
         text("""
-            SELECT i.our_id, i.change, i.their_id, i.fields
-              FROM json_array_elements_text(CAST(:ours AS json)) AS asked (id)
-              JOIN intents AS i ON i.job_id = :job_id AND i.kind = :kind
-               AND i.our_id = asked.id COLLATE "C" """),
-        {"job_id": job_id, "kind": kind, "ours": json.dumps(list(ours))},
+            SELECT kind, our_id, change, their_id, fields FROM intents
+             WHERE job_id = :job_id AND first_line = :first_line"""),
+        slice_._asdict(),
     )
     return {
-        our_id: Intent(
+        Key(kind, our_id): Intent(
             kind=kind,
             our_id=our_id,
             change=Change(change),
             their_id=their_id,
             fields=tuple(fields),
         )
-        for our_id, change, their_id, fields in rows
+        for kind, our_id, change, their_id, fields in rows
     }
 
 
-def forget(connection: Connection, job_id: str, keys: Collection[Key]) -> None:
-    """Let go of what has been settled."""
+def forget(connection: Connection, slice_: Slice, keys: Collection[Key]) -> None:
+    """Let go of what has been settled, or was never sent."""
     connection.execute(
         text("""
             DELETE FROM intents AS i
              USING json_array_elements(CAST(:keys AS json)) AS k
-             WHERE i.job_id = :job_id AND i.kind = k ->> 0
-               AND i.our_id = (k ->> 1) COLLATE "C" """),
-        {"job_id": job_id, "keys": json.dumps(sorted(keys))},
+             WHERE i.job_id = :job_id AND i.first_line = :first_line
+               AND i.kind = k ->> 0 AND i.our_id = (k ->> 1) COLLATE "C" """),
+        {**slice_._asdict(), "keys": json.dumps(sorted(keys))},
     )
 
 

@@ -14,6 +14,8 @@ from storage.states import JobState
 TOO_MANY_REJECTIONS = "too_many_rejections"
 """Why a job waits of which a CRM has rejected too much."""
 
+_DOUBT_S = 24 * 3_600.0
+
 NEEDS_RECONNECT = "needs_reconnect"
 """Why a job waits whose CRM takes the connection's secrets no more."""
 
@@ -146,12 +148,25 @@ def park_where_rejected(
     return bool(too_many) and park(connection, job_id, TOO_MANY_REJECTIONS)
 
 
-def stop_idle_chunks(connection: Connection, job_id: str) -> int:
+def stop_idle_chunks(
+    connection: Connection, job_id: str, *, doubt_s: float = _DOUBT_S
+) -> int:
     """Take a cancelling job's chunks that nobody runs out of the work.
 
     A lapsed lease counts as nobody: the new attempt fences the worker off. What is in
-    doubt is left to be found out.
+    doubt is left to be found out, for `doubt_s` from now on.
     """
+    connection.execute(
+        text("""
+            UPDATE chunks
+               SET conclude_at = clock_timestamp() + make_interval(secs => :doubt_s)
+             WHERE id IN (
+               SELECT chunks.id FROM chunks JOIN jobs ON jobs.id = chunks.job_id
+                WHERE chunks.job_id = :job_id AND jobs.state = 'cancelling'
+                  AND chunks.doubted_at IS NOT NULL AND chunks.conclude_at IS NULL
+                ORDER BY chunks.id FOR NO KEY UPDATE OF chunks)"""),
+        {"job_id": job_id, "doubt_s": doubt_s},
+    )
     stopped = connection.execute(
         text("""
             UPDATE chunks SET state = 'cancelled', attempt = attempt + 1,

@@ -85,9 +85,11 @@ def split(connection: Connection, lapsed: LapsedChunk, *, crashes: int) -> bool:
     connection.execute(
         text("""
             INSERT INTO chunks (job_id, first_byte, bytes, first_line, first, cursor,
-                                stop, crashes, last_error, doubted_at)
+                                stop, crashes, last_error, doubted_at,
+                                conclude_at)
             SELECT job_id, first_byte, bytes, first_line, :middle, :middle,
-                   :stop, :crashes, 'lease_lapsed', doubted_at
+                   :stop, :crashes, 'lease_lapsed', doubted_at,
+                   conclude_at
               FROM chunks WHERE id = :id"""),
         {**lapsed._asdict(), "middle": middle, "crashes": crashes},
     )
@@ -108,7 +110,7 @@ def reject_crashing(
         text(f"""
             UPDATE chunks
                SET state = 'done', cursor = stop, rejected = rejected + 1,
-                   doubted_at = NULL,
+                   doubted_at = NULL, conclude_at = NULL,
                    attempt = attempt + 1, lease_until = NULL, owner = NULL,
                    last_error = 'worker_crashed'
              WHERE {_FENCE} AND stop = cursor + 1"""),  # noqa: S608 - a constant

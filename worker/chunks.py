@@ -39,7 +39,6 @@ def run_chunk(deps: Deps, chunk_id: int) -> Fate:
             chunk_id,
             owner=deps.owner,
             lease_s=deps.settings.lease_s,
-            doubt_s=deps.settings.push_doubt_s,
         )
     if chunk is None:
         return Never("not to be taken")
@@ -76,6 +75,8 @@ def _run_batches(
     watch: Stopwatch,
 ) -> Fate:
     delivery = _delivery(deps, chunk, lines)
+    if chunk.is_ending and not delivery.is_in_doubt:
+        return _take_doubt_back(deps, chunk)
     cursor, first = chunk.cursor, chunk.first_line
     while cursor < chunk.stop:
         stop = min(cursor + delivery.batch_records, chunk.stop)
@@ -99,7 +100,14 @@ def _delivery(
         return Exporting(deps, chunk)
     if chunk.is_to_conclude:
         return Concluding(deps, chunk, lines)
-    return Pushing(deps, chunk)
+    return Pushing(deps, chunk, lines)
+
+
+def _take_doubt_back(deps: Deps, chunk: TakenChunk) -> Fate:
+    """Begin nothing: of this half of a chunk that was split nothing is in doubt."""
+    with deps.database.transaction() as connection:
+        chunks.undoubt(connection, chunk, ())
+    return _give_back(deps, chunk, "the job is cancelled")
 
 
 def _checkpoint(deps: Deps, chunk: TakenChunk, batch: Batch) -> JobState:
@@ -165,7 +173,9 @@ def _give_back(deps: Deps, chunk: TakenChunk, why: str) -> Fate:
 def _come_to_rest(deps: Deps, chunk: TakenChunk) -> None:
     """Where this was the last chunk that ran of a job that is to stop, it has."""
     with deps.database.transaction() as connection:
-        steering.stop_idle_chunks(connection, chunk.job_id)
+        steering.stop_idle_chunks(
+            connection, chunk.job_id, doubt_s=deps.settings.push_doubt_s
+        )
         steering.come_to_rest(connection, chunk.job_id)
 
 

@@ -1,32 +1,36 @@
 """The end of a batch in doubt of which no CRM will tell any more.
 
 A job that is cancelled asks again, by its keys, what it may have sent. Where the CRM
-has not answered for too long, or the reservation's deadline has passed, what was
-intended counts as sent, and so as delivered: it is flagged, and can be refunded.
+has not answered for too long, what was intended counts as sent, and so as delivered:
+it is flagged, and can be refunded.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-from storage import intents
 from storage.chunks import Batch, Pushed, TakenChunk
-from storage.intents import Intent
+from storage.id_map import Key
 from worker import batches, crms, ending
 from worker.ahead import Ahead
 from worker.connectors import Kind, Rejected
 from worker.doings import Doings
+from worker.doubts import doubt_of
 from worker.ending import Ended
-from worker.inputs import PricedRecord, parse
 from worker.pushes import push_of
 from worker.values import Ready, Values
 from worker.wiring import Deps
 
 IN_DOUBT = "in_doubt"
-"""The code of a record that counts as delivered, though no CRM has said so."""
+"""The code of a record that is paid for, though no CRM has said that it is there."""
 NOT_SENT = "crm_unavailable"
 
 _FLAGGED = Rejected(
     code=IN_DOUBT,
     message="it was about to be sent, and the CRM has never said what became of it",
+)
+_COMPANY_FLAGGED = Rejected(
+    code=IN_DOUBT,
+    message="its company was about to be sent, and the CRM has never said what became "
+    "of it; the person was not",
 )
 _UNSENT = Rejected(code=NOT_SENT, message="nothing of it was sent any more")
 
@@ -43,38 +47,15 @@ class Concluding:
             there = crms.found(connection, self._push.connection_id, chunk.license_id)
         offer = crms.OFFERS[there.connector]
         self._values = Values(self._push, offer.defaults, chunk.columns, chunk.retrieve)
-        left = list(parse(list(lines[chunk.cursor - chunk.first_line :])))
-        self._intended = self._intents_of(left)
-        self.batch_records = max(self._numbers(left), default=1)
-
-    def _intents_of(
-        self, records: Sequence[PricedRecord]
-    ) -> dict[Kind, dict[str, Intent]]:
-        ours = {
-            Kind.COMPANY: {one.record.company_id for one in records},
-            Kind.PERSON: {
-                one.record.person_id for one in records if one.record.person_id
-            },
-        }
-        job_id = self._chunk.job_id
-        with self._deps.database.transaction() as connection:
-            return {k: intents.of(connection, job_id, k, ours[k]) for k in Kind}
-
-    def _numbers(self, records: Sequence[PricedRecord]) -> Iterator[int]:
-        """Up to which of the records something was intended, counted from 1."""
-        for number, one in enumerate(records, start=1):
-            person_id, company_id = one.record.person_id, one.record.company_id
-            if (
-                person_id in self._intended[Kind.PERSON]
-                or company_id in self._intended[Kind.COMPANY]
-            ):
-                yield number
+        self._doubt = doubt_of(deps, chunk, lines)
+        self.is_in_doubt = self._doubt is not None
+        self.batch_records = self._doubt.records if self._doubt else 1
 
     def deliver(self, ahead: Ahead, start: int, lines: Sequence[bytes]) -> Batch:
         """What counts as having become of the records of these lines."""
         contents = batches.read(self._deps, self._chunk, ahead, lines)
         left_out = ending.excluded(self._chunk, contents)
-        doings = Doings()
+        doings = self._doubt.doings() if self._doubt else Doings()
         for priced in contents.records:
             record = priced.record
             self._note(doings, Kind.COMPANY, self._values.company(record))
@@ -91,9 +72,12 @@ class Concluding:
         )
 
     def _note(self, doings: Doings, kind: Kind, ready: Ready) -> None:
-        intent = self._intended[kind].get(ready.wanted.id)
+        intent = doings.intended.get(Key(kind, ready.wanted.id))
         if intent is None:
-            doings.note(kind, ready, Ended(rejected=_UNSENT))
+            company = Key(Kind.COMPANY, ready.company_id or "")
+            is_flagged = company in doings.intended
+            why = _COMPANY_FLAGGED if is_flagged else _UNSENT
+            doings.note(kind, ready, Ended(rejected=why))
             return
         ended = Ended(
             change=intent.change,
@@ -105,11 +89,11 @@ class Concluding:
 
     def _forgotten(self, doings: Doings) -> Pushed | None:
         """Nothing is known of what is there: it is looked for by its key next time."""
-        if self._chunk.doubted_at is None:
+        if doings.sent_at is None:
             return None
         return Pushed(
             connection_id=self._push.connection_id,
-            sent_at=self._chunk.doubted_at,
+            sent_at=doings.sent_at,
             entries=(),
-            touched=tuple(doings.done),
+            touched=tuple({*doings.done, *doings.intended}),
         )

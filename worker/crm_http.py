@@ -17,6 +17,8 @@ from worker.throttling import DAILY_LIMIT, Throttle
 from worker.tokens import Tokens
 
 _UNAUTHORIZED = 401
+_NOT_DONE = {_UNAUTHORIZED, 403, 429}
+"""Statuses that say of all of a request that nothing of it was done."""
 FORBIDDEN_TARGET = "forbidden_target"
 
 
@@ -39,6 +41,9 @@ class CrmHttp:
         self._tokens = tokens
         self._beat = beat
         self._hold_on = hold_on
+        self.may_have_written = False
+        """Whether anything was sent, since this was last said to be false, that the CRM
+        may have done."""
 
     def ask(
         self,
@@ -104,7 +109,9 @@ class CrmHttp:
         except ForbiddenTarget as error:
             raise Misconfigured(FORBIDDEN_TARGET, str(error)) from error
         except OutboundError as error:
+            self.may_have_written |= error.sent and method != "GET"
             raise Unavailable(str(error), sent=error.sent) from error
+        self.may_have_written |= method != "GET" and response.status not in _NOT_DONE
         return Reply(
             response.status,
             {name.lower(): value for name, value in response.headers.items()},

@@ -142,6 +142,7 @@ class Opened(NamedTuple):
 
     connector: Connector
     tokens: Tokens
+    http: CrmHttp
 
     @contextmanager
     def asking(self) -> Iterator[Connector]:
@@ -212,7 +213,7 @@ class Crms:
         settings = self._home(connection.connector) | connection.settings
         access = Access(settings=settings, secrets=tokens.secrets)
         made = OFFERS[connection.connector].make(Opening(http, access, keys, beat, run))
-        return Opened(made, tokens)
+        return Opened(made, tokens, http)
 
     def _home(self, connector: str) -> dict[str, str]:
         """Where a vendor's API is that is at the same address for all."""

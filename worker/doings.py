@@ -4,44 +4,43 @@ A person may stand in several records, with another company in each: what became
 them is told of each record by itself, and remembered of the CRM's record once.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import NamedTuple
 
 from storage.chunks import Pushed
 from storage.id_map import Entry, Key
-from worker.connectors import Kind, Link, Rejected
+from storage.intents import Intent
+from storage.states import Change
+from worker.connectors import Kind, Link, Match, Rejected
 from worker.ending import Done, Ended, Pair
-from worker.planning import Left, Plan
+from worker.planning import Left, Merged, Plan, Step, step_of
+from worker.pushes import Overwrite, Push
 from worker.values import Ready
+
+
+class Look(NamedTuple):
+    """What is known of one before anything is sent, by us and in the CRM."""
+
+    known: Entry | None
+    intent: Intent | None
+    match: Match | Merged | None
 
 
 @dataclass(slots=True)
 class Doings:
     """What was intended, sent and done.
 
-    `again` says that a try before this one may have sent some of it; `intended` are
-    those that it was about to send, where this batch is `in_doubt`.
+    `again` says that a try before this one may have sent some of it; `intended` is what
+    it was about to do.
     """
 
     again: bool = False
-    in_doubt: bool = False
     sent_at: datetime | None = None
-    intended: set[Key] = field(default_factory=set)
+    intended: Mapping[Key, Intent] = field(default_factory=dict)
     done: dict[Key, Done] = field(default_factory=dict)
     persons: dict[Pair, Done] = field(default_factory=dict)
-
-    def recall(self, kind: Kind, intended: Iterable[str]) -> None:
-        """Take note of what the job was about to do; what this run has begun is none.
-
-        Else than in doubt they are of another chunk, which sees to them itself.
-        """
-        if self.sent_at is not None:
-            return
-        keys = {Key(kind, our_id) for our_id in intended}
-        self.again = self.again or bool(keys)
-        if self.in_doubt:
-            self.intended |= keys
 
     def note(self, kind: Kind, ready: Ready, ended: Ended) -> None:
         """Note how one ended; what has been changed stays so, whatever comes later."""
@@ -57,17 +56,33 @@ class Doings:
         done = self.done.get(Key(Kind.COMPANY, person.company_id or ""))
         return done.ended.their_id if done else None
 
-    def decided(self, person: Ready, plan: Plan) -> Plan:
-        """The plan for a person as one of their company.
+    def step_of(self, person: Ready, look: Look, push: Push) -> Plan:
+        """What is to be done about a person as one of their company.
 
         What a try before this one was about to send of a company has to come to its
         end, and to be paid for: then whoever would be left alone is rejected, with the
         company's credit due.
         """
+        plan = step_of(person, *look, push=push)
         company = Key(Kind.COMPANY, person.company_id or "")
         if isinstance(plan, Left) and company in self.intended:
             return Rejected(code=plan.code, message=plan.message)
-        return plan
+        return self._continued(person, plan, push) if isinstance(plan, Step) else plan
+
+    def _continued(self, person: Ready, step: Step, push: Push) -> Step:
+        """The same of one who was sent just now with another company."""
+        done = self.done.get(Key(Kind.PERSON, person.wanted.id))
+        if done is None or not done.ended.is_changed or not step.is_to_send:
+            return step
+        fields = step.fields
+        if push.overwrite is Overwrite.IF_EMPTY:
+            fields = {n: v for n, v in fields.items() if n not in done.ended.fields}
+        return Step(
+            change=Change.UPDATED if fields else Change.UNCHANGED,
+            fields=fields,
+            their_id=done.ended.their_id,
+            link=done.ended.link,
+        )
 
     def is_due(self, person: Ready, plan: Plan) -> bool:
         """Whether a person's turn has come: nobody is sent without their company.
@@ -103,7 +118,7 @@ class Doings:
         ]
 
     def pushed(self, connection_id: str) -> Pushed | None:
-        """What is to be remembered of it; None where nothing was sent."""
+        """What is to be remembered of it; None where nothing was ever sent."""
         if self.sent_at is None:
             return None
         return Pushed(
@@ -114,7 +129,7 @@ class Doings:
                 for key, done in self.done.items()
                 if done.ended.is_changed
             ),
-            touched=tuple(self.done),
+            touched=tuple({*self.done, *self.intended}),
         )
 
 

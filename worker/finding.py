@@ -58,6 +58,8 @@ class Finder:
     def find(self, asks: Sequence[Ask]) -> Mapping[Key, Finding] | Wait:
         """What is found of each at the accepted level; or why that takes time."""
         sheet = Sheet(asks, self._chunk.retrieve, self._chunk.email_level)
+        if self._chunk.is_ending:
+            return self._recalled(sheet)
         self._recall(sheet, self._expected(sheet))
         for name in self._deps.vendors.order:
             self._ask(sheet, name)
@@ -65,6 +67,17 @@ class Finder:
             if self._is_stopped():
                 return Wait(reason=None, left_s=0)
         return sheet.wait() or sheet.findings(self._deps.vendors.order)
+
+    def _recalled(self, sheet: Sheet) -> Mapping[Key, Finding]:
+        """What is known already: for what is in doubt all was found before it was sent.
+
+        Nobody is asked for a job that is cancelled, nor waited for.
+        """
+        self._recall(sheet, ())
+        vendors = self._deps.vendors
+        if DIRECTORY in vendors.order:
+            self._ask_directory(sheet)
+        return sheet.findings(vendors.order)
 
     def _is_stopped(self) -> bool:
         return self._job_stopped or self._stopped()

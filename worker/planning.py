@@ -63,10 +63,10 @@ _NOT_TO_CONTACT = Left(DO_NOT_CONTACT, "the CRM says not to contact this person"
 
 def step_of(
     ready: Ready,
-    *,
     known: Entry | None,
     intent: Intent | None,
     match: Match | Merged | None,
+    *,
     push: Push,
 ) -> Plan:
     """What is to be done about one of them; an ambiguous one is nobody's to decide."""

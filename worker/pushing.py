@@ -7,10 +7,11 @@ transaction. A batch that does not come that far is run again, by the same keys.
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from threading import Event
 from typing import TypeVar
 
-from storage import chunks, connections, id_map, intents
+from storage import chunks, connections
 from storage.chunks import Batch, TakenChunk
 from storage.connections import ConnectionState
 from storage.id_map import Key
@@ -26,8 +27,9 @@ from worker.connectors import (
     Row,
     Wanted,
 )
-from worker.connectors.errors import Misconfigured, Unavailable
-from worker.doings import Doings, rounds
+from worker.connectors.errors import ConnectorError, Misconfigured, Unavailable
+from worker.doings import Doings, Look, rounds
+from worker.doubts import doubt_of
 from worker.fates import backoff_s
 from worker.mapping import misfits
 from worker.planning import Left, Plan, Step, step_of
@@ -51,7 +53,7 @@ class Pushing:
     `Superseded` where the chunk is somebody else's by now.
     """
 
-    def __init__(self, deps: Deps, chunk: TakenChunk) -> None:
+    def __init__(self, deps: Deps, chunk: TakenChunk, lines: Sequence[bytes]) -> None:
         assert chunk.push is not None  # noqa: S101 - the caller has looked
         self._deps = deps
         self._chunk = chunk
@@ -66,10 +68,20 @@ class Pushing:
             self._push, self._connector.defaults, chunk.columns, chunk.retrieve
         )
         self._is_prepared = False
-        self._first_is_in_doubt = chunk.doubted_at is not None
-        self.batch_records = crms.batch_records(
+        self._usual_records = crms.batch_records(
             there, self._connector, deps.settings, chunk.job_records
         )
+        self._doubt = doubt_of(deps, chunk, lines)
+
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether the next batch is one that may have been sent before."""
+        return self._doubt is not None
+
+    @property
+    def batch_records(self) -> int:
+        """How many records the next batch has; all that is in doubt is in one."""
+        return self._doubt.records if self._doubt else self._usual_records
 
     def deliver(self, ahead: Ahead, start: int, lines: Sequence[bytes]) -> Batch:
         """What became of the records of these lines."""
@@ -80,9 +92,8 @@ class Pushing:
         self._prepare()
         contents = batches.read(self._deps, self._chunk, ahead, lines)
         left_out = ending.excluded(self._chunk, contents)
-        in_doubt = self._first_is_in_doubt
-        doings = Doings(again=in_doubt, in_doubt=in_doubt)
-        self._first_is_in_doubt = False
+        doubt, self._doubt = self._doubt, None
+        doings = doubt.doings() if doubt else Doings()
         pushed = [one for one in contents.records if one.record.number not in left_out]
         self._push_all(
             doings,
@@ -95,6 +106,7 @@ class Pushing:
             {p.record.company_id for p in pushed if p.record.person_id is None},
         )
         self._tag(doings)
+        self._note_that_it_works()
         outcomes, claims = ending.of(contents, left_out, doings.done, doings.persons)
         return Batch(
             start=start,
@@ -113,9 +125,13 @@ class Pushing:
             lambda: ready_values(self._connector, self._values, self._push.owner)
         )
         self._is_prepared = True
+
+    def _note_that_it_works(self) -> None:
+        """Once a batch went through: asking alone does not prove it."""
         if not self._was_active:
             with self._deps.database.transaction() as connection:
                 connections.works(connection, self._push.connection_id)
+            self._was_active = True
 
     def _push_all(
         self,
@@ -129,30 +145,32 @@ class Pushing:
         All are looked at first: of a company nothing is sent for the sake of a person
         who is to be left alone.
         """
-        first, *others = rounds(persons) or [[]]
-        there = self._plan(doings, Kind.COMPANY, companies)
-        plan = self._plan(doings, Kind.PERSON, first)
+        there = self._look(doings, Kind.COMPANY, companies)
+        looks = self._look(doings, Kind.PERSON, persons)
         needed = alone | {
             one.company_id
             for one in persons
-            if not isinstance(doings.decided(one, plan[one.wanted.id]), Left)
+            if not isinstance(self._step(doings, one, looks), Left)
         }
         wanted = [one for one in companies if one.wanted.id in needed]
-        self._send(doings, Kind.COMPANY, wanted, there)
-        for some in (first, *others):
-            if some is not first:
-                plan = self._plan(doings, Kind.PERSON, some)
-            self._push_persons(doings, some, plan)
+        plan = {
+            one.wanted.id: step_of(one, *there[one.wanted.id], push=self._push)
+            for one in wanted
+        }
+        self._send(doings, Kind.COMPANY, wanted, plan)
+        for some in rounds(persons):
+            self._push_persons(doings, some, looks)
+
+    def _step(self, doings: Doings, person: Ready, looks: Mapping[str, Look]) -> Plan:
+        return doings.step_of(person, looks[person.wanted.id], self._push)
 
     def _push_persons(
-        self, doings: Doings, persons: Sequence[Ready], plan: Mapping[str, Plan]
+        self, doings: Doings, persons: Sequence[Ready], looks: Mapping[str, Look]
     ) -> None:
         """Persons of whom nobody is there twice."""
-        decided = {
-            one.wanted.id: doings.decided(one, plan[one.wanted.id]) for one in persons
-        }
-        due = [one for one in persons if doings.is_due(one, decided[one.wanted.id])]
-        self._send(doings, Kind.PERSON, due, decided)
+        plan = {one.wanted.id: self._step(doings, one, looks) for one in persons}
+        due = [one for one in persons if doings.is_due(one, plan[one.wanted.id])]
+        self._send(doings, Kind.PERSON, due, plan)
         self._link(doings, due)
 
     def _send(
@@ -175,42 +193,32 @@ class Pushing:
             ended = ending.ended(step, results.get(our_id), again=doings.again)
             doings.note(kind, ready[our_id], ended)
 
-    def _plan(
+    def _look(
         self, doings: Doings, kind: Kind, given: Sequence[Ready]
-    ) -> dict[str, Plan]:
-        """What is to be done about each, by our ids."""
-        ready = {one.wanted.id: one for one in given}
+    ) -> dict[str, Look]:
+        """What is known of each before anything is sent, by our ids."""
+        ready = _asked_about(given)
         if not ready:
             return {}
         connection_id = self._push.connection_id
-        with self._deps.database.transaction() as connection:
-            known = id_map.of(connection, connection_id, kind, ready)
-            intended = intents.of(connection, self._chunk.job_id, kind, ready)
-        doings.recall(kind, intended)
+        known = looking.known_of(self._deps.database, connection_id, kind, ready)
         # A person who was about to be sent may have opted out since.
-        again = doings.intended if kind is Kind.PERSON else set()
-        open_ = [
-            one
-            for our_id, one in ready.items()
-            if our_id not in intended or Key(kind, our_id) in again
-        ]
+        certain = doings.intended if kind is Kind.COMPANY else ()
         matches = looking.matches_of(
             self._deps.database,
             connection_id,
             kind,
-            open_,
+            [one for our_id, one in ready.items() if Key(kind, our_id) not in certain],
             known=known,
             find=self._find,
         )
         return {
-            our_id: step_of(
-                one,
-                known=known.get(our_id),
-                intent=intended.get(our_id),
-                match=matches.get(our_id),
-                push=self._push,
+            our_id: Look(
+                known.get(our_id),
+                doings.intended.get(Key(kind, our_id)),
+                matches.get(our_id),
             )
-            for our_id, one in ready.items()
+            for our_id in ready
         }
 
     def _find(self, kind: Kind, wanted: Sequence[Wanted]) -> Mapping[str, Match]:
@@ -233,10 +241,17 @@ class Pushing:
             )
             for our_id, step in plans.items()
         ]
+        is_first = doings.sent_at is None
         with self._deps.database.transaction() as connection:
             doings.sent_at = chunks.doubt(
-                connection, self._chunk, about, lease_s=self._deps.settings.lease_s
+                connection,
+                self._chunk,
+                about,
+                connection_id=self._push.connection_id,
+                lease_s=self._deps.settings.lease_s,
             )
+        if is_first:
+            self._opened.http.may_have_written = False
         rows = [
             Row(
                 id=our_id,
@@ -251,7 +266,18 @@ class Pushing:
         def retried() -> None:
             doings.again = True
 
-        return self._patiently(lambda: self._connector.write(kind, rows), retried)
+        try:
+            return self._patiently(lambda: self._connector.write(kind, rows), retried)
+        except ConnectorError:
+            if is_first and not self._opened.http.may_have_written:
+                self._take_back(about)
+            raise
+
+    def _take_back(self, about: Sequence[Intent]) -> None:
+        """Leave nothing in doubt: nothing of it was sent, or all of it refused."""
+        keys = [Key(one.kind, one.our_id) for one in about]
+        with self._deps.database.transaction() as connection:
+            chunks.undoubt(connection, self._chunk, keys)
 
     def _link(self, doings: Doings, persons: Sequence[Ready]) -> None:
         links = list(doings.links(persons))
@@ -297,6 +323,20 @@ class Pushing:
         with self._deps.database.transaction() as connection:
             chunks.renew(connection, self._chunk, lease_s=lease_s)
         self._beaten = Stopwatch()
+
+
+def _asked_about(given: Sequence[Ready]) -> dict[str, Ready]:
+    """Each once, with all that any record has of it, to be looked for."""
+    found: dict[str, Ready] = {}
+    for one in given:
+        before = found.get(one.wanted.id, one).wanted
+        wanted = replace(
+            one.wanted,
+            fields={**before.fields, **one.wanted.fields},
+            match=before.match or one.wanted.match,
+        )
+        found[one.wanted.id] = replace(one, wanted=wanted)
+    return found
 
 
 def _run_of(chunk: TakenChunk) -> str:

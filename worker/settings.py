@@ -162,7 +162,7 @@ class Settings(BaseSettings):
     """A CRM that cannot upsert is given so long to show what it has written, where
     nobody knows what became of a request."""
     push_doubt_s: float = Field(default=24 * 3600, gt=0)
-    """A cancelled push whose CRM cannot be asked ends after so long: what it may have
+    """A cancelled push whose CRM cannot be asked ends so long after: what it may have
     sent counts as delivered, is flagged, and can be refunded."""
     push_rejections_share: float = Field(default=0.05, ge=0, le=1)
     """A push parks where its CRM rejects more than this share of the records tried."""

@@ -25,7 +25,9 @@ def cancel(deps: Deps, job_id: str) -> None:
     """Stop a job: what was delivered stays charged, the rest is released."""
     _steer(deps, job_id, steering.cancel)
     with deps.database.transaction() as connection:
-        steering.stop_idle_chunks(connection, job_id)
+        steering.stop_idle_chunks(
+            connection, job_id, doubt_s=deps.settings.push_doubt_s
+        )
 
 
 def pause(deps: Deps, job_id: str) -> None:

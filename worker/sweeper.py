@@ -176,7 +176,9 @@ def _move_jobs(deps: Deps) -> None:
         cancelling = sweeps.jobs_in(connection, JobState.CANCELLING)
     for job_id in cancelling:
         with going_on(), deps.database.transaction() as connection:
-            steering.stop_idle_chunks(connection, job_id)
+            steering.stop_idle_chunks(
+                connection, job_id, doubt_s=deps.settings.push_doubt_s
+            )
     for job_id in pausing:
         with going_on(), deps.database.transaction() as connection:
             steering.come_to_rest(connection, job_id)

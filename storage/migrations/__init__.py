@@ -17,7 +17,7 @@ def _config() -> Config:
     return config
 
 
-def migrate(database: Database) -> None:
+def migrate(database: Database, to: str = "head") -> None:
     """Bring the schema to the newest version; several at once wait for each other.
 
     Raises `OtherSchema` where a newer version of this code has been here.
@@ -26,7 +26,7 @@ def migrate(database: Database) -> None:
     with database.transaction() as connection:
         _refuse_newer(connection)
     config.attributes["database"] = database
-    command.upgrade(config, "head")
+    command.upgrade(config, to)
 
 
 def _refuse_newer(connection: Connection) -> None:

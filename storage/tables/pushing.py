@@ -104,13 +104,15 @@ intents = Table(
     "intents",
     metadata,
     Column("job_id", Id, ForeignKey("jobs.id"), nullable=False),
+    # The chunk's slice of the input, which the halves of a split chunk share.
+    Column("first_line", Integer, nullable=False),
     Column("kind", Text, nullable=False),
     Column("our_id", Id, nullable=False),
     Column("change", Text, nullable=False),
     Column("their_id", Id),
     # The names of the fields that are written; their values come with the record.
     Column("fields", ARRAY(Text), nullable=False),
-    PrimaryKeyConstraint("job_id", "kind", "our_id"),
+    PrimaryKeyConstraint("job_id", "first_line", "kind", "our_id"),
     CheckConstraint(_KINDS, name="kind"),
     CheckConstraint("change IN ('created', 'updated')", name="change"),
 )

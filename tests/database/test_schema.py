@@ -7,7 +7,7 @@ tool's opinion of it.
 import pytest
 from sqlalchemy import Connection, text
 
-from storage import guards, migrations
+from storage import guards, intents, migrations
 from storage.tables import metadata
 
 _CATALOGUES = {
@@ -118,3 +118,36 @@ def test_migrating_again_changes_nothing(database):
     migrations.migrate(database)
     with database.transaction() as connection:
         assert _schema(connection) == before
+
+
+def test_an_upgrade_keeps_what_is_in_doubt_with_the_chunk_that_it_is_of(empty_database):
+    migrations.migrate(empty_database, "0008")
+    with empty_database.transaction() as connection:
+        # Of a job alone, without all that it stands on.
+        connection.execute(text("SET LOCAL session_replication_role = replica"))
+        connection.execute(
+            text("""
+            INSERT INTO jobs (id, license_id, quote_id, user_id, kind, records,
+                              open_chunks, created_at)
+            VALUES ('j', 'acme', 'q', 'u', 'push', 9, 2, now())""")
+        )
+        connection.execute(
+            text("""
+            INSERT INTO chunks (job_id, first_byte, bytes, first_line, first, cursor,
+                                stop, state, in_doubt, lease_until)
+            VALUES ('j', 0, 10, 0, 0, 0, 5, 'running', true, now()),
+                   ('j', 0, 10, 5, 5, 5, 9, 'pending', false, NULL)""")
+        )
+        connection.execute(
+            text("""
+            INSERT INTO intents (job_id, kind, our_id, change, fields)
+            VALUES ('j', 'person', 'p1', 'created', ARRAY['name'])""")
+        )
+        connection.execute(text("SET LOCAL session_replication_role = origin"))
+    migrations.migrate(empty_database)
+    with empty_database.transaction() as connection:
+        kept = intents.of(connection, intents.Slice("j", 0))
+        doubted = "SELECT first FROM chunks WHERE doubted_at IS NOT NULL"
+        assert connection.execute(text(doubted)).scalars().all() == [0]
+        assert not intents.of(connection, intents.Slice("j", 5))
+    assert [key.our_id for key in kept] == ["p1"]

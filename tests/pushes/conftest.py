@@ -47,6 +47,7 @@ def wired(database_url, tmp_path, redis_url) -> Iterator[Callable[..., Deps]]:
 
     yield make
     for deps in made:
+        deps.vendors.close()
         deps.crms.close()
         deps.database.close()
 

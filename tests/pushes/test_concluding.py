@@ -3,6 +3,7 @@
 import pytest
 from sqlalchemy import text
 
+from pricing.plans import Item
 from storage import refunds
 from tests.database import running
 from tests.pushing import (
@@ -19,7 +20,8 @@ from tests.pushing import (
 )
 from worker import steering
 from worker.connectors import Kind
-from worker.connectors.errors import Unavailable
+from worker.connectors.errors import Throttled, Unavailable
+from worker.connectors.hubspot import HubSpot
 from worker.connectors.webhook import Webhook
 from worker.pushing import Pushing
 from worker.sandbox.webhook import SECRET
@@ -29,12 +31,12 @@ _GONE = {"fault": "server_error", "times": 10_000}
 
 
 @pytest.fixture
-def doubted(house, sandbox, connection, monkeypatch):
+def doubted(wired, house, sandbox, connection, monkeypatch):
     """A cancelled job whose worker died with a batch sent, and whose CRM is gone."""
     records = [contact(f"c{n}", f"p{n}") for n in range(250)]
     job_id = submit(house, connection, records)
     die_after_sending(house, job_id, monkeypatch)
-    steering.cancel(house, job_id)
+    steering.cancel(wired(push_doubt_s=0.2), job_id)
     let_go(house, job_id)
     sandbox.behave("hubspot", **_GONE)
     run_once(house, job_id)
@@ -55,17 +57,26 @@ def _is_flagged(deps, job_id):
 def test_what_a_crm_does_not_tell_of_for_too_long_counts_as_delivered_and_is_flagged(
     wired, doubted
 ):
-    _is_flagged(wired(push_doubt_s=0.01, retry_max_s=0.01), doubted)
+    _is_flagged(wired(retry_max_s=0.01), doubted)
 
 
-def test_so_does_what_is_in_doubt_beyond_the_reservations_deadline(wired, doubted):
-    _is_flagged(wired(days=15), doubted)
+def test_beyond_the_reservations_deadline_a_crm_that_answers_is_asked_all_the_same(
+    wired, house, sandbox, connection, monkeypatch
+):
+    job_id = submit(house, connection, [contact("c1")])
+    die_after_sending(house, job_id, monkeypatch)
+    let_go(house, job_id)
+    later = wired(days=15)
+    sweep(later)
+    report = run(later, job_id)
+    assert (report.state, counts(report)) == ("cancelled", {"created": 1})
+    assert outcomes_of(house, job_id)[0].code is None
 
 
 def test_what_counts_as_delivered_is_refunded_and_written_by_its_key_next_time(
     wired, house, sandbox, connection, doubted
 ):
-    run(wired(push_doubt_s=0.01), doubted)
+    run(wired(retry_max_s=0.01), doubted)
     with house.database.transaction() as connection_:
         first = connection_.execute(text("SELECT min(id) FROM charges")).scalar_one()
         refunded = refunds.refund(connection_, first, "it never arrived")
@@ -87,12 +98,12 @@ def test_of_companies_whose_persons_were_not_sent_only_the_company_is_due(
         patched.setattr(Pushing, "_push_persons", dying)
         with pytest.raises(KeyboardInterrupt):
             run_once(house, job_id)
-    steering.cancel(house, job_id)
+    sandbox.behave("hubspot", **_GONE)
+    steering.cancel(wired(push_doubt_s=0.01), job_id)
     let_go(house, job_id)
-    report = run(wired(push_doubt_s=0.01), job_id)
+    report = run(wired(retry_max_s=0.01), job_id)
     assert (counts(report), report.settled) == ({"created": 1, "rejected": 1}, 2)
-    codes = [row.code for row in outcomes_of(house, job_id)]
-    assert codes == ["crm_unavailable", "in_doubt"]
+    assert {row.code for row in outcomes_of(house, job_id)} == {"in_doubt"}
 
 
 def test_what_an_endpoint_was_sent_in_full_is_paid_for_though_it_is_gone_for_good(
@@ -112,8 +123,108 @@ def test_what_an_endpoint_was_sent_in_full_is_paid_for_though_it_is_gone_for_goo
         patched.setattr(Webhook, "_send", lost)
         run_once(house, job_id)
     assert sandbox.tally("webhook")["companies"] == 3
-    sandbox.behave("webhook", fault="refused", times=10_000)
-    steering.cancel(house, job_id)
+    sandbox.behave("webhook", **_GONE)
+    steering.cancel(wired(push_doubt_s=0.01), job_id)
     sweep(house)
-    report = run(wired(push_doubt_s=0.01), job_id)
+    report = run(wired(retry_max_s=0.01), job_id)
     assert (report.state, report.settled, report.released) == ("cancelled", 3, 0)
+
+
+def _lost(error):
+    def lost(*_):
+        raise error
+
+    return lost
+
+
+def test_what_was_refused_before_anything_was_done_is_not_in_doubt(
+    house, sandbox, connection, monkeypatch
+):
+    job_id = submit(house, connection, [contact(f"c{n}", f"p{n}") for n in range(9)])
+    with monkeypatch.context() as patched:
+        patched.setattr(HubSpot, "write", _lost(Throttled("busy", 0.01)))
+        run_once(house, job_id)
+    steering.cancel(house, job_id)
+    report = run(house, job_id)
+    assert (report.state, report.settled, report.released) == ("cancelled", 0, 9)
+    assert sandbox.tally("hubspot")["companies"] == 0
+
+
+def test_what_never_reached_an_endpoint_costs_nothing(house, sandbox, monkeypatch):
+    url = {"url": f"{sandbox.url}/webhook"}
+    connection = connect(house, "webhook", url, {"signing_secret": SECRET})
+    job_id = submit(house, connection, [contact("c1", "p1")])
+    with monkeypatch.context() as patched:
+        nobody = Unavailable("nobody listens", sent=False)
+        patched.setattr(Webhook, "_send", _lost(nobody))
+        run_once(house, job_id)
+    steering.cancel(house, job_id)
+    report = run(house, job_id)
+    assert (report.state, report.settled) == ("cancelled", 0)
+
+
+def test_what_was_concluded_is_not_taken_for_unchanged_the_next_time(
+    wired, house, sandbox, connection, monkeypatch
+):
+    before = [contact("c1", "p1", title="Before")]
+    push(house, connection, before)
+    job_id = submit(house, connection, [contact("c1", "p1", title="After")])
+    die_after_sending(house, job_id, monkeypatch)
+    sandbox.behave("hubspot", **_GONE)
+    steering.cancel(wired(push_doubt_s=0.01), job_id)
+    let_go(house, job_id)
+    run(wired(retry_max_s=0.01), job_id)
+    sandbox.behave("hubspot")
+    assert counts(push(house, connection, before)) == {"updated": 1}
+
+
+def test_all_that_was_sent_is_settled_by_a_worker_with_smaller_batches(
+    wired, house, sandbox, connection, monkeypatch
+):
+    job_id = submit(house, connection, [contact(f"c{n}", f"p{n}") for n in range(150)])
+    die_after_sending(house, job_id, monkeypatch)
+    steering.cancel(house, job_id)
+    let_go(house, job_id)
+    report = run(wired(batch_records=20), job_id)
+    assert counts(report) == {"created": 100, "unreached": 50}
+    assert (report.settled, sandbox.tally("hubspot")["contacts"]) == (100, 100)
+
+
+def test_of_a_chunk_that_was_split_in_doubt_nothing_more_is_sent_once_cancelled(
+    house, sandbox, connection, monkeypatch
+):
+    job_id = submit(house, connection, [contact(f"c{n}", f"p{n}") for n in range(240)])
+    for _ in range(3):
+        with house.database.transaction() as open_:
+            open_.execute(text("UPDATE chunks SET run_at = clock_timestamp()"))
+        die_after_sending(house, job_id, monkeypatch)
+        let_go(house, job_id)
+    steering.cancel(house, job_id)
+    report = run(house, job_id)
+    assert counts(report) == {"created": 100, "unreached": 140}
+    assert (report.settled, sandbox.tally("hubspot")["contacts"]) == (100, 100)
+
+
+def test_a_provider_that_rests_keeps_no_cancelled_job_from_its_end(
+    wired, sandbox, monkeypatch
+):
+    sandbox.behave("hunter", hit_rate=0)
+    house = wired(
+        providers="directory,hunter",
+        hunter_key="k" * 20,
+        hunter_url=f"{sandbox.url}/hunter",
+        hunter_rate="10000/second",
+    )
+    running.create_license(house, credits_granted=1_000)
+    url = {"url": f"{sandbox.url}/hubspot"}
+    connection = connect(house, "hubspot", url, {"access_token": "token"})
+    one = contact("c1", "p1", company_domain="one.example")
+    job_id = submit(house, connection, [one], retrieve=(Item.EMAIL,))
+    die_after_sending(house, job_id, monkeypatch)
+    steering.cancel(house, job_id)
+    let_go(house, job_id)
+    with house.database.transaction() as open_:
+        open_.execute(text("DELETE FROM findings"))
+    sandbox.behave("hunter", fault="out_of_credits", times=10_000)
+    report = run(house, job_id)
+    assert (report.state, counts(report)) == ("cancelled", {"created": 1})

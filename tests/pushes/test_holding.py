@@ -110,7 +110,7 @@ def test_a_doubt_outlasts_the_time_that_holds_are_kept(house, connection, keys_o
         fields=("name",),
     )
     with house.database.transaction() as open_:
-        intents.put(open_, job_id, [intent])
+        intents.put(open_, intents.Slice(job_id, 0), [intent])
         assert held_keys.forget(open_, after_s=0, limit=10) == 0
         intents.forget_job(open_, job_id)
         assert held_keys.forget(open_, after_s=0, limit=10) == 1

@@ -22,9 +22,9 @@ from tests.pushing import (
     run_once,
     submit,
 )
-from worker import connections, dry_runs, steering
+from worker import chunks, connections, dry_runs, steering
 from worker.connectors import Kind
-from worker.connectors.errors import Throttled
+from worker.connectors.errors import Throttled, Unavailable
 from worker.connectors.hubspot import HubSpot
 from worker.errors import Refused
 from worker.pushing import Pushing
@@ -481,18 +481,59 @@ def test_a_person_in_doubt_is_paid_for_though_the_company_is_gone_by_then(
         assert connection_.execute(text("SELECT count(*) FROM intents")).scalar() == 0
 
 
+@pytest.fixture
+def two_chunks(wired, house, connection, monkeypatch):
+    """Runs two chunks of a job, of which the first is left in doubt; its id."""
+
+    def silent(*_):
+        raise Unavailable("no answer", until_s=0)
+
+    def ran(records, between):
+        deps = wired(batch_records=1, chunk_records=1)
+        job_id = submit(deps, connection, records)
+        with deps.database.transaction() as open_:
+            ids = open_.execute(text("SELECT id FROM chunks ORDER BY first")).scalars()
+            first, second = ids
+        with monkeypatch.context() as patched:
+            patched.setattr(HubSpot, "link", silent)
+            chunks.run_chunk(deps, first)
+        between()
+        chunks.run_chunk(deps, second)
+        return job_id
+
+    return ran
+
+
+def test_who_opts_out_is_left_alone_though_another_batch_was_about_to_send_them(
+    house, sandbox, two_chunks
+):
+    records = [contact("c1", "p1"), contact("c2", "p1", title="T")]
+    job_id = two_chunks(records, lambda: _opt_out(sandbox))
+    (second,) = outcomes_of(house, job_id)
+    assert (second.outcome, second.code) == ("excluded", "do_not_contact")
+    assert sandbox.tally("hubspot")["companies"] == 1
+
+
+def test_a_company_of_two_batches_gets_what_each_has_of_it(house, sandbox, two_chunks):
+    records = [contact("c1", "p1"), contact("c1", "p2", company_domain="one.example")]
+    job_id = two_chunks(records, lambda: None)
+    companies = httpx.get(_doors(sandbox), params={"type": "companies"}).json()
+    assert companies[0]["properties"]["domain"] == "one.example"
+    assert run(house, job_id).settled == 1
+
+
 def test_a_worker_that_was_fenced_off_sends_nothing_more(
     house, sandbox, connection, monkeypatch
 ):
     job_id = submit(house, connection, [contact("c1", "p1")])
-    plan = Pushing._plan
+    look = Pushing._look
 
     def late(self, *given):
         with house.database.transaction() as connection_:
             connection_.execute(text("UPDATE chunks SET attempt = attempt + 1"))
-        return plan(self, *given)
+        return look(self, *given)
 
-    monkeypatch.setattr(Pushing, "_plan", late)
+    monkeypatch.setattr(Pushing, "_look", late)
     assert run_once(house, job_id) == 1
     monkeypatch.undo()
     assert sandbox.tally("hubspot")["companies"] == 0

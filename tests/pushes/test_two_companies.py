@@ -82,3 +82,36 @@ def test_what_was_sent_of_both_companies_is_paid_for_though_the_person_opts_out(
     report = run(house, job_id)
     assert (counts(report), report.settled) == ({"rejected": 2}, 2)
     assert {one.code for one in outcomes_of(house, job_id)} == {"do_not_contact"}
+
+
+def test_each_record_sends_all_of_its_own_fields(house, sandbox, connection):
+    records = [contact("c1", "p1"), contact("c2", "p1", title="Board")]
+    push(house, connection, records)
+    (person,) = httpx.get(_doors(sandbox)).json()
+    assert person["properties"]["jobtitle"] == "Board"
+    assert counts(push(house, connection, records[1:])) == {"unchanged": 1}
+
+
+def test_blanks_alone_are_filled_by_the_first_record_and_then_by_the_second(
+    house, sandbox, connection
+):
+    httpx.post(_doors(sandbox), json=[{"email": "a@one.example"}]).raise_for_status()
+    first = contact("c1", "p1", email="a@one.example", title="First")
+    second = contact("c2", "p1", title="Second", phone="+32 2 555 01 01")
+    push(house, connection, [first, second], overwrite="if_empty")
+    (person,) = httpx.get(_doors(sandbox)).json()
+    of_person = person["properties"]
+    assert (of_person["jobtitle"], of_person["phone"]) == ("First", "+32 2 555 01 01")
+
+
+def test_two_of_ours_that_were_merged_end_also_where_one_has_another_company(
+    house, sandbox, connection
+):
+    push(house, connection, [contact("c1", "p1"), contact("c1", "p2")])
+    ids = [one["id"] for one in httpx.get(_doors(sandbox)).json()]
+    merge = _doors(sandbox).replace("/records", "/merge")
+    httpx.post(merge, json=ids).raise_for_status()
+    records = [contact("c1", "p2", title="A"), contact("c1", "p1"), contact("c2", "p1")]
+    report = push(house, connection, records)
+    assert counts(report) == {"updated": 1, "excluded": 2}
+    assert sandbox.tally("hubspot")["companies"] == 1

@@ -21,6 +21,11 @@ def upgrade() -> None:
     _add_held_keys()
     _tell_why_records_are_excluded()
     _tell_since_when_chunks_are_in_doubt()
+    _tell_intents_by_chunk()
+
+
+def downgrade() -> None:
+    raise RuntimeError("what was sent is not forgotten: restore a backup instead")
 
 
 def _widen_connections() -> None:
@@ -98,9 +103,27 @@ def _tell_why_records_are_excluded() -> None:
 
 def _tell_since_when_chunks_are_in_doubt() -> None:
     op.add_column("chunks", sa.Column("doubted_at", INSTANT))
+    op.add_column("chunks", sa.Column("conclude_at", INSTANT))
     op.execute("UPDATE chunks SET doubted_at = clock_timestamp() WHERE in_doubt")
     op.drop_constraint(op.f("chunks_doubt_check"), "chunks")
     op.create_check_constraint(
         "doubt", "chunks", "doubted_at IS NULL OR state NOT IN ('done', 'cancelled')"
     )
     op.drop_column("chunks", "in_doubt")
+
+
+def _tell_intents_by_chunk() -> None:
+    """Each chunk has its own; those of before are of every chunk that is in doubt."""
+    op.add_column("intents", sa.Column("first_line", sa.Integer()))
+    op.drop_constraint("intents_pkey", "intents")
+    op.execute("""
+        INSERT INTO intents (job_id, first_line, kind, our_id, change, their_id, fields)
+        SELECT DISTINCT i.job_id, c.first_line, i.kind, i.our_id, i.change, i.their_id,
+                        i.fields
+          FROM intents AS i JOIN chunks AS c ON c.job_id = i.job_id
+         WHERE c.doubted_at IS NOT NULL""")
+    op.execute("DELETE FROM intents WHERE first_line IS NULL")
+    op.alter_column("intents", "first_line", nullable=False)
+    op.create_primary_key(
+        "intents_pkey", "intents", ["job_id", "first_line", "kind", "our_id"]
+    )
