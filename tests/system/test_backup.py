@@ -174,6 +174,7 @@ def test_who_was_erased_since_the_backup_is_erased_again(place, empty_place):
         assert erasures.among(connection, "acme", ["p1"]) == {"p1"}
 
 
+@pytest.mark.slow
 def test_a_backup_goes_on_where_files_come_and_go(place):
     """A file that goes while it is copied is told by the exit status 1 alone."""
     (_, copy) = _blocks("backup.md")[0].strip().split("\n")
@@ -206,6 +207,7 @@ def test_an_upgrade_with_a_job_under_way_loses_nothing(place):
     assert_exact(fleet, job_id, 0, _PERSONS)
 
 
+@pytest.mark.slow
 def test_nobody_works_on_the_schema_of_another_version(place):
     def say(version: str) -> None:
         with place.fleet.deps.database.transaction() as connection:

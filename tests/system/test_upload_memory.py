@@ -81,7 +81,14 @@ def _growth_mib(url: str, folder: Path, suffix: str, count: int) -> float:
     return int(memory.run(_UPLOAD, "upload", *words)) / 1024
 
 
-@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
+@pytest.mark.parametrize(
+    "suffix",
+    [
+        ".csv",
+        pytest.param(".jsonl", marks=pytest.mark.slow),
+        pytest.param(".parquet", marks=pytest.mark.slow),
+    ],
+)
 @pytest.mark.parametrize(
     "count", [100_000, pytest.param(1_000_000, marks=pytest.mark.full)]
 )

@@ -64,7 +64,7 @@ sys.exit(subprocess.run([sys.executable, "-c", *sys.argv[1:]]).returncode)
 """
 
 
-@pytest.mark.parametrize("shape", ["file", "zip"])
+@pytest.mark.parametrize("shape", ["file", pytest.param("zip", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", WRITERS)
 @pytest.mark.parametrize(
     "count", [20_000, pytest.param(1_000_000, marks=pytest.mark.full)]
