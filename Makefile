@@ -24,7 +24,7 @@ demo: setup ## Export the U.S. Congress twice, in a fresh home, and check every 
 
 test: setup ## All tests but the slow and the long ones: at most 6 minutes on two cores
 	$(PYTEST) -n 2 tests/house tests/unit
-	$(PYTEST) -n 2 --dist worksteal -m "not full and not alone and not slow" tests/database tests/api tests/providers tests/connectors tests/pushes tests/waterfall tests/system
+	$(PYTEST) -n 3 --dist worksteal -m "not full and not alone and not slow" tests/database tests/api tests/providers tests/connectors tests/pushes tests/waterfall tests/system
 
 test-fast: setup ## The tests that start nothing
 	$(PYTEST) tests/house tests/unit
