@@ -25,6 +25,8 @@ class LapsedChunk(NamedTuple):
     first_line: int
     cursor: int
     stop: int
+    is_in_doubt: bool
+    """Whether something may have been sent of it, and it may still be concluded."""
 
 
 _FENCE = """
@@ -38,7 +40,8 @@ def lapsed_chunks(connection: Connection, *, limit: int) -> list[LapsedChunk]:
     rows = connection.execute(
         text("""
             SELECT c.id, c.attempt, c.job_id, c.crashes, q.input, c.first_byte, c.bytes,
-                   c.first_line, c.cursor, c.stop
+                   c.first_line, c.cursor, c.stop,
+                   c.doubted_at IS NOT NULL AND c.conclude_at IS NULL
               FROM chunks AS c JOIN jobs AS j ON j.id = c.job_id
               JOIN quotes AS q ON q.id = j.quote_id
              WHERE c.state = 'running' AND c.lease_until < clock_timestamp()
@@ -59,6 +62,20 @@ def bring_back(connection: Connection, lapsed: LapsedChunk, *, delay_s: float) -
                    run_at = clock_timestamp() + make_interval(secs => :delay_s)
              WHERE {_FENCE}"""),  # noqa: S608 - a constant
         {"id": lapsed.id, "attempt": lapsed.attempt, "delay_s": delay_s},
+    )
+    return moved.rowcount == 1
+
+
+def conclude(connection: Connection, lapsed: LapsedChunk) -> bool:
+    """Let what a record that keeps killing workers may have sent count as sent."""
+    moved = connection.execute(
+        text(f"""
+            UPDATE chunks
+               SET state = 'pending', lease_until = NULL, owner = NULL,
+                   crashes = crashes + 1, last_error = 'lease_lapsed',
+                   conclude_at = clock_timestamp(), run_at = clock_timestamp()
+             WHERE {_FENCE}"""),  # noqa: S608 - a constant
+        {"id": lapsed.id, "attempt": lapsed.attempt},
     )
     return moved.rowcount == 1
 

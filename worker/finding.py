@@ -58,7 +58,7 @@ class Finder:
     def find(self, asks: Sequence[Ask]) -> Mapping[Key, Finding] | Wait:
         """What is found of each at the accepted level; or why that takes time."""
         sheet = Sheet(asks, self._chunk.retrieve, self._chunk.email_level)
-        if self._chunk.is_ending:
+        if self._chunk.is_ending or self._chunk.is_to_conclude:
             return self._recalled(sheet)
         self._recall(sheet, self._expected(sheet))
         for name in self._deps.vendors.order:
@@ -71,7 +71,7 @@ class Finder:
     def _recalled(self, sheet: Sheet) -> Mapping[Key, Finding]:
         """What is known already: for what is in doubt all was found before it was sent.
 
-        Nobody is asked for a job that is cancelled, nor waited for.
+        Nobody is asked any more, nor waited for.
         """
         self._recall(sheet, ())
         vendors = self._deps.vendors

@@ -37,6 +37,7 @@ class Rescue(StrEnum):
 
     BRING_BACK = "bring_back"
     SPLIT = "split"
+    CONCLUDE = "conclude"
     REJECT = "reject"
 
 
@@ -44,7 +45,9 @@ def decide(lapsed: LapsedChunk, crashes_max: int) -> Rescue:
     """Bring it back, until it has crashed too often: then narrow it down."""
     if lapsed.crashes + 1 < crashes_max:
         return Rescue.BRING_BACK
-    return Rescue.SPLIT if lapsed.stop - lapsed.cursor > 1 else Rescue.REJECT
+    if lapsed.stop - lapsed.cursor > 1:
+        return Rescue.SPLIT
+    return Rescue.CONCLUDE if lapsed.is_in_doubt else Rescue.REJECT
 
 
 def sweep(deps: Deps) -> None:
@@ -111,6 +114,9 @@ def _rescue(deps: Deps, chunk: LapsedChunk) -> None:
             _let_go_on(deps, chunk)
         case Rescue.SPLIT:
             _split(deps, chunk)
+        case Rescue.CONCLUDE:
+            with deps.database.transaction() as connection:
+                sweeps.conclude(connection, chunk)
         case Rescue.REJECT:
             _reject(deps, chunk)
 

@@ -177,7 +177,7 @@ chunks = Table(
     # Something was sent of records behind the cursor, and what became of it is not
     # known until the batch has been run again; since when.
     Column("doubted_at", Instant),
-    # Of a job that is cancelled: when nobody is asked any more what became of it.
+    # When nobody is asked any more what became of it.
     Column("conclude_at", Instant),
     Column("delivered", Integer, nullable=False, server_default=text("0")),
     # Of those that were delivered to a CRM.

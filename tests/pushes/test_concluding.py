@@ -205,6 +205,21 @@ def test_of_a_chunk_that_was_split_in_doubt_nothing_more_is_sent_once_cancelled(
     assert (report.settled, sandbox.tally("hubspot")["contacts"]) == (100, 100)
 
 
+def test_a_record_that_was_sent_and_kills_each_worker_then_is_flagged_and_paid_for(
+    house, sandbox, connection, monkeypatch
+):
+    job_id = submit(house, connection, [contact("c1", "p1")])
+    for _ in range(3):
+        with house.database.transaction() as open_:
+            open_.execute(text("UPDATE chunks SET run_at = clock_timestamp()"))
+        die_after_sending(house, job_id, monkeypatch)
+        let_go(house, job_id)
+    report = run(house, job_id)
+    assert (report.state, counts(report)) == ("succeeded", {"created": 1})
+    (row,) = outcomes_of(house, job_id)
+    assert (row.code, report.settled) == ("in_doubt", 1)
+
+
 def test_a_provider_that_rests_keeps_no_cancelled_job_from_its_end(
     wired, sandbox, monkeypatch
 ):

@@ -20,6 +20,7 @@ def _lapsed(crashes: int, records_left: int) -> LapsedChunk:
         first_line=0,
         cursor=500,
         stop=500 + records_left,
+        is_in_doubt=False,
     )
 
 
@@ -36,6 +37,12 @@ def test_the_third_crash_splits_it(records_left):
 
 def test_the_third_crash_of_a_single_record_rejects_it():
     assert decide(_lapsed(2, 1), CRASHES_MAX) is Rescue.REJECT
+
+
+def test_the_third_crash_of_what_may_have_been_sent_concludes_it():
+    assert decide(_lapsed(2, 1)._replace(is_in_doubt=True), CRASHES_MAX) is (
+        Rescue.CONCLUDE
+    )
 
 
 def test_only_the_records_that_are_left_count():
