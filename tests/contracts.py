@@ -240,8 +240,12 @@ _IN_SANDBOX: dict[str, tuple[str, dict[str, Any]]] = {
     "webhook": ("webhook", _WEBHOOK),
 }
 
-_OTHER_WAYS = ("hubspot, whole batches", "salesforce, bulk")
-"""Connectors that have a way of their own already: they wait for the slow tests."""
+_LATER = {
+    "hubspot, whole batches": pytest.mark.slow,
+    "salesforce, bulk": pytest.mark.slow,
+    "odoo": pytest.mark.full,
+}
+"""Other ways of connectors wait for the slow tests, a real CRM for its own target."""
 
 NAMES = [*_IN_SANDBOX, *(() if odoo.why_not() else ("odoo",))]
 """Odoo is there where a real one is named, or can be started."""
@@ -249,8 +253,7 @@ NAMES = [*_IN_SANDBOX, *(() if odoo.why_not() else ("odoo",))]
 
 def param_of(name: str) -> pytest.ParameterSet:
     """A CRM as what a test is tried with."""
-    marks = [pytest.mark.slow] if name in _OTHER_WAYS else []
-    return pytest.param(name, marks=marks)
+    return pytest.param(name, marks=[_LATER[name]] if name in _LATER else [])
 
 
 @contextmanager
