@@ -54,6 +54,8 @@ class TakenChunk:
     quoted_at: datetime
     doubted_at: datetime | None
     """Since when a try before this one may have sent something that is not settled."""
+    doubt_stop: int | None
+    """Where the batch ended that it may have sent."""
     is_to_conclude: bool
     """Whether it is in doubt for too long to ask what became of it."""
     is_ending: bool
@@ -105,6 +107,8 @@ class Pushed:
     sent_at: datetime
     entries: tuple[id_map.Entry, ...]
     touched: tuple[id_map.Key, ...]
+    unknown: tuple[id_map.Key, ...] = ()
+    """Of which nobody knows what is there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +151,7 @@ WITH taken AS (
                     AND (jobs.state IN ('queued', 'running')
                       OR (jobs.state = 'cancelling' AND doubted_at IS NOT NULL)))
   RETURNING id, attempt, failures, job_id, first_byte, bytes, first_line, cursor, stop,
-            doubted_at, conclude_at)
+            doubted_at, doubt_stop, conclude_at)
 SELECT taken.*, r.license_id, r.period_id, r.id AS reservation_id, q.user_id, q.input,
        q.columns, q.retrieve, q.email_level, q.only_with, q.export, q.push,
        q.terms, q.quoted_at, j.waiting_reason IS NOT NULL AS job_waits,
@@ -194,7 +198,7 @@ def take(
 _FENCE = text("""
 UPDATE chunks
    SET cursor = :stop, crashes = 0, failures = 0, last_error = NULL, doubted_at = NULL,
-       conclude_at = NULL,
+       doubt_stop = NULL, conclude_at = NULL,
        created = created + :created, updated = updated + :updated,
        unchanged = unchanged + :unchanged,
        delivered = delivered + :delivered, excluded = excluded + :excluded,
@@ -248,17 +252,17 @@ def checkpoint(
     if batch.part is not None:
         _keep_part(connection, chunk.job_id, batch, batch.part)
     if batch.pushed is not None:
-        id_map.keep(
-            connection,
-            batch.pushed.connection_id,
-            batch.pushed.entries,
-            batch.pushed.sent_at,
-        )
-        intents.forget(connection, chunk.slice, batch.pushed.touched)
+        _keep_pushed(connection, chunk, batch.pushed)
     if fence.done:
         jobs.close_chunks(connection, chunk.job_id, 1)
     state = jobs.state_of(connection, chunk.job_id)
     return JobState.FINISHING if state is None else state
+
+
+def _keep_pushed(connection: Connection, chunk: TakenChunk, pushed: Pushed) -> None:
+    id_map.keep(connection, pushed.connection_id, pushed.entries, pushed.sent_at)
+    id_map.blur(connection, pushed.connection_id, pushed.unknown)
+    intents.forget(connection, chunk.slice, pushed.touched)
 
 
 _RECORD = text("""
@@ -299,54 +303,6 @@ def _keep_part(
             "sha256": part.sha256,
         },
     )
-
-
-def doubt(
-    connection: Connection,
-    chunk: TakenChunk,
-    about: Sequence[intents.Intent],
-    *,
-    connection_id: str,
-    lease_s: float,
-) -> datetime:
-    """Keep what is about to be sent, and hold the chunk on; the moment of it.
-
-    From now on the chunk is in doubt, until its batch is settled: it will be run again,
-    even of a job that is being cancelled, and whatever else becomes of it, nothing of
-    it is taken for unchanged. Raises `Superseded` as a checkpoint does.
-    """
-    moment: datetime | None = connection.execute(
-        text("""
-            UPDATE chunks SET doubted_at = coalesce(doubted_at, clock_timestamp()),
-                   lease_until = clock_timestamp() + make_interval(secs => :lease_s)
-             WHERE id = :id AND attempt = :attempt AND state = 'running'
-            RETURNING holdfast_now()"""),
-        {"id": chunk.id, "attempt": chunk.attempt, "lease_s": lease_s},
-    ).scalar_one_or_none()
-    if moment is None:
-        raise Superseded(f"chunk {chunk.id} is not at attempt {chunk.attempt} any more")
-    intents.put(connection, chunk.slice, about)
-    keys = [id_map.Key(one.kind, one.our_id) for one in about]
-    id_map.blur(connection, connection_id, keys)
-    return moment
-
-
-def undoubt(
-    connection: Connection, chunk: TakenChunk, about: Sequence[id_map.Key]
-) -> None:
-    """Take a doubt back: nothing of what was about to be sent has been.
-
-    Raises `Superseded` as a checkpoint does.
-    """
-    moved = connection.execute(
-        text("""
-            UPDATE chunks SET doubted_at = NULL, conclude_at = NULL
-             WHERE id = :id AND attempt = :attempt AND state = 'running'"""),
-        {"id": chunk.id, "attempt": chunk.attempt},
-    )
-    if moved.rowcount == 0:
-        raise Superseded(f"chunk {chunk.id} is not at attempt {chunk.attempt} any more")
-    intents.forget(connection, chunk.slice, about)
 
 
 def give_back(

@@ -170,7 +170,8 @@ def stop_idle_chunks(
     stopped = connection.execute(
         text("""
             UPDATE chunks SET state = 'cancelled', attempt = attempt + 1,
-                   doubted_at = NULL, lease_until = NULL, owner = NULL
+                   doubted_at = NULL, doubt_stop = NULL,
+                   lease_until = NULL, owner = NULL
              WHERE id IN (
                SELECT chunks.id FROM chunks JOIN jobs ON jobs.id = chunks.job_id
                 WHERE chunks.job_id = :job_id AND jobs.state = 'cancelling'

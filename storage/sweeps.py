@@ -41,7 +41,8 @@ def lapsed_chunks(connection: Connection, *, limit: int) -> list[LapsedChunk]:
         text("""
             SELECT c.id, c.attempt, c.job_id, c.crashes, q.input, c.first_byte, c.bytes,
                    c.first_line, c.cursor, c.stop,
-                   c.doubted_at IS NOT NULL AND c.conclude_at IS NULL
+                   c.doubted_at IS NOT NULL
+                     AND (c.conclude_at IS NULL OR c.conclude_at > clock_timestamp())
               FROM chunks AS c JOIN jobs AS j ON j.id = c.job_id
               JOIN quotes AS q ON q.id = j.quote_id
              WHERE c.state = 'running' AND c.lease_until < clock_timestamp()
@@ -102,11 +103,13 @@ def split(connection: Connection, lapsed: LapsedChunk, *, crashes: int) -> bool:
     connection.execute(
         text("""
             INSERT INTO chunks (job_id, first_byte, bytes, first_line, first, cursor,
-                                stop, crashes, last_error, doubted_at,
+                                stop, crashes, last_error, doubted_at, doubt_stop,
                                 conclude_at)
             SELECT job_id, first_byte, bytes, first_line, :middle, :middle,
-                   :stop, :crashes, 'lease_lapsed', doubted_at,
-                   conclude_at
+                   :stop, :crashes, 'lease_lapsed',
+                   CASE WHEN doubt_stop > :middle THEN doubted_at END,
+                   CASE WHEN doubt_stop > :middle THEN doubt_stop END,
+                   CASE WHEN doubt_stop > :middle THEN conclude_at END
               FROM chunks WHERE id = :id"""),
         {**lapsed._asdict(), "middle": middle, "crashes": crashes},
     )
@@ -127,7 +130,7 @@ def reject_crashing(
         text(f"""
             UPDATE chunks
                SET state = 'done', cursor = stop, rejected = rejected + 1,
-                   doubted_at = NULL, conclude_at = NULL,
+                   doubted_at = NULL, doubt_stop = NULL, conclude_at = NULL,
                    attempt = attempt + 1, lease_until = NULL, owner = NULL,
                    last_error = 'worker_crashed'
              WHERE {_FENCE} AND stop = cursor + 1"""),  # noqa: S608 - a constant

@@ -9,7 +9,7 @@ is sent again by the same keys.
 import logging
 from collections.abc import Sequence
 
-from storage import chunks, jobs, lookups, steering
+from storage import chunks, doubts, jobs, lookups, steering
 from storage.chunks import Batch, TakenChunk
 from storage.errors import ArtifactError, Conflict, Superseded
 from storage.states import JobState
@@ -18,6 +18,7 @@ from worker.ahead import Ahead
 from worker.clock import Stopwatch
 from worker.concluding import Concluding
 from worker.connectors.errors import ConnectorError
+from worker.doubts import Doubt, doubt_of
 from worker.exporting import Exporting
 from worker.fates import Done, Fate, Later, Never, backoff_s
 from worker.inputs import read_slice
@@ -74,9 +75,10 @@ def _run_batches(
     ahead: Ahead,
     watch: Stopwatch,
 ) -> Fate:
-    delivery = _delivery(deps, chunk, lines)
-    if chunk.is_ending and not delivery.is_in_doubt:
+    doubt = doubt_of(deps, chunk, lines)
+    if chunk.is_ending and doubt is None:
         return _take_doubt_back(deps, chunk)
+    delivery = _delivery(deps, chunk, doubt)
     cursor, first = chunk.cursor, chunk.first_line
     while cursor < chunk.stop:
         stop = min(cursor + delivery.batch_records, chunk.stop)
@@ -94,19 +96,19 @@ def _run_batches(
 
 
 def _delivery(
-    deps: Deps, chunk: TakenChunk, lines: Sequence[bytes]
+    deps: Deps, chunk: TakenChunk, doubt: Doubt | None
 ) -> Exporting | Pushing | Concluding:
     if chunk.push is None:
         return Exporting(deps, chunk)
-    if chunk.is_to_conclude:
-        return Concluding(deps, chunk, lines)
-    return Pushing(deps, chunk, lines)
+    if chunk.is_to_conclude and doubt is not None:
+        return Concluding(deps, chunk, doubt)
+    return Pushing(deps, chunk, doubt)
 
 
 def _take_doubt_back(deps: Deps, chunk: TakenChunk) -> Fate:
     """Begin nothing: of this half of a chunk that was split nothing is in doubt."""
     with deps.database.transaction() as connection:
-        chunks.undoubt(connection, chunk, ())
+        doubts.take_back(connection, chunk, ())
     return _give_back(deps, chunk, "the job is cancelled")
 
 

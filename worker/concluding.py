@@ -13,7 +13,7 @@ from worker import batches, crms, ending
 from worker.ahead import Ahead
 from worker.connectors import Kind, Rejected
 from worker.doings import Doings
-from worker.doubts import doubt_of
+from worker.doubts import Doubt
 from worker.ending import Ended
 from worker.pushes import push_of
 from worker.values import Ready, Values
@@ -38,7 +38,7 @@ _UNSENT = Rejected(code=NOT_SENT, message="nothing of it was sent any more")
 class Concluding:
     """Settles what one chunk was about to send; no CRM is asked."""
 
-    def __init__(self, deps: Deps, chunk: TakenChunk, lines: Sequence[bytes]) -> None:
+    def __init__(self, deps: Deps, chunk: TakenChunk, doubt: Doubt) -> None:
         assert chunk.push is not None  # noqa: S101 - only pushes are ever in doubt
         self._deps = deps
         self._chunk = chunk
@@ -47,15 +47,14 @@ class Concluding:
             there = crms.found(connection, self._push.connection_id, chunk.license_id)
         offer = crms.OFFERS[there.connector]
         self._values = Values(self._push, offer.defaults, chunk.columns, chunk.retrieve)
-        self._doubt = doubt_of(deps, chunk, lines)
-        self.is_in_doubt = self._doubt is not None
-        self.batch_records = self._doubt.records if self._doubt else 1
+        self._doubt = doubt
+        self.batch_records = doubt.records
 
     def deliver(self, ahead: Ahead, start: int, lines: Sequence[bytes]) -> Batch:
         """What counts as having become of the records of these lines."""
         contents = batches.read(self._deps, self._chunk, ahead, lines)
         left_out = ending.excluded(self._chunk, contents)
-        doings = self._doubt.doings() if self._doubt else Doings()
+        doings = self._doubt.doings()
         for priced in contents.records:
             record = priced.record
             self._note(doings, Kind.COMPANY, self._values.company(record))
@@ -68,7 +67,7 @@ class Concluding:
             outcomes=tuple(outcomes),
             claims=tuple(claims),
             part=None,
-            pushed=self._forgotten(doings),
+            pushed=self._unknown(doings),
         )
 
     def _note(self, doings: Doings, kind: Kind, ready: Ready) -> None:
@@ -87,13 +86,12 @@ class Concluding:
         )
         doings.note(kind, ready, ended)
 
-    def _forgotten(self, doings: Doings) -> Pushed | None:
+    def _unknown(self, doings: Doings) -> Pushed:
         """Nothing is known of what is there: it is looked for by its key next time."""
-        if doings.sent_at is None:
-            return None
         return Pushed(
             connection_id=self._push.connection_id,
-            sent_at=doings.sent_at,
+            sent_at=self._doubt.since,
             entries=(),
             touched=tuple({*doings.done, *doings.intended}),
+            unknown=tuple(doings.intended),
         )

@@ -17,7 +17,7 @@ from worker.throttling import DAILY_LIMIT, Throttle
 from worker.tokens import Tokens
 
 _UNAUTHORIZED = 401
-_NOT_DONE = {_UNAUTHORIZED, 403, 429}
+_NOT_DONE = frozenset({_UNAUTHORIZED, 403, 429})
 """Statuses that say of all of a request that nothing of it was done."""
 FORBIDDEN_TARGET = "forbidden_target"
 
@@ -34,6 +34,7 @@ class CrmHttp:
         *,
         beat: Callable[[], None],
         hold_on: Callable[[], None],
+        discloses: bool,
     ) -> None:
         self._outbound = outbound
         self._throttle = throttle
@@ -41,6 +42,7 @@ class CrmHttp:
         self._tokens = tokens
         self._beat = beat
         self._hold_on = hold_on
+        self._discloses = discloses
         self.may_have_written = False
         """Whether anything was sent, since this was last said to be false, that the CRM
         may have done."""
@@ -111,7 +113,8 @@ class CrmHttp:
         except OutboundError as error:
             self.may_have_written |= error.sent and method != "GET"
             raise Unavailable(str(error), sent=error.sent) from error
-        self.may_have_written |= method != "GET" and response.status not in _NOT_DONE
+        done = response.sent if self._discloses else response.status not in _NOT_DONE
+        self.may_have_written |= method != "GET" and done
         return Reply(
             response.status,
             {name.lower(): value for name, value in response.headers.items()},

@@ -68,7 +68,8 @@ class Offer:
 
     `settings` are those a connection may have, `needed` those of them that it must
     have, `secrets` all that it must have; the secret `access_token` is sent along by
-    `Http` as a bearer's.
+    `Http` as a bearer's. Where it `discloses`, what was sent in full counts, whatever
+    the answer.
     """
 
     make: Callable[["Opening"], Connector]
@@ -76,6 +77,7 @@ class Offer:
     settings: frozenset[str]
     needed: frozenset[str]
     secrets: frozenset[str]
+    discloses: bool = False
 
 
 BULK_ABOVE = "bulk_above"
@@ -128,6 +130,7 @@ OFFERS: Mapping[str, Offer] = {
         settings=frozenset({"url"}),
         needed=frozenset({"url"}),
         secrets=frozenset({"signing_secret"}),
+        discloses=True,
     ),
 }
 """By the name that a connection gives."""
@@ -209,6 +212,7 @@ class Crms:
             tokens,
             beat=beat,
             hold_on=keys.extend,
+            discloses=OFFERS[connection.connector].discloses,
         )
         settings = self._home(connection.connector) | connection.settings
         access = Access(settings=settings, secrets=tokens.secrets)

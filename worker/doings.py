@@ -33,10 +33,11 @@ class Doings:
     """What was intended, sent and done.
 
     `again` says that a try before this one may have sent some of it; `intended` is what
-    it was about to do.
+    it was about to do; `stop` is where the batch ends.
     """
 
     again: bool = False
+    stop: int = 0
     sent_at: datetime | None = None
     intended: Mapping[Key, Intent] = field(default_factory=dict)
     done: dict[Key, Done] = field(default_factory=dict)
@@ -74,9 +75,12 @@ class Doings:
         done = self.done.get(Key(Kind.PERSON, person.wanted.id))
         if done is None or not done.ended.is_changed or not step.is_to_send:
             return step
-        fields = step.fields
-        if push.overwrite is Overwrite.IF_EMPTY:
-            fields = {n: v for n, v in fields.items() if n not in done.ended.fields}
+        kept = {
+            Overwrite.ALWAYS: frozenset(),
+            Overwrite.IF_EMPTY: done.ended.fields,
+            Overwrite.NEVER: frozenset(step.fields),
+        }[push.overwrite]
+        fields = {n: v for n, v in step.fields.items() if n not in kept}
         return Step(
             change=Change.UPDATED if fields else Change.UNCHANGED,
             fields=fields,
@@ -87,14 +91,17 @@ class Doings:
     def is_due(self, person: Ready, plan: Plan) -> bool:
         """Whether a person's turn has come: nobody is sent without their company.
 
-        But for whom a try before this one was about to send, and whose company is left
-        alone since: that has to come to its end.
+        But for whom a try before this one was about to send, and whose company was
+        there then: that has to come to its end.
         """
         if isinstance(plan, Left) or self.company_of(person) is not None:
             return True
-        company = self.done.get(Key(Kind.COMPANY, person.company_id or ""))
+        if Key(Kind.PERSON, person.wanted.id) not in self.intended:
+            return False
+        key = Key(Kind.COMPANY, person.company_id or "")
+        company, intent = self.done.get(key), self.intended.get(key)
         is_left = company is not None and company.ended.left is not None
-        return is_left and Key(Kind.PERSON, person.wanted.id) in self.intended
+        return is_left or (intent is not None and intent.change is Change.UPDATED)
 
     def links(self, persons: Iterable[Ready]) -> Iterator[Link]:
         """The persons that were sent, with their companies."""

@@ -1,6 +1,6 @@
 """What a try before this one was about to send, and nobody knows what became of."""
 
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -17,7 +17,7 @@ from worker.wiring import Deps
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Doubt:
-    """The intents of a chunk, which are all of its next `records`."""
+    """What a chunk was about to do with its next `records`, which are one batch."""
 
     records: int
     intended: Mapping[Key, Intent]
@@ -31,36 +31,19 @@ class Doubt:
 def doubt_of(deps: Deps, chunk: TakenChunk, lines: Sequence[bytes]) -> Doubt | None:
     """What is in doubt of a chunk; None where nothing is.
 
-    That is so of a half of a chunk that was split, where all was in the other one.
+    That is so also of a half of a chunk that was split, where all was in the other one.
     """
-    if chunk.doubted_at is None:
+    if chunk.doubted_at is None or chunk.doubt_stop is None:
         return None
     with deps.database.transaction() as connection:
         intended = intents.of(connection, chunk.slice)
-    first = chunk.first_line
-    left = lines[chunk.cursor - first : chunk.stop - first]
-    records = [priced.record for priced in parse(list(left))]
-    reach = _reach(records, intended)
-    if reach == 0:
+    stop, first = min(chunk.doubt_stop, chunk.stop), chunk.first_line
+    left = parse(list(lines[chunk.cursor - first : stop - first]))
+    own = set(_keys(priced.record for priced in left))
+    mine = {key: intent for key, intent in intended.items() if key in own}
+    if not mine:
         return None
-    own = set(_keys(records[:reach]))
-    return Doubt(
-        records=reach,
-        intended={key: intent for key, intent in intended.items() if key in own},
-        since=chunk.doubted_at,
-    )
-
-
-def _reach(records: Sequence[Record], intended: Container[Key]) -> int:
-    """Up to which of the records something was intended, counted from 1."""
-    return max(
-        (
-            number
-            for number, record in enumerate(records, start=1)
-            if any(key in intended for key in _keys([record]))
-        ),
-        default=0,
-    )
+    return Doubt(records=stop - chunk.cursor, intended=mine, since=chunk.doubted_at)
 
 
 def _keys(records: Iterable[Record]) -> Iterator[Key]:

@@ -24,7 +24,6 @@ class Exporting:
         self._deps = deps
         self._chunk = chunk
         self.batch_records = deps.settings.batch_records
-        self.is_in_doubt = False
 
     def deliver(self, ahead: Ahead, start: int, lines: Sequence[bytes]) -> Batch:
         """What became of the records of these lines."""

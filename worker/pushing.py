@@ -11,7 +11,7 @@ from dataclasses import replace
 from threading import Event
 from typing import TypeVar
 
-from storage import chunks, connections
+from storage import chunks, connections, doubts
 from storage.chunks import Batch, TakenChunk
 from storage.connections import ConnectionState
 from storage.id_map import Key
@@ -29,7 +29,7 @@ from worker.connectors import (
 )
 from worker.connectors.errors import ConnectorError, Misconfigured, Unavailable
 from worker.doings import Doings, Look, rounds
-from worker.doubts import doubt_of
+from worker.doubts import Doubt
 from worker.fates import backoff_s
 from worker.mapping import misfits
 from worker.planning import Left, Plan, Step, step_of
@@ -53,7 +53,7 @@ class Pushing:
     `Superseded` where the chunk is somebody else's by now.
     """
 
-    def __init__(self, deps: Deps, chunk: TakenChunk, lines: Sequence[bytes]) -> None:
+    def __init__(self, deps: Deps, chunk: TakenChunk, doubt: Doubt | None) -> None:
         assert chunk.push is not None  # noqa: S101 - the caller has looked
         self._deps = deps
         self._chunk = chunk
@@ -71,12 +71,7 @@ class Pushing:
         self._usual_records = crms.batch_records(
             there, self._connector, deps.settings, chunk.job_records
         )
-        self._doubt = doubt_of(deps, chunk, lines)
-
-    @property
-    def is_in_doubt(self) -> bool:
-        """Whether the next batch is one that may have been sent before."""
-        return self._doubt is not None
+        self._doubt = doubt
 
     @property
     def batch_records(self) -> int:
@@ -94,6 +89,7 @@ class Pushing:
         left_out = ending.excluded(self._chunk, contents)
         doubt, self._doubt = self._doubt, None
         doings = doubt.doings() if doubt else Doings()
+        doings.stop = start + len(lines)
         pushed = [one for one in contents.records if one.record.number not in left_out]
         self._push_all(
             doings,
@@ -243,10 +239,11 @@ class Pushing:
         ]
         is_first = doings.sent_at is None
         with self._deps.database.transaction() as connection:
-            doings.sent_at = chunks.doubt(
+            doings.sent_at = doubts.keep(
                 connection,
                 self._chunk,
                 about,
+                stop=doings.stop,
                 connection_id=self._push.connection_id,
                 lease_s=self._deps.settings.lease_s,
             )
@@ -277,7 +274,7 @@ class Pushing:
         """Leave nothing in doubt: nothing of it was sent, or all of it refused."""
         keys = [Key(one.kind, one.our_id) for one in about]
         with self._deps.database.transaction() as connection:
-            chunks.undoubt(connection, self._chunk, keys)
+            doubts.take_back(connection, self._chunk, keys)
 
     def _link(self, doings: Doings, persons: Sequence[Ready]) -> None:
         links = list(doings.links(persons))

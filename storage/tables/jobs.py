@@ -177,6 +177,8 @@ chunks = Table(
     # Something was sent of records behind the cursor, and what became of it is not
     # known until the batch has been run again; since when.
     Column("doubted_at", Instant),
+    # Where the batch ends that it is about.
+    Column("doubt_stop", Integer),
     # When nobody is asked any more what became of it.
     Column("conclude_at", Instant),
     Column("delivered", Integer, nullable=False, server_default=text("0")),
@@ -200,6 +202,7 @@ chunks = Table(
     CheckConstraint(
         "doubted_at IS NULL OR state NOT IN ('done', 'cancelled')", name="doubt"
     ),
+    CheckConstraint("(doubted_at IS NULL) = (doubt_stop IS NULL)", name="doubt_stop"),
     CheckConstraint("(state = 'running') = (lease_until IS NOT NULL)", name="lease"),
     UniqueConstraint("job_id", "first"),
     Index(

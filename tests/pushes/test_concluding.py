@@ -20,7 +20,7 @@ from tests.pushing import (
 )
 from worker import steering
 from worker.connectors import Kind
-from worker.connectors.errors import Throttled, Unavailable
+from worker.connectors.errors import Misconfigured, Throttled, Unavailable
 from worker.connectors.hubspot import HubSpot
 from worker.connectors.webhook import Webhook
 from worker.pushing import Pushing
@@ -190,6 +190,39 @@ def test_all_that_was_sent_is_settled_by_a_worker_with_smaller_batches(
     assert (report.settled, sandbox.tally("hubspot")["contacts"]) == (100, 100)
 
 
+def test_what_comes_after_the_batch_in_doubt_is_not_begun_though_a_company_returns(
+    house, sandbox, connection, monkeypatch
+):
+    records = [contact(f"c{n % 90}", f"p{n}") for n in range(240)]
+    job_id = submit(house, connection, records)
+    die_after_sending(house, job_id, monkeypatch)
+    steering.cancel(house, job_id)
+    let_go(house, job_id)
+    report = run(house, job_id)
+    assert counts(report) == {"created": 100, "unreached": 140}
+    assert (report.settled, sandbox.tally("hubspot")["contacts"]) == (90, 100)
+
+
+def test_an_endpoint_that_read_everything_and_said_no_was_sent_it_all_the_same(
+    house, sandbox, monkeypatch
+):
+    url = {"url": f"{sandbox.url}/webhook"}
+    connection = connect(house, "webhook", url, {"signing_secret": SECRET})
+    job_id = submit(house, connection, [contact("c1", "p1")])
+    post, forbidden = Webhook._post, Misconfigured("forbidden_target", "not there")
+
+    def moved(self, body):
+        if b"push.companies" in body and sandbox.tally("webhook")["companies"]:
+            raise forbidden
+        return post(self, body)
+
+    sandbox.behave("webhook", fault="rate_limited", times=1)
+    with monkeypatch.context() as patched:
+        patched.setattr(Webhook, "_post", moved)
+        report = run(house, job_id)
+    assert (counts(report), report.settled) == ({"created": 1}, 1)
+
+
 def test_of_a_chunk_that_was_split_in_doubt_nothing_more_is_sent_once_cancelled(
     house, sandbox, connection, monkeypatch
 ):
@@ -205,17 +238,20 @@ def test_of_a_chunk_that_was_split_in_doubt_nothing_more_is_sent_once_cancelled(
     assert (report.settled, sandbox.tally("hubspot")["contacts"]) == (100, 100)
 
 
+@pytest.mark.parametrize("is_cancelled", [False, True])
 def test_a_record_that_was_sent_and_kills_each_worker_then_is_flagged_and_paid_for(
-    house, sandbox, connection, monkeypatch
+    house, sandbox, connection, monkeypatch, is_cancelled
 ):
     job_id = submit(house, connection, [contact("c1", "p1")])
-    for _ in range(3):
+    for number in range(3):
+        if number == 2 and is_cancelled:
+            steering.cancel(house, job_id)
         with house.database.transaction() as open_:
             open_.execute(text("UPDATE chunks SET run_at = clock_timestamp()"))
         die_after_sending(house, job_id, monkeypatch)
         let_go(house, job_id)
     report = run(house, job_id)
-    assert (report.state, counts(report)) == ("succeeded", {"created": 1})
+    assert counts(report) == {"created": 1}
     (row,) = outcomes_of(house, job_id)
     assert (row.code, report.settled) == ("in_doubt", 1)
 

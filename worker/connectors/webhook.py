@@ -28,7 +28,12 @@ from worker.connectors import (
     Written,
 )
 from worker.connectors.bisecting import Poisoned, bisected
-from worker.connectors.errors import Misconfigured, Throttled, Unavailable
+from worker.connectors.errors import (
+    ConnectorError,
+    Misconfigured,
+    Throttled,
+    Unavailable,
+)
 
 SIGNATURE = "Holdfast-Signature"
 
@@ -132,7 +137,7 @@ class Webhook:
                 self._wait(pause_s)
             try:
                 reply = self._post(message)
-            except (Throttled, Unavailable) as error:
+            except ConnectorError as error:
                 if isinstance(error, Unavailable) and error.sent:
                     why = Rejected(code="not_acknowledged", message=str(error))
                     continue

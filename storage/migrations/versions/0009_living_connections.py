@@ -104,10 +104,17 @@ def _tell_why_records_are_excluded() -> None:
 def _tell_since_when_chunks_are_in_doubt() -> None:
     op.add_column("chunks", sa.Column("doubted_at", INSTANT))
     op.add_column("chunks", sa.Column("conclude_at", INSTANT))
-    op.execute("UPDATE chunks SET doubted_at = clock_timestamp() WHERE in_doubt")
+    op.add_column("chunks", sa.Column("doubt_stop", sa.Integer()))
+    # No batch was larger before.
+    op.execute("""
+        UPDATE chunks SET doubted_at = clock_timestamp(),
+               doubt_stop = LEAST(stop, cursor + 100) WHERE in_doubt""")
     op.drop_constraint(op.f("chunks_doubt_check"), "chunks")
     op.create_check_constraint(
         "doubt", "chunks", "doubted_at IS NULL OR state NOT IN ('done', 'cancelled')"
+    )
+    op.create_check_constraint(
+        "doubt_stop", "chunks", "(doubted_at IS NULL) = (doubt_stop IS NULL)"
     )
     op.drop_column("chunks", "in_doubt")
 
