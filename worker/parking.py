@@ -63,18 +63,19 @@ def _park(
             return Rest(_RECONNECTED, 0)
         parked = steering.park(connection, chunk.job_id, reason)
         if parked:
-            _tell(connection, chunk.license_id, chunk.user_id, chunk.job_id, why)
+            _tell(connection, chunk, reason, why)
         state_now = jobs.state_of(connection, chunk.job_id)
     resting = parked or state_now in {JobState.PAUSING, JobState.PAUSED}
     return Rest(reason, 0) if resting else None
 
 
-def _tell(
-    connection: Connection, license_id: str, user_id: str, job_id: str, why: str
-) -> None:
-    until = "it is resumed, or its cause has ended"
-    message = f"{job_id} waits, and goes on when {until}: {why}"
-    notifications.put(connection, license_id, user_id, "job_parked", message)
+def _tell(connection: Connection, chunk: TakenChunk, reason: str, why: str) -> None:
+    # Nothing else goes on by itself.
+    by_itself = "somebody reconnects, or " if reason == NEEDS_RECONNECT else ""
+    message = f"{chunk.job_id} waits, and goes on when {by_itself}it is resumed: {why}"
+    notifications.put(
+        connection, chunk.license_id, chunk.user_id, "job_parked", message
+    )
 
 
 def park_where_rejected(

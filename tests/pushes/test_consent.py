@@ -198,7 +198,7 @@ def test_who_asks_for_consent_does_not_say_where_the_tokens_are_sent(
         authorizing.ask(deps, wish, base_url=BASE)
 
 
-def test_a_connection_with_an_address_of_its_own_is_given_no_tokens_byconsent(
+def test_a_connection_with_an_address_of_its_own_is_given_no_tokens_by_consent(
     house, connection
 ):
     there = connections.create(

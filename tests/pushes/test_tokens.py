@@ -138,7 +138,7 @@ def test_a_database_that_is_gone_for_a_moment_costs_no_grant(
     assert (gone, sandbox.tally("hubspot")["reused"]) == ([], 0)
 
 
-def test_a_grant_that_is_over_parks_the_job_tells_its_user_and_goes_on_afterconsent(
+def test_a_grant_that_is_over_parks_the_job_tells_its_user_and_goes_on_after_consent(
     house, sandbox, connection
 ):
     _expire(house, sandbox, connection)
@@ -146,9 +146,9 @@ def test_a_grant_that_is_over_parks_the_job_tells_its_user_and_goes_on_aftercons
     report = push(house, connection, [contact("c1", "p1")])
     assert (report.state, report.waiting_reason) == ("paused", "needs_reconnect")
     assert connections.get(house, connection).state == "needs_reconnect"
-    assert [(one.user_id, one.code) for one in _told(house)] == [
-        ("user-1", "job_parked")
-    ]
+    (told,) = _told(house)
+    assert (told.user_id, told.code) == ("user-1", "job_parked")
+    assert "goes on when somebody reconnects" in told.message
     sandbox.behave("hubspot")
     complete(house, consent(house, wish_for(connection_id=connection)))
     assert connections.get(house, connection).state == "active"
@@ -213,6 +213,7 @@ def test_an_app_that_the_vendor_refuses_parks_the_job_until_it_is_put_right(
         assert counts(run(house, report.id)) == {"created": 1}
         _expire(house, sandbox, connection)
     assert [one.code for one in _told(house)] == ["job_parked", "job_parked"]
+    assert all("goes on when it is resumed:" in one.message for one in _told(house))
 
 
 def test_a_token_that_somebody_else_is_refreshing_by_is_no_refused_grant(
