@@ -40,6 +40,7 @@ class Database:
             pool_size=pool,
             max_overflow=pool,
             connect_args={
+                **_only_where_it_says(self.url),
                 "application_name": "holdfast",
                 "connect_timeout": 10,
                 "options": (
@@ -70,3 +71,9 @@ class Database:
     def close(self) -> None:
         """Close all pooled connections."""
         self._engine.dispose()
+
+
+def _only_where_it_says(url: URL) -> dict[str, str]:
+    """What keeps PGHOSTADDR, where it is set, from leading elsewhere than the URL."""
+    names_host = bool(url.host) or "host" in url.query
+    return {"hostaddr": ""} if names_host and "hostaddr" not in url.query else {}

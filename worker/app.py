@@ -5,6 +5,7 @@ lost, doubled or late. Whatever decides (retries, delays, cancelling, limits,
 attempts) is a row in PostgreSQL, so no option here may decide it a second time.
 """
 
+import os
 from multiprocessing import Value
 from typing import Any
 
@@ -13,6 +14,7 @@ from celery.signals import worker_process_init, worker_shutting_down
 from kombu.entity import Queue
 
 from worker import heap
+from worker.errors import NotConfigured
 from worker.settings import Settings
 
 CHUNKS = "chunks"
@@ -77,9 +79,26 @@ def _queue(name: str, broker_url: str) -> Queue:
     return Queue(name, routing_key=name, queue_arguments=quorum)  # type: ignore[no-untyped-call]
 
 
+_OVERRULING = (
+    *("CELERY_BROKER_URL", "CELERY_BROKER_READ_URL", "CELERY_BROKER_WRITE_URL"),
+    *("CELERY_RESULT_BACKEND", "CELERY_LOADER", "CELERY_CONFIG_MODULE"),
+    # Celery's own command line, which starts the worker, reads these.
+    *("APP", "BROKER_URL", "RESULT_BACKEND", "LOADER", "CONFIG_MODULE"),
+)
+"""Variables that overrule what Celery is told, set for other programs by others."""
+
+
 def make_app(settings: Settings) -> Celery:
-    """The app for the broker that the settings name."""
-    broker_url = settings.broker_url or ""
+    """The app for the broker that the settings name, and for no other.
+
+    Raises `NotConfigured` where they name none: Celery would take a RabbitMQ of this
+    machine.
+    """
+    broker_url = settings.broker_url
+    if not broker_url:
+        raise NotConfigured("HOLDFAST_BROKER_URL is not set")
+    for name in _OVERRULING:
+        os.environ.pop(name, None)
     app = Celery("holdfast", broker=broker_url)
     app.conf.update(
         # -- What travels: JSON with ids, nothing to unpickle, nothing to leak.

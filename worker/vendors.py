@@ -65,7 +65,7 @@ class Vendors:
             name: Slots(settings.provider_concurrency) for name in self._immediate
         }
         if self.any and settings.limits_url is None:
-            raise NotConfigured("HOLDFAST_REDIS_URL is not set: providers need it")
+            raise _without_redis()
 
     @property
     def any(self) -> bool:
@@ -88,8 +88,10 @@ class Vendors:
     def gate(self) -> Gate:
         """What lets requests through."""
         settings = self._settings
+        if settings.limits_url is None:
+            raise _without_redis()
         return Gate(
-            settings.limits_url or "",
+            settings.limits_url,
             {name: _rates(settings, name) for name in self.order if name != DIRECTORY},
             failures_max=settings.provider_failures_max,
             rest_s=settings.provider_rest_s,
@@ -106,6 +108,10 @@ class Vendors:
             self.background.run(self.gate.close())
             self.background.run(self._http.close())
         self.background.close()
+
+
+def _without_redis() -> NotConfigured:
+    return NotConfigured("HOLDFAST_REDIS_URL is not set: providers need it")
 
 
 def _order(settings: Settings) -> tuple[str, ...]:

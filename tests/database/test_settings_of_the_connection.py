@@ -37,3 +37,12 @@ def test_the_offset_moves_business_time_and_not_the_clock_of_leases(database_url
         )
     shifted.close()
     assert abs(ahead - timedelta(days=1)) < timedelta(seconds=5)
+
+
+def test_a_url_that_names_a_host_leads_nowhere_else(database_url, monkeypatch):
+    monkeypatch.setenv("PGHOSTADDR", "127.0.0.2")
+    monkeypatch.setenv("PGPORT", "1")
+    named = Database(database_url)
+    with named.transaction() as connection:
+        assert connection.execute(text("SELECT 1")).scalar() == 1
+    named.close()

