@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, settings
 from psycopg import sql
 from sqlalchemy import make_url
 
-from storage import audit
-from storage.db import Database
+from storage.database import Database
+from storage.ledger import audit
 from storage.migrations import migrate
 from tests import stores
 from tests.servers import postgres_server

@@ -11,11 +11,11 @@ from sqlalchemy import text
 
 from pricing.findings import EmailLevel
 from pricing.plans import Item
-from storage import dispatch, outcomes
-from storage.outcomes import OutcomeRow
-from storage.quotes import Request
-from storage.reports import JobReport
-from storage.states import JobState
+from storage.jobs import dispatch_queue, outcomes
+from storage.jobs.job_reports import JobReport
+from storage.jobs.outcomes import OutcomeRow
+from storage.quotes.quotes import Request
+from storage.state_machine import JobState
 from tests.database import running
 from worker import chunks, connections, producer
 from worker.clock import wait
@@ -125,7 +125,7 @@ def run_once(deps: Deps, job_id: str) -> int:
     with deps.database.transaction() as connection:
         waiting = [
             one.chunk_id
-            for one in dispatch.waiting(connection, window=100)
+            for one in dispatch_queue.waiting(connection, window=100)
             if one.job_id == job_id
         ]
     for chunk_id in waiting:

@@ -16,8 +16,8 @@ from typing import Self
 from pricing.claims import KNOWN
 from pricing.findings import Finding, accepted
 from pricing.plans import Item
-from storage.chunks import TakenChunk
-from storage.findings import Key
+from storage.findings.findings import Key
+from storage.jobs.chunks import TakenChunk
 from worker import blocking
 from worker.finding import Finder, Stopped
 from worker.inputs import PricedRecord, parse

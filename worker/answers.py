@@ -4,20 +4,21 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from storage.charges import Charge
-from storage.connections import CrmConnection
-from storage.costs import Charged, Cost
-from storage.dry_runs import DryRun
-from storage.keys import Key
-from storage.ledger import Balance
-from storage.licenses import License, User
-from storage.lookups import Lookup
-from storage.notifications import Notification
-from storage.outcomes import OutcomeRow
-from storage.periods import PeriodRow
-from storage.quotes import StoredQuote
-from storage.reports import JobReport
-from storage.webhooks import Delivery, Webhook
+from storage.connections.connections import CrmConnection
+from storage.findings.lookup_pages import Lookup
+from storage.findings.provider_costs import Charged, Cost
+from storage.jobs.job_reports import JobReport
+from storage.jobs.outcomes import OutcomeRow
+from storage.ledger.balances import Balance
+from storage.ledger.charges import Charge
+from storage.ledger.periods import PeriodRow
+from storage.licenses.api_keys import Key
+from storage.licenses.licenses import License, User
+from storage.licenses.notifications import Notification
+from storage.pushes.dry_runs import DryRun
+from storage.quotes.quotes import StoredQuote
+from storage.webhooks.webhook_deliveries import Delivery
+from storage.webhooks.webhooks import Webhook
 from worker.connectors import Field
 from worker.errors import Problem
 

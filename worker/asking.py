@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pricing.plans import Item
-from storage.findings import Key
+from storage.findings.findings import Key
 from worker.limiting import (
     DOWN,
     MISCONFIGURED,

@@ -13,10 +13,11 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
-from storage import authorizations, licenses
-from storage import connections as stored
-from storage.authorizations import Authorization
-from storage.connections import CrmConnection
+from storage.connections import connections as stored
+from storage.connections import oauth_authorizations
+from storage.connections.connections import CrmConnection
+from storage.connections.oauth_authorizations import Authorization
+from storage.licenses import licenses
 from worker import crms, oauth, tokens
 from worker.checks import check_name
 from worker.errors import Code, NotConfigured, OutboundError, Refused, bad
@@ -89,7 +90,7 @@ def ask(deps: Deps, wish: Wish, *, base_url: str, once: Once | None = None) -> A
     with deps.database.transaction() as connection:
         if licenses.get(connection, wish.license_id) is None:
             raise Refused(Code.NOT_FOUND, f"there is no license {wish.license_id}")
-        expires_at = authorizations.put(
+        expires_at = oauth_authorizations.put(
             connection,
             Authorization(
                 state_digest=_digest(state),
@@ -112,7 +113,7 @@ def complete(
 ) -> Completed:
     """Make the connection that a state stands for. Raises `Denied`."""
     with deps.database.transaction() as connection:
-        asked = authorizations.take(connection, _digest(state))
+        asked = oauth_authorizations.take(connection, _digest(state))
     if asked is None:
         raise Denied("invalid_state", "nobody here has asked, or it was too long ago")
     if code is None:

@@ -6,9 +6,9 @@ from typing import NamedTuple
 from pricing.findings import NOTHING, Finding
 from pricing.plans import Item
 from pricing.settlement import Result, due_claims
-from storage.chunks import TakenChunk
-from storage.findings import Key
-from storage.ledger import Claim
+from storage.findings.findings import Key
+from storage.jobs.chunks import TakenChunk
+from storage.ledger.settlement import Claim
 from worker import blocking
 from worker.ahead import Ahead, key_of
 from worker.inputs import PricedRecord, parse

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from storage import erasures
+from storage.retention import erased_persons
 from worker.inputs import PricedRecord
 from worker.records import COMPANY_ID, PERSON_ID
 from worker.wiring import Deps
@@ -14,7 +14,7 @@ def blocked(deps: Deps, license_id: str, records: Sequence[PricedRecord]) -> set
     if not persons:
         return set()
     with deps.database.transaction() as connection:
-        return erasures.among(connection, license_id, persons)
+        return erased_persons.among(connection, license_id, persons)
 
 
 def ids_alone(fields: dict[str, str]) -> dict[str, str]:

@@ -8,8 +8,8 @@ no place among a company's contacts.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from storage import outcomes
-from storage.db import Database
+from storage.database import Database
+from storage.jobs import outcomes
 from worker.records import KeptRecord, Record
 
 

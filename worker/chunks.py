@@ -9,10 +9,12 @@ is sent again by the same keys.
 import logging
 from collections.abc import Sequence
 
-from storage import chunks, doubts, jobs, lookups, steering
-from storage.chunks import Batch, TakenChunk
 from storage.errors import ArtifactError, Conflict, Superseded
-from storage.states import JobState
+from storage.findings import lookups
+from storage.jobs import chunks, job_control, jobs
+from storage.jobs.chunks import Batch, TakenChunk
+from storage.pushes import in_doubt
+from storage.state_machine import JobState
 from worker import parking
 from worker.ahead import Ahead
 from worker.clock import Stopwatch
@@ -25,6 +27,8 @@ from worker.inputs import read_slice
 from worker.pushing import Pushing
 from worker.waterfall import Wait
 from worker.wiring import Deps
+
+_Delivery = Exporting | Pushing | Concluding
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +91,7 @@ def _run_batches(
             return _wait(deps, chunk, wait)
         slice_ = lines[cursor - first : stop - first]
         batch = delivery.deliver(ahead, cursor, slice_)
-        state = _checkpoint(deps, chunk, batch)
+        state = _checkpoint(deps, chunk, delivery, batch)
         cursor = stop
         why = _why_stop(deps, state, watch)
         if cursor < chunk.stop and why is not None:
@@ -95,9 +99,7 @@ def _run_batches(
     return Done()
 
 
-def _delivery(
-    deps: Deps, chunk: TakenChunk, doubt: Doubt | None
-) -> Exporting | Pushing | Concluding:
+def _delivery(deps: Deps, chunk: TakenChunk, doubt: Doubt | None) -> _Delivery:
     if chunk.push is None:
         return Exporting(deps, chunk)
     if chunk.is_to_conclude and doubt is not None:
@@ -108,11 +110,13 @@ def _delivery(
 def _take_doubt_back(deps: Deps, chunk: TakenChunk) -> Fate:
     """Begin nothing: of this half of a chunk that was split nothing is in doubt."""
     with deps.database.transaction() as connection:
-        doubts.take_back(connection, chunk, ())
+        in_doubt.take_back(connection, chunk, ())
     return _give_back(deps, chunk, "the job is cancelled")
 
 
-def _checkpoint(deps: Deps, chunk: TakenChunk, batch: Batch) -> JobState:
+def _checkpoint(
+    deps: Deps, chunk: TakenChunk, delivery: _Delivery, batch: Batch
+) -> JobState:
     """Commit a batch; where another batch of the job got in between, once more."""
     for _ in range(_CONFLICTS_MAX):
         try:
@@ -122,10 +126,7 @@ def _checkpoint(deps: Deps, chunk: TakenChunk, batch: Batch) -> JobState:
                 )
                 if (chunk.failures or chunk.job_waits) and batch.start == chunk.cursor:
                     jobs.wait_for(connection, chunk.job_id, None)
-                if batch.pushed is not None:
-                    state = parking.park_where_rejected(
-                        deps, connection, chunk.job_id, state
-                    )
+                state = delivery.settled(connection, state)
         except Conflict:
             continue
         return state
@@ -175,10 +176,10 @@ def _give_back(deps: Deps, chunk: TakenChunk, why: str) -> Fate:
 def _come_to_rest(deps: Deps, chunk: TakenChunk) -> None:
     """Where this was the last chunk that ran of a job that is to stop, it has."""
     with deps.database.transaction() as connection:
-        steering.stop_idle_chunks(
+        job_control.stop_idle_chunks(
             connection, chunk.job_id, doubt_s=deps.settings.push_doubt_s
         )
-        steering.come_to_rest(connection, chunk.job_id)
+        job_control.come_to_rest(connection, chunk.job_id)
 
 
 def _rest(deps: Deps, chunk: TakenChunk, error: ConnectorError) -> Fate:

@@ -8,11 +8,13 @@ fenced by the entry's attempt.
 import logging
 from functools import partial
 
-from storage import intents, jobs, ledger, outbox
-from storage.artifacts import Written
 from storage.errors import Superseded
-from storage.jobs import Finished, Finishing
-from storage.states import JobState
+from storage.files.artifacts import Written
+from storage.jobs import jobs, outbox
+from storage.jobs.jobs import Finished, Finishing
+from storage.ledger import release
+from storage.pushes import intents
+from storage.state_machine import JobState
 from worker.fates import Done, Fate, Never
 from worker.files import export_of, file_name
 from worker.sealing import seal
@@ -34,7 +36,7 @@ def complete(deps: Deps, entry: outbox.Taken) -> Fate:
         if job is None:
             return Never("it has ended")
         intents.forget_job(connection, job.id)
-        ledger.close(connection, job.id)
+        release.close(connection, job.id)
         jobs.end(connection, job.id, _finished(job, sealed))
     log.info("job %s has ended", job.id)
     return Done()

@@ -6,10 +6,16 @@ it is flagged, and can be refunded.
 """
 
 from collections.abc import Sequence
+from functools import partial
 
-from storage.chunks import Batch, Pushed, TakenChunk
-from storage.id_map import Key
-from worker import batches, crms, ending
+from sqlalchemy import Connection
+
+from storage.connections.id_map import Key
+from storage.jobs.chunks import Batch, TakenChunk
+from storage.pushes import batch_results
+from storage.pushes.batch_results import Pushed
+from storage.state_machine import JobState
+from worker import batches, crms, ending, parking
 from worker.ahead import Ahead
 from worker.connectors import Kind, Rejected
 from worker.doings import Doings
@@ -66,9 +72,13 @@ class Concluding:
             start=start,
             outcomes=tuple(outcomes),
             claims=tuple(claims),
-            part=None,
-            pushed=self._unknown(doings),
+            keep=partial(batch_results.keep, pushed=self._unknown(doings)),
         )
+
+    def settled(self, connection: Connection, state: JobState) -> JobState:
+        """How the job stands, once these count as delivered."""
+        job_id = self._chunk.job_id
+        return parking.park_where_rejected(self._deps, connection, job_id, state)
 
     def _note(self, doings: Doings, kind: Kind, ready: Ready) -> None:
         intent = doings.intended.get(Key(kind, ready.wanted.id))

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from storage import connections, licenses
-from storage.connections import CrmConnection
+from storage.connections import connections
+from storage.connections.connections import CrmConnection
+from storage.licenses import licenses
 from worker import crms
 from worker.checks import check_name
 from worker.connectors.errors import (

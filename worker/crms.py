@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
-from storage import connections
-from storage.connections import CrmConnection
-from storage.db import Database
+from storage.connections import connections
+from storage.connections.connections import CrmConnection
+from storage.database import Database
 from worker import oauth
 from worker.clock import wait, wall_s
 from worker.connectors import Access, Connector, Http, Keys, Kind

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from storage.connections import CrmConnection
+from storage.connections.connections import CrmConnection
 from worker.clock import monotonic_s
 from worker.connectors import Connector, Field, Kind
 from worker.connectors.errors import (

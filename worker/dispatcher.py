@@ -12,7 +12,7 @@ from threading import Event
 from celery import Celery
 from kombu.exceptions import OperationalError
 
-from storage import dispatch, processes
+from storage.jobs import dispatch_queue, heartbeats
 from worker import sweeper
 from worker.app import CHUNKS, CONTROL
 from worker.clock import Every, wait
@@ -82,14 +82,14 @@ class Dispatcher:
     def _mark(self) -> tuple[list[int], list[int]]:
         settings = self._deps.settings
         with self._deps.database.transaction() as connection:
-            if not dispatch.lead(connection):
+            if not dispatch_queue.lead(connection):
                 return [], []
-            entry_ids = dispatch.mark_entries(
+            entry_ids = dispatch_queue.mark_entries(
                 connection,
                 limit=_ENTRIES_MAX,
                 deliveries_max=settings.webhook_flight_max,
             )
-            waiting = dispatch.waiting(
+            waiting = dispatch_queue.waiting(
                 connection,
                 window=settings.job_window,
                 small_job_records=settings.small_job_records,
@@ -99,21 +99,21 @@ class Dispatcher:
             self._turn = turn = choose(
                 waiting,
                 self._turn,
-                room=max(0, settings.flight_max - dispatch.in_flight(connection)),
+                room=max(0, settings.flight_max - dispatch_queue.in_flight(connection)),
                 quantum_records=settings.chunk_records,
                 small_job_records=settings.small_job_records,
             )
-            marked = set(dispatch.mark_chunks(connection, turn.chunk_ids))
+            marked = set(dispatch_queue.mark_chunks(connection, turn.chunk_ids))
         return [chunk for chunk in turn.chunk_ids if chunk in marked], entry_ids
 
     def _unmark(self, chunk_ids: Sequence[int], entry_ids: Sequence[int]) -> None:
         with self._deps.database.transaction() as connection:
-            dispatch.unmark(connection, chunk_ids=chunk_ids, entry_ids=entry_ids)
+            dispatch_queue.unmark(connection, chunk_ids=chunk_ids, entry_ids=entry_ids)
 
     def _report(self) -> None:
         with self._deps.database.transaction() as connection:
-            processes.report(connection, self._deps.owner, "dispatcher")
+            heartbeats.report(connection, self._deps.owner, "dispatcher")
 
     def _leave(self) -> None:
         with self._deps.database.transaction() as connection:
-            processes.leave(connection, self._deps.owner)
+            heartbeats.leave(connection, self._deps.owner)

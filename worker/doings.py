@@ -9,10 +9,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import NamedTuple
 
-from storage.chunks import Pushed
-from storage.id_map import Entry, Key
-from storage.intents import Intent
-from storage.states import Change
+from storage.connections.id_map import Entry, Key
+from storage.enumerations import Change
+from storage.pushes.batch_results import Pushed
+from storage.pushes.intents import Intent
 from worker.connectors import Kind, Link, Match, Rejected
 from worker.ending import Done, Ended, Pair
 from worker.planning import Left, Merged, Plan, Step, step_of

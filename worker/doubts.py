@@ -4,10 +4,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from storage import intents
-from storage.chunks import TakenChunk
-from storage.id_map import Key
-from storage.intents import Intent
+from storage.connections.id_map import Key
+from storage.jobs.chunks import TakenChunk
+from storage.pushes import intents
+from storage.pushes.intents import Intent
 from worker.connectors import Kind
 from worker.doings import Doings
 from worker.inputs import parse

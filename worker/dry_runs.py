@@ -11,11 +11,14 @@ from functools import partial
 from itertools import islice
 
 from pricing.findings import NOTHING
-from storage import dry_runs, outbox, quotes
-from storage.dry_runs import DryRun, Item
+from storage.enumerations import Change, Forecast
 from storage.errors import Superseded
-from storage.quotes import StoredQuote
-from storage.states import Change, DryRunState, Forecast
+from storage.jobs import outbox
+from storage.pushes import dry_runs
+from storage.pushes.dry_runs import DryRun, Item
+from storage.quotes import quotes
+from storage.quotes.quotes import StoredQuote
+from storage.state_machine import DryRunState
 from worker import blocking, connections, crms, looking, producer
 from worker.connectors import Connector, Field, Kind, Rejected
 from worker.connectors.errors import ConnectorError, Throttled, Unavailable

@@ -13,10 +13,11 @@ from typing import NamedTuple
 from pricing.findings import Finding, passes
 from pricing.plans import Item
 from pricing.settlement import Outcome, Result
-from storage.chunks import RecordOutcome, TakenChunk
-from storage.id_map import Key
-from storage.ledger import Claim
-from storage.states import Change
+from storage.connections.id_map import Key
+from storage.enumerations import Change
+from storage.jobs.chunks import TakenChunk
+from storage.jobs.outcomes import RecordOutcome
+from storage.ledger.settlement import Claim
 from worker import batches, connectors
 from worker.batches import Contents
 from worker.connectors import Kind, Rejected, Written

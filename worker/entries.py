@@ -3,8 +3,10 @@
 import logging
 from collections.abc import Callable, Mapping
 
-from storage import dry_runs, events, jobs, outbox, webhooks
 from storage.errors import Superseded
+from storage.jobs import jobs, outbox
+from storage.pushes import dry_runs
+from storage.webhooks import events, webhook_deliveries
 from worker import dry_runs as foretelling
 from worker.completion import complete
 from worker.fates import Fate, Later, Never, backoff_s
@@ -19,7 +21,7 @@ Handler = Callable[[Deps, outbox.Taken], Fate]
 _HANDLERS: Mapping[str, Handler] = {
     jobs.COMPLETE: complete,
     events.FAN_OUT: fan_out,
-    webhooks.DELIVER: deliver,
+    webhook_deliveries.DELIVER: deliver,
     dry_runs.RUN: foretelling.run,
 }
 

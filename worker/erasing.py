@@ -13,16 +13,13 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from storage import (
-    dry_runs,
-    erasures,
-    findings,
-    id_map,
-    keeping,
-    licenses,
-    removals,
-)
-from storage.erasures import Kept
+from storage.connections import id_map
+from storage.files import pending_removals
+from storage.findings import findings
+from storage.licenses import licenses
+from storage.pushes import dry_runs
+from storage.retention import erased_persons, expired_rows
+from storage.retention.erased_persons import Kept
 from worker import inputs, uploads
 from worker.blocking import ids_alone
 from worker.checks import check_id
@@ -47,8 +44,12 @@ class _Records(NamedTuple):
     rewritten: _Rewritten
 
 
-_UPLOADS = _Records(erasures.uploads, erasures.replace_upload, uploads.rewritten)
-_INPUTS = _Records(erasures.inputs, erasures.replace_input, inputs.rewritten)
+_UPLOADS = _Records(
+    erased_persons.uploads, erased_persons.replace_upload, uploads.rewritten
+)
+_INPUTS = _Records(
+    erased_persons.inputs, erased_persons.replace_input, inputs.rewritten
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,17 +74,17 @@ def erase(deps: Deps, person_id: str, license_id: str | None = None) -> Erased:
     with deps.database.transaction() as connection:
         if license_id is not None and licenses.get(connection, license_id) is None:
             raise Refused(Code.NOT_FOUND, f"there is no license {license_id}")
-        from_directory = erasures.put(connection, person_id, license_id)
+        from_directory = erased_persons.put(connection, person_id, license_id)
         # Like the directory they are the house's: for one license they stay.
         found = findings.erase(connection, person_id) if license_id is None else 0
     of_uploads = _rewrite(deps, person_id, license_id, _UPLOADS)
     of_inputs = _rewrite(deps, person_id, license_id, _INPUTS)
     with deps.database.transaction() as connection:
-        rejections = erasures.silence(connection, person_id, license_id)
+        rejections = erased_persons.silence(connection, person_id, license_id)
         id_map.erase(connection, person_id, license_id)
         dry_runs.erase(connection, person_id, license_id)
     with deps.database.transaction() as connection:
-        dropped = erasures.drop_files(connection, person_id, license_id)
+        dropped = erased_persons.drop_files(connection, person_id, license_id)
     _remove_now(deps)
     return Erased(
         directory=from_directory,
@@ -150,7 +151,9 @@ def _remove_now(deps: Deps) -> None:
     """Remove what is marked, and the parts of ended jobs whose files were dropped."""
     while True:
         with deps.database.transaction() as connection:
-            ended = keeping.end_parts(connection, after_s=_FOREVER_S, limit=_PAGE)
-            removals.mark(connection, [parts_folder(job_id) for job_id in ended])
+            ended = expired_rows.end_parts(connection, after_s=_FOREVER_S, limit=_PAGE)
+            pending_removals.mark(
+                connection, [parts_folder(job_id) for job_id in ended]
+            )
         if remove_marked(deps) + len(ended) == 0:
             return

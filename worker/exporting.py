@@ -1,11 +1,17 @@
 """A batch of an export: what is delivered becomes rows of a part."""
 
 from collections.abc import Sequence
+from functools import partial
+
+from sqlalchemy import Connection
 
 from pricing.findings import Finding, passes
 from pricing.settlement import Outcome, Result
-from storage.chunks import Batch, RecordOutcome, TakenChunk
-from storage.ledger import Claim
+from storage.exports import file_parts
+from storage.jobs.chunks import Batch, Keep, TakenChunk, keep_nothing
+from storage.jobs.outcomes import RecordOutcome
+from storage.ledger.settlement import Claim
+from storage.state_machine import JobState
 from worker import batches, parts
 from worker.ahead import Ahead
 from worker.files import Layout, Refusal, export_of, part_name
@@ -47,13 +53,24 @@ class Exporting:
                     result = Result(outcome=Outcome.REJECTED)
             outcomes.append(_outcome(record, result, refusal))
             claims.extend(batches.claims_of(priced, result, finding))
-        name = part_name(chunk, start)
         return Batch(
             start=start,
             outcomes=tuple(outcomes),
             claims=tuple(claims),
-            part=parts.write(self._deps.artifacts, name, rows) if rows else None,
+            keep=self._keeping(part_name(chunk, start), rows),
         )
+
+    def _keeping(self, name: str, rows: Sequence[Sequence[str]]) -> Keep:
+        """Write a part of these rows; what records it."""
+        if not rows:
+            return keep_nothing
+        part = parts.write(self._deps.artifacts, name, rows)
+        return partial(file_parts.keep, part=part)
+
+    def settled(self, connection: Connection, state: JobState) -> JobState:
+        """How the job stands: no batch of an export changes that."""
+        del connection
+        return state
 
 
 def _result(chunk: TakenChunk, priced: PricedRecord, finding: Finding) -> Result:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from pricing.findings import Finding
 from pricing.plans import Item
-from storage.chunks import TakenChunk
+from storage.jobs.chunks import TakenChunk
 from worker import writers
 from worker.errors import bad
 from worker.readers.reading import name_problem

@@ -13,12 +13,13 @@ from functools import partial
 
 from pricing.findings import Finding
 from pricing.plans import Item
-from storage import chunks, costs, findings, lookups
-from storage.chunks import TakenChunk
-from storage.costs import Cost
-from storage.findings import Key, Memory
-from storage.lookups import Asked, NewLookup, Open
-from storage.states import JobState
+from storage.findings import findings, lookups, provider_costs
+from storage.findings.findings import Key, Memory
+from storage.findings.lookups import Asked, NewLookup, Open
+from storage.findings.provider_costs import Cost
+from storage.jobs import chunks
+from storage.jobs.chunks import TakenChunk
+from storage.state_machine import JobState
 from worker import asking, reporting
 from worker.asking import Answered, LeftOut, Request, Result, Submitted, Unanswered
 from worker.clock import Every
@@ -242,7 +243,7 @@ class Finder:
         with self._deps.database.transaction() as connection:
             findings.keep(connection, fresh)
             cost = Cost(provider.account, answers, paid)
-            costs.add(connection, self._chunk.job_id, cost)
+            provider_costs.add(connection, self._chunk.job_id, cost)
         sheet.note(fresh)
         self._hold_on()
 

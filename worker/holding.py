@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Event
 
-from storage import held_keys, id_map
-from storage.db import Database
-from storage.held_keys import Hold
+from storage.connections import id_map, key_locks
+from storage.connections.key_locks import Hold
+from storage.database import Database
 from worker.clock import monotonic_s, wait
 from worker.connectors import Kind
 from worker.connectors.errors import ConnectorError, Unavailable
@@ -85,9 +85,9 @@ class HeldKeys:
     def _end(self, owner: str, doubt_s: float | None) -> None:
         with self._database.transaction() as connection:
             if doubt_s is None:
-                held_keys.let_go(connection, owner)
+                key_locks.let_go(connection, owner)
             else:
-                held_keys.leave_in_doubt(connection, owner, after_s=doubt_s)
+                key_locks.leave_in_doubt(connection, owner, after_s=doubt_s)
 
     def extend(self) -> None:
         """Hold on for one more request to what is held here.
@@ -97,7 +97,7 @@ class HeldKeys:
         if not self._owners:
             return
         with self._database.transaction() as connection:
-            kept = held_keys.extend(connection, self._owners, hold_s=self._hold_s)
+            kept = key_locks.extend(connection, self._owners, hold_s=self._hold_s)
         if kept < len(self._owners):
             raise Unavailable("a key was held for too long", sent=False)
 
@@ -105,7 +105,7 @@ class HeldKeys:
         deadline_s = monotonic_s() + self._settle_s + 1
         while True:
             with self._database.transaction() as connection:
-                hold = held_keys.take(
+                hold = key_locks.take(
                     connection,
                     self._connection_id,
                     kind,

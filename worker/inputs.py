@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 from pricing.claims import OWN, PricedClaim
 from pricing.plans import Item
-from storage.artifacts import Artifacts, Draft
-from storage.quotes import Slice
+from storage.files.artifacts import Artifacts, Draft
+from storage.quotes.quotes import Slice
 from worker.distinct import Seen
 from worker.records import Change, KeptRecord, Record, encode
 

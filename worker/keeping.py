@@ -13,16 +13,12 @@ from math import inf
 
 from sqlalchemy import Connection
 
-from storage import (
-    authorizations,
-    dry_runs,
-    findings,
-    held_keys,
-    keeping,
-    lookups,
-    removals,
-)
+from storage.connections import key_locks, oauth_authorizations
 from storage.errors import ArtifactError
+from storage.files import pending_removals
+from storage.findings import findings, lookups
+from storage.pushes import dry_runs
+from storage.retention import expired_rows, orphaned_files
 from worker.clock import Every, Stopwatch
 from worker.files import parts_folder
 from worker.settings import Settings
@@ -71,8 +67,8 @@ class Keeper:
                 self._walk = _old_names(self._deps)
             return
         with self._deps.database.transaction() as connection:
-            orphans = keeping.orphans(connection, names)
-            removals.mark(connection, orphans)
+            orphans = orphaned_files.orphans(connection, names)
+            pending_removals.mark(connection, orphans)
         for name in orphans:
             log.info("no row names the file %s: it is removed", name)
 
@@ -80,25 +76,25 @@ class Keeper:
 def _steps(settings: Settings) -> list[tuple[Callable[..., object], float, int]]:
     """What to let go, after how long, and how much at once."""
     return [
-        (keeping.let_uploads_go, settings.upload_kept_s, _LIMIT),
-        (keeping.let_quotes_go, settings.quote_kept_s, _LIMIT),
-        (keeping.let_inputs_go, settings.input_kept_s, _JOBS_MAX),
-        (keeping.let_files_go, settings.file_kept_s, _LIMIT),
+        (expired_rows.let_uploads_go, settings.upload_kept_s, _LIMIT),
+        (expired_rows.let_quotes_go, settings.quote_kept_s, _LIMIT),
+        (expired_rows.let_inputs_go, settings.input_kept_s, _JOBS_MAX),
+        (expired_rows.let_files_go, settings.file_kept_s, _LIMIT),
         (_let_parts_go, settings.part_kept_s, _LIMIT),
-        (keeping.forget_events, settings.event_kept_s, _LIMIT),
-        (keeping.forget_entries, settings.entry_kept_s, _LIMIT),
-        (keeping.forget_notifications, settings.notification_kept_s, _LIMIT),
+        (expired_rows.forget_events, settings.event_kept_s, _LIMIT),
+        (expired_rows.forget_entries, settings.entry_kept_s, _LIMIT),
+        (expired_rows.forget_notifications, settings.notification_kept_s, _LIMIT),
         (findings.forget, settings.finding_kept_s, _ROWS_MAX),
         (lookups.forget, settings.lookup_kept_s, _LIMIT),
-        (authorizations.forget, settings.request_kept_s, _LIMIT),
-        (held_keys.forget, settings.request_kept_s, _LIMIT),
+        (oauth_authorizations.forget, settings.request_kept_s, _LIMIT),
+        (key_locks.forget, settings.request_kept_s, _LIMIT),
         (dry_runs.forget, settings.dry_run_kept_s, _JOBS_MAX),
     ]
 
 
 def _let_parts_go(connection: Connection, *, after_s: float, limit: int) -> None:
-    ended = keeping.end_parts(connection, after_s=after_s, limit=limit)
-    removals.mark(connection, [parts_folder(job_id) for job_id in ended])
+    ended = expired_rows.end_parts(connection, after_s=after_s, limit=limit)
+    pending_removals.mark(connection, [parts_folder(job_id) for job_id in ended])
 
 
 def remove_marked(deps: Deps, *, within_s: float = inf) -> int:
@@ -108,12 +104,12 @@ def remove_marked(deps: Deps, *, within_s: float = inf) -> int:
     changes nothing.
     """
     with deps.database.transaction() as connection:
-        marked = removals.marked(connection, limit=_MARKS_MAX)
+        marked = pending_removals.marked(connection, limit=_MARKS_MAX)
     time = _Time(within_s)
     done = [name for name in marked if not time.is_over and _remove(deps, name, time)]
     if done:
         with deps.database.transaction() as connection:
-            removals.gone(connection, done)
+            pending_removals.gone(connection, done)
     return len(done)
 
 
@@ -149,6 +145,6 @@ def _old_names(deps: Deps) -> Iterator[str]:
     """All files that are old enough to be orphans."""
     after_s = deps.settings.orphan_kept_s
     with deps.database.transaction() as connection:
-        before = keeping.long_ago(connection, after_s=after_s)
+        before = orphaned_files.long_ago(connection, after_s=after_s)
     for folder in _FOLDERS:
         yield from deps.artifacts.names(folder, before=before)

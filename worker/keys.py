@@ -3,9 +3,9 @@
 import hashlib
 import secrets
 
-from storage import keys, licenses
-from storage.keys import Key
-from storage.states import Scope
+from storage.enumerations import Scope
+from storage.licenses import api_keys, licenses
+from storage.licenses.api_keys import Key
 from worker.checks import check_name
 from worker.errors import Code, Refused
 from worker.producer import new_id
@@ -31,7 +31,7 @@ def create(
     with deps.database.transaction() as connection:
         if license_id is not None and licenses.get(connection, license_id) is None:
             raise Refused(Code.NOT_FOUND, f"there is no license {license_id}")
-        keys.put(
+        api_keys.put(
             connection,
             key_id,
             digest_of(key),
@@ -48,7 +48,7 @@ def keep_bootstrap_key(deps: Deps) -> None:
     if key is None:
         return
     with deps.database.transaction() as connection:
-        keys.put(
+        api_keys.put(
             connection,
             new_id("key"),
             digest_of(key),
@@ -61,11 +61,11 @@ def keep_bootstrap_key(deps: Deps) -> None:
 def revoke(deps: Deps, key_id: str) -> None:
     """End a key for good. Raises `Refused` where there is none."""
     with deps.database.transaction() as connection:
-        if not keys.revoke(connection, key_id):
+        if not api_keys.revoke(connection, key_id):
             raise Refused(Code.NOT_FOUND, f"there is no key {key_id}")
 
 
 def every(deps: Deps) -> list[Key]:
     """All keys, the newest first."""
     with deps.database.transaction() as connection:
-        return keys.every(connection)
+        return api_keys.every(connection)

@@ -8,8 +8,9 @@ from datetime import datetime
 
 from pricing.periods import Period, period_at
 from pricing.plans import PaymentTerm, Plan
-from storage import ledger, licenses, periods
-from storage.ledger import GrantResult
+from storage.ledger import balances, grants, periods
+from storage.ledger.grants import GrantResult
+from storage.licenses import licenses
 from worker.checks import check_credits, check_id, check_name
 from worker.errors import Code, Refused
 from worker.wiring import Deps
@@ -63,7 +64,7 @@ def top_up(deps: Deps, license_id: str, credits_added: int, reference: str) -> b
     check_id("reference", reference)
     open_license(deps, license_id)
     with deps.database.transaction() as connection:
-        result = ledger.grant(connection, license_id, credits_added, reference)
+        result = grants.grant(connection, license_id, credits_added, reference)
     match result:
         case GrantResult.CREATED:
             return True
@@ -116,14 +117,14 @@ def put_user(deps: Deps, license_id: str, user: licenses.User) -> None:
         licenses.put_user(connection, license_id, user)
 
 
-def balance_of(deps: Deps, license_id: str) -> ledger.Balance:
+def balance_of(deps: Deps, license_id: str) -> balances.Balance:
     """The running period's credits; before the license starts, the first one's: none.
 
     Raises `Refused` where there is no such license.
     """
     license_ = open_license(deps, license_id)
     with deps.database.transaction() as connection:
-        found = ledger.balance(connection, license_id)
+        found = balances.balance(connection, license_id)
         now = licenses.business_now(connection)
     if found is not None:
         return found
@@ -131,7 +132,7 @@ def balance_of(deps: Deps, license_id: str) -> ledger.Balance:
     if first.starts_at <= now:
         # The period has ended since it was opened: the next one is to be opened.
         return balance_of(deps, license_id)
-    return ledger.Balance(
+    return balances.Balance(
         starts_at=first.starts_at,
         ends_at=first.ends_at,
         granted=0,

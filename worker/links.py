@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from math import ceil
 
-from storage.reports import JobReport
+from storage.jobs.job_reports import JobReport
 from worker.answers import Link
 from worker.wiring import Deps
 

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pricing.findings import EmailStatus
-from storage import directory
-from storage.directory import Entry
+from storage.findings import directory
+from storage.findings.directory import Entry
 from worker.checking import Problems
 from worker.errors import Problem
 from worker.records import PERSON_ID, has_control_character, id_problem

@@ -7,9 +7,9 @@ a record that is another of ours.
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
-from storage import id_map
-from storage.db import Database
-from storage.id_map import Entry
+from storage.connections import id_map
+from storage.connections.id_map import Entry
+from storage.database import Database
 from worker.connectors import Kind, Match, Wanted
 from worker.planning import Merged, theirs_of, unclaimed
 from worker.values import Ready

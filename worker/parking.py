@@ -4,10 +4,12 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from storage import connections, jobs, notifications, steering
-from storage.chunks import TakenChunk
-from storage.states import JobState
-from storage.steering import NEEDS_RECONNECT
+from storage.connections import connections
+from storage.jobs import jobs, parked_jobs
+from storage.jobs.chunks import TakenChunk
+from storage.jobs.job_control import NEEDS_RECONNECT
+from storage.licenses import notifications
+from storage.state_machine import JobState
 from worker.connectors.errors import (
     ConnectorError,
     Misconfigured,
@@ -61,7 +63,7 @@ def _park(
         ):
             # Somebody has reconnected since this worker began.
             return Rest(_RECONNECTED, 0)
-        parked = steering.park(connection, chunk.job_id, reason)
+        parked = parked_jobs.park(connection, chunk.job_id, reason)
         if parked:
             _tell(connection, chunk, reason, why)
         state_now = jobs.state_of(connection, chunk.job_id)
@@ -83,7 +85,7 @@ def park_where_rejected(
 ) -> JobState:
     """Park a job whose CRM rejects too much; how the job stands then."""
     settings = deps.settings
-    parked = state is JobState.RUNNING and steering.park_where_rejected(
+    parked = state is JobState.RUNNING and parked_jobs.park_where_rejected(
         connection,
         job_id,
         share=settings.push_rejections_share,

@@ -7,9 +7,9 @@ import hashlib
 import json
 from collections.abc import Iterable, Sequence
 
-from storage.artifacts import Artifacts, Written
-from storage.chunks import Part
 from storage.errors import InvariantBroken
+from storage.exports.file_parts import Part
+from storage.files.artifacts import Artifacts, Written
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _decode = json.JSONDecoder().decode

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from sqlalchemy import Connection
 
 from pricing.permission import may_spend
-from storage import licenses, notifications
+from storage.licenses import licenses, notifications
 from worker.errors import Code, Refused
 from worker.wiring import Deps
 

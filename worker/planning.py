@@ -7,9 +7,9 @@ not come to its end is intended still: the CRM may hold what that try has sent.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from storage.id_map import Entry
-from storage.intents import Intent
-from storage.states import Change
+from storage.connections.id_map import Entry
+from storage.enumerations import Change
+from storage.pushes.intents import Intent
 from worker.connectors import Ambiguous, Existing, Match, Rejected
 from worker.pushes import Overwrite, Push
 from worker.values import Ready

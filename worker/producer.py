@@ -12,17 +12,14 @@ from sqlalchemy import Connection
 
 from pricing.plans import Item, terms_of
 from pricing.quote import Tally, expires_at
-from storage import (
-    events,
-    jobs,
-    keeping,
-    ledger,
-    licenses,
-    periods,
-    quotes,
-)
 from storage.errors import ArtifactError, StorageError
-from storage.ledger import ReserveResult
+from storage.files import row_with_file
+from storage.jobs import jobs
+from storage.ledger import balances, periods, reservations
+from storage.ledger.reservations import ReserveResult
+from storage.licenses import licenses
+from storage.quotes import quotes
+from storage.webhooks import events
 from worker import pushchecks, templates
 from worker.checks import check_id, check_name
 from worker.choosing import Choice
@@ -58,7 +55,9 @@ def quote(
     """
     stored = _priced(deps, request, reading)
     name = _input_name(stored.id)
-    with keeping.kept_with_its_file(deps.database, deps.artifacts, name) as connection:
+    with row_with_file.kept_with_its_file(
+        deps.database, deps.artifacts, name
+    ) as connection:
         quotes.put(connection, stored)
         if once is not None:
             once(connection, stored.id)
@@ -78,7 +77,7 @@ def _priced(
     license_ = open_license(deps, request.license_id)
     with deps.database.transaction() as connection:
         quoted_at = licenses.business_now(connection)
-        balance = ledger.balance(connection, license_.id)
+        balance = balances.balance(connection, license_.id)
     check = pushchecks.check_of(deps, request, push) if push is not None else None
     tally = Tally(
         terms=terms_of(license_.plan, license_.payment_term),
@@ -259,7 +258,7 @@ def _reserve(
 ) -> None:
     license_id = stored.request.license_id
     periods.open_current(connection, license_id)
-    result = ledger.reserve(
+    result = reservations.reserve(
         connection,
         license_id,
         job_id,
@@ -272,7 +271,7 @@ def _reserve(
                 connection, license_id, share=deps.settings.credits_low_share
             )
         case ReserveResult.INSUFFICIENT_CREDITS:
-            balance = ledger.balance(connection, license_id)
+            balance = balances.balance(connection, license_id)
             raise _Insufficient(stored, balance.available if balance else 0)
         case ReserveResult.NO_RUNNING_PERIOD if stored.quote.max_credits:
             raise _Insufficient(stored, 0)

@@ -9,8 +9,9 @@ from contextlib import suppress
 
 from sqlalchemy import Connection
 
-from storage import connections, quotes
-from storage.connections import CrmConnection
+from storage.connections import connections
+from storage.connections.connections import CrmConnection
+from storage.quotes import quotes
 from worker import crms, discovering
 from worker.connectors import Kind
 from worker.connectors.errors import ConnectorError, Misconfigured

@@ -8,15 +8,22 @@ transaction. A batch that does not come that far is run again, by the same keys.
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from threading import Event
 from typing import TypeVar
 
-from storage import chunks, connections, doubts
-from storage.chunks import Batch, TakenChunk
-from storage.connections import ConnectionState
-from storage.id_map import Key
-from storage.intents import Intent
-from worker import batches, crms, ending, looking
+from sqlalchemy import Connection
+
+from storage.connections import connections
+from storage.connections.connections import ConnectionState
+from storage.connections.id_map import Key
+from storage.jobs import chunks
+from storage.jobs.chunks import Batch, Keep, TakenChunk, keep_nothing
+from storage.pushes import batch_results, in_doubt
+from storage.pushes.batch_results import Pushed
+from storage.pushes.intents import Intent
+from storage.state_machine import JobState
+from worker import batches, crms, ending, looking, parking
 from worker.ahead import Ahead
 from worker.clock import Stopwatch, wait
 from worker.connectors import (
@@ -68,6 +75,7 @@ class Pushing:
             self._push, self._connector.defaults, chunk.columns, chunk.retrieve
         )
         self._is_prepared = False
+        self._has_sent = False
         self._usual_records = crms.batch_records(
             there, self._connector, deps.settings, chunk.job_records
         )
@@ -108,9 +116,22 @@ class Pushing:
             start=start,
             outcomes=tuple(outcomes),
             claims=tuple(claims),
-            part=None,
-            pushed=doings.pushed(self._push.connection_id),
+            keep=self._keeping(doings.pushed(self._push.connection_id)),
         )
+
+    def _keeping(self, pushed: Pushed | None) -> Keep:
+        """What remembers a batch; nothing where nothing was ever sent of it."""
+        self._has_sent = pushed is not None
+        if pushed is None:
+            return keep_nothing
+        return partial(batch_results.keep, pushed=pushed)
+
+    def settled(self, connection: Connection, state: JobState) -> JobState:
+        """How the job stands: parked, where its CRM has rejected too much by now."""
+        if not self._has_sent:
+            return state
+        job_id = self._chunk.job_id
+        return parking.park_where_rejected(self._deps, connection, job_id, state)
 
     def _prepare(self) -> None:
         """Once a run: whatever must be there before anything is sent."""
@@ -239,7 +260,7 @@ class Pushing:
         ]
         is_first = doings.sent_at is None
         with self._deps.database.transaction() as connection:
-            doings.sent_at = doubts.keep(
+            doings.sent_at = in_doubt.keep(
                 connection,
                 self._chunk,
                 about,
@@ -274,7 +295,7 @@ class Pushing:
         """Leave nothing in doubt: nothing of it was sent, or all of it refused."""
         keys = [Key(one.kind, one.our_id) for one in about]
         with self._deps.database.transaction() as connection:
-            doubts.take_back(connection, self._chunk, keys)
+            in_doubt.take_back(connection, self._chunk, keys)
 
     def _link(self, doings: Doings, persons: Sequence[Ready]) -> None:
         links = list(doings.links(persons))

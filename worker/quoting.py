@@ -10,8 +10,9 @@ from itertools import islice
 
 from pricing.claims import KNOWN, Entitlements
 from pricing.quote import Tally
-from storage import directory, entitlements
-from storage.db import Database
+from storage.database import Database
+from storage.findings import directory
+from storage.ledger import entitlements
 from worker.checking import Problems, limited
 from worker.choosing import Choice
 from worker.errors import bad

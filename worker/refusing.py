@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from storage.states import Change
+from storage.enumerations import Change
 from worker.connectors import Field, Rejected
 from worker.planning import Plan, Step
 

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from pricing.plans import Item
-from storage import costs, findings, lookups
-from storage.costs import Cost
-from storage.findings import Key, Memory
-from storage.lookups import Asked, Matched
+from storage.findings import findings, lookups, provider_costs
+from storage.findings.findings import Key, Memory
+from storage.findings.lookups import Asked, Matched
+from storage.findings.provider_costs import Cost
 from worker.providers import Report
 from worker.waterfall import memories_of
 from worker.wiring import Deps
@@ -38,7 +38,7 @@ def take(deps: Deps, provider: str, report: Report) -> Matched | None:
             if not report.out_of_credits:
                 memories += [Memory(*asked, provider) for asked in left_out]
         findings.keep(connection, memories)
-        costs.add(connection, matched.job_id, _cost(provider, fresh, report))
+        provider_costs.add(connection, matched.job_id, _cost(provider, fresh, report))
     with deps.database.transaction() as connection:
         lookups.wake(connection, matched.chunk_id)
     if report.out_of_credits:

@@ -1,6 +1,6 @@
 """Rotating: all secrets encrypted with the first key, so that the others can go."""
 
-from storage import rotation
+from storage.retention import secret_rotation
 from worker.errors import NotConfigured
 from worker.secrets import Undecipherable
 from worker.wiring import Deps
@@ -13,7 +13,7 @@ def rotate(deps: Deps) -> int:
     more; then none has been changed.
     """
     with deps.database.transaction() as connection:
-        sealed = rotation.every(connection)
+        sealed = secret_rotation.every(connection)
         try:
             fresh = [
                 deps.keyring.encrypt(deps.keyring.decrypt(one.secret)) for one in sealed
@@ -21,6 +21,6 @@ def rotate(deps: Deps) -> int:
         except Undecipherable as error:
             raise NotConfigured(f"HOLDFAST_SECRET_KEYS: {error}") from error
         return sum(
-            rotation.replace(connection, old, new)
+            secret_rotation.replace(connection, old, new)
             for old, new in zip(sealed, fresh, strict=True)
         )

@@ -9,12 +9,14 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from pricing.plans import Item
-from storage import chunks, quotes, reports
-from storage.artifacts import Artifacts, Draft, Written
 from storage.errors import InvariantBroken
-from storage.jobs import Finishing, manifest_name
-from storage.quotes import Request
-from storage.reports import JobReport
+from storage.exports import file_parts
+from storage.files.artifacts import Artifacts, Draft, Written
+from storage.jobs import job_reports
+from storage.jobs.job_reports import JobReport
+from storage.jobs.jobs import Finishing, manifest_name
+from storage.quotes import quotes
+from storage.quotes.quotes import Request
 from worker import parts
 from worker.answers import instant
 from worker.clock import Every
@@ -49,7 +51,7 @@ def seal(deps: Deps, job: Finishing, renew: Callable[[], None]) -> Written:
 class _Told(NamedTuple):
     """What the database says of the job."""
 
-    parts: list[chunks.Part]
+    parts: list[file_parts.Part]
     request: Request
     report: JobReport
 
@@ -57,10 +59,10 @@ class _Told(NamedTuple):
 def _look_up(deps: Deps, job_id: str) -> _Told:
     with deps.database.transaction() as connection:
         stored = quotes.of_job(connection, job_id)
-        report = reports.job(connection, job_id)
+        report = job_reports.job(connection, job_id)
         if stored is None or report is None:
             raise InvariantBroken(f"{job_id} has no quote or no reservation")
-        return _Told(chunks.parts(connection, job_id), stored.request, report)
+        return _Told(file_parts.of_job(connection, job_id), stored.request, report)
 
 
 class _Lease:

@@ -10,9 +10,10 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from storage import giving_up, jobs, outcomes, quotes, steering
-from storage.states import ENDED, JobState
-from storage.steering import SteerResult
+from storage.jobs import given_up_jobs, job_control, jobs, outcomes
+from storage.jobs.job_control import SteerResult
+from storage.quotes import quotes
+from storage.state_machine import ENDED, JobState
 from worker import producer
 from worker.errors import Code, Refused, bad
 from worker.inputs import parse
@@ -23,28 +24,28 @@ from worker.wiring import Deps
 
 def cancel(deps: Deps, job_id: str) -> None:
     """Stop a job: what was delivered stays charged, the rest is released."""
-    _steer(deps, job_id, steering.cancel)
+    _steer(deps, job_id, job_control.cancel)
     with deps.database.transaction() as connection:
-        steering.stop_idle_chunks(
+        job_control.stop_idle_chunks(
             connection, job_id, doubt_s=deps.settings.push_doubt_s
         )
 
 
 def pause(deps: Deps, job_id: str) -> None:
     """Let a job rest; it keeps its reservation, until that passes its deadline."""
-    _steer(deps, job_id, steering.pause)
+    _steer(deps, job_id, job_control.pause)
     with deps.database.transaction() as connection:
-        steering.come_to_rest(connection, job_id)
+        job_control.come_to_rest(connection, job_id)
 
 
 def resume(deps: Deps, job_id: str) -> None:
     """Let a paused job go on."""
-    _steer(deps, job_id, steering.resume)
+    _steer(deps, job_id, job_control.resume)
 
 
 def give_up(deps: Deps, job_id: str) -> None:
     """End a job whose file cannot be sealed, and give back all that it cost."""
-    _steer(deps, job_id, giving_up.give_up)
+    _steer(deps, job_id, given_up_jobs.give_up)
 
 
 def _steer(

@@ -11,12 +11,14 @@ from contextlib import contextmanager
 from enum import StrEnum
 
 from pricing.settlement import Outcome
-from storage import audit as checks
-from storage import periods, processes, requests, steering, sweeps
-from storage.chunks import RecordOutcome
 from storage.errors import ArtifactError
-from storage.states import JobState
-from storage.sweeps import LapsedChunk
+from storage.jobs import heartbeats, job_control, lost_work
+from storage.jobs.lost_work import LapsedChunk
+from storage.jobs.outcomes import RecordOutcome
+from storage.ledger import audit as checks
+from storage.ledger import periods
+from storage.licenses import idempotency_keys
+from storage.state_machine import JobState
 from worker import reporting
 from worker.fates import backoff_s
 from worker.inputs import parse, read_slice
@@ -76,10 +78,10 @@ def going_on() -> Iterator[None]:
 def _bring_back(deps: Deps) -> None:
     settings = deps.settings
     with deps.database.transaction() as connection:
-        sweeps.bring_back_lost_messages(connection, after_s=settings.message_lost_s)
-        sweeps.bring_back_entries(connection, delay_s=settings.retry_base_s)
-        processes.forget_silent(connection, after_s=_SILENT_S)
-        requests.forget(connection, after_s=settings.request_kept_s)
+        lost_work.bring_back_lost_messages(connection, after_s=settings.message_lost_s)
+        lost_work.bring_back_entries(connection, delay_s=settings.retry_base_s)
+        heartbeats.forget_silent(connection, after_s=_SILENT_S)
+        idempotency_keys.forget(connection, after_s=settings.request_kept_s)
 
 
 def _end_periods(deps: Deps) -> None:
@@ -100,7 +102,7 @@ def audit(deps: Deps) -> list[checks.Violation]:
 
 def _rescue_chunks(deps: Deps) -> None:
     with deps.database.transaction() as connection:
-        lapsed = sweeps.lapsed_chunks(connection, limit=_LIMIT)
+        lapsed = lost_work.lapsed_chunks(connection, limit=_LIMIT)
     for chunk in lapsed:
         with going_on():
             _rescue(deps, chunk)
@@ -116,14 +118,14 @@ def _rescue(deps: Deps, chunk: LapsedChunk) -> None:
             _split(deps, chunk)
         case Rescue.CONCLUDE:
             with deps.database.transaction() as connection:
-                sweeps.conclude(connection, chunk)
+                lost_work.conclude(connection, chunk)
         case Rescue.REJECT:
             _reject(deps, chunk)
 
 
 def _let_go_on(deps: Deps, chunk: LapsedChunk) -> None:
     with deps.database.transaction() as connection:
-        sweeps.bring_back(connection, chunk, delay_s=_delay_s(deps.settings, chunk))
+        lost_work.bring_back(connection, chunk, delay_s=_delay_s(deps.settings, chunk))
 
 
 def _delay_s(settings: Settings, chunk: LapsedChunk) -> float:
@@ -140,7 +142,7 @@ def _split(deps: Deps, chunk: LapsedChunk) -> None:
     left = chunk.stop - chunk.cursor
     crashes = deps.settings.crashes_max - 1 if left > 3 else 0  # noqa: PLR2004 - halves of 2 or 3 hold a single record
     with deps.database.transaction() as connection:
-        sweeps.split(connection, chunk, crashes=crashes)
+        lost_work.split(connection, chunk, crashes=crashes)
 
 
 def _reject(deps: Deps, chunk: LapsedChunk) -> None:
@@ -166,29 +168,29 @@ def _reject(deps: Deps, chunk: LapsedChunk) -> None:
         message="this record ended the worker each time it was tried",
     )
     with deps.database.transaction() as connection:
-        sweeps.reject_crashing(connection, chunk, rejected)
+        lost_work.reject_crashing(connection, chunk, rejected)
 
 
 def _move_jobs(deps: Deps) -> None:
     """Move jobs that wait for something which has happened, or never will."""
     with deps.database.transaction() as connection:
-        overdue = sweeps.overdue_jobs(connection)
-        pausing = sweeps.jobs_in(connection, JobState.PAUSING)
-        unfinished = sweeps.unfinished_jobs(connection)
+        overdue = lost_work.overdue_jobs(connection)
+        pausing = lost_work.jobs_in(connection, JobState.PAUSING)
+        unfinished = lost_work.unfinished_jobs(connection)
     for job_id in overdue:
         with going_on(), deps.database.transaction() as connection:
-            sweeps.cancel_overdue(connection, job_id)
+            lost_work.cancel_overdue(connection, job_id)
     with deps.database.transaction() as connection:
-        cancelling = sweeps.jobs_in(connection, JobState.CANCELLING)
+        cancelling = lost_work.jobs_in(connection, JobState.CANCELLING)
     for job_id in cancelling:
         with going_on(), deps.database.transaction() as connection:
-            steering.stop_idle_chunks(
+            job_control.stop_idle_chunks(
                 connection, job_id, doubt_s=deps.settings.push_doubt_s
             )
     for job_id in pausing:
         with going_on(), deps.database.transaction() as connection:
-            steering.come_to_rest(connection, job_id)
+            job_control.come_to_rest(connection, job_id)
     for job_id in unfinished:
         log.critical("job %s had been left behind; its completion is queued", job_id)
         with deps.database.transaction() as connection:
-            sweeps.queue_completion(connection, job_id)
+            lost_work.queue_completion(connection, job_id)

@@ -9,7 +9,7 @@ import threading
 from celery import Celery
 from celery.signals import worker_process_init, worker_ready, worker_shutdown
 
-from storage import processes
+from storage.jobs import heartbeats
 from worker.app import draining
 from worker.chunks import run_chunk
 from worker.entries import run_entry
@@ -69,9 +69,9 @@ def report_while_alive(settings: Settings) -> None:
             try:
                 with database.transaction() as connection:
                     if stop.is_set():
-                        processes.leave(connection, owner)
+                        heartbeats.leave(connection, owner)
                         return
-                    processes.report(connection, owner, "worker")
+                    heartbeats.report(connection, owner, "worker")
             except Exception:
                 log.exception("the worker could not report")
                 if stop.is_set():

@@ -2,8 +2,10 @@
 
 from dataclasses import replace
 
-from storage import licenses, quotes, templates
-from storage.templates import Export
+from storage.exports import templates
+from storage.exports.templates import Export
+from storage.licenses import licenses
+from storage.quotes import quotes
 from worker.checks import check_id
 from worker.errors import Code, Refused
 from worker.files import export_of

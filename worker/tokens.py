@@ -14,8 +14,8 @@ from typing import Any
 
 from sqlalchemy.exc import OperationalError
 
-from storage import connections
-from storage.db import Database
+from storage.connections import token_refresh
+from storage.database import Database
 from worker import oauth
 from worker.clock import monotonic_s, wait, wall_s
 from worker.connectors.errors import Misconfigured, Unauthorized, Unavailable
@@ -103,7 +103,7 @@ class Tokens:
             if self._grantor is None:
                 raise Misconfigured(APP_REFUSED, "the house has no app at this CRM")
             with self._database.transaction() as connection:
-                until = connections.begin_refresh(
+                until = token_refresh.begin_refresh(
                     connection, self._connection_id, self.version, lease_s=_LEASE_S
                 )
             if until is not None:
@@ -142,7 +142,7 @@ class Tokens:
         for pause_s in (*_PAUSES_S, None):
             try:
                 with self._database.transaction() as connection:
-                    connections.keep_refreshed(
+                    token_refresh.keep_refreshed(
                         connection,
                         self._connection_id,
                         sealed,
@@ -165,11 +165,11 @@ class Tokens:
 
     def _end(self, until: datetime) -> None:
         with self._database.transaction() as connection:
-            connections.end_refresh(connection, self._connection_id, until)
+            token_refresh.end_refresh(connection, self._connection_id, until)
 
     def _read(self) -> None:
         with self._database.transaction() as connection:
-            kept = connections.kept_secrets(connection, self._connection_id)
+            kept = token_refresh.kept_secrets(connection, self._connection_id)
         if kept is None:
             raise Unauthorized("the connection was taken away")
         self.version = kept.version

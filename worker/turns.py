@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
-from storage.dispatch import Waiting
+from storage.jobs.dispatch_queue import Waiting
 
 _SMALL_SHARE = 4
 """One in so many places is kept for small jobs."""

@@ -11,9 +11,11 @@ import json
 from collections.abc import Iterator
 from itertools import islice
 
-from storage import keeping, licenses, uploads
-from storage.artifacts import Draft
-from storage.uploads import StoredUpload
+from storage.files import row_with_file
+from storage.files.artifacts import Draft
+from storage.licenses import licenses
+from storage.quotes import uploads
+from storage.quotes.uploads import StoredUpload
 from worker.checking import Problems, limited
 from worker.distinct import Distinct, Seen
 from worker.errors import Code, Refused, bad
@@ -65,7 +67,9 @@ def upload(
         problems=tuple(uploads.Problem(*problem) for problem in problems.first),
         problems_total=problems.total,
     )
-    with keeping.kept_with_its_file(deps.database, deps.artifacts, name) as connection:
+    with row_with_file.kept_with_its_file(
+        deps.database, deps.artifacts, name
+    ) as connection:
         uploads.put(connection, stored)
         if once is not None:
             once(connection, stored.id)

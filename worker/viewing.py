@@ -2,8 +2,10 @@
 
 from pricing.plans import terms_of
 from pricing.settlement import FreeBecause
-from storage import events, licenses, views
-from storage.views import Booked, View
+from storage.ledger import company_views
+from storage.ledger.company_views import Booked, View
+from storage.licenses import licenses
+from storage.webhooks import events
 from worker.checks import check_id
 from worker.errors import Code, Refused
 from worker.licensing import open_license
@@ -41,7 +43,7 @@ def view(
             credits=terms.view,
             free_since=terms.window_starts(licenses.business_now(connection)),
         )
-        booked = views.book(connection, wanted)
+        booked = company_views.book(connection, wanted)
         if booked is None:
             raise _insufficient(terms.view)
         check_permission(connection, license_id, user_id, booked.credits)
@@ -60,7 +62,7 @@ def viewed(deps: Deps, license_id: str, view_id: str) -> Booked | None:
     terms = terms_of(license_.plan, license_.payment_term)
     with deps.database.transaction() as connection:
         since = terms.window_starts(licenses.business_now(connection))
-        return views.of_id(connection, view_id, since)
+        return company_views.of_id(connection, view_id, since)
 
 
 def _insufficient(needed: int) -> Refused:

@@ -18,8 +18,8 @@ from pricing.findings import (
     accepted,
 )
 from pricing.plans import Item
-from storage import directory
-from storage.findings import Key, Memory
+from storage.findings import directory
+from storage.findings.findings import Key, Memory
 from worker.providers import Answer, Person
 
 DIRECTORY = directory.NAME

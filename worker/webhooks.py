@@ -13,10 +13,13 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from storage import licenses, outbox, reports, webhooks
-from storage.events import EventType
-from storage.reports import JobReport
-from storage.webhooks import Attempt, Delivery, Due, Webhook
+from storage.jobs import job_reports, outbox
+from storage.jobs.job_reports import JobReport
+from storage.licenses import licenses
+from storage.webhooks import webhook_deliveries, webhooks
+from storage.webhooks.events import EventType
+from storage.webhooks.webhook_deliveries import Attempt, Delivery, Due
+from storage.webhooks.webhooks import Webhook
 from worker import answers
 from worker.clock import Stopwatch
 from worker.errors import Code, ForbiddenTarget, OutboundError, Refused, bad
@@ -111,7 +114,9 @@ def deliveries(
     """What a webhook was told, the newest first, from behind the id `before`."""
     with deps.database.transaction() as connection:
         _need(connection, webhook_id)
-        return webhooks.deliveries(connection, webhook_id, before=before, limit=limit)
+        return webhook_deliveries.deliveries(
+            connection, webhook_id, before=before, limit=limit
+        )
 
 
 def _need(connection: Connection, webhook_id: str) -> Webhook:
@@ -147,7 +152,7 @@ def fan_out(deps: Deps, entry: outbox.Taken) -> Fate:
     with deps.database.transaction() as connection:
         if not outbox.done(connection, entry):
             return Never("superseded")
-        count = webhooks.fan_out(connection, entry.key)
+        count = webhook_deliveries.fan_out(connection, entry.key)
     log.info("event %s: %s deliveries", entry.key, count)
     return Done()
 
@@ -155,9 +160,9 @@ def fan_out(deps: Deps, entry: outbox.Taken) -> Fate:
 def deliver(deps: Deps, entry: outbox.Taken) -> Fate:
     """Attempt the delivery that an entry names; what fails comes back later."""
     with deps.database.transaction() as connection:
-        due = webhooks.due(connection, int(entry.key))
+        due = webhook_deliveries.due(connection, int(entry.key))
         if due.ended or due.deleted:
-            webhooks.give_up(connection, due.id)
+            webhook_deliveries.give_up(connection, due.id)
             outbox.done(connection, entry)
             return Never("the webhook was deleted" if due.deleted else "it has ended")
         report = _finished(connection, due)
@@ -170,7 +175,7 @@ def _finished(connection: Connection, due: Due) -> JobReport | None:
     """The job that an event tells of, as it is now."""
     if due.type != EventType.JOB_FINISHED:
         return None
-    report = reports.job(connection, due.data["job"])
+    report = job_reports.job(connection, due.data["job"])
     if report is None:
         raise LookupError(f"there is no job {due.data['job']}")
     return report
@@ -216,15 +221,15 @@ def _conclude(deps: Deps, entry: outbox.Taken, due: Due, attempt: Attempt) -> Fa
     settings = deps.settings
     why = attempt.error or f"answered {attempt.status}"
     with deps.database.transaction() as connection:
-        made = webhooks.log(connection, due.id, attempt)
+        made = webhook_deliveries.log(connection, due.id, attempt)
         if attempt.status in _ACCEPTED:
-            webhooks.delivered(connection, due.id)
+            webhook_deliveries.delivered(connection, due.id)
             outbox.done(connection, entry)
             return Done()
         if made >= settings.webhook_attempts_max:
             if not outbox.done(connection, entry):
                 return Never("superseded")
-            webhooks.give_up(connection, due.id)
+            webhook_deliveries.give_up(connection, due.id)
             log.warning("delivery %s is given up: %s", due.id, why)
             return Never(f"given up: {why}")
         delay_s = backoff_s(

@@ -7,9 +7,10 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from pricing.findings import Finding
-from storage import directory
-from storage.artifacts import Artifacts, open_artifacts
-from storage.db import Database
+from storage.database import Database
+from storage.files.artifact_store import open_artifacts
+from storage.files.artifacts import Artifacts
+from storage.findings import directory
 from worker.crms import Crms
 from worker.errors import NotConfigured
 from worker.outbound import Outbound

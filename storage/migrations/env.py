@@ -3,7 +3,7 @@
 from alembic import context
 from sqlalchemy import text
 
-from storage.db import Database
+from storage.database import Database
 from storage.tables import metadata
 
 _MIGRATION_LOCK = 4_846_001

@@ -2,20 +2,19 @@
 
 Ids that clients choose are compared exactly, byte by byte, hence the collation
 "C". Instants are `timestamptz`; whole numbers of credits are `bigint`. Triggers and
-functions stand in `guards`, which the migrations repeat word for word.
+functions stand in `triggers`, which the migrations repeat word for word.
 """
 
-from storage.tables.accounts import (
-    keys,
-    licenses,
-    notifications,
-    templates,
-    users,
+from storage.tables.column_types import metadata
+from storage.tables.connections import connections, id_map
+from storage.tables.findings import (
+    directory,
+    findings,
+    lookup_items,
+    lookups,
+    provider_costs,
 )
-from storage.tables.base import metadata
-from storage.tables.finding import findings, lookup_items, lookups, provider_costs
-from storage.tables.jobs import chunks, jobs, outcomes, parts, quotes, uploads
-from storage.tables.keeping import erasures, removals
+from storage.tables.jobs import chunks, jobs, outbox, outcomes, parts, processes
 from storage.tables.ledger import (
     charge_ids,
     charges,
@@ -25,24 +24,18 @@ from storage.tables.ledger import (
     reservations,
     transfers,
 )
-from storage.tables.pushing import (
-    connections,
-    dry_run_items,
-    dry_runs,
-    id_map,
-    intents,
-    unchanged_claims,
-)
-from storage.tables.work import (
-    deliveries,
-    delivery_attempts,
-    directory,
-    events,
-    outbox,
-    processes,
+from storage.tables.licenses import (
+    keys,
+    licenses,
+    notifications,
     requests,
-    webhooks,
+    templates,
+    users,
 )
+from storage.tables.pushes import dry_run_items, dry_runs, intents, unchanged_claims
+from storage.tables.quotes import quotes, uploads
+from storage.tables.retention import erasures, removals
+from storage.tables.webhooks import deliveries, delivery_attempts, events, webhooks
 
 __all__ = [
     "charge_ids",

@@ -1,7 +1,6 @@
-"""Work: uploads, quotes, jobs, their chunks, parts and outcomes."""
+"""The work: jobs, their chunks, parts and outcomes; the outbox; who is alive."""
 
 from sqlalchemy import (
-    ARRAY,
     BigInteger,
     Boolean,
     CheckConstraint,
@@ -17,77 +16,10 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
 
-from pricing.findings import EmailLevel, OnlyWith
 from pricing.settlement import Outcome
-from storage.states import ENDED, ChunkState, JobState
-from storage.tables.base import NOW, Id, Instant, metadata, one_of
-
-uploads = Table(
-    "uploads",
-    metadata,
-    Column("id", Id, primary_key=True),
-    Column("license_id", Id, ForeignKey("licenses.id"), nullable=False),
-    # The good records as a file, one JSON array a line; None once it was removed.
-    Column("artifact", Text),
-    Column("columns", ARRAY(Text), nullable=False),
-    Column("records", Integer, nullable=False),
-    Column("companies", Integer, nullable=False),
-    Column("persons", Integer, nullable=False),
-    Column("duplicates", Integer, nullable=False),
-    Column("problems", JSONB, nullable=False),
-    Column("problems_total", Integer, nullable=False),
-    Column("created_at", Instant, nullable=False, server_default=NOW),
-    Index(
-        "uploads_kept_idx", "created_at", postgresql_where=text("artifact IS NOT NULL")
-    ),
-    Index("uploads_artifact_idx", "artifact"),
-)
-
-quotes = Table(
-    "quotes",
-    metadata,
-    Column("id", Id, primary_key=True),
-    Column("license_id", Id, ForeignKey("licenses.id"), nullable=False),
-    Column("user_id", Id, nullable=False),
-    Column("kind", Text, nullable=False),
-    Column("retrieve", ARRAY(Text), nullable=False),
-    Column("email_level", Text, nullable=False),
-    Column("only_with", Text),
-    Column("export", JSONB(none_as_null=True)),
-    Column("push", JSONB(none_as_null=True)),
-    Column("terms", JSONB, nullable=False),
-    Column("quoted_at", Instant, nullable=False),
-    Column("expires_at", Instant, nullable=False),
-    Column("max_credits", BigInteger, nullable=False),
-    Column("available", BigInteger, nullable=False),
-    Column("fits_records", Integer, nullable=False),
-    Column("lines", JSONB, nullable=False),
-    Column("changed", JSONB, nullable=False),
-    Column("records", Integer, nullable=False),
-    Column("companies", Integer, nullable=False),
-    Column("persons", Integer, nullable=False),
-    Column("duplicates", Integer, nullable=False),
-    # Records that a filter leaves out.
-    Column("excluded", Integer, nullable=False, server_default=text("0")),
-    # The priced records as a file; None once it was removed.
-    Column("input", Text),
-    Column("columns", ARRAY(Text), nullable=False),
-    Column("slices", JSONB, nullable=False),
-    CheckConstraint("kind IN ('export', 'push')", name="kind"),
-    one_of("email_level", EmailLevel),
-    one_of("only_with", OnlyWith),
-    CheckConstraint("max_credits >= 0", name="max_credits"),
-    CheckConstraint("push IS NULL OR kind = 'push'", name="push"),
-    Index("quotes_kept_idx", "quoted_at", postgresql_where=text("input IS NOT NULL")),
-    Index("quotes_input_idx", "input"),
-    Index(
-        "quotes_connection_idx",
-        text("(push ->> 'connection')"),
-        postgresql_where=text("push IS NOT NULL"),
-    ),
-)
+from storage.state_machine import ENDED, ChunkState, EntryState, JobState
+from storage.tables.column_types import NOW, Id, Instant, metadata, one_of
 
 jobs = Table(
     "jobs",
@@ -273,4 +205,40 @@ outcomes = Table(
         "person_id",
         postgresql_where=text("outcome = 'delivered'"),
     ),
+)
+
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("topic", Text, nullable=False),
+    Column("key", Id, nullable=False),
+    Column("state", Text, nullable=False, server_default=text("'pending'")),
+    Column("attempt", Integer, nullable=False, server_default=text("0")),
+    Column("owner", Text),
+    Column("lease_until", Instant),
+    Column("run_at", Instant, nullable=False, server_default=NOW),
+    Column("dispatched_at", Instant),
+    Column("last_error", Text),
+    Column("created_at", Instant, nullable=False, server_default=NOW),
+    Column("done_at", Instant),
+    # A thing to be done is put here once: completion is queued once for each job.
+    UniqueConstraint("topic", "key"),
+    one_of("state", EntryState),
+    CheckConstraint("(state = 'running') = (lease_until IS NOT NULL)", name="lease"),
+    CheckConstraint("(state = 'done') = (done_at IS NOT NULL)", name="done"),
+    Index("outbox_open_idx", "run_at", postgresql_where=text("state <> 'done'")),
+    Index("outbox_done_idx", "done_at", postgresql_where=text("state = 'done'")),
+)
+
+
+processes = Table(
+    "processes",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("role", Text, nullable=False),
+    Column("started_at", Instant, nullable=False, server_default=NOW),
+    Column("seen_at", Instant, nullable=False, server_default=NOW),
+    CheckConstraint("role IN ('worker', 'dispatcher')", name="role"),
 )

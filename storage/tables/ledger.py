@@ -19,7 +19,7 @@ from sqlalchemy import (
 
 from pricing.plans import Item
 from pricing.settlement import Rule
-from storage.tables.base import NOW, Id, Instant, metadata, one_of
+from storage.tables.column_types import NOW, Id, Instant, metadata, one_of
 
 periods = Table(
     "periods",

@@ -11,7 +11,8 @@ import pytest
 import uvicorn
 from sqlalchemy import text
 
-from storage.states import ENDED, Scope
+from storage.enumerations import Scope
+from storage.state_machine import ENDED
 from tests.database import running
 from worker import keys
 from worker.api.app import make_api

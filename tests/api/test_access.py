@@ -5,7 +5,7 @@ import re
 import pytest
 from fastapi.routing import APIRoute
 
-from storage.states import Scope
+from storage.enumerations import Scope
 from worker.api import (
     authorizations,
     charges,

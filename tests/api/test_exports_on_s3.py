@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from storage import licenses
+from storage.licenses import licenses
 from tests import stores
 from tests.api.conftest import Api
 from tests.database import running

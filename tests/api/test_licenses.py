@@ -4,7 +4,7 @@ from urllib.parse import quote
 
 import pytest
 
-from storage.states import Scope
+from storage.enumerations import Scope
 from tests.database import running
 
 _ONE = {

@@ -14,7 +14,7 @@ from psycopg import sql
 from psycopg.rows import TupleRow
 from sqlalchemy import make_url
 
-from storage.states import Scope
+from storage.enumerations import Scope
 from tests.api.conftest import Api
 from tests.database import running
 from worker.api.problems import STATUS

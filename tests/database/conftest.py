@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from storage.db import Database
+from storage.database import Database
 from tests import conftest
 
 

@@ -9,10 +9,14 @@ from pricing.claims import KNOWN
 from pricing.findings import EmailLevel
 from pricing.plans import Item, PaymentTerm, Plan, terms_of
 from pricing.quote import Quote
-from storage import jobs, ledger, licenses, periods, quotes
-from storage.ledger import Claim, Payer, Reservation, ReserveResult
-from storage.quotes import Slice
-from storage.states import JobState
+from storage.jobs import jobs
+from storage.ledger import periods, release, reservations, settlement
+from storage.ledger.reservations import Reservation, ReserveResult
+from storage.ledger.settlement import Claim, Payer
+from storage.licenses import licenses
+from storage.quotes import quotes
+from storage.quotes.quotes import Slice
+from storage.state_machine import JobState
 
 LIFETIME_S = 14 * 24 * 3600.0
 USER = "user-1"
@@ -59,7 +63,7 @@ def make_job(
 
     Without chunks the job has nothing to run and waits for its completion.
     """
-    result = ledger.reserve(
+    result = reservations.reserve(
         connection, license_id, job_id, amount, lifetime_s=LIFETIME_S
     )
     if result is ReserveResult.CREATED:
@@ -119,7 +123,7 @@ def _stored_quote(
 
 def payer_of(connection: Connection, job_id: str) -> Payer:
     """For whom the batches of a job settle, as its worker would know it."""
-    reservation = ledger.reservation_of(connection, job_id)
+    reservation = reservations.reservation_of(connection, job_id)
     stored = quotes.get(connection, f"quote of {job_id}")
     assert reservation is not None
     assert stored is not None
@@ -137,7 +141,7 @@ def payer_of(connection: Connection, job_id: str) -> Payer:
 def settle(connection: Connection, job_id: str, *claims: str) -> int:
     """Settle a batch whose claims are written as `company:c1=1`."""
     payer = payer_of(connection, job_id)
-    return ledger.settle(connection, payer, [claim(words) for words in claims])
+    return settlement.settle(connection, payer, [claim(words) for words in claims])
 
 
 def claim(words: str) -> Claim:
@@ -154,7 +158,7 @@ def end_job(
     connection: Connection, job_id: str, state: JobState = JobState.SUCCEEDED
 ) -> Reservation | None:
     """Close a job's reservation and end the job, as completion does."""
-    closed = ledger.close(connection, job_id)
+    closed = release.close(connection, job_id)
     jobs.end(connection, job_id, jobs.Finished(state=state))
     return closed
 

@@ -11,9 +11,10 @@ from sqlalchemy import text
 
 from pricing.findings import EmailLevel
 from pricing.plans import Item, PaymentTerm, Plan
-from storage import ledger, reports
-from storage.ledger import Balance
-from storage.quotes import Request, StoredQuote
+from storage.jobs import job_reports
+from storage.ledger import balances
+from storage.ledger.balances import Balance
+from storage.quotes.quotes import Request, StoredQuote
 from worker import chunks, entries, licensing, loading, producer
 from worker.readers import delimited
 from worker.settings import Settings
@@ -145,17 +146,17 @@ def complete_once(deps: Deps) -> bool:
     return bool(waiting)
 
 
-def run(deps: Deps, job_id: str) -> reports.JobReport:
+def run(deps: Deps, job_id: str) -> job_reports.JobReport:
     """Run a job to its end."""
     run_chunks(deps, job_id)
     complete(deps)
     return report(deps, job_id)
 
 
-def report(deps: Deps, job_id: str) -> reports.JobReport:
+def report(deps: Deps, job_id: str) -> job_reports.JobReport:
     """How a job stands."""
     with deps.database.transaction() as connection:
-        found = reports.job(connection, job_id)
+        found = job_reports.job(connection, job_id)
     assert found is not None
     return found
 
@@ -163,6 +164,6 @@ def report(deps: Deps, job_id: str) -> reports.JobReport:
 def balance(deps: Deps, license_id: str = "acme") -> Balance:
     """The running period's credits."""
     with deps.database.transaction() as connection:
-        found = ledger.balance(connection, license_id)
+        found = balances.balance(connection, license_id)
     assert found is not None
     return found

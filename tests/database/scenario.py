@@ -24,9 +24,10 @@ from typing import NamedTuple
 from sqlalchemy import Connection, text
 
 from pricing.plans import PaymentTerm, Plan
-from storage import ledger, licenses, periods, refunds
-from storage.db import Database
+from storage.database import Database
 from storage.errors import Superseded
+from storage.ledger import balances, grants, periods, refunds
+from storage.licenses import licenses
 from tests.database.making import (
     charge_of,
     end_job,
@@ -109,7 +110,7 @@ def _open(connection: Connection, license_id: str) -> str:
 def _grant(
     connection: Connection, license_id: str, credits_added: str, reference: str
 ) -> str:
-    return ledger.grant(connection, license_id, int(credits_added), reference)
+    return grants.grant(connection, license_id, int(credits_added), reference)
 
 
 def _reserve(connection: Connection, license_id: str, job_id: str, amount: str) -> str:
@@ -150,7 +151,7 @@ def _end(connection: Connection) -> str:
 
 
 def _balance(connection: Connection, license_id: str) -> str:
-    now = ledger.balance(connection, license_id)
+    now = balances.balance(connection, license_id)
     if now is None:
         return "none"
     return (

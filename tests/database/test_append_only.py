@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
-from storage import audit, refunds
-from storage.db import Database
+from storage.database import Database
+from storage.ledger import audit, refunds
 from tests.database.making import charge_of, end_job, make_job, make_license, settle
 
 

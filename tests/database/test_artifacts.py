@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from storage.artifacts import LocalFolder, open_artifacts
 from storage.errors import ArtifactError
+from storage.files.artifact_store import open_artifacts
+from storage.files.local_folder import LocalFolder
 
 
 @pytest.fixture
@@ -110,7 +111,7 @@ def test_a_place_that_cannot_be_written_is_an_error(tmp_path):
 _FILL = """
 import resource, signal, sys
 from pathlib import Path
-from storage.artifacts import LocalFolder
+from storage.files.local_folder import LocalFolder
 from storage.errors import DiskFull
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -229,7 +230,7 @@ def test_names_are_those_below_a_folder_that_are_old_enough(folder, tmp_path):
 _KILLED = """
 import os, signal, sys
 from pathlib import Path
-from storage.artifacts import LocalFolder
+from storage.files.local_folder import LocalFolder
 
 with LocalFolder(Path(sys.argv[1])).create("jobs/a.csv") as draft:
     draft.write(b"half")

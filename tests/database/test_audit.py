@@ -6,8 +6,8 @@ from contextlib import closing
 import pytest
 from sqlalchemy import Connection, text
 
-from storage import audit
-from storage.db import Database
+from storage.database import Database
+from storage.ledger import audit
 from tests.database import running
 from tests.database.making import end_job, make_job, make_license, settle
 from worker import producer

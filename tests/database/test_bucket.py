@@ -7,10 +7,10 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from storage.artifacts import open_artifacts
-from storage.bucket import Bucket
 from storage.errors import ArtifactError, DiskFull
-from storage.transfers import PIECE_BYTES, Pieces
+from storage.files.artifact_store import open_artifacts
+from storage.files.s3_bucket import Bucket
+from storage.files.s3_streams import PIECE_BYTES, Pieces
 from tests import stores
 from tests.receivers import Reply, receiver
 from tests.system.fleet import until

@@ -5,9 +5,9 @@ from contextlib import closing
 
 import pytest
 
-from storage import outcomes
-from storage.quotes import StoredQuote
-from storage.reports import JobReport
+from storage.jobs import outcomes
+from storage.jobs.job_reports import JobReport
+from storage.quotes.quotes import StoredQuote
 from tests.database import running
 from worker import producer, steering
 from worker.wiring import Deps

@@ -1,15 +1,20 @@
 """Chunks: held by one worker at a time; what a late one does changes nothing."""
 
+from functools import partial
+
 import pytest
 from sqlalchemy import Connection, text
 
 from pricing.settlement import Outcome
-from storage import chunks, dispatch, jobs, ledger, steering, sweeps
-from storage.artifacts import Written
-from storage.chunks import Batch, RecordOutcome, TakenChunk
-from storage.db import Database
+from storage.database import Database
 from storage.errors import Superseded
-from storage.states import JobState
+from storage.exports import file_parts
+from storage.files.artifacts import Written
+from storage.jobs import chunks, dispatch_queue, job_control, jobs, lost_work
+from storage.jobs.chunks import Batch, TakenChunk
+from storage.jobs.outcomes import RecordOutcome
+from storage.ledger import reservations
+from storage.state_machine import JobState
 from tests.database.making import claim, end_job, make_job, make_license
 
 HOUR_S = 3600.0
@@ -67,7 +72,10 @@ def _batch(chunk: TakenChunk, start: int, stop: int) -> Batch:
             for number in numbers
         ),
         claims=tuple(claim(f"company:c{number}=1") for number in numbers),
-        part=Written(f"{chunk.job_id}/{start}-{chunk.attempt}", 10, "digest"),
+        keep=partial(
+            file_parts.keep,
+            part=Written(f"{chunk.job_id}/{start}-{chunk.attempt}", 10, "digest"),
+        ),
     )
 
 
@@ -87,9 +95,9 @@ def _let_leases_lapse(connection: Connection) -> None:
     )
 
 
-def _lapsed(connection: Connection) -> sweeps.LapsedChunk:
+def _lapsed(connection: Connection) -> lost_work.LapsedChunk:
     _let_leases_lapse(connection)
-    (lapsed,) = sweeps.lapsed_chunks(connection, limit=10)
+    (lapsed,) = lost_work.lapsed_chunks(connection, limit=10)
     return lapsed
 
 
@@ -128,8 +136,8 @@ def test_a_held_chunk_is_nobody_elses_even_when_its_lease_has_lapsed(job):
 def test_a_chunk_handed_to_the_broker_can_be_taken(job):
     with job.transaction() as connection:
         ids = _chunk_ids(connection)
-        assert dispatch.mark_chunks(connection, ids) == ids
-        assert dispatch.mark_chunks(connection, ids) == []
+        assert dispatch_queue.mark_chunks(connection, ids) == ids
+        assert dispatch_queue.mark_chunks(connection, ids) == []
         assert _take(connection) is not None
 
 
@@ -163,8 +171,8 @@ def test_a_checkpoint_settles_records_and_moves_on(job):
     with job.transaction() as connection:
         assert _checkpoint(connection, chunk, 0, 2) == "running"
     with job.transaction() as connection:
-        reservation = ledger.reservation_of(connection, "job-1")
-        parts = chunks.parts(connection, "job-1")
+        reservation = reservations.reservation_of(connection, "job-1")
+        parts = file_parts.of_job(connection, "job-1")
         row = connection.execute(
             text("SELECT state, cursor, delivered FROM chunks")
         ).one()
@@ -189,7 +197,7 @@ def test_a_checkpoint_renews_the_lease(job):
     with job.transaction() as connection:
         _let_leases_lapse(connection)
         _checkpoint(connection, chunk, 0, 2)
-        assert sweeps.lapsed_chunks(connection, limit=10) == []
+        assert lost_work.lapsed_chunks(connection, limit=10) == []
 
 
 def test_a_checkpoint_that_is_repeated_changes_nothing(job):
@@ -213,7 +221,7 @@ def test_a_checkpoint_that_leaves_records_out_changes_nothing(job):
 def test_a_late_worker_changes_nothing(job):
     late = _take_one(job)
     with job.transaction() as connection:
-        sweeps.bring_back(connection, _lapsed(connection), delay_s=0)
+        lost_work.bring_back(connection, _lapsed(connection), delay_s=0)
     now = _take_one(job)
     assert now.attempt == 2
     before = _everything(job)
@@ -229,9 +237,9 @@ def test_a_late_worker_changes_nothing(job):
 def test_nothing_is_settled_once_a_cancelled_job_has_closed(job):
     chunk = _take_one(job)
     with job.transaction() as connection:
-        steering.cancel(connection, "job-1")
+        job_control.cancel(connection, "job-1")
         _let_leases_lapse(connection)
-        steering.stop_idle_chunks(connection, "job-1")
+        job_control.stop_idle_chunks(connection, "job-1")
         end_job(connection, "job-1", JobState.CANCELLED)
     before = _everything(job)
     with pytest.raises(Superseded), job.transaction() as connection:
@@ -242,7 +250,7 @@ def test_nothing_is_settled_once_a_cancelled_job_has_closed(job):
 def test_a_worker_learns_of_a_cancel_at_its_checkpoint(job):
     chunk = _take_one(job)
     with job.transaction() as connection:
-        steering.cancel(connection, "job-1")
+        job_control.cancel(connection, "job-1")
     with job.transaction() as connection:
         assert _checkpoint(connection, chunk, 0, 2) == "cancelling"
 
@@ -281,8 +289,8 @@ def test_a_lapsed_chunk_comes_back_with_its_crash_counted(job):
         with job.transaction() as connection:
             lapsed = _lapsed(connection)
             assert lapsed.crashes == crashes
-            assert sweeps.bring_back(connection, lapsed, delay_s=0)
-            assert not sweeps.bring_back(connection, lapsed, delay_s=0)
+            assert lost_work.bring_back(connection, lapsed, delay_s=0)
+            assert not lost_work.bring_back(connection, lapsed, delay_s=0)
 
 
 def test_a_split_chunk_is_two_halves_that_cover_what_was_left(job):
@@ -290,8 +298,8 @@ def test_a_split_chunk_is_two_halves_that_cover_what_was_left(job):
     with job.transaction() as connection:
         _checkpoint(connection, chunk, 0, 1)
         lapsed = _lapsed(connection)
-        assert sweeps.split(connection, lapsed, crashes=2)
-        assert not sweeps.split(connection, lapsed, crashes=2)
+        assert lost_work.split(connection, lapsed, crashes=2)
+        assert not lost_work.split(connection, lapsed, crashes=2)
         halves = connection.execute(
             text("SELECT first, cursor, stop, state, crashes FROM chunks ORDER BY id")
         ).all()
@@ -315,8 +323,8 @@ def test_a_record_that_keeps_killing_workers_is_rejected_and_the_job_ends(databa
     record = RecordOutcome(1, "c0", None, Outcome.REJECTED, code="worker_crashed")
     with database.transaction() as connection:
         lapsed = _lapsed(connection)
-        assert sweeps.reject_crashing(connection, lapsed, record)
-        assert not sweeps.reject_crashing(connection, lapsed, record)
+        assert lost_work.reject_crashing(connection, lapsed, record)
+        assert not lost_work.reject_crashing(connection, lapsed, record)
         assert _state(connection) == "finishing"
     with pytest.raises(Superseded), database.transaction() as connection:
         _checkpoint(connection, chunk, 0, 1)
@@ -329,7 +337,7 @@ def test_only_a_single_record_is_ever_rejected_for_crashing(job):
     _take_one(job)
     record = RecordOutcome(1, "c0", None, Outcome.REJECTED, code="worker_crashed")
     with job.transaction() as connection:
-        assert not sweeps.reject_crashing(connection, _lapsed(connection), record)
+        assert not lost_work.reject_crashing(connection, _lapsed(connection), record)
 
 
 def test_what_is_brought_back_was_not_touched_by_a_worker_that_woke_up(job):
@@ -339,8 +347,8 @@ def test_what_is_brought_back_was_not_touched_by_a_worker_that_woke_up(job):
     with job.transaction() as connection:
         _checkpoint(connection, chunk, 0, 2)
     with job.transaction() as connection:
-        assert not sweeps.bring_back(connection, lapsed, delay_s=0)
-        assert not sweeps.split(connection, lapsed, crashes=2)
+        assert not lost_work.bring_back(connection, lapsed, delay_s=0)
+        assert not lost_work.split(connection, lapsed, crashes=2)
 
 
 # -- Stopping -----------------------------------------------------------------
@@ -358,23 +366,23 @@ def two_chunks(database: Database) -> Database:
 def test_a_cancelled_job_stops_the_chunks_that_nobody_runs(two_chunks):
     held = _take_one(two_chunks)
     with two_chunks.transaction() as connection:
-        assert steering.stop_idle_chunks(connection, "job-1") == 0
-        steering.cancel(connection, "job-1")
+        assert job_control.stop_idle_chunks(connection, "job-1") == 0
+        job_control.cancel(connection, "job-1")
     with two_chunks.transaction() as connection:
-        assert steering.stop_idle_chunks(connection, "job-1") == 1
+        assert job_control.stop_idle_chunks(connection, "job-1") == 1
         assert _state(connection) == "cancelling"
         assert _checkpoint(connection, held, 0, 1) == "cancelling"
         chunks.give_back(connection, held)
-        assert steering.stop_idle_chunks(connection, "job-1") == 1
+        assert job_control.stop_idle_chunks(connection, "job-1") == 1
         assert _state(connection) == "finishing"
 
 
 def test_a_cancelled_job_does_not_wait_for_a_worker_that_is_gone(two_chunks):
     gone = _take_one(two_chunks)
     with two_chunks.transaction() as connection:
-        steering.cancel(connection, "job-1")
+        job_control.cancel(connection, "job-1")
         _let_leases_lapse(connection)
-        assert steering.stop_idle_chunks(connection, "job-1") == 2
+        assert job_control.stop_idle_chunks(connection, "job-1") == 2
         assert _state(connection) == "finishing"
     with pytest.raises(Superseded), two_chunks.transaction() as connection:
         _checkpoint(connection, gone, 0, 2)
@@ -383,8 +391,8 @@ def test_a_cancelled_job_does_not_wait_for_a_worker_that_is_gone(two_chunks):
 def test_a_chunk_that_ends_while_its_job_is_cancelled_ends_the_job(two_chunks):
     held = _take_one(two_chunks)
     with two_chunks.transaction() as connection:
-        steering.cancel(connection, "job-1")
-        steering.stop_idle_chunks(connection, "job-1")
+        job_control.cancel(connection, "job-1")
+        job_control.stop_idle_chunks(connection, "job-1")
         assert _checkpoint(connection, held, 0, 2) == "finishing"
 
 
@@ -392,10 +400,10 @@ def test_a_pausing_job_rests_once_its_last_running_chunk_was_given_back(two_chun
     held = _take_one(two_chunks)
     with two_chunks.transaction() as connection:
         connection.execute(text("UPDATE jobs SET state = 'pausing'"))
-        assert not steering.come_to_rest(connection, "job-1")
+        assert not job_control.come_to_rest(connection, "job-1")
         chunks.give_back(connection, held)
-        assert steering.come_to_rest(connection, "job-1")
-        assert not steering.come_to_rest(connection, "job-1")
+        assert job_control.come_to_rest(connection, "job-1")
+        assert not job_control.come_to_rest(connection, "job-1")
         assert _state(connection) == "paused"
 
 
@@ -413,8 +421,8 @@ def test_a_pausing_job_rests_once_its_last_running_chunk_was_given_back(two_chun
 def test_a_job_is_cancelled_from_where_it_can_be(two_chunks, state, result):
     with two_chunks.transaction() as connection:
         connection.execute(text("UPDATE jobs SET state = :state"), {"state": state})
-        assert steering.cancel(connection, "job-1") == result
-        assert steering.cancel(connection, "job-9") == "not_found"
+        assert job_control.cancel(connection, "job-1") == result
+        assert job_control.cancel(connection, "job-9") == "not_found"
 
 
 # -- What waits ---------------------------------------------------------------
@@ -425,30 +433,30 @@ def test_only_so_many_chunks_of_a_job_are_in_flight(database):
         make_license(connection)
         make_job(connection, "job-1", 0, kind="export", chunks=[1] * 5)
         ids = _chunk_ids(connection)
-        waiting = dispatch.waiting(connection, window=3)
+        waiting = dispatch_queue.waiting(connection, window=3)
         assert [chunk.chunk_id for chunk in waiting] == ids[:3]
-        dispatch.mark_chunks(connection, ids[:2])
-        assert [chunk.chunk_id for chunk in dispatch.waiting(connection, window=3)] == [
-            ids[2]
-        ]
-        assert dispatch.in_flight(connection) == 2
+        dispatch_queue.mark_chunks(connection, ids[:2])
+        assert [
+            chunk.chunk_id for chunk in dispatch_queue.waiting(connection, window=3)
+        ] == [ids[2]]
+        assert dispatch_queue.in_flight(connection) == 2
 
 
 def test_a_chunk_whose_message_was_lost_waits_again(job):
     with job.transaction() as connection:
         ids = _chunk_ids(connection)
-        dispatch.mark_chunks(connection, ids)
-        assert sweeps.bring_back_lost_messages(connection, after_s=HOUR_S) == 0
-        assert dispatch.waiting(connection, window=3) == []
-        assert sweeps.bring_back_lost_messages(connection, after_s=0) == 1
-        assert len(dispatch.waiting(connection, window=3)) == 1
+        dispatch_queue.mark_chunks(connection, ids)
+        assert lost_work.bring_back_lost_messages(connection, after_s=HOUR_S) == 0
+        assert dispatch_queue.waiting(connection, window=3) == []
+        assert lost_work.bring_back_lost_messages(connection, after_s=0) == 1
+        assert len(dispatch_queue.waiting(connection, window=3)) == 1
 
 
 def test_what_the_broker_did_not_take_waits_again_unless_it_was_taken(two_chunks):
     with two_chunks.transaction() as connection:
         ids = _chunk_ids(connection)
-        dispatch.mark_chunks(connection, ids)
+        dispatch_queue.mark_chunks(connection, ids)
         _take(connection, ids[0])
-        dispatch.unmark(connection, chunk_ids=ids, entry_ids=[])
+        dispatch_queue.unmark(connection, chunk_ids=ids, entry_ids=[])
         states = connection.execute(text("SELECT state FROM chunks ORDER BY id"))
         assert list(states.scalars()) == ["running", "pending"]

@@ -7,9 +7,9 @@ from contextlib import closing
 import pytest
 
 from pricing.findings import EmailStatus, Finding
-from storage import directory
-from storage.db import Database
-from storage.directory import Entry
+from storage.database import Database
+from storage.findings import directory
+from storage.findings.directory import Entry
 from tests.database import running
 from worker.errors import BadInput, Problem
 from worker.loading import load_directory

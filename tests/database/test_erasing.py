@@ -14,11 +14,15 @@ from sqlalchemy import Connection, text
 from pricing.claims import lookup_digest
 from pricing.findings import EmailLevel, EmailStatus, Finding
 from pricing.plans import Item
-from storage import directory, erasures, jobs, keeping, ledger, removals
-from storage.directory import Entry
-from storage.jobs import Finished
-from storage.quotes import Request, StoredQuote
-from storage.states import JobState
+from storage.files import pending_removals
+from storage.findings import directory
+from storage.findings.directory import Entry
+from storage.jobs import jobs
+from storage.jobs.jobs import Finished
+from storage.ledger import release
+from storage.quotes.quotes import Request, StoredQuote
+from storage.retention import erased_persons, expired_rows
+from storage.state_machine import JobState
 from tests.database import running
 from tests.system.fleet import until
 from worker import erasing, loading, producer, steering, uploads
@@ -281,7 +285,7 @@ def test_a_file_that_was_being_sealed_is_let_go(deps):
     finished = _sealed(deps, job_id)
     erasing.erase(deps, "ada")
     with deps.database.transaction() as connection:
-        ledger.close(connection, job_id)
+        release.close(connection, job_id)
         jobs.end(connection, job_id, finished)
     assert running.report(deps, job_id).file_artifact is None
     Keeper(deps).turn()
@@ -345,17 +349,19 @@ def test_an_unknown_license_is_refused_and_nobody_is_erased(deps):
         erasing.erase(deps, "ada", "nobody")
     assert refused.value.code is Code.NOT_FOUND
     with deps.database.transaction() as connection:
-        assert erasures.among(connection, "acme", ["ada"]) == set()
+        assert erased_persons.among(connection, "acme", ["ada"]) == set()
 
 
 def test_records_that_went_meanwhile_are_not_brought_back(deps):
     stored = uploads.upload(deps, "acme", _reading(), skip_bad=False)
-    kept = erasures.Kept(stored.id, stored.artifact)
+    kept = erased_persons.Kept(stored.id, stored.artifact)
     with deps.database.transaction() as connection:
         connection.execute(
             text("UPDATE uploads SET created_at = created_at - interval '1 year'")
         )
-        keeping.let_uploads_go(connection, after_s=1, limit=9)
-        assert not erasures.replace_upload(connection, kept, "uploads/fresh.jsonl")
-        marked = removals.marked(connection, limit=9)
+        expired_rows.let_uploads_go(connection, after_s=1, limit=9)
+        assert not erased_persons.replace_upload(
+            connection, kept, "uploads/fresh.jsonl"
+        )
+        marked = pending_removals.marked(connection, limit=9)
     assert set(marked) == {stored.artifact, "uploads/fresh.jsonl"}

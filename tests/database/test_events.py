@@ -9,9 +9,10 @@ import pytest
 from sqlalchemy import text
 
 from pricing.plans import PaymentTerm
-from storage import events, periods
-from storage.db import Database
-from storage.events import EventType
+from storage.database import Database
+from storage.ledger import periods
+from storage.webhooks import events
+from storage.webhooks.events import EventType
 from tests.database import running
 from tests.database.making import end_job, make_job, make_license, settle
 from worker import licensing, producer, steering

@@ -7,12 +7,14 @@ from sqlalchemy import text
 
 from pricing.findings import EmailStatus
 from pricing.plans import Item
-from storage import costs, erasures, findings, lookups
-from storage.costs import Cost
-from storage.db import Database
-from storage.findings import Key, Memory
-from storage.lookups import Asked, NewLookup, WantedLookups
-from storage.states import LookupState
+from storage.database import Database
+from storage.findings import findings, lookup_pages, lookups, provider_costs
+from storage.findings.findings import Key, Memory
+from storage.findings.lookup_pages import WantedLookups
+from storage.findings.lookups import Asked, NewLookup
+from storage.findings.provider_costs import Cost
+from storage.retention import erased_persons
+from storage.state_machine import LookupState
 from tests.database.making import make_job, make_license
 
 DAY_S = 24 * 3600.0
@@ -103,7 +105,7 @@ def test_an_objection_in_the_directory_is_one_too(database):
 def test_who_was_erased_is_not_remembered_again(database):
     _keep(database, FOUND)
     with database.transaction() as connection:
-        erasures.put(connection, "ann", None)
+        erased_persons.put(connection, "ann", None)
         assert findings.erase(connection, "ann") == 1
     _keep(database, FOUND)
     assert _remembered(database, ANN) == []
@@ -123,7 +125,7 @@ def test_no_two_requests_ask_for_the_same_at_once(books):
     assert _prepare(books, _new("lkp_3"), *_emails(ANN, BOB)) == set()
     assert _prepare(books, _new("lkp_4", provider="other"), *_emails(ANN)) == {ANN}
     with books.transaction() as connection:
-        found = lookups.page(connection, WantedLookups(), limit=10)
+        found = lookup_pages.page(connection, WantedLookups(), limit=10)
     assert [(row.id, row.persons) for row in found] == [
         ("lkp_4", 1),
         ("lkp_2", 1),
@@ -180,7 +182,7 @@ def test_after_its_deadline_a_request_counts_as_not_found(books):
     missed = Memory(*ANN, Item.EMAIL, "fullenrich")
     assert _remembered(books, ANN, BOB) == [missed]
     with books.transaction() as connection:
-        expired = lookups.page(
+        expired = lookup_pages.page(
             connection, WantedLookups(state=LookupState.EXPIRED), limit=10
         )
         assert [row.id for row in expired] == ["lkp_1"]
@@ -249,20 +251,20 @@ def test_what_must_never_happen_is_refused(books, statement, constraint):
 
 def test_what_providers_were_paid_is_summed_by_job_and_provider(books):
     with books.transaction() as connection:
-        costs.add(connection, "job-1", Cost("hunter", 2, Decimal("1.5")))
-        costs.add(connection, "job-1", Cost("hunter", 1, Decimal(1)))
-        costs.add(connection, "job-1", Cost("hunter", 0, Decimal(0)))
-        costs.add(connection, "job-1", Cost("fullenrich", 1, Decimal(11)))
-        assert costs.of_job(connection, "job-1") == [
+        provider_costs.add(connection, "job-1", Cost("hunter", 2, Decimal("1.5")))
+        provider_costs.add(connection, "job-1", Cost("hunter", 1, Decimal(1)))
+        provider_costs.add(connection, "job-1", Cost("hunter", 0, Decimal(0)))
+        provider_costs.add(connection, "job-1", Cost("fullenrich", 1, Decimal(11)))
+        assert provider_costs.of_job(connection, "job-1") == [
             Cost("fullenrich", 1, Decimal(11)),
             Cost("hunter", 3, Decimal("2.5")),
         ]
-        assert costs.charged(connection, "job-1") == []
+        assert provider_costs.charged(connection, "job-1") == []
 
 
 def test_what_was_paid_is_never_changed(books):
     with books.transaction() as connection:
-        costs.add(connection, "job-1", Cost("hunter", 2, Decimal("1.5")))
+        provider_costs.add(connection, "job-1", Cost("hunter", 2, Decimal("1.5")))
     for statement in (
         "UPDATE provider_costs SET paid = 0",
         "DELETE FROM provider_costs",

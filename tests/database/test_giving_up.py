@@ -8,8 +8,8 @@ from threading import Barrier
 import pytest
 from sqlalchemy import Connection, text
 
-from storage import outbox, reports
 from storage.errors import Superseded
+from storage.jobs import job_reports, outbox
 from tests.database import running
 from worker import completion, entries, producer, steering
 from worker.errors import Code, Refused
@@ -54,9 +54,9 @@ def _lose_parts(tmp_path) -> None:
         part.unlink()
 
 
-def _report(deps: Deps, job_id: str) -> reports.JobReport:
+def _report(deps: Deps, job_id: str) -> job_reports.JobReport:
     with deps.database.transaction() as connection:
-        report = reports.job(connection, job_id)
+        report = job_reports.job(connection, job_id)
     assert report is not None
     return report
 

@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import text
 
-from storage.bucket import Bucket
 from storage.errors import ArtifactError
-from storage.reports import JobReport
-from storage.transfers import PIECE_BYTES, Pieces
+from storage.files.s3_bucket import Bucket
+from storage.files.s3_streams import PIECE_BYTES, Pieces
+from storage.jobs.job_reports import JobReport
 from tests import stores
 from tests.database import running
 from tests.system.fleet import until

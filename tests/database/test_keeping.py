@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, text
 
-from storage import events, keeping, removals
 from storage.errors import ArtifactError
-from storage.uploads import StoredUpload
+from storage.files import pending_removals, row_with_file
+from storage.quotes.uploads import StoredUpload
+from storage.retention import expired_rows
+from storage.webhooks import events
 from tests.database import running
 from worker import answers, producer, steering, uploads
 from worker import keeping as keep
@@ -121,7 +123,7 @@ def test_a_file_stays_where_the_commit_itself_fails(deps):
         draft.write(b"x")
     with (
         pytest.raises(Exception, match="terminating connection"),
-        keeping.kept_with_its_file(
+        row_with_file.kept_with_its_file(
             deps.database, deps.artifacts, "uploads/u.jsonl"
         ) as connection,
     ):
@@ -142,7 +144,7 @@ def _end_at_commit(connection: Connection) -> None:
             CREATE CONSTRAINT TRIGGER leaving AFTER INSERT ON removals
             DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION leave()"""),
     )
-    removals.mark(connection, ["x"])
+    pending_removals.mark(connection, ["x"])
 
 
 # -- Too old: gone in time ----------------------------------------------------
@@ -293,7 +295,7 @@ def test_a_crash_between_row_and_file_leaves_a_mark_that_the_next_turn_follows(
 ):
     _upload(deps)
     with later.database.transaction() as connection:
-        assert keeping.let_uploads_go(connection, after_s=1, limit=9) == 1
+        assert expired_rows.let_uploads_go(connection, after_s=1, limit=9) == 1
     assert len(_files(deps)) == 1
     keep.Keeper(deps).turn()
     assert _files(deps) == []
@@ -304,7 +306,7 @@ def test_a_file_that_cannot_be_removed_is_tried_again(deps):
     with deps.artifacts.create("uploads/a.jsonl") as draft:
         draft.write(b"x")
     with deps.database.transaction() as connection:
-        removals.mark(connection, ["no name of ours", "uploads/a.jsonl"])
+        pending_removals.mark(connection, ["no name of ours", "uploads/a.jsonl"])
     assert keep.remove_marked(deps) == 1
     assert _files(deps) == []
     assert _count(deps, "SELECT count(*) FROM removals") == 1

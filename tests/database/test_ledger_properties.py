@@ -26,11 +26,12 @@ from sqlalchemy import Connection, text
 
 from pricing.plans import PaymentTerm
 from pricing.settlement import Rule
-from storage import audit, ledger, periods, refunds
-from storage.db import Database
+from storage.database import Database
 from storage.errors import Superseded
-from storage.ledger import GrantResult, ReserveResult
-from storage.refunds import RefundResult
+from storage.ledger import audit, balances, grants, periods, refunds
+from storage.ledger.grants import GrantResult
+from storage.ledger.refunds import RefundResult
+from storage.ledger.reservations import ReserveResult
 from tests.database.making import charge_of, end_job, make_job, make_license, settle
 
 START = datetime(2027, 1, 1, tzinfo=UTC)
@@ -180,7 +181,7 @@ class Ledger(RuleBasedStateMachine):
     @rule(credits_added=st.integers(1, 3), reference=st.sampled_from("abc"))
     def grant(self, credits_added, reference):
         with self.transaction() as connection:
-            result = ledger.grant(connection, self.license, credits_added, reference)
+            result = grants.grant(connection, self.license, credits_added, reference)
         period = self.running()
         if period is None:
             assert result is GrantResult.NO_RUNNING_PERIOD
@@ -314,7 +315,7 @@ class Ledger(RuleBasedStateMachine):
     @invariant()
     def the_balance_is_the_models(self):
         with self.transaction() as connection:
-            balance = ledger.balance(connection, self.license)
+            balance = balances.balance(connection, self.license)
         period = self.running()
         if period is None:
             assert balance is None

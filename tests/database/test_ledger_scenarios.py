@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from pricing.settlement import Rule
-from storage.ledger import GrantResult, ReserveResult
-from storage.refunds import RefundResult
+from storage.ledger.grants import GrantResult
+from storage.ledger.refunds import RefundResult
+from storage.ledger.reservations import ReserveResult
 from tests.database.scenario import Scenario, parse
 
 STORIES = sorted((Path(__file__).parent / "scenarios").glob("*.txt"))

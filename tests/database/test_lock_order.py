@@ -7,9 +7,9 @@ from psycopg.errors import LockNotAvailable
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
-from storage import refunds
-from storage.db import Database
-from storage.refunds import RefundResult
+from storage.database import Database
+from storage.ledger import refunds
+from storage.ledger.refunds import RefundResult
 from tests.database.making import charge_of, end_job, make_job, make_license, settle
 
 _WAITING = text("""

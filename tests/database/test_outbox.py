@@ -3,8 +3,8 @@
 import pytest
 from sqlalchemy import Connection, text
 
-from storage import dispatch, outbox, sweeps
-from storage.db import Database
+from storage.database import Database
+from storage.jobs import dispatch_queue, lost_work, outbox
 
 HOUR_S = 3600.0
 
@@ -50,7 +50,7 @@ def test_what_was_done_is_not_put_again(database):
         outbox.done(connection, taken)
     _put(database)
     with database.transaction() as connection:
-        assert dispatch.mark_entries(connection, limit=10) == []
+        assert dispatch_queue.mark_entries(connection, limit=10) == []
 
 
 def test_a_held_entry_is_nobody_elses(database):
@@ -63,8 +63,8 @@ def test_a_held_entry_is_nobody_elses(database):
 def test_an_entry_handed_to_the_broker_can_be_taken(database):
     entry_id = _put(database)
     with database.transaction() as connection:
-        assert dispatch.mark_entries(connection, limit=10) == [entry_id]
-        assert dispatch.mark_entries(connection, limit=10) == []
+        assert dispatch_queue.mark_entries(connection, limit=10) == [entry_id]
+        assert dispatch_queue.mark_entries(connection, limit=10) == []
         assert _take(connection, entry_id) is not None
 
 
@@ -92,9 +92,9 @@ def test_an_entry_that_failed_waits_and_then_counts_its_attempts(database):
 def test_an_entry_whose_lease_lapsed_is_tried_again(database):
     taken = _take_one(database)
     with database.transaction() as connection:
-        assert sweeps.bring_back_entries(connection, delay_s=0) == 0
+        assert lost_work.bring_back_entries(connection, delay_s=0) == 0
         _let_the_lease_lapse(connection)
-        assert sweeps.bring_back_entries(connection, delay_s=0) == 1
+        assert lost_work.bring_back_entries(connection, delay_s=0) == 1
         again = _take(connection, taken.id)
     assert again is not None
     assert again.attempt == 2
@@ -105,7 +105,7 @@ def test_a_renewed_lease_does_not_lapse(database):
     with database.transaction() as connection:
         _let_the_lease_lapse(connection)
         assert outbox.renew(connection, taken, lease_s=HOUR_S)
-        assert sweeps.bring_back_entries(connection, delay_s=0) == 0
+        assert lost_work.bring_back_entries(connection, delay_s=0) == 0
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_whoever_comes_late_changes_nothing(database, act):
     late = _take_one(database)
     with database.transaction() as connection:
         _let_the_lease_lapse(connection)
-        sweeps.bring_back_entries(connection, delay_s=0)
+        lost_work.bring_back_entries(connection, delay_s=0)
         now = _take(connection, late.id)
         before = connection.execute(text("SELECT * FROM outbox")).all()
         assert not act(connection, late)
@@ -134,25 +134,25 @@ def test_whoever_comes_late_changes_nothing(database, act):
 def test_a_message_that_nobody_took_is_sent_again(database):
     entry_id = _put(database)
     with database.transaction() as connection:
-        dispatch.mark_entries(connection, limit=10)
-        assert sweeps.bring_back_lost_messages(connection, after_s=HOUR_S) == 0
-        assert sweeps.bring_back_lost_messages(connection, after_s=0) == 1
-        assert dispatch.mark_entries(connection, limit=10) == [entry_id]
+        dispatch_queue.mark_entries(connection, limit=10)
+        assert lost_work.bring_back_lost_messages(connection, after_s=HOUR_S) == 0
+        assert lost_work.bring_back_lost_messages(connection, after_s=0) == 1
+        assert dispatch_queue.mark_entries(connection, limit=10) == [entry_id]
 
 
 def test_what_the_broker_did_not_take_waits_again(database):
     entry_id = _put(database)
     with database.transaction() as connection:
-        dispatch.mark_entries(connection, limit=10)
-        dispatch.unmark(connection, chunk_ids=[], entry_ids=[entry_id])
-        assert dispatch.mark_entries(connection, limit=10) == [entry_id]
+        dispatch_queue.mark_entries(connection, limit=10)
+        dispatch_queue.unmark(connection, chunk_ids=[], entry_ids=[entry_id])
+        assert dispatch_queue.mark_entries(connection, limit=10) == [entry_id]
 
 
 def test_entries_are_handed_over_oldest_first_and_no_more_than_asked(database):
     ids = [_put(database, f"job-{number}") for number in range(3)]
     with database.transaction() as connection:
-        assert dispatch.mark_entries(connection, limit=2) == ids[:2]
-        assert dispatch.mark_entries(connection, limit=2) == ids[2:]
+        assert dispatch_queue.mark_entries(connection, limit=2) == ids[:2]
+        assert dispatch_queue.mark_entries(connection, limit=2) == ids[2:]
 
 
 def test_deliveries_leave_room_for_everything_else(database):
@@ -165,7 +165,7 @@ def test_deliveries_leave_room_for_everything_else(database):
 
     def mark() -> list[int]:
         with database.transaction() as connection:
-            return dispatch.mark_entries(connection, limit=10, deliveries_max=2)
+            return dispatch_queue.mark_entries(connection, limit=10, deliveries_max=2)
 
     assert mark() == [*deliveries[:2], completion]
     assert mark() == []

@@ -11,7 +11,7 @@ import pytest
 
 from pricing.findings import EmailLevel
 from pricing.plans import Item
-from storage.quotes import Request
+from storage.quotes.quotes import Request
 from tests.database import running
 from worker import producer, uploads
 from worker.readers import BY_SUFFIX

@@ -13,21 +13,14 @@ import pytest
 from sqlalchemy import text
 
 from pricing.plans import PaymentTerm
-from storage import (
-    chunks,
-    events,
-    jobs,
-    ledger,
-    licenses,
-    outbox,
-    periods,
-    refunds,
-    steering,
-)
-from storage.db import Database
+from storage.database import Database
 from storage.errors import Conflict, Superseded
-from storage.ledger import ReserveResult
-from storage.refunds import RefundResult
+from storage.jobs import chunks, job_control, jobs, outbox
+from storage.ledger import balances, grants, periods, refunds
+from storage.ledger.refunds import RefundResult
+from storage.ledger.reservations import ReserveResult
+from storage.licenses import licenses
+from storage.webhooks import events
 from tests.database import running
 from tests.database.making import (
     charge_of,
@@ -77,7 +70,7 @@ def test_reservations_at_once_never_exceed_what_is_available(crowd):
         ReserveResult.INSUFFICIENT_CREDITS: 14,
     }
     with crowd.transaction() as connection:
-        balance = ledger.balance(connection, "acme")
+        balance = balances.balance(connection, "acme")
     assert balance is not None
     assert (balance.reserved, balance.available) == (450, 50)
 
@@ -94,7 +87,7 @@ def test_of_a_hundred_closes_at_once_one_releases(crowd):
 
     assert sum(at_once(*[close] * 100)) == 1
     with crowd.transaction() as connection:
-        balance = ledger.balance(connection, "acme")
+        balance = balances.balance(connection, "acme")
     assert balance is not None
     assert (balance.spent, balance.available) == (1, 499)
 
@@ -128,7 +121,7 @@ def test_a_close_that_meets_a_settling_comes_before_or_after_it(crowd):
         assert paid == settled
         total += paid
     with crowd.transaction() as connection:
-        balance = ledger.balance(connection, "acme")
+        balance = balances.balance(connection, "acme")
     assert balance is not None
     assert (balance.spent, balance.available) == (total, 500 - total)
 
@@ -236,13 +229,13 @@ def test_a_top_up_by_many_at_once_is_booked_once(crowd):
     with crowd.transaction() as connection:
         make_license(connection, credits_granted=0)
 
-    def grant() -> ledger.GrantResult:
+    def grant() -> grants.GrantResult:
         with crowd.transaction() as connection:
-            return ledger.grant(connection, "acme", 100, "invoice-7")
+            return grants.grant(connection, "acme", 100, "invoice-7")
 
     assert Counter(at_once(*[grant] * 20)) == {
-        ledger.GrantResult.CREATED: 1,
-        ledger.GrantResult.EXISTS: 19,
+        grants.GrantResult.CREATED: 1,
+        grants.GrantResult.EXISTS: 19,
     }
 
 
@@ -341,9 +334,9 @@ def test_a_job_cancelled_while_its_chunk_is_taken_still_ends(crowd):
 
     def cancel(job_id: str) -> None:
         with crowd.transaction() as connection:
-            steering.cancel(connection, job_id)
+            job_control.cancel(connection, job_id)
         with crowd.transaction() as connection:
-            steering.stop_idle_chunks(connection, job_id)
+            job_control.stop_idle_chunks(connection, job_id)
 
     for number in range(ROUNDS):
         job_id = f"job-{number}"
@@ -360,7 +353,7 @@ def test_a_job_cancelled_while_its_chunk_is_taken_still_ends(crowd):
             if held is not None:
                 assert jobs.state_of(connection, job_id) == "cancelling"
                 chunks.give_back(connection, held)
-                steering.stop_idle_chunks(connection, job_id)
+                job_control.stop_idle_chunks(connection, job_id)
             assert jobs.state_of(connection, job_id) == "finishing"
 
 

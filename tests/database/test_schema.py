@@ -7,8 +7,10 @@ tool's opinion of it.
 import pytest
 from sqlalchemy import Connection, text
 
-from storage import guards, intents, migrations
-from storage.tables import metadata
+from storage import migrations
+from storage.jobs import chunks
+from storage.pushes import intents
+from storage.tables import metadata, triggers
 
 _CATALOGUES = {
     "columns": """
@@ -99,7 +101,7 @@ def test_the_comparison_sees_every_kind_of_difference(shared_database, change):
 
 def test_every_guard_is_written_into_the_migrations(database):
     with database.transaction() as connection:
-        for guard in guards.GUARDS:
+        for guard in triggers.GUARDS:
             before = _schema(connection)
             connection.execute(text(guard.replace(":", "\\:")))
             assert _schema(connection) == before
@@ -146,8 +148,8 @@ def test_an_upgrade_keeps_what_is_in_doubt_with_the_chunk_that_it_is_of(empty_da
         connection.execute(text("SET LOCAL session_replication_role = origin"))
     migrations.migrate(empty_database)
     with empty_database.transaction() as connection:
-        kept = intents.of(connection, intents.Slice("j", 0))
+        kept = intents.of(connection, chunks.ChunkSlice("j", 0))
         doubted = "SELECT first FROM chunks WHERE doubted_at IS NOT NULL"
         assert connection.execute(text(doubted)).scalars().all() == [0]
-        assert not intents.of(connection, intents.Slice("j", 5))
+        assert not intents.of(connection, chunks.ChunkSlice("j", 5))
     assert [key.our_id for key in kept] == ["p1"]

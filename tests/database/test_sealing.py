@@ -14,10 +14,11 @@ from sqlalchemy import text
 
 from pricing.findings import EmailLevel, OnlyWith
 from pricing.plans import Item
-from storage import jobs, quotes
 from storage.errors import Superseded
-from storage.jobs import manifest_name
-from storage.reports import JobReport
+from storage.jobs import jobs
+from storage.jobs.job_reports import JobReport
+from storage.jobs.jobs import manifest_name
+from storage.quotes import quotes
 from tests.database import running
 from tests.unit.opening import WRITERS
 from worker import producer

@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import text
 
-from storage.db import Database, transaction_open
-from storage.licenses import business_now
+from storage.database import Database, transaction_open
+from storage.licenses.licenses import business_now
 
 
 def test_what_raises_changes_nothing(database):

@@ -10,8 +10,8 @@ from sqlalchemy import Connection, text
 
 from pricing.claims import KNOWN
 from pricing.plans import Item
-from storage.db import Database
-from storage.ledger import Claim, Payer, settle
+from storage.database import Database
+from storage.ledger.settlement import Claim, Payer, settle
 from tests.database.making import make_job, make_license, payer_of
 
 _LEAST = 0.8

@@ -3,9 +3,9 @@
 import pytest
 from sqlalchemy import text
 
-from storage import refunds
 from storage.errors import Superseded
-from storage.refunds import RefundResult
+from storage.ledger import refunds
+from storage.ledger.refunds import RefundResult
 from tests.database.making import charge_of, end_job, make_job, make_license, settle
 
 

@@ -8,9 +8,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from storage.artifacts import Artifacts, open_artifacts
 from storage.errors import ArtifactError
-from storage.transfers import PIECE_BYTES
+from storage.files.artifact_store import open_artifacts
+from storage.files.artifacts import Artifacts
+from storage.files.s3_streams import PIECE_BYTES
 from tests.stores import Servers
 
 _EVER = datetime.max.replace(tzinfo=UTC)

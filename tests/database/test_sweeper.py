@@ -10,10 +10,12 @@ from sqlalchemy import text
 
 from pricing.findings import EmailLevel
 from pricing.plans import Item, PaymentTerm, Plan
-from storage import chunks, dispatch, outbox, quotes, reports
-from storage.licenses import business_now
-from storage.reports import JobReport
-from storage.states import ENDED
+from storage.exports import file_parts
+from storage.jobs import chunks, dispatch_queue, job_reports, outbox
+from storage.jobs.job_reports import JobReport
+from storage.licenses.licenses import business_now
+from storage.quotes import quotes
+from storage.state_machine import ENDED
 from tests.database.running import little_room
 from worker import licensing, producer, steering
 from worker.chunks import run_chunk
@@ -73,7 +75,7 @@ def job_id(deps: Deps) -> str:
 
 def _report(deps: Deps, job_id: str) -> JobReport:
     with deps.database.transaction() as connection:
-        found = reports.job(connection, job_id)
+        found = job_reports.job(connection, job_id)
     assert found is not None
     return found
 
@@ -170,7 +172,7 @@ def _give_up(deps: Deps, chunk_id: int) -> None:
 def test_a_message_that_nobody_took_is_sent_again(deps, job_id):
     waiting = _pending(deps, "chunks")
     with deps.database.transaction() as connection:
-        assert dispatch.mark_chunks(connection, waiting) == waiting
+        assert dispatch_queue.mark_chunks(connection, waiting) == waiting
     assert _pending(deps, "chunks") == []
     sweep(deps)
     assert _pending(deps, "chunks") == waiting
@@ -244,7 +246,7 @@ def test_a_part_that_was_changed_is_never_sealed(deps, job_id):
     for chunk_id in _pending(deps, "chunks"):
         run_chunk(deps, chunk_id)
     with deps.database.transaction() as connection:
-        part = chunks.parts(connection, job_id)[0]
+        part = file_parts.of_job(connection, job_id)[0]
     path = Path(deps.artifacts.locate(part.name))
     data = path.read_bytes()
     path.write_bytes(data.replace(b"p1", b"p9"))
@@ -296,7 +298,7 @@ def test_a_sweep_that_fails_stops_none_of_the_others(deps, job_id):
                  WHERE id = :id"""),
             {"id": second},
         )
-        assert dispatch.mark_chunks(connection, [first]) == [first]
+        assert dispatch_queue.mark_chunks(connection, [first]) == [first]
     sweep(deps)
     assert first in _pending(deps, "chunks")
     path.write_bytes(data)
@@ -317,7 +319,7 @@ def test_a_license_with_many_jobs_that_wait_can_still_run_another(deps):
                  WHERE job_id <> :last"""),
             {"last": jobs[-1]},
         )
-        found = dispatch.waiting(connection, window=8)
+        found = dispatch_queue.waiting(connection, window=8)
     assert {chunk.job_id for chunk in found} == {jobs[-1]}
     for job in jobs:
         steering.cancel(deps, job)

@@ -15,10 +15,10 @@ from sqlalchemy import text
 from pricing.claims import KNOWN, lookup_digest
 from pricing.findings import EmailLevel
 from pricing.plans import Item
-from storage import uploads as stored_uploads
 from storage.errors import DiskFull
-from storage.quotes import Request, StoredQuote
-from storage.uploads import StoredUpload
+from storage.quotes import uploads as stored_uploads
+from storage.quotes.quotes import Request, StoredQuote
+from storage.quotes.uploads import StoredUpload
 from tests.database import running
 from worker import producer, uploads
 from worker.errors import BadInput, Code, Refused

@@ -16,9 +16,11 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 from sqlalchemy import text
 
-from storage import events, outbox, sweeps, webhooks
-from storage.events import EventType
-from storage.webhooks import Delivery, Webhook
+from storage.jobs import lost_work, outbox
+from storage.webhooks import events, webhook_deliveries
+from storage.webhooks.events import EventType
+from storage.webhooks.webhook_deliveries import Delivery
+from storage.webhooks.webhooks import Webhook
 from tests.database import running
 from tests.receivers import Call, Receiver, Reply, receiver
 from worker import answers, links, producer
@@ -103,12 +105,12 @@ def _run_all(deps: Deps, topic: str) -> list[Fate]:
 
 
 def _deliver(deps: Deps) -> list[Fate]:
-    return _run_all(deps, webhooks.DELIVER)
+    return _run_all(deps, webhook_deliveries.DELIVER)
 
 
 def _deliveries(deps: Deps, hook: tuple[Webhook, str]) -> list[Delivery]:
     with deps.database.transaction() as connection:
-        return webhooks.deliveries(connection, hook[0].id)
+        return webhook_deliveries.deliveries(connection, hook[0].id)
 
 
 def _verify(call: Call, secret: str) -> int:
@@ -208,7 +210,7 @@ def test_what_failed_waits_before_it_is_tried_again(deps, there, hook):
     there.answer = lambda _: Reply(500)
     _happen(deps)
     _deliver(deps)
-    (entry_id,) = _waiting(deps, webhooks.DELIVER)
+    (entry_id,) = _waiting(deps, webhook_deliveries.DELIVER)
     assert run_entry(deps, entry_id) == Never("not to be taken")
     (delivery,) = _deliveries(deps, hook)
     assert delivery.next_attempt_at is not None
@@ -274,7 +276,7 @@ def test_webhooks_hear_of_their_license_and_of_what_they_asked_for(deps, there):
 def test_an_event_without_webhooks_is_done_with(deps):
     _happen(deps)
     assert _waiting(deps, events.FAN_OUT) == []
-    assert _waiting(deps, webhooks.DELIVER) == []
+    assert _waiting(deps, webhook_deliveries.DELIVER) == []
 
 
 def test_a_deleted_webhook_is_silent(deps, there, hook):
@@ -295,7 +297,7 @@ def test_a_deleted_webhook_is_silent(deps, there, hook):
 
 def test_two_workers_that_take_one_entry_ask_once(deps, there, hook):
     _happen(deps)
-    (entry_id,) = _waiting(deps, webhooks.DELIVER)
+    (entry_id,) = _waiting(deps, webhook_deliveries.DELIVER)
     with ThreadPoolExecutor(2) as threads:
         fates = list(threads.map(lambda _: run_entry(deps, entry_id), range(2)))
     assert sorted(type(fate).__name__ for fate in fates) == ["Done", "Never"]
@@ -309,7 +311,7 @@ def test_a_late_workers_attempt_is_kept_beside_that_of_the_current_one(
 ):
     """The first one's lease lapses while it asks: both have asked, both are logged."""
     _happen(deps)
-    (entry_id,) = _waiting(deps, webhooks.DELIVER)
+    (entry_id,) = _waiting(deps, webhook_deliveries.DELIVER)
     asked, go_on = threading.Event(), threading.Event()
 
     def answer(number: int) -> Reply:
@@ -330,7 +332,7 @@ def test_a_late_workers_attempt_is_kept_beside_that_of_the_current_one(
                     " WHERE state = 'running'"
                 )
             )
-            assert sweeps.bring_back_entries(connection, delay_s=0) == 1
+            assert lost_work.bring_back_entries(connection, delay_s=0) == 1
         _deliver(deps)
         go_on.set()
         assert isinstance(first.result(10), Done if late == 200 else Never)
@@ -339,7 +341,7 @@ def test_a_late_workers_attempt_is_kept_beside_that_of_the_current_one(
     assert (delivery.delivered_at is not None) == (200 in {late, current})
     _deliver(deps)
     assert len(there.calls) == (2 if 200 in {late, current} else 3)
-    assert _waiting(deps, webhooks.DELIVER) == (
+    assert _waiting(deps, webhook_deliveries.DELIVER) == (
         [] if len(there.calls) == 2 else [entry_id]
     )
 
@@ -347,7 +349,7 @@ def test_a_late_workers_attempt_is_kept_beside_that_of_the_current_one(
 def test_two_workers_tell_many_webhooks_side_by_side(deps, there, hook):
     for number in range(10):
         _happen(deps, f"period-{number}")
-    ids = _waiting(deps, webhooks.DELIVER)
+    ids = _waiting(deps, webhook_deliveries.DELIVER)
     with ThreadPoolExecutor(2) as threads:
         for both in zip(
             threads.map(lambda entry_id: run_entry(deps, entry_id), ids),

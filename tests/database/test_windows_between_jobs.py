@@ -9,7 +9,8 @@ from sqlalchemy import text
 
 from pricing.plans import Item, PaymentTerm
 from pricing.settlement import Rule
-from storage import refunds, reports
+from storage.jobs import job_reports
+from storage.ledger import refunds
 from tests.database import running
 from tests.database.making import charge_of, end_job, make_job, make_license, settle
 from worker import producer
@@ -47,10 +48,10 @@ def today(at) -> Deps:
 
 def _rules(deps: Deps, job_id: str) -> set[Rule]:
     with deps.database.transaction() as connection:
-        return {sums.rule for sums in reports.charge_sums(connection, job_id)}
+        return {sums.rule for sums in job_reports.charge_sums(connection, job_id)}
 
 
-def _export(deps: Deps, contacts: list[str]) -> tuple[int, reports.JobReport]:
+def _export(deps: Deps, contacts: list[str]) -> tuple[int, job_reports.JobReport]:
     """Quote, submit and run; what was quoted, and how the job ended."""
     stored = running.quote(deps, contacts)
     job = running.run(deps, producer.submit(deps, stored.id))

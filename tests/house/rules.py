@@ -35,8 +35,8 @@ IMPORTED_BY = {
 # Use cases must run without a web server, a terminal or a broker.
 FRAMEWORKS = {
     "alembic": ("storage/migrations/",),
-    "boto3": ("storage/bucket.py",),
-    "botocore": ("storage/bucket.py", "storage/transfers.py"),
+    "boto3": ("storage/files/s3_bucket.py",),
+    "botocore": ("storage/files/s3_bucket.py", "storage/files/s3_streams.py"),
     "celery": ("worker/app.py", "worker/dispatcher.py", "worker/tasks.py"),
     "click": ("worker/cli/",),
     "fastapi": ("worker/api/",),
@@ -63,7 +63,7 @@ PURE = frozenset(
 CLOCK = "worker/clock.py"
 # Runs alone, after a kill -9 of the rest, on the standard library only.
 GUARDIAN = "worker/embedded/guardian.py"
-COMMITS = "storage/db.py"
+COMMITS = "storage/database.py"
 PUBLISHES = "worker/dispatcher.py"
 ASKS_OTHERS = ("worker/outbound.py", "worker/providers/http.py", "worker/sandbox/")
 """Whom customers name, whom the house's settings name, and the stand-in of those."""

@@ -9,9 +9,9 @@ from typing import Any
 import click
 import pytest
 
-from storage.audit import CHECKS
-from storage.events import EventType
-from storage.states import JobState
+from storage.ledger.audit import CHECKS
+from storage.state_machine import JobState
+from storage.webhooks.events import EventType
 from worker.cli import holdfast
 from worker.settings import Settings
 from worker.signatures import signature

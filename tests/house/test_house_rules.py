@@ -113,7 +113,7 @@ COMMENTED_FUNCTION = "def f():\n" + "    # Why.\n" * 30 + "    x = 1\n" * 49
 VERSION = "storage/migrations/versions/0001.py"
 
 BREAKING = [
-    (rules.points_down, "pricing/a.py", "import storage.db"),
+    (rules.points_down, "pricing/a.py", "import storage.database"),
     (rules.points_down, "pricing/a.py", "from worker import clock"),
     (rules.points_down, "storage/a.py", "from worker.clock import wait"),
     (rules.points_down, "storage/a.py", "def f():\n    import worker"),
@@ -186,7 +186,11 @@ def test_a_rule_notices_what_breaks_it(rule, path, text):
 
 
 KEEPING = [
-    (rules.points_down, "worker/a.py", "import pricing.plans, storage.db, worker.cli"),
+    (
+        rules.points_down,
+        "worker/a.py",
+        "import pricing.plans, storage.database, worker.cli",
+    ),
     (rules.points_down, "storage/a.py", "from pricing import plans"),
     (rules.points_down, "pricing/a.py", "import workers, storages"),
     (rules.imports_absolutely, "worker/a.py", "from worker import clock"),

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from storage import reports
+from storage.jobs import job_reports
 from tests.database import running
 from tests.pushing import (
     contact,
@@ -43,7 +43,7 @@ def impatient(database_url, tmp_path, redis_url, house):
 
 def _report(deps, job_id):
     with deps.database.transaction() as connection:
-        return reports.job(connection, job_id)
+        return job_reports.job(connection, job_id)
 
 
 def test_a_batch_that_odoo_committed_after_the_client_gave_up_is_there_once(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from storage import reports
+from storage.jobs import job_reports
 from tests.database import running
 from tests.pushing import (
     connect,
@@ -201,7 +201,7 @@ def test_an_owner_or_a_field_that_odoo_does_not_have_is_refused_or_parks_the_job
 
 def _jobs(house):
     with house.database.transaction() as connection:
-        return reports.jobs(connection, reports.WantedJobs())
+        return job_reports.jobs(connection, job_reports.WantedJobs())
 
 
 def _dry_run(house, connection_id, records, **push_):

@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import text
 
 from pricing.plans import Item
-from storage import refunds
+from storage.ledger import refunds
 from tests.database import running
 from tests.pushing import (
     connect,

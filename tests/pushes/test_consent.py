@@ -6,7 +6,7 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from storage.states import Scope
+from storage.enumerations import Scope
 from tests.api.conftest import serving
 from tests.database import running
 from tests.pushes.consenting import BASE, app_at, complete, consent, wish_for

@@ -5,10 +5,12 @@ from contextlib import suppress
 import pytest
 from sqlalchemy import text
 
-from storage import held_keys, intents
-from storage.held_keys import Hold
-from storage.intents import Intent
-from storage.states import Change
+from storage.connections import key_locks
+from storage.connections.key_locks import Hold
+from storage.enumerations import Change
+from storage.jobs import chunks
+from storage.pushes import intents
+from storage.pushes.intents import Intent
 from tests.pushing import Killed, connect, contact, submit
 from tests.receivers import receiver
 from worker import connections
@@ -68,7 +70,7 @@ def test_a_key_stays_held_as_long_as_requests_are_made(house, connection, keys_o
         _lapse(house)
         slow.extend()
         with house.database.transaction() as open_:
-            taken = held_keys.take(open_, *key, owner="another", hold_s=60)
+            taken = key_locks.take(open_, *key, owner="another", hold_s=60)
     assert taken is Hold.REFUSED
 
 
@@ -110,10 +112,10 @@ def test_a_doubt_outlasts_the_time_that_holds_are_kept(house, connection, keys_o
         fields=("name",),
     )
     with house.database.transaction() as open_:
-        intents.put(open_, intents.Slice(job_id, 0), [intent])
-        assert held_keys.forget(open_, after_s=0, limit=10) == 0
+        intents.put(open_, chunks.ChunkSlice(job_id, 0), [intent])
+        assert key_locks.forget(open_, after_s=0, limit=10) == 0
         intents.forget_job(open_, job_id)
-        assert held_keys.forget(open_, after_s=0, limit=10) == 1
+        assert key_locks.forget(open_, after_s=0, limit=10) == 1
 
 
 def test_whoever_has_lost_the_work_while_waiting_for_the_limit_sends_nothing(house):

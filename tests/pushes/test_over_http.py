@@ -2,7 +2,7 @@
 
 import pytest
 
-from storage.states import Scope
+from storage.enumerations import Scope
 from tests.api.conftest import serving
 from tests.pushing import contact
 

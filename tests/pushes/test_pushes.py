@@ -5,7 +5,8 @@ import pytest
 from sqlalchemy import text
 
 from pricing.plans import Item
-from storage import charges, notifications
+from storage.ledger import charges
+from storage.licenses import notifications
 from tests.database import running
 from tests.pushing import (
     Killed,

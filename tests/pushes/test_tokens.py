@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
-from storage import connections as stored
-from storage import notifications
+from storage.connections import token_refresh
+from storage.licenses import notifications
 from tests.database import running
 from tests.pushes.consenting import app_at, complete, consent, wish_for
 from tests.pushing import Killed, contact, counts, push, run, run_once, submit
@@ -92,7 +92,7 @@ def test_who_waits_for_somebody_elses_token_holds_on_to_its_chunk(house, connect
     made = connections.get(house, connection)
     tokens = house.crms.open(made, beat).tokens
     with house.database.transaction() as connection_:
-        stored.begin_refresh(connection_, connection, tokens.version, lease_s=9)
+        token_refresh.begin_refresh(connection_, connection, tokens.version, lease_s=9)
     with pytest.raises(Killed):
         tokens.renewed(tokens.secrets["access_token"])
 
@@ -126,14 +126,14 @@ def test_a_database_that_is_gone_for_a_moment_costs_no_grant(
     house, sandbox, connection, monkeypatch
 ):
     _expire(house, sandbox, connection)
-    keep, gone = stored.keep_refreshed, [OperationalError("x", {}, Exception())]
+    keep, gone = token_refresh.keep_refreshed, [OperationalError("x", {}, Exception())]
 
     def failing(*given, **how):
         if gone:
             raise gone.pop()
         keep(*given, **how)
 
-    monkeypatch.setattr(stored, "keep_refreshed", failing)
+    monkeypatch.setattr(token_refresh, "keep_refreshed", failing)
     assert counts(push(house, connection, [contact("c1", "p1")])) == {"created": 1}
     assert (gone, sandbox.tally("hubspot")["reused"]) == ([], 0)
 

@@ -19,9 +19,10 @@ from sqlalchemy import text
 
 from pricing.findings import EmailLevel
 from pricing.plans import Item, PaymentTerm, Plan
-from storage import quotes, reports
-from storage.reports import JobReport
-from storage.states import ENDED
+from storage.jobs import job_reports
+from storage.jobs.job_reports import JobReport
+from storage.quotes import quotes
+from storage.state_machine import ENDED
 from tests.unit.opening import WRITERS, Table
 from worker import licensing, producer
 from worker.loading import load_directory
@@ -128,7 +129,7 @@ class Fleet:
     def report(self, job_id: str) -> JobReport:
         """The job as it stands."""
         with self.deps.database.transaction() as connection:
-            found = reports.job(connection, job_id)
+            found = job_reports.job(connection, job_id)
         assert found is not None
         return found
 

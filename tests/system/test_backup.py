@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from storage import audit, erasures
-from storage.artifacts import LocalFolder
+from storage.files.local_folder import LocalFolder
+from storage.ledger import audit
 from storage.migrations import migrate
+from storage.retention import erased_persons
 from tests.conftest import empty_database
 from tests.servers import own_broker
 from tests.system.fleet import (
@@ -171,7 +172,7 @@ def test_who_was_erased_since_the_backup_is_erased_again(place, empty_place):
         empty_place.run(f"holdfast erase-person {person_id}")
     assert empty_place.fleet.scalar(known) == 0
     with empty_place.fleet.deps.database.transaction() as connection:
-        assert erasures.among(connection, "acme", ["p1"]) == {"p1"}
+        assert erased_persons.among(connection, "acme", ["p1"]) == {"p1"}
 
 
 @pytest.mark.slow

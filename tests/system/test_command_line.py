@@ -16,7 +16,7 @@ from pyarrow import parquet as arrow
 from sqlalchemy import text
 
 from pricing.plans import PaymentTerm
-from storage.db import Database
+from storage.database import Database
 from storage.tables import metadata
 from tests.database.making import make_license
 from worker.embedded.home import remove_home

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
-from storage.db import Database
+from storage.database import Database
 from storage.migrations import is_migrated
 from tests.conftest import empty_database
 from tests.servers import own_broker

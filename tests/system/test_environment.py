@@ -2,7 +2,7 @@
 
 import pytest
 
-from storage.db import Database
+from storage.database import Database
 from tests.servers import own_broker, postgres_server
 from tests.system.fleet import QUICK, assert_exact, fleet_of, load_persons, submit
 from worker.app import make_app

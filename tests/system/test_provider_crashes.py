@@ -13,7 +13,8 @@ import pytest
 
 from pricing.findings import EmailLevel
 from pricing.plans import Item
-from storage import costs, quotes
+from storage.findings import provider_costs
+from storage.quotes import quotes
 from tests.system.fleet import LICENSE, Fleet, fleet_of, kill, until
 from worker import producer
 from worker.readers import inline
@@ -110,7 +111,7 @@ def _assert_exact(fleet: Fleet, job_id: str) -> None:
 
 def _paid(fleet: Fleet, job_id: str, provider: str) -> Decimal:
     with fleet.deps.database.transaction() as connection:
-        found = costs.of_job(connection, job_id)
+        found = provider_costs.of_job(connection, job_id)
     return sum((cost.paid for cost in found if cost.provider == provider), Decimal(0))
 
 

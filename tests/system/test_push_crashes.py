@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from storage.reports import JobReport
+from storage.jobs.job_reports import JobReport
 from tests.pushing import connect, contact, submit
 from tests.system.fleet import Fleet, fleet_of, kill, until
 from tests.system.test_provider_crashes import Vendor, _sandbox

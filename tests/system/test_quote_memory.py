@@ -15,7 +15,7 @@ from pathlib import Path
 
 from pricing.findings import EmailLevel
 from pricing.plans import Item
-from storage.quotes import Request
+from storage.quotes.quotes import Request
 from tests.database import running
 from worker import producer, uploads
 from worker.readers import delimited

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 import httpx
 import pytest
 
-from storage import connections
-from storage.connections import CrmConnection
+from storage.connections import connections
+from storage.connections.connections import CrmConnection
 from tests.pushes.consenting import complete, consent, wish_for
 from tests.pushing import contact, submit
 from tests.receivers import Receiver, Reply, receiver

@@ -67,7 +67,7 @@ def test_a_store_killed_again_and_again_costs_nothing(fleet, s3):
 
 _COPY = """
 import sys
-from storage.artifacts import open_artifacts
+from storage.files.artifact_store import open_artifacts
 
 store = open_artifacts(sys.argv[1], timeout_s=5)
 for mib in (24, 72):

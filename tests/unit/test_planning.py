@@ -2,9 +2,9 @@
 
 import pytest
 
-from storage.id_map import Entry
-from storage.intents import Intent
-from storage.states import Change
+from storage.connections.id_map import Entry
+from storage.enumerations import Change
+from storage.pushes.intents import Intent
 from worker.connectors import Ambiguous, Existing, Kind, Rejected, Wanted
 from worker.planning import Left, Merged, Step, step_of, unclaimed
 from worker.pushes import Overwrite, Push

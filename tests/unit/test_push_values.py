@@ -5,8 +5,8 @@ import pytest
 from pricing.findings import NOTHING, EmailStatus, Finding
 from pricing.plans import Item
 from pricing.settlement import Outcome
-from storage.chunks import RecordOutcome
-from storage.states import Change
+from storage.enumerations import Change
+from storage.jobs.outcomes import RecordOutcome
 from worker.connectors import Kind, Rejected
 from worker.ending import Done, Ended, disclosed, told, without_findings
 from worker.errors import BadInput

@@ -2,7 +2,7 @@
 
 import pytest
 
-from storage.sweeps import LapsedChunk
+from storage.jobs.lost_work import LapsedChunk
 from worker.sweeper import Rescue, decide
 
 CRASHES_MAX = 3

@@ -1,6 +1,6 @@
 """Whose chunk goes next."""
 
-from storage.dispatch import Waiting
+from storage.jobs.dispatch_queue import Waiting
 from worker.turns import Turn, choose
 
 

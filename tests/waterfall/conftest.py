@@ -13,9 +13,10 @@ from sqlalchemy import text
 
 from pricing.findings import EmailLevel
 from pricing.plans import Item
-from storage import costs, reports
-from storage.quotes import Request
-from storage.reports import JobReport
+from storage.findings import provider_costs
+from storage.jobs import job_reports
+from storage.jobs.job_reports import JobReport
+from storage.quotes.quotes import Request
 from tests.database import running
 from tests.sandboxes import Sandbox
 from tests.servers import own_broker
@@ -106,7 +107,7 @@ class House:
     def report(self, job_id: str) -> JobReport:
         """How a job stands."""
         with self.deps.database.transaction() as connection:
-            found = reports.job(connection, job_id)
+            found = job_reports.job(connection, job_id)
         assert found is not None
         return found
 
@@ -114,7 +115,8 @@ class House:
         """What each provider was paid for a job."""
         with self.deps.database.transaction() as connection:
             return {
-                cost.provider: cost.paid for cost in costs.of_job(connection, job_id)
+                cost.provider: cost.paid
+                for cost in provider_costs.of_job(connection, job_id)
             }
 
     def charged(self, job_id: str) -> dict[tuple[str, str | None], int]:
@@ -122,7 +124,7 @@ class House:
         with self.deps.database.transaction() as connection:
             return {
                 (line.item, line.provider): line.credits
-                for line in costs.charged(connection, job_id)
+                for line in provider_costs.charged(connection, job_id)
             }
 
     def file(self, job_id: str) -> str:

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from storage.states import JobState
+from storage.state_machine import JobState
 from tests.waterfall.conftest import BOTH
 from worker.sandbox.people import contact_of
 

@@ -12,9 +12,10 @@ from sqlalchemy import text
 
 from pricing.claims import lookup_digest
 from pricing.plans import Item
-from storage import chunks, lookups
-from storage.lookups import Asked, NewLookup
-from storage.states import JobState
+from storage.findings import lookups
+from storage.findings.lookups import Asked, NewLookup
+from storage.jobs import chunks
+from storage.state_machine import JobState
 from tests.api.conftest import serving
 from tests.waterfall.conftest import BOTH, KEY
 from worker import reporting

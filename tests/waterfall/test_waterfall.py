@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 from pricing.findings import EmailLevel
-from storage.states import JobState
+from storage.state_machine import JobState
 from tests.database import running
 from tests.waterfall.conftest import BOTH, House
 from worker.wiring import Deps

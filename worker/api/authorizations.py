@@ -3,8 +3,8 @@
 from fastapi import APIRouter, Request
 from sqlalchemy import Connection
 
-from storage import connections as stored
-from storage.states import Scope
+from storage.connections import connections as stored
+from storage.enumerations import Scope
 from worker import answers, authorizing, connections
 from worker.answers import Answer
 from worker.api import models

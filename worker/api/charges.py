@@ -5,9 +5,9 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Request
 from sqlalchemy import Connection
 
-from storage import charges, refunds
-from storage.refunds import RefundResult
-from storage.states import Scope
+from storage.enumerations import Scope
+from storage.ledger import charges, refunds
+from storage.ledger.refunds import RefundResult
 from worker import answers
 from worker.answers import Answer
 from worker.api import models, pages

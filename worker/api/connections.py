@@ -5,8 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Request
 from sqlalchemy import Connection
 
-from storage import connections as stored
-from storage.states import Scope
+from storage.connections import connections as stored
+from storage.enumerations import Scope
 from worker import answers, connections, discovering
 from worker.answers import Answer
 from worker.api import models, pages

@@ -5,8 +5,8 @@ from datetime import datetime
 
 from fastapi import Request
 
-from storage import licenses
-from storage.reports import JobReport
+from storage.jobs.job_reports import JobReport
+from storage.licenses import licenses
 from worker.answers import Link
 from worker.api.limits import RateLimit
 from worker.links import file_link, is_ours

@@ -4,9 +4,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Request
 
-from storage import dry_runs as stored
-from storage.dry_runs import Item
-from storage.states import Scope
+from storage.enumerations import Scope
+from storage.pushes import dry_runs as stored
+from storage.pushes.dry_runs import Item
 from worker import answers, dry_runs
 from worker.answers import Answer
 from worker.api import models, pages

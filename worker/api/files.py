@@ -9,7 +9,7 @@ from fastapi.responses import FileResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.responses import MalformedRangeHeader, RangeNotSatisfiable
 
-from storage import reports
+from storage.jobs import job_reports
 from worker.api import models
 from worker.api.door import door_of
 from worker.errors import Code, Refused
@@ -61,7 +61,7 @@ def get_file(
     if not door.opens(job, datetime.fromtimestamp(expires, UTC), signature):
         raise Refused(Code.FORBIDDEN, "this link has expired, or was not made here")
     with door.deps.database.transaction() as connection:
-        report = reports.job(connection, job)
+        report = job_reports.job(connection, job)
     if report is None or report.file_artifact is None:
         raise Refused(Code.NOT_FOUND, f"{job} has left no file")
     moved = store_link(door.deps, report, door.instant())

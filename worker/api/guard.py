@@ -15,9 +15,9 @@ from fastapi.responses import Response
 from fastapi.routing import APIRoute
 from sqlalchemy import Connection
 
-from storage import keys
-from storage.keys import Key
-from storage.states import Scope
+from storage.enumerations import Scope
+from storage.licenses import api_keys
+from storage.licenses.api_keys import Key
 from worker.api.door import Door, door_of
 from worker.api.paths import piece
 from worker.api.replay import IDEMPOTENCY_KEY, replayed
@@ -137,7 +137,7 @@ def _caller(door: Door, given: str) -> Key | None:
     if given == door.deps.settings.bootstrap_key:
         keep_bootstrap_key(door.deps)
     with door.deps.database.transaction() as connection:
-        return keys.use(connection, digest_of(given))
+        return api_keys.use(connection, digest_of(given))
 
 
 async def _named(request: Request, rule: Rule) -> list[tuple[str, OwnerOf]]:

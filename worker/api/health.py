@@ -3,7 +3,7 @@
 from fastapi import FastAPI, Response
 from sqlalchemy.exc import SQLAlchemyError
 
-from storage import processes
+from storage.jobs import heartbeats
 from storage.migrations import is_migrated
 from worker.broker import broker_answers
 from worker.settings import MISSED_REPORTS, Settings
@@ -51,7 +51,7 @@ class _Readiness:
                 parts["database"] = "ok"
                 if is_migrated(connection):
                     parts["migrations"] = "ok"
-                    alive = processes.alive(connection, within_s=within_s)
+                    alive = heartbeats.alive(connection, within_s=within_s)
                     parts |= dict.fromkeys(alive, "ok")
         except SQLAlchemyError:
             pass

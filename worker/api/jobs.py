@@ -11,9 +11,12 @@ from fastapi import APIRouter, Body, Path, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import RedirectResponse, Response, StreamingResponse
 
-from storage import charges, jobs, outcomes, quotes, reports
-from storage.reports import JobReport, WantedJobs
-from storage.states import ENDED, JobState, Scope
+from storage.enumerations import Scope
+from storage.jobs import job_reports, jobs, outcomes
+from storage.jobs.job_reports import JobReport, WantedJobs
+from storage.ledger import charges
+from storage.quotes import quotes
+from storage.state_machine import ENDED, JobState
 from worker import answers, producer, sealing, steering
 from worker.answers import Answer
 from worker.api import models, pages
@@ -71,7 +74,7 @@ def _submit(door: Door, request: Request, body: models.NewJob) -> str:
 
 def _report(door: Door, job_id: str) -> JobReport:
     with door.deps.database.transaction() as connection:
-        report = reports.job(connection, job_id)
+        report = job_reports.job(connection, job_id)
     if report is None:
         raise Refused(Code.NOT_FOUND, f"there is no job {job_id}")
     return report
@@ -101,7 +104,7 @@ def list_jobs(
         before=pages.decode(cursor) if cursor else None,
     )
     with door.deps.database.transaction() as connection:
-        found = reports.jobs(connection, wanted, limit=limit + 1)
+        found = job_reports.jobs(connection, wanted, limit=limit + 1)
     now = door.instant()
     return pages.page(
         found,

@@ -7,9 +7,10 @@ from fastapi import APIRouter, Path, Query, Request, Response
 
 from pricing.permission import Role
 from pricing.plans import PaymentTerm, Plan
-from storage import licenses, notifications, periods, usage
-from storage.licenses import CreateResult
-from storage.states import Scope
+from storage.enumerations import Scope
+from storage.ledger import periods, usage
+from storage.licenses import licenses, notifications
+from storage.licenses.licenses import CreateResult
 from worker import answers, licensing, viewing
 from worker.answers import Answer
 from worker.api import models, pages

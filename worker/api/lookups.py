@@ -4,8 +4,10 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Request
 
-from storage import costs, jobs, lookups
-from storage.states import LookupState, Scope
+from storage.enumerations import Scope
+from storage.findings import lookup_pages, provider_costs
+from storage.jobs import jobs
+from storage.state_machine import LookupState
 from worker import answers
 from worker.answers import Answer
 from worker.api import models, pages
@@ -32,13 +34,13 @@ def list_lookups(
 
     One that stays `prepared` is in doubt: nobody knows whether it has arrived.
     """
-    wanted = lookups.WantedLookups(
+    wanted = lookup_pages.WantedLookups(
         license_id=seen_license(request, license),
         state=LookupState(state) if state else None,
         before=pages.decode(cursor) if cursor else None,
     )
     with door_of(request).deps.database.transaction() as connection:
-        found = lookups.page(connection, wanted, limit=limit + 1)
+        found = lookup_pages.page(connection, wanted, limit=limit + 1)
     return pages.page(found, limit, answers.of_lookup, lambda row: row.id)
 
 
@@ -49,6 +51,6 @@ def show_costs(request: Request, job: JobId) -> Answer:
     with door_of(request).deps.database.transaction() as connection:
         if jobs.license_of(connection, job) is None:
             raise Refused(Code.NOT_FOUND, f"there is no job {job}")
-        charged = costs.charged(connection, job)
-        paid = costs.of_job(connection, job)
+        charged = provider_costs.charged(connection, job)
+        paid = provider_costs.of_job(connection, job)
     return answers.of_costs(job, charged, paid)

@@ -13,9 +13,9 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from storage import queues
-from storage.db import Database
-from storage.queues import Queues
+from storage.database import Database
+from storage.jobs import queue_metrics
+from storage.jobs.queue_metrics import Queues
 from worker.clock import Stopwatch
 from worker.settings import MISSED_REPORTS, Settings
 from worker.wiring import connect
@@ -51,7 +51,9 @@ class _Queues:
         """Yield the gauges of one look."""
         try:
             with self._database.transaction() as connection:
-                found = queues.look(connection, processes_within_s=self._within_s)
+                found = queue_metrics.look(
+                    connection, processes_within_s=self._within_s
+                )
         except SQLAlchemyError:
             found = None
         is_up = found is not None

@@ -6,9 +6,9 @@ from fastapi import APIRouter, Request
 
 from pricing.findings import EmailLevel, OnlyWith
 from pricing.plans import Item
-from storage import quotes
-from storage.quotes import StoredQuote
-from storage.states import Scope
+from storage.enumerations import Scope
+from storage.quotes import quotes
+from storage.quotes.quotes import StoredQuote
 from worker import answers, producer, uploads
 from worker.answers import Answer
 from worker.api import models

@@ -1,6 +1,7 @@
 """`Idempotency-Key`: the same request again is answered as it was the first time.
 
-What a request makes is noted in the transaction that makes it (see `storage.requests`);
+What a request makes is noted in the transaction that makes it
+(`storage.licenses.idempotency_keys`);
 the answer is kept once it is there. A refusal is not remembered.
 """
 
@@ -12,8 +13,8 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 from sqlalchemy import Connection
 
-from storage import requests
-from storage.requests import AlreadyMade, Remembered
+from storage.licenses import idempotency_keys
+from storage.licenses.idempotency_keys import AlreadyMade, Remembered
 from worker.checks import check_id
 from worker.errors import Code, Refused
 from worker.once import Once
@@ -49,7 +50,7 @@ async def spooled_once(
 async def answered_once(
     deps: Deps,
     request: Request,
-    asked: requests.Request,
+    asked: idempotency_keys.Request,
     handle: Handler,
     *,
     secret: bool = False,
@@ -77,22 +78,22 @@ async def answered_once(
     raise Refused(Code.UNAVAILABLE, "the same request is under way")
 
 
-def _asked(request: Request, body: bytes) -> requests.Request:
+def _asked(request: Request, body: bytes) -> idempotency_keys.Request:
     """A request by the key that asks, and its own key for it. Raises `BadInput`."""
     key = request.headers[IDEMPOTENCY_KEY]
     check_id(IDEMPOTENCY_KEY, key)
     url = request.url
     parts = (request.method, url.path, url.query)
     digest = hashlib.sha256("\n".join(parts).encode() + b"\n" + body)
-    return requests.Request(
+    return idempotency_keys.Request(
         key_id=request.state.caller.id, idempotency_key=key, digest=digest.hexdigest()
     )
 
 
-def _look_up(deps: Deps, asked: requests.Request) -> Remembered | None:
+def _look_up(deps: Deps, asked: idempotency_keys.Request) -> Remembered | None:
     """What came of the same request. Raises `Refused` if it was another."""
     with deps.database.transaction() as connection:
-        before = requests.find(connection, asked)
+        before = idempotency_keys.find(connection, asked)
     if before is not None and before.digest != asked.digest:
         raise Refused(
             Code.IDEMPOTENCY_MISMATCH,
@@ -110,7 +111,7 @@ def _again(deps: Deps, before: Remembered, *, secret: bool) -> Response:
 
 
 def _keep(
-    deps: Deps, asked: requests.Request, answer: Response, *, secret: bool
+    deps: Deps, asked: idempotency_keys.Request, answer: Response, *, secret: bool
 ) -> bool:
     """Keep an answer for whoever asks the same again; a secret one is encrypted.
 
@@ -119,17 +120,17 @@ def _keep(
     body = bytes(answer.body).decode()
     kept = deps.keyring.encrypt(body) if secret else body
     with deps.database.transaction() as connection:
-        return requests.answered(connection, asked, answer.status_code, kept)
+        return idempotency_keys.answered(connection, asked, answer.status_code, kept)
 
 
 def once_of(request: Request) -> Once | None:
     """The note that goes with what this request makes, if it asked to be done once."""
-    asked: requests.Request | None = getattr(request.state, "asked", None)
+    asked: idempotency_keys.Request | None = getattr(request.state, "asked", None)
     if asked is None:
         return None
 
     def once(connection: Connection, made: str) -> None:
-        requests.make(connection, asked, made)
+        idempotency_keys.make(connection, asked, made)
 
     return once
 

@@ -4,8 +4,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Request
 
-from storage.states import Scope
-from storage.templates import Export
+from storage.enumerations import Scope
+from storage.exports.templates import Export
 from worker import templates
 from worker.answers import Answer
 from worker.api import models

@@ -9,8 +9,8 @@ from fastapi import APIRouter, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, Response
 
-from storage.states import Scope
-from storage.uploads import StoredUpload
+from storage.enumerations import Scope
+from storage.quotes.uploads import StoredUpload
 from worker import uploads
 from worker.answers import Answer
 from worker.api import models

@@ -5,8 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Request
 from sqlalchemy import Connection
 
-from storage import webhooks as stored
-from storage.states import Scope
+from storage.enumerations import Scope
+from storage.webhooks import webhooks as stored
 from worker import answers, webhooks
 from worker.answers import Answer
 from worker.api import models, pages

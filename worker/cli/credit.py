@@ -4,8 +4,8 @@ import click
 
 from pricing.permission import USER_PERMISSIONS
 from pricing.plans import PaymentTerm, Plan
-from storage import licenses
-from storage.ledger import Balance
+from storage.ledger.balances import Balance
+from storage.licenses import licenses
 from worker import answers, licensing
 from worker.cli.ground import Ground, command, group, with_database
 from worker.errors import Code, Refused

@@ -16,8 +16,9 @@ import click
 
 from pricing.findings import EmailLevel
 from pricing.plans import Item, PaymentTerm, Plan
-from storage import quotes, reports
-from storage.reports import JobReport
+from storage.jobs import job_reports
+from storage.jobs.job_reports import JobReport
+from storage.quotes import quotes
 from worker import licensing, producer
 from worker.cli.credit import balance_text
 from worker.cli.ground import Ground, command, with_workers
@@ -135,7 +136,7 @@ def _ending(deps: Deps, report: JobReport) -> Iterator[str]:
         f"for {report.delivered:,} delivered records"
     )
     with deps.database.transaction() as connection:
-        sums = reports.charge_sums(connection, report.id)
+        sums = job_reports.charge_sums(connection, report.id)
     for item, rule, lines, credits_ in sums:
         yield f"  charged   {lines:>5,} x {item:<8} {credits_:>6,} credits ({rule})"
     yield f"  settled   {report.settled:>5,} of {report.reserved:,} reserved credits"

@@ -12,8 +12,9 @@ from typing import Any
 
 import click
 
-from storage import migrations, processes
-from storage.db import Database
+from storage import migrations
+from storage.database import Database
+from storage.jobs import heartbeats
 from worker.answers import Answer
 from worker.embedded.stack import Wanted, running
 from worker.settings import MISSED_REPORTS, Settings
@@ -153,7 +154,7 @@ def _workers_live(settings: Settings) -> bool:
     try:
         with database.transaction() as connection:
             within_s = settings.report_interval_s * MISSED_REPORTS
-            return processes.alive(connection, within_s=within_s) >= {
+            return heartbeats.alive(connection, within_s=within_s) >= {
                 "worker",
                 "dispatcher",
             }

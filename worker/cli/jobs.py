@@ -12,13 +12,15 @@ import click
 
 from pricing.findings import EmailLevel, OnlyWith
 from pricing.plans import Item
-from storage import costs as costs_of
-from storage import licenses, quotes, reports
-from storage.artifacts import written
 from storage.errors import ArtifactError
-from storage.quotes import StoredQuote
-from storage.reports import JobReport
-from storage.states import JobState
+from storage.files.local_folder import written
+from storage.findings import provider_costs as costs_of
+from storage.jobs import job_reports
+from storage.jobs.job_reports import JobReport
+from storage.licenses import licenses
+from storage.quotes import quotes
+from storage.quotes.quotes import StoredQuote
+from storage.state_machine import JobState
 from worker import answers, producer, steering
 from worker.cli.ground import Ground, command, with_database, with_workers
 from worker.cli.progress import follow, follow_with_bar, reading, report_of
@@ -214,10 +216,10 @@ def jobs(ground: Ground, *, license_id: str | None, state: str | None) -> None:
     """List the newest jobs."""
     with with_database(ground) as deps:
         with deps.database.transaction() as connection:
-            wanted = reports.WantedJobs(
+            wanted = job_reports.WantedJobs(
                 license_id=license_id, state=JobState(state) if state else None
             )
-            found = reports.jobs(connection, wanted)
+            found = job_reports.jobs(connection, wanted)
         items = [_answer(deps, report) for report in found]
     ground.answer(
         {"items": items, "next": None},

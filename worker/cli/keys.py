@@ -2,8 +2,8 @@
 
 import click
 
-from storage.keys import Key
-from storage.states import Scope
+from storage.enumerations import Scope
+from storage.licenses.api_keys import Key
 from worker import answers, keys
 from worker.cli.ground import Ground, command, group, with_database
 

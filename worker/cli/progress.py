@@ -10,9 +10,9 @@ from typing import BinaryIO, TextIO
 
 import click
 
-from storage import reports
-from storage.reports import JobReport
-from storage.states import ENDED
+from storage.jobs import job_reports
+from storage.jobs.job_reports import JobReport
+from storage.state_machine import ENDED
 from worker.cli.ground import Ground
 from worker.clock import wait
 from worker.errors import Code, Refused
@@ -64,7 +64,7 @@ def reading(ground: Ground, file: Path, label: str) -> Iterator[BinaryIO]:
 def report_of(deps: Deps, job_id: str) -> JobReport:
     """The job as it stands. Raises `Refused` where there is none."""
     with deps.database.transaction() as connection:
-        report = reports.job(connection, job_id)
+        report = job_reports.job(connection, job_id)
     if report is None:
         raise Refused(Code.NOT_FOUND, f"there is no job {job_id}")
     return report

@@ -1,0 +1,157 @@
+"""What waits for a worker, and what has been handed to the broker."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from sqlalchemy import Connection, text
+
+from storage.webhooks.webhook_deliveries import DELIVER
+
+_LEADER = 4_846_002
+"""An advisory lock: several dispatchers may run, one acts."""
+
+
+class Waiting(NamedTuple):
+    """A chunk that could be handed to the broker now."""
+
+    license_id: str
+    job_id: str
+    job_records: int
+    chunk_id: int
+    records: int
+
+
+def lead(connection: Connection) -> bool:
+    """Whether this transaction is the one that dispatches; it ends with it."""
+    leads: bool = connection.execute(
+        text("SELECT pg_try_advisory_xact_lock(:lock)"),
+        {"lock": _LEADER},
+    ).scalar_one()
+    return leads
+
+
+# What is in doubt is found out of a cancelled job too.
+# Only jobs that have something to hand out take one of their license's places.
+_WAITING = text("""
+WITH ready AS (
+  SELECT j.id, j.license_id, j.records, j.created_at, j.state, busy.chunks AS busy
+    FROM jobs AS j
+   CROSS JOIN LATERAL (
+         SELECT count(*) AS chunks FROM chunks
+          WHERE job_id = j.id AND state IN ('dispatched', 'running')) AS busy
+   WHERE j.finished_at IS NULL AND j.state IN ('queued', 'running', 'cancelling')
+     AND busy.chunks < :window
+     AND EXISTS (SELECT 1 FROM chunks
+                  WHERE job_id = j.id AND state = 'pending'
+                    AND run_at <= clock_timestamp()
+                    AND (j.state <> 'cancelling' OR doubted_at IS NOT NULL))),
+ranked AS (
+  SELECT *, row_number() OVER (PARTITION BY license_id, records <= :small_job_records
+                               ORDER BY created_at, id) AS turn
+    FROM ready)
+SELECT r.license_id, r.id AS job_id, r.records AS job_records, c.id AS chunk_id,
+       c.stop - c.cursor AS records
+  FROM ranked AS r
+ CROSS JOIN LATERAL (
+       SELECT id, cursor, stop, first FROM chunks
+        WHERE job_id = r.id AND state = 'pending' AND run_at <= clock_timestamp()
+          AND (r.state <> 'cancelling' OR doubted_at IS NOT NULL)
+        ORDER BY first LIMIT :window - r.busy) AS c
+ WHERE r.turn <= :jobs_a_license
+ ORDER BY r.created_at, r.id, c.first
+""")
+
+
+def waiting(
+    connection: Connection,
+    *,
+    window: int,
+    small_job_records: int = 0,
+    jobs_a_license: int = 20,
+) -> list[Waiting]:
+    """Chunks that may go, oldest job first, at most `window` of a job in flight.
+
+    Of each license so many jobs are looked at, and as many small ones beside them.
+    """
+    rows = connection.execute(
+        _WAITING,
+        {
+            "window": window,
+            "small_job_records": small_job_records,
+            "jobs_a_license": jobs_a_license,
+        },
+    )
+    return [Waiting(*row) for row in rows]
+
+
+def in_flight(connection: Connection) -> int:
+    """How many chunks the broker or a worker holds."""
+    count: int = connection.execute(
+        text("SELECT count(*) FROM chunks WHERE state IN ('dispatched', 'running')"),
+    ).scalar_one()
+    return count
+
+
+def mark_chunks(connection: Connection, chunk_ids: Sequence[int]) -> list[int]:
+    """Mark chunks as handed to the broker; return those that still waited."""
+    rows = connection.execute(
+        text("""
+            UPDATE chunks SET state = 'dispatched', dispatched_at = clock_timestamp()
+             WHERE id IN (SELECT id FROM chunks
+                           WHERE id = ANY (CAST(:ids AS bigint[])) AND state = 'pending'
+                           ORDER BY id FOR NO KEY UPDATE SKIP LOCKED)
+            RETURNING id"""),
+        {"ids": list(chunk_ids)},
+    )
+    return sorted(rows.scalars())
+
+
+_MARK_ENTRIES = text("""
+UPDATE outbox SET state = 'dispatched', dispatched_at = clock_timestamp()
+ WHERE id IN (
+   SELECT id FROM outbox
+    WHERE state = 'pending' AND run_at <= clock_timestamp()
+      AND (topic <> :slow OR id IN (
+           SELECT id FROM outbox
+            WHERE topic = :slow AND state = 'pending' AND run_at <= clock_timestamp()
+            ORDER BY id
+            LIMIT greatest(0, :slow_max - (
+                  SELECT count(*) FROM outbox
+                   WHERE topic = :slow AND state IN ('dispatched', 'running')))))
+    ORDER BY id LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED)
+RETURNING id
+""")
+
+
+def mark_entries(
+    connection: Connection,
+    *,
+    limit: int,
+    deliveries_max: int = 64,
+) -> list[int]:
+    """Mark outbox entries that are due as handed to the broker, oldest first.
+
+    At most `deliveries_max` of them are deliveries that nobody has answered yet: a
+    webhook that lets us wait must not take all workers.
+    """
+    rows = connection.execute(
+        _MARK_ENTRIES,
+        {"limit": limit, "slow": DELIVER, "slow_max": deliveries_max},
+    )
+    return sorted(rows.scalars())
+
+
+def unmark(
+    connection: Connection,
+    *,
+    chunk_ids: Sequence[int],
+    entry_ids: Sequence[int],
+) -> None:
+    """Let what the broker did not take wait again."""
+    for table, ids in (("chunks", chunk_ids), ("outbox", entry_ids)):
+        connection.execute(
+            text(f"""
+                UPDATE {table} SET state = 'pending', dispatched_at = NULL
+                 WHERE id = ANY (CAST(:ids AS bigint[])) AND state = 'dispatched'"""),  # noqa: S608 - two constants
+            {"ids": list(ids)},
+        )

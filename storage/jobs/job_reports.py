@@ -1,0 +1,154 @@
+"""Read-only answers for people: jobs as the command line and the API show them."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import Connection, text
+
+from pricing.plans import Item
+from pricing.settlement import Rule
+from storage.state_machine import JobState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobReport:
+    """All that is said of a job, from one snapshot."""
+
+    id: str
+    kind: str
+    state: JobState
+    license_id: str
+    user_id: str
+    name: str | None
+    retry_of: str | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    waiting_reason: str | None
+    waiting_until: datetime | None
+    reserved: int
+    settled: int
+    released: int
+    refunded: int
+    records: int
+    delivered: int
+    created: int
+    updated: int
+    unchanged: int
+    excluded: int
+    rejected: int
+    unreached: int
+    chunks: int
+    chunks_done: int
+    emails_found: int
+    phones_found: int
+    file_name: str | None
+    file_artifact: str | None
+    file_bytes: int | None
+    file_sha256: str | None
+    error_code: str | None
+    error_detail: str | None
+
+
+_JOBS = """
+SELECT j.id, j.kind, j.state, j.license_id, j.user_id, j.name, j.retry_of,
+       j.created_at, j.started_at, j.finished_at, j.waiting_reason, j.waiting_until,
+       r.amount AS reserved, r.settled, r.released,
+       (SELECT coalesce(sum(credits), 0)::bigint FROM refunds WHERE job_id = j.id)
+         AS refunded,
+       j.records, c.delivered, c.created, c.updated, c.unchanged, c.excluded,
+       c.rejected,
+       CASE WHEN j.finished_at IS NULL THEN 0
+            ELSE j.records - c.delivered - c.excluded - c.rejected END AS unreached,
+       c.chunks, c.chunks_done, c.emails_found, c.phones_found,
+       j.file_name, j.file_artifact, j.file_bytes, j.file_sha256,
+       j.error_code, j.error_detail
+  FROM jobs AS j JOIN reservations AS r ON r.job_id = j.id
+ CROSS JOIN LATERAL (
+       SELECT count(*)::integer AS chunks,
+              count(*) FILTER (WHERE state = 'done')::integer AS chunks_done,
+              coalesce(sum(delivered), 0)::integer AS delivered,
+              coalesce(sum(created), 0)::integer AS created,
+              coalesce(sum(updated), 0)::integer AS updated,
+              coalesce(sum(unchanged), 0)::integer AS unchanged,
+              coalesce(sum(excluded), 0)::integer AS excluded,
+              coalesce(sum(rejected), 0)::integer AS rejected,
+              coalesce(sum(emails_found), 0)::integer AS emails_found,
+              coalesce(sum(phones_found), 0)::integer AS phones_found
+         FROM chunks WHERE job_id = j.id) AS c
+"""
+
+
+def job(connection: Connection, job_id: str) -> JobReport | None:
+    """One job."""
+    row = (
+        connection.execute(text(_JOBS + "WHERE j.id = :job_id"), {"job_id": job_id})
+        .mappings()
+        .one_or_none()
+    )
+    return None if row is None else _report(dict(row))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WantedJobs:
+    """Which jobs to list; what is None does not matter. `before` is a job's id."""
+
+    license_id: str | None = None
+    kind: str | None = None
+    state: JobState | None = None
+    before: str | None = None
+
+
+def jobs(
+    connection: Connection, wanted: WantedJobs, *, limit: int = 100
+) -> list[JobReport]:
+    """The newest jobs, or those that were made before one of them."""
+    rows = connection.execute(
+        text(
+            _JOBS  # noqa: S608 - a constant
+            + """
+             WHERE (CAST(:license_id AS text) IS NULL OR j.license_id = :license_id)
+               AND (CAST(:kind AS text) IS NULL OR j.kind = :kind)
+               AND (CAST(:state AS text) IS NULL OR j.state = :state)
+               AND (CAST(:before AS text) IS NULL OR (j.created_at, j.id) < (
+                    SELECT created_at, id FROM jobs WHERE id = :before))
+             ORDER BY j.created_at DESC, j.id DESC LIMIT :limit""",
+        ),
+        {
+            "license_id": wanted.license_id,
+            "kind": wanted.kind,
+            "state": wanted.state.value if wanted.state else None,
+            "before": wanted.before,
+            "limit": limit,
+        },
+    ).mappings()
+    return [_report(dict(row)) for row in rows]
+
+
+def _report(row: dict[str, object]) -> JobReport:
+    values = row | {"state": JobState(str(row["state"]))}
+    return JobReport(**values)  # type: ignore[arg-type]
+
+
+class ChargeSum(NamedTuple):
+    """All charges of one item by one rule."""
+
+    item: Item
+    rule: Rule
+    lines: int
+    credits: int
+
+
+def charge_sums(connection: Connection, job_id: str) -> list[ChargeSum]:
+    """What a job was charged, by item and rule."""
+    rows = connection.execute(
+        text("""
+            SELECT item, rule, count(*), sum(credits) FROM charges
+             WHERE job_id = :job_id GROUP BY item, rule ORDER BY item, rule"""),
+        {"job_id": job_id},
+    )
+    return [
+        ChargeSum(Item(item), Rule(rule), lines, int(credits_))
+        for item, rule, lines, credits_ in rows
+    ]

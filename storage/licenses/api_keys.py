@@ -1,0 +1,95 @@
+"""API keys: kept as digests, with a scope, and bound to one license or to none."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, text
+
+from storage.enumerations import Scope
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """Who calls. `license_id` is None for a key that may see all licenses."""
+
+    id: str
+    name: str
+    scope: Scope
+    license_id: str | None
+    created_at: datetime
+    last_used_at: datetime | None
+    revoked_at: datetime | None
+
+
+_COLUMNS = "id, name, scope, license_id, created_at, last_used_at, revoked_at"
+
+
+def put(
+    connection: Connection,
+    key_id: str,
+    digest: str,
+    *,
+    name: str,
+    scope: Scope,
+    license_id: str | None,
+) -> bool:
+    """Keep a key; False where one with this digest is kept already."""
+    row = connection.execute(
+        text("""
+            INSERT INTO keys (id, name, digest, scope, license_id)
+            VALUES (:id, :name, :digest, :scope, :license_id)
+            ON CONFLICT (digest) DO NOTHING RETURNING id"""),
+        {
+            "id": key_id,
+            "name": name,
+            "digest": digest,
+            "scope": scope.value,
+            "license_id": license_id,
+        },
+    )
+    return row.one_or_none() is not None
+
+
+def use(connection: Connection, digest: str) -> Key | None:
+    """The live key with this digest; its last use is noted once a minute."""
+    row = connection.execute(
+        text(f"""
+            SELECT {_COLUMNS} FROM keys
+             WHERE digest = :digest AND revoked_at IS NULL"""),  # noqa: S608 - a constant
+        {"digest": digest},
+    )
+    found = row.mappings().one_or_none()
+    if found is None:
+        return None
+    connection.execute(
+        text("""
+            UPDATE keys SET last_used_at = clock_timestamp()
+             WHERE digest = :digest
+               AND (last_used_at IS NULL
+                    OR last_used_at < clock_timestamp() - interval '1 minute')"""),
+        {"digest": digest},
+    )
+    return _key(dict(found))
+
+
+def every(connection: Connection) -> list[Key]:
+    """All keys, revoked ones too, the newest first."""
+    rows = connection.execute(
+        text(f"SELECT {_COLUMNS} FROM keys ORDER BY created_at DESC, id")  # noqa: S608 - a constant
+    )
+    return [_key(dict(row)) for row in rows.mappings()]
+
+
+def revoke(connection: Connection, key_id: str) -> bool:
+    """End a key for good; False where there is none. The same again is fine."""
+    moved = connection.execute(
+        text("""
+            UPDATE keys SET revoked_at = coalesce(revoked_at, clock_timestamp())
+             WHERE id = :id"""),
+        {"id": key_id},
+    )
+    return moved.rowcount == 1
+
+
+def _key(row: dict[str, object]) -> Key:
+    return Key(**row | {"scope": Scope(str(row["scope"]))})  # type: ignore[arg-type]

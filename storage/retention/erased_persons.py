@@ -1,0 +1,179 @@
+"""Persons who were erased: their ids, kept so that nothing brings the persons back.
+
+An erasure without a license holds for everybody; it alone takes the person out of the
+directory, which is the house's own. What is erased of a job is told by its outcomes.
+"""
+
+import json
+from collections.abc import Collection
+from typing import NamedTuple
+
+from sqlalchemy import Connection, text
+
+from storage.files import pending_removals
+from storage.jobs.jobs import manifest_name
+
+_EVERYBODY = ""
+
+_OF_LICENSE = "(:license_id = '' OR license_id = :license_id)"
+
+
+def put(connection: Connection, person_id: str, license_id: str | None) -> int:
+    """Block a person from now on; how many entries of the directory that removed.
+
+    Whoever is loading the directory at this moment is waited for.
+    """
+    connection.execute(
+        text("""
+            INSERT INTO erasures (person_id, license_id, erased_at)
+            VALUES (:person_id, :license_id, holdfast_now())
+            ON CONFLICT (person_id, license_id) DO NOTHING"""),
+        _of(person_id, license_id),
+    )
+    if license_id is not None:
+        return 0
+    return connection.execute(
+        text("DELETE FROM directory WHERE person_id = :person_id"),
+        {"person_id": person_id},
+    ).rowcount
+
+
+def among(
+    connection: Connection, license_id: str, persons: Collection[str]
+) -> set[str]:
+    """Which of these persons are blocked, for this license or for everybody."""
+    rows = connection.execute(
+        text("""
+            SELECT e.person_id
+              FROM json_array_elements_text(CAST(:persons AS json)) AS asked (person_id)
+              JOIN erasures AS e ON e.person_id = asked.person_id COLLATE "C"
+               AND e.license_id IN ('', :license_id)"""),
+        {"persons": json.dumps(list(persons)), "license_id": license_id},
+    )
+    return set(rows.scalars())
+
+
+class Kept(NamedTuple):
+    """A file of records, and the upload or quote that names it."""
+
+    id: str
+    name: str
+
+
+def uploads(
+    connection: Connection, license_id: str | None, *, after: str, limit: int
+) -> list[Kept]:
+    """Uploads whose records are there, by id from behind `after`."""
+    rows = connection.execute(
+        text(f"""
+            SELECT id, artifact FROM uploads
+             WHERE artifact IS NOT NULL AND id > :after AND {_OF_LICENSE}
+             ORDER BY id LIMIT :limit"""),  # noqa: S608 - a constant
+        {"license_id": license_id or "", "after": after, "limit": limit},
+    )
+    return [Kept(*row) for row in rows]
+
+
+def inputs(
+    connection: Connection, license_id: str | None, *, after: str, limit: int
+) -> list[Kept]:
+    """Quotes whose records are there, by id from behind `after`."""
+    rows = connection.execute(
+        text(f"""
+            SELECT id, input FROM quotes
+             WHERE input IS NOT NULL AND id > :after AND {_OF_LICENSE}
+             ORDER BY id LIMIT :limit"""),  # noqa: S608 - a constant
+        {"license_id": license_id or "", "after": after, "limit": limit},
+    )
+    return [Kept(*row) for row in rows]
+
+
+def replace_upload(connection: Connection, kept: Kept, name: str) -> bool:
+    """Let an upload name another file; False where its own had gone meanwhile."""
+    moved = connection.execute(
+        text("UPDATE uploads SET artifact = :name WHERE id = :id AND artifact = :old"),
+        {"id": kept.id, "old": kept.name, "name": name},
+    )
+    pending_removals.mark(connection, [kept.name if moved.rowcount else name])
+    return moved.rowcount == 1
+
+
+def replace_input(connection: Connection, kept: Kept, name: str) -> bool:
+    """Let a quote, and its job, name another file; False where its own had gone.
+
+    Chunks that are running from the former file are taken from their workers, and go
+    on from their cursors: what those deliver from now on is fenced off.
+    """
+    moved = connection.execute(
+        text("UPDATE quotes SET input = :name WHERE id = :id AND input = :old"),
+        {"id": kept.id, "old": kept.name, "name": name},
+    )
+    pending_removals.mark(connection, [kept.name if moved.rowcount else name])
+    connection.execute(
+        text("""
+            UPDATE chunks SET state = 'pending', attempt = attempt + 1, owner = NULL,
+                   lease_until = NULL, run_at = clock_timestamp()
+             WHERE id IN (
+               SELECT c.id FROM chunks AS c JOIN jobs AS j ON j.id = c.job_id
+                WHERE j.quote_id = :quote_id AND c.state = 'running'
+                ORDER BY c.id FOR NO KEY UPDATE OF c)"""),
+        {"quote_id": kept.id},
+    )
+    return moved.rowcount == 1
+
+
+def silence(connection: Connection, person_id: str, license_id: str | None) -> int:
+    """Remove the words on rejected records of a person; how many there were."""
+    return connection.execute(
+        text("""
+            UPDATE outcomes SET message = NULL
+             WHERE person_id = :person_id AND message IS NOT NULL
+               AND (:license_id = '' OR EXISTS (
+                    SELECT 1 FROM jobs WHERE jobs.id = outcomes.job_id
+                       AND jobs.license_id = :license_id))"""),
+        _of(person_id, license_id),
+    ).rowcount
+
+
+class Dropped(NamedTuple):
+    """A job that delivered the person: the file it had, and whether it has ended."""
+
+    job_id: str
+    file: str | None
+    ended: bool
+
+
+def drop_files(
+    connection: Connection, person_id: str, license_id: str | None
+) -> list[Dropped]:
+    """Let the files of all jobs go that delivered a person before the erasure.
+
+    A job under way goes on, and leaves no file at its end.
+    """
+    rows = connection.execute(
+        text("""
+            WITH held AS (
+              SELECT id, file_artifact, finished_at FROM jobs
+               WHERE (:license_id = '' OR license_id = :license_id)
+                 AND created_at < (
+                     SELECT erased_at FROM erasures
+                      WHERE person_id = :person_id AND license_id = :license_id)
+                 AND id IN (SELECT job_id FROM outcomes
+                             WHERE person_id = :person_id AND outcome = 'delivered')
+                 AND (keep_file OR file_artifact IS NOT NULL OR finished_at IS NULL)
+               ORDER BY id FOR NO KEY UPDATE),
+            dropped AS (
+              UPDATE jobs SET keep_file = false, file_artifact = NULL FROM held
+               WHERE jobs.id = held.id)
+            SELECT id, file_artifact, finished_at IS NOT NULL FROM held"""),
+        _of(person_id, license_id),
+    )
+    dropped = [Dropped(*row) for row in rows]
+    for job in dropped:
+        if job.file is not None:
+            pending_removals.mark(connection, [job.file, manifest_name(job.job_id)])
+    return dropped
+
+
+def _of(person_id: str, license_id: str | None) -> dict[str, str]:
+    return {"person_id": person_id, "license_id": license_id or _EVERYBODY}

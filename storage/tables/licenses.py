@@ -1,0 +1,115 @@
+"""Who pays, spends and calls: licenses, users, API keys, messages, requests."""
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from pricing.permission import Role
+from pricing.plans import PaymentTerm, Plan
+from storage.enumerations import Scope
+from storage.tables.column_types import NOW, Id, Instant, metadata, one_of
+
+licenses = Table(
+    "licenses",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("plan", Text, nullable=False),
+    Column("payment_term", Text, nullable=False),
+    Column("credits", BigInteger, nullable=False),
+    Column("features", ARRAY(Text), nullable=False),
+    Column("starts_at", Instant, nullable=False),
+    Column("created_at", Instant, nullable=False, server_default=NOW),
+    # Periods are counted from here, by this term: a changed payment term starts
+    # with the next period.
+    Column("anchor_at", Instant, nullable=False),
+    Column("anchor_term", Text, nullable=False),
+    one_of("plan", Plan),
+    one_of("payment_term", PaymentTerm),
+    one_of("anchor_term", PaymentTerm),
+    CheckConstraint("credits >= 0", name="credits"),
+    CheckConstraint("length(id) BETWEEN 1 AND 200", name="id"),
+)
+
+users = Table(
+    "users",
+    metadata,
+    Column("license_id", Id, ForeignKey("licenses.id"), nullable=False),
+    Column("id", Id, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("credits_allowed", Boolean, nullable=False),
+    PrimaryKeyConstraint("license_id", "id"),
+    one_of("role", Role),
+    CheckConstraint("length(id) BETWEEN 1 AND 200", name="id"),
+)
+
+# How a license likes its exports, by names of its own.
+templates = Table(
+    "templates",
+    metadata,
+    Column("license_id", Id, ForeignKey("licenses.id"), nullable=False),
+    Column("name", Id, nullable=False),
+    Column("export", JSONB, nullable=False),
+    Column("changed_at", Instant, nullable=False, server_default=NOW),
+    PrimaryKeyConstraint("license_id", "name"),
+)
+
+notifications = Table(
+    "notifications",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("license_id", Id, ForeignKey("licenses.id"), nullable=False),
+    Column("user_id", Id, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("created_at", Instant, nullable=False, server_default=NOW),
+    Index("notifications_license_id_id_idx", "license_id", "id"),
+    Index("notifications_created_at_idx", "created_at"),
+)
+
+keys = Table(
+    "keys",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("name", Text, nullable=False),
+    # SHA-256 of the key, in hex; the key itself is shown once and never kept.
+    Column("digest", Text, nullable=False, unique=True),
+    Column("scope", Text, nullable=False),
+    # None: for all licenses.
+    Column("license_id", Id, ForeignKey("licenses.id")),
+    Column("created_at", Instant, nullable=False, server_default=NOW),
+    Column("last_used_at", Instant),
+    Column("revoked_at", Instant),
+    one_of("scope", Scope),
+)
+
+
+requests = Table(
+    "requests",
+    metadata,
+    # The key that asked, and the Idempotency-Key it sent: they do a thing once.
+    Column("key_id", Id, nullable=False),
+    Column("idempotency_key", Id, nullable=False),
+    Column("digest", Text, nullable=False),
+    # What the request made, written with it; the answer follows.
+    Column("made", Id),
+    Column("status", Integer),
+    # As it was sent: JSONB would put its members in another order.
+    Column("answer", Text),
+    Column("created_at", Instant, nullable=False, server_default=NOW),
+    PrimaryKeyConstraint("key_id", "idempotency_key"),
+    CheckConstraint("(status IS NULL) = (answer IS NULL)", name="answer"),
+    Index("requests_created_at_idx", "created_at"),
+)

@@ -1,0 +1,92 @@
+"""Pushes: intents, claims that are unchanged, dry runs."""
+
+from sqlalchemy import (
+    ARRAY,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    text,
+)
+
+from pricing.plans import Item
+from storage.enumerations import Forecast
+from storage.state_machine import DryRunState
+from storage.tables.column_types import (
+    COMPANY_OR_PERSON,
+    NOW,
+    Id,
+    Instant,
+    metadata,
+    one_of,
+)
+
+# What is about to be sent, kept before it is and until its batch is settled: whoever
+# runs the batch again does the same, whatever it finds in the CRM by then.
+intents = Table(
+    "intents",
+    metadata,
+    Column("job_id", Id, ForeignKey("jobs.id"), nullable=False),
+    # The chunk's slice of the input, which the halves of a split chunk share.
+    Column("first_line", Integer, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("our_id", Id, nullable=False),
+    Column("change", Text, nullable=False),
+    Column("their_id", Id),
+    # The names of the fields that are written; their values come with the record.
+    Column("fields", ARRAY(Text), nullable=False),
+    PrimaryKeyConstraint("job_id", "first_line", "kind", "our_id"),
+    CheckConstraint(COMPANY_OR_PERSON, name="kind"),
+    CheckConstraint("change IN ('created', 'updated')", name="change"),
+)
+
+# Delivered without sending anything, so far: lines are written for them at the end.
+unchanged_claims = Table(
+    "unchanged_claims",
+    metadata,
+    Column("job_id", Id, ForeignKey("jobs.id"), nullable=False),
+    Column("item", Id, nullable=False),
+    Column("subject", Id, nullable=False),
+    Column("digest", Id, nullable=False),
+    PrimaryKeyConstraint("job_id", "item", "subject", "digest"),
+    one_of("item", Item),
+)
+
+dry_runs = Table(
+    "dry_runs",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("license_id", Id, ForeignKey("licenses.id"), nullable=False),
+    # What is asked, and the records; it makes no job.
+    Column("quote_id", Id, ForeignKey("quotes.id"), nullable=False),
+    Column("state", Text, nullable=False, server_default=text("'queued'")),
+    Column("error_code", Text),
+    Column("error_detail", Text),
+    Column("created_at", Instant, nullable=False, server_default=NOW),
+    Column("finished_at", Instant),
+    one_of("state", DryRunState),
+    CheckConstraint(
+        "(finished_at IS NOT NULL) = (state IN ('succeeded', 'failed'))",
+        name="finished_at",
+    ),
+    Index("dry_runs_created_at_idx", "created_at"),
+)
+
+dry_run_items = Table(
+    "dry_run_items",
+    metadata,
+    Column(
+        "dry_run_id", Id, ForeignKey("dry_runs.id", ondelete="CASCADE"), nullable=False
+    ),
+    Column("record", Integer, nullable=False),
+    Column("person_id", Id),
+    Column("outcome", Text, nullable=False),
+    Column("code", Text),
+    Column("message", Text),
+    PrimaryKeyConstraint("dry_run_id", "record"),
+    one_of("outcome", Forecast),
+)

@@ -1,0 +1,98 @@
+"""Webhooks: where a license wants to be told of events, and what became of it.
+
+A delivery is one event for one webhook, made once; an attempt is one request for it.
+Attempts are facts: each is kept, also that of a worker that came too late.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Webhook:
+    """Where to tell a license of which events; its secret is never read with it."""
+
+    id: str
+    license_id: str
+    url: str
+    events: tuple[str, ...]
+    created_at: datetime
+
+
+_COLUMNS = "id, license_id, url, events, created_at"
+
+
+def create(
+    connection: Connection,
+    webhook_id: str,
+    license_id: str,
+    *,
+    url: str,
+    events: Sequence[str],
+    secret: str,
+) -> Webhook:
+    """Keep a new webhook; `secret` is encrypted already."""
+    row = connection.execute(
+        text(f"""
+            INSERT INTO webhooks (id, license_id, url, events, secret)
+            VALUES (:id, :license_id, :url, CAST(:events AS text[]), :secret)
+            RETURNING {_COLUMNS}"""),  # noqa: S608 - a constant
+        {
+            "id": webhook_id,
+            "license_id": license_id,
+            "url": url,
+            "events": list(events),
+            "secret": secret,
+        },
+    ).one()
+    return _webhook(row._asdict())
+
+
+def get(connection: Connection, webhook_id: str) -> Webhook | None:
+    """The webhook of this id, unless it was deleted."""
+    row = connection.execute(
+        text(f"""
+            SELECT {_COLUMNS} FROM webhooks
+             WHERE id = :id AND deleted_at IS NULL"""),  # noqa: S608 - a constant
+        {"id": webhook_id},
+    ).one_or_none()
+    return None if row is None else _webhook(row._asdict())
+
+
+def page(
+    connection: Connection,
+    *,
+    license_id: str | None = None,
+    after: str | None = None,
+    limit: int = 100,
+) -> list[Webhook]:
+    """Webhooks by id, of one license if asked, from behind the id `after`."""
+    rows = connection.execute(
+        text(f"""
+            SELECT {_COLUMNS} FROM webhooks
+             WHERE deleted_at IS NULL
+               AND (CAST(:license_id AS text) IS NULL OR license_id = :license_id)
+               AND (CAST(:after AS text) IS NULL OR id > :after)
+             ORDER BY id LIMIT :limit"""),  # noqa: S608 - a constant
+        {"license_id": license_id, "after": after, "limit": limit},
+    )
+    return [_webhook(row._asdict()) for row in rows]
+
+
+def _webhook(row: dict[str, Any]) -> Webhook:
+    return Webhook(**row | {"events": tuple(row["events"])})
+
+
+def delete(connection: Connection, webhook_id: str) -> bool:
+    """Take a webhook away; False where there is none. Its deliveries are kept."""
+    moved = connection.execute(
+        text("""
+            UPDATE webhooks SET deleted_at = clock_timestamp()
+             WHERE id = :id AND deleted_at IS NULL"""),
+        {"id": webhook_id},
+    )
+    return moved.rowcount == 1
