@@ -1,7 +1,8 @@
 """What things cost: pure rules, no clock, no ids, no I/O.
 
-Section 2 of the design, file by file: `plans` (the price table), `periods` (when
+File by file: `plans` (the price table), `periods` (when
 credits live), `permission` (who may spend), `findings` (what counts as found),
 `claims` (what a record asks to pay for), `quote` (the most it can cost) and
 `settlement` (what it did cost). Instants and entitlements come in as arguments.
+Imports nothing of the house. Start with `plans`.
 """

@@ -1,4 +1,4 @@
-"""The door to PostgreSQL: one engine, and the one place that commits."""
+"""The database: one engine, and the one place that commits."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -17,19 +17,21 @@ from storage.jobs.outcomes import OutcomeRow
 from storage.quotes.quotes import Request
 from storage.state_machine import JobState
 from tests.database import running
-from worker import chunks, connections, producer
-from worker.clock import wait
-from worker.pushing import Pushing
-from worker.readers import Reading, delimited, inline
-from worker.sweeper import sweep
-from worker.wiring import Deps
+from worker.connections import connections
+from worker.infrastructure.clock import wait
+from worker.jobs import chunk_runner, submission
+from worker.jobs.sweeper import sweep
+from worker.pushes.push_delivery import PushDelivery
+from worker.quotes.readers import delimited, inline_records
+from worker.quotes.readers.reader import Reading
+from worker.wiring import Wired
 
 _ROUNDS_MAX = 2_000
 _LOOK_AGAIN_S = 0.02
 
 
 def connect(
-    deps: Deps,
+    deps: Wired,
     connector: str,
     settings: dict[str, Any],
     secrets: dict[str, str],
@@ -88,26 +90,32 @@ def reading_of(records: Sequence[dict[str, Any]] | Path) -> Reading:
     """Records as they come in."""
     if isinstance(records, Path):
         return delimited.read(io.BytesIO(records.read_bytes()))
-    return inline.read(list(records))
+    return inline_records.read(list(records))
 
 
 def submit(
-    deps: Deps, connection_id: str, records: Sequence[dict[str, Any]] | Path, **how: Any
+    deps: Wired,
+    connection_id: str,
+    records: Sequence[dict[str, Any]] | Path,
+    **how: Any,
 ) -> str:
     """A job that is queued; its id."""
-    return producer.submit_at_once(
+    return submission.submit_at_once(
         deps, request_of(connection_id, **how), reading_of(records)
     )
 
 
 def push(
-    deps: Deps, connection_id: str, records: Sequence[dict[str, Any]] | Path, **how: Any
+    deps: Wired,
+    connection_id: str,
+    records: Sequence[dict[str, Any]] | Path,
+    **how: Any,
 ) -> JobReport:
     """Push to the job's end."""
     return run(deps, submit(deps, connection_id, records, **how))
 
 
-def run(deps: Deps, job_id: str) -> JobReport:
+def run(deps: Wired, job_id: str) -> JobReport:
     """Run what the dispatcher would hand out of a job, until it rests or has ended."""
     for _ in range(_ROUNDS_MAX):
         if not run_once(deps, job_id):
@@ -120,7 +128,7 @@ def run(deps: Deps, job_id: str) -> JobReport:
     raise AssertionError(f"{job_id} does not come to rest: {report}")
 
 
-def run_once(deps: Deps, job_id: str) -> int:
+def run_once(deps: Wired, job_id: str) -> int:
     """Run what the dispatcher would hand out now of a job; how many chunks."""
     with deps.database.transaction() as connection:
         waiting = [
@@ -129,7 +137,7 @@ def run_once(deps: Deps, job_id: str) -> int:
             if one.job_id == job_id
         ]
     for chunk_id in waiting:
-        chunks.run_chunk(deps, chunk_id)
+        chunk_runner.run_chunk(deps, chunk_id)
     return len(waiting)
 
 
@@ -137,21 +145,23 @@ class Killed(BaseException):
     """A worker that is gone, as far as its chunk can tell."""
 
 
-def die_after_sending(deps: Deps, job_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def die_after_sending(
+    deps: Wired, job_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Run a job until its first batch is in the CRM, and nobody has written it down."""
-    deliver = Pushing.deliver
+    deliver = PushDelivery.deliver
 
-    def dying(self: Pushing, *given: Any) -> None:
+    def dying(self: PushDelivery, *given: Any) -> None:
         deliver(self, *given)
         raise Killed
 
     with monkeypatch.context() as patched:
-        patched.setattr(Pushing, "deliver", dying)
+        patched.setattr(PushDelivery, "deliver", dying)
         with pytest.raises(Killed):
             run_once(deps, job_id)
 
 
-def let_go(deps: Deps, job_id: str) -> None:
+def let_go(deps: Wired, job_id: str) -> None:
     """Let a dead worker's lease lapse, and the sweeper find its chunk."""
     with deps.database.transaction() as connection:
         connection.execute(
@@ -163,7 +173,7 @@ def let_go(deps: Deps, job_id: str) -> None:
     sweep(deps)
 
 
-def outcomes_of(deps: Deps, job_id: str) -> list[OutcomeRow]:
+def outcomes_of(deps: Wired, job_id: str) -> list[OutcomeRow]:
     """What became of each record."""
     with deps.database.transaction() as connection:
         return outcomes.of_job(connection, job_id, after=0, limit=10_000)

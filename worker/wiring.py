@@ -1,73 +1,48 @@
-"""The composition root: settings become the few things that use cases need."""
+"""The composition root: settings become the few things that use cases need.
 
-import os
-import secrets
-import socket
+The kinds of jobs and the handlers of outbox entries are named here, and nowhere else.
+"""
+
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from pricing.findings import Finding
-from storage.database import Database
 from storage.files.artifact_store import open_artifacts
-from storage.files.artifacts import Artifacts
 from storage.findings import directory
-from worker.crms import Crms
-from worker.errors import NotConfigured
-from worker.outbound import Outbound
-from worker.providers.directory import Directory
-from worker.secrets import Keyring
-from worker.settings import Settings
-from worker.vendors import Vendors
+from storage.jobs import jobs
+from storage.pushes import dry_runs as kept_dry_runs
+from storage.webhooks import events, webhook_deliveries
+from worker.connections.connection_opener import ConnectionDeps, ConnectionOpener
+from worker.exports.export_kind import ExportKind
+from worker.findings.provider_registry import ProviderRegistry
+from worker.findings.providers.directory import Directory
+from worker.infrastructure.dependencies import connect, never, new_owner
+from worker.infrastructure.keyring import Keyring
+from worker.infrastructure.outbound_http import OutboundHttp
+from worker.infrastructure.settings import Settings
+from worker.jobs.completion import complete
+from worker.jobs.delivery import JobDeps, JobKind
+from worker.jobs.dispatcher import Chore
+from worker.jobs.sweeper import sweep
+from worker.ledger.audit import audit
+from worker.pushes import dry_runs
+from worker.pushes.push_kind import PushKind
+from worker.retention.pruner import Pruner
+from worker.webhooks import delivery_attempts
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Deps:
-    """What use cases are given.
-
-    `owner` is unique to this boot of this process; `draining` says that the process
-    has been asked to stop, and is read between batches.
-    """
-
-    settings: Settings
-    database: Database
-    artifacts: Artifacts
-    directory: Directory
-    vendors: Vendors
-    crms: Crms
-    keyring: Keyring
-    outbound: Outbound
-    owner: str
-    draining: Callable[[], bool]
-
-
-def new_owner() -> str:
-    """A name for this boot of this process, never used again."""
-    return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
-
-
-def connect(settings: Settings, *, pool: int = 5) -> Database:
-    """The database that the settings name."""
-    if not settings.database_url:
-        raise NotConfigured("HOLDFAST_DATABASE_URL is not set")
-    return Database(
-        settings.database_url,
-        clock_offset_s=settings.clock_offset_s,
-        # A frozen worker lets go of its locks before its lease has lapsed.
-        idle_s=min(60, settings.lease_s / 2),
-        pool=pool,
-    )
-
-
-def _never() -> bool:
-    return False
+@dataclass(frozen=True, kw_only=True)
+class Wired(JobDeps, ConnectionDeps):
+    """What the doors hand to use cases: all that any of them needs."""
 
 
 def wire(
     settings: Settings,
     *,
-    draining: Callable[[], bool] = _never,
+    draining: Callable[[], bool] = never,
     pool: int = 5,
-) -> Deps:
+) -> Wired:
     """Everything, from settings."""
     database = connect(settings, pool=pool)
 
@@ -76,19 +51,45 @@ def wire(
             return directory.look_up(connection, persons)
 
     keyring = Keyring(settings)
-    return Deps(
+    crms = ConnectionOpener(settings, keyring, database)
+    return Wired(
         settings=settings,
         database=database,
         # Three tries and their pauses end before a lease does.
         artifacts=open_artifacts(settings.store_url, timeout_s=settings.lease_s / 6),
         directory=Directory(look_up),
-        vendors=Vendors(settings),
-        crms=Crms(settings, keyring, database),
+        providers=ProviderRegistry(settings),
+        crms=crms,
+        kinds=_kinds(crms),
+        handlers={
+            jobs.COMPLETE: complete,
+            events.FAN_OUT: delivery_attempts.fan_out,
+            webhook_deliveries.DELIVER: delivery_attempts.deliver,
+            kept_dry_runs.RUN: partial(dry_runs.run, crms),
+        },
         keyring=keyring,
-        outbound=Outbound(
+        outbound=OutboundHttp(
             allow_private=settings.webhook_allow_private,
             timeout_s=settings.webhook_timeout_s,
         ),
         owner=new_owner(),
         draining=draining,
+    )
+
+
+def _kinds(crms: ConnectionOpener) -> Mapping[str, JobKind]:
+    """The kinds of jobs, by the name that a request gives: a line for each."""
+    return {
+        "export": ExportKind(),
+        "push": PushKind(crms),
+    }
+
+
+def chores_of(deps: JobDeps) -> tuple[Chore, ...]:
+    """What the dispatcher does between dispatching."""
+    settings = deps.settings
+    return (
+        Chore(settings.sweep_interval_s, partial(sweep, deps)),
+        Chore(settings.sweep_interval_s, Pruner(deps).turn),
+        Chore(settings.audit_interval_s, partial(audit, deps), at_once=False),
     )

@@ -43,6 +43,7 @@ class TakenChunk:
     attempt: int
     failures: int
     job_id: str
+    kind: str
     first_byte: int
     bytes: int
     first_line: int
@@ -138,8 +139,8 @@ WITH taken AS (
                       OR (jobs.state = 'cancelling' AND doubted_at IS NOT NULL)))
   RETURNING id, attempt, failures, job_id, first_byte, bytes, first_line, cursor, stop,
             doubted_at, doubt_stop, conclude_at)
-SELECT taken.*, r.license_id, r.period_id, r.id AS reservation_id, q.user_id, q.input,
-       q.columns, q.retrieve, q.email_level, q.only_with, q.export, q.push,
+SELECT taken.*, j.kind, r.license_id, r.period_id, r.id AS reservation_id, q.user_id,
+       q.input, q.columns, q.retrieve, q.email_level, q.only_with, q.export, q.push,
        q.terms, q.quoted_at, j.waiting_reason IS NOT NULL AS job_waits,
        j.records AS job_records,
        j.state = 'cancelling' AS is_ending,

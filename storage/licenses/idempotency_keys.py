@@ -5,6 +5,7 @@ that are the same, one makes it, and the others find what it made. The answer fo
 and is what they are all answered with.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
@@ -99,3 +100,7 @@ def forget(connection: Connection, *, after_s: float) -> int:
         {"after_s": after_s},
     )
     return gone.rowcount
+
+
+Once = Callable[[Connection, str], None]
+"""Called with the id of what was made; raises where the same request made it before."""

@@ -14,13 +14,13 @@ from sqlalchemy import text
 from storage.enumerations import Scope
 from storage.state_machine import ENDED
 from tests.database import running
-from worker import keys
 from worker.api.app import make_api
-from worker.chunks import run_chunk
-from worker.clock import wait
-from worker.entries import run_entry
-from worker.settings import Settings
-from worker.wiring import Deps
+from worker.infrastructure.clock import wait
+from worker.infrastructure.settings import Settings
+from worker.jobs.chunk_runner import run_chunk
+from worker.jobs.outbox_runner import run_entry
+from worker.licenses import api_keys
+from worker.wiring import Wired
 
 ADMIN_KEY = "the-key-of-the-tests-1"
 
@@ -28,7 +28,7 @@ ADMIN_KEY = "the-key-of-the-tests-1"
 class Api:
     """Clients of one API, each with a key, and the work behind it."""
 
-    def __init__(self, url: str, deps: Deps) -> None:
+    def __init__(self, url: str, deps: Wired) -> None:
         self.url = url
         self.deps = deps
         self._clients: list[httpx.Client] = []
@@ -49,7 +49,7 @@ class Api:
 
     def key(self, scope: Scope, license_id: str | None = None) -> httpx.Client:
         """A client with a new key of this scope."""
-        return self.client(keys.create(self.deps, "a test", scope, license_id)[1])
+        return self.client(api_keys.create(self.deps, "a test", scope, license_id)[1])
 
     def license(self, license_id: str = "acme", **more: object) -> None:
         """Create a license."""
@@ -68,7 +68,7 @@ class Api:
         while self._run("chunks", run_chunk) or self._run("outbox", run_entry):
             pass
 
-    def _run(self, table: str, run: Callable[[Deps, int], object]) -> int:
+    def _run(self, table: str, run: Callable[[Wired, int], object]) -> int:
         with self.deps.database.transaction() as connection:
             rows = connection.execute(
                 text(f"""

@@ -6,16 +6,16 @@ import pytest
 from fastapi.routing import APIRoute
 
 from storage.enumerations import Scope
-from worker.api import (
+from worker.api.routes import (
     authorizations,
     charges,
     connections,
     dry_runs,
     files,
-    hooks,
     jobs,
     licenses,
     lookups,
+    provider_reports,
     quotes,
     templates,
     uploads,
@@ -96,7 +96,7 @@ def test_every_route_that_the_contract_names_is_there():
     assert [getattr(route, "path", "") for route in files.router.routes] == [
         "/files/{job}"
     ]
-    assert [getattr(route, "path", "") for route in hooks.router.routes] == [
+    assert [getattr(route, "path", "") for route in provider_reports.router.routes] == [
         "/hooks/{provider}"
     ]
 
@@ -297,10 +297,10 @@ def test_a_bound_admin_key_cannot_make_another_license(api):
 
 
 def test_a_revoked_key_is_no_key(api):
-    from worker import keys  # noqa: PLC0415 - the one test that needs it
+    from worker.licenses import api_keys  # noqa: PLC0415 - the one test that needs it
 
-    key_id, key = keys.create(api.deps, "a test", Scope.ADMIN)
+    key_id, key = api_keys.create(api.deps, "a test", Scope.ADMIN)
     client = api.client(key)
     assert client.get("/v1/licenses").status_code == 200
-    keys.revoke(api.deps, key_id)
+    api_keys.revoke(api.deps, key_id)
     assert client.get("/v1/licenses").status_code == 401

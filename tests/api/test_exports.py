@@ -6,7 +6,7 @@ import pytest
 
 from tests.unit.opening import WRITERS
 from worker.api import models
-from worker.writers import FORMATS, PROFILES
+from worker.exports.writers.formats import FORMATS, PROFILES
 
 _RECORDS = [
     {"company_id": "acme", "person_id": "ada", "note": "=1+1"},

@@ -14,7 +14,7 @@ from tests import stores
 from tests.api.conftest import Api
 from tests.database import running
 from tests.receivers import receiver
-from worker.links import api_link
+from worker.exports.download_links import api_link
 
 _CSV = b"company_id,person_id\n" + b"".join(b"c%d,p%d\n" % (n, n) for n in range(20))
 

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import text
 
 from tests.api.conftest import ADMIN_KEY, Api
-from worker.api.replay import IDEMPOTENCY_KEY
+from worker.api.idempotency_keys import IDEMPOTENCY_KEY
 
 _ROUNDS = 2
 _WAITS = (0.01, 0.03, 0.1)

@@ -6,6 +6,7 @@ import pytest
 
 from storage.enumerations import Scope
 from tests.database import running
+from worker.ledger import balances
 
 _ONE = {
     "kind": "export",
@@ -144,9 +145,8 @@ def test_a_changed_term_starts_with_the_next_period(api, database_url, tmp_path)
     before = api.admin.get("/v1/licenses/acme/balance").json()
     assert before["granted"] == 500
     later = running.wire_to(database_url, tmp_path, days=40)
-    from worker import licensing  # noqa: PLC0415 - the one test that needs it
 
-    after = licensing.balance_of(later, "acme")
+    after = balances.balance_of(later, "acme")
     later.database.close()
     assert after.granted == 900
     assert (after.ends_at - after.starts_at).days in {365, 366}

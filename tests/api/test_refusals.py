@@ -17,8 +17,8 @@ from sqlalchemy import make_url
 from storage.enumerations import Scope
 from tests.api.conftest import Api
 from tests.database import running
-from worker.api.problems import STATUS
-from worker.errors import Code
+from worker.api.problem_details import STATUS
+from worker.infrastructure.errors import Code
 
 _RATE_A_MINUTE = 250
 _CSV = {"Content-Type": "text/csv"}

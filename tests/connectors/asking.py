@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from worker.connectors import Content, Limit, Reply, Row
-from worker.connectors.errors import Unavailable
-from worker.errors import OutboundError
-from worker.outbound import Outbound
+from worker.connections.connectors.connector import Content, Limit, Reply, Row
+from worker.connections.connectors.errors import Unavailable
+from worker.infrastructure.errors import OutboundError
+from worker.infrastructure.outbound_http import OutboundHttp
 
 TOKEN = "pat-eu1-token-of-the-tests"
 UPSERT = "POST /crm/v3/objects/contacts/batch/upsert"
@@ -30,7 +30,7 @@ class PlainHttp:
 
     def __init__(self, *, timeout_s: float = 5, token: str = TOKEN) -> None:
         self._token = token
-        self._outbound = Outbound(allow_private=True, timeout_s=timeout_s)
+        self._outbound = OutboundHttp(allow_private=True, timeout_s=timeout_s)
         self.exchanges: list[Exchange] = []
         self.limits: list[Limit] = []
         self.lanes: dict[str, Limit] = {}

@@ -9,8 +9,16 @@ import pytest
 from tests.connectors.asking import PlainHttp
 from tests.connectors.orgs import Org
 from tests.sandboxes import Sandbox
-from worker.connectors import Access, Kind, Match, Result, Row, Wanted, Written
-from worker.connectors.hubspot import HubSpot
+from worker.connections.connectors.connector import (
+    Access,
+    Kind,
+    Match,
+    Result,
+    Row,
+    Wanted,
+    Written,
+)
+from worker.connections.connectors.hubspot.connector import HubSpot
 
 TYPES = {Kind.PERSON: "contacts", Kind.COMPANY: "companies"}
 

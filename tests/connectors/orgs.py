@@ -7,8 +7,15 @@ import httpx
 
 from tests.connectors.asking import PlainHttp
 from tests.sandboxes import Sandbox
-from worker.connectors import Access, Kind, Rejected, Result, Row, Wanted
-from worker.connectors.salesforce import Salesforce
+from worker.connections.connectors.connector import (
+    Access,
+    Kind,
+    Rejected,
+    Result,
+    Row,
+    Wanted,
+)
+from worker.connections.connectors.salesforce.connector import Salesforce
 
 KEY = "Holdfast_Id__c"
 UPSERT = "PATCH /services/data/v62.0/composite/sobjects/Contact/Holdfast_Id__c"

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.connectors.asking import SCREENS, UPSERT, PlainHttp, persons
-from worker.connectors import (
+from worker.connections.connectors.connector import (
     Ambiguous,
     Existing,
     Kind,
@@ -14,10 +14,7 @@ from worker.connectors import (
     Wanted,
     Written,
 )
-from worker.connectors.errors import (
-    Misconfigured,
-    Unavailable,
-)
+from worker.connections.connectors.errors import Misconfigured, Unavailable
 
 # -- The key.
 

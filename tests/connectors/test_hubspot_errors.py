@@ -8,10 +8,17 @@ import pytest
 
 from tests.connectors.asking import PlainHttp, persons
 from tests.receivers import Receiver, Reply, receiver
-from worker.connectors import Access, Kind, Rejected, Result, Wanted, Written
-from worker.connectors.errors import Misconfigured, Throttled, Unavailable
-from worker.connectors.hubspot import HubSpot
-from worker.connectors.hubspot_errors import holder, refusal_of
+from worker.connections.connectors.connector import (
+    Access,
+    Kind,
+    Rejected,
+    Result,
+    Wanted,
+    Written,
+)
+from worker.connections.connectors.errors import Misconfigured, Throttled, Unavailable
+from worker.connections.connectors.hubspot.connector import HubSpot
+from worker.connections.connectors.hubspot.errors import holder, refusal_of
 
 _VALUES = [
     {

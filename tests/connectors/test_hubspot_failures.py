@@ -7,8 +7,15 @@ from functools import partial
 import pytest
 
 from tests.connectors.asking import SCREENS, UPDATE, UPSERT, PlainHttp, persons
-from worker.connectors import Existing, Kind, Rejected, Row, Wanted, Written
-from worker.connectors.errors import (
+from worker.connections.connectors.connector import (
+    Existing,
+    Kind,
+    Rejected,
+    Row,
+    Wanted,
+    Written,
+)
+from worker.connections.connectors.errors import (
     Misconfigured,
     Throttled,
     Unauthorized,

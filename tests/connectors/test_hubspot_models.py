@@ -16,7 +16,7 @@ from hubspot.crm.associations import v4 as associations
 
 from tests.connectors.asking import Exchange, persons
 from tests.connectors.conftest import Account
-from worker.connectors import Kind, Link, Row, Written
+from worker.connections.connectors.connector import Kind, Link, Row, Written
 
 _WRITTEN = (
     "BatchInputSimplePublicObjectBatchInput",

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.connectors.asking import persons
-from worker.connectors import Kind, Reply
+from worker.connections.connectors.connector import Kind, Reply
 
 CONTACTS = "/crm/v3/objects/contacts"
 

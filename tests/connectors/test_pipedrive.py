@@ -9,7 +9,7 @@ import pytest
 
 from tests.connectors.asking import PlainHttp
 from tests.sandboxes import Sandbox
-from worker.connectors import (
+from worker.connections.connectors.connector import (
     Access,
     Existing,
     Keys,
@@ -20,10 +20,10 @@ from worker.connectors import (
     Wanted,
     Written,
 )
-from worker.connectors.errors import Misconfigured, Throttled
-from worker.connectors.pipedrive import Pipedrive
-from worker.connectors.pipedrive_fields import KEY_NAME
-from worker.sandbox.pipedrive_fields import code_of
+from worker.connections.connectors.errors import Misconfigured, Throttled
+from worker.connections.connectors.pipedrive.account_fields import KEY_NAME
+from worker.connections.connectors.pipedrive.connector import Pipedrive
+from worker.sandbox.pipedrive.fields import code_of
 
 _TYPES = {Kind.PERSON: "contacts", Kind.COMPANY: "companies"}
 _SEARCH = "/pipedrive/api/v2/organizations/search"

@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 from tests.connectors.orgs import KEY, UPSERT, rejected, rows_of
-from worker.connectors import (
+from worker.connections.connectors.connector import (
     Ambiguous,
     Existing,
     Kind,
@@ -12,7 +12,7 @@ from worker.connectors import (
     Wanted,
     Written,
 )
-from worker.connectors.errors import Misconfigured, Throttled, Unavailable
+from worker.connections.connectors.errors import Misconfigured, Throttled, Unavailable
 
 
 def test_one_value_that_breaks_the_request_off_lets_all_others_in(org):

@@ -8,10 +8,10 @@ import pytest
 
 from tests.connectors.asking import PlainHttp
 from tests.connectors.orgs import UPSERT, rejected, rows_of
-from worker.clock import wait
-from worker.connectors import Access, Kind, Reply, Row, Written
-from worker.connectors.errors import Misconfigured, Throttled, Unavailable
-from worker.connectors.salesforce import Salesforce
+from worker.connections.connectors.connector import Access, Kind, Reply, Row, Written
+from worker.connections.connectors.errors import Misconfigured, Throttled, Unavailable
+from worker.connections.connectors.salesforce.connector import Salesforce
+from worker.infrastructure.clock import wait
 
 JOBS = "POST /services/data/v62.0/jobs/ingest"
 

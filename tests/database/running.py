@@ -15,10 +15,13 @@ from storage.jobs import job_reports
 from storage.ledger import balances
 from storage.ledger.balances import Balance
 from storage.quotes.quotes import Request, StoredQuote
-from worker import chunks, entries, licensing, loading, producer
-from worker.readers import delimited
-from worker.settings import Settings
-from worker.wiring import Deps, wire
+from worker.findings import directory_import
+from worker.infrastructure.settings import Settings
+from worker.jobs import chunk_runner, outbox_runner
+from worker.licenses import licenses
+from worker.quotes import quote_maker
+from worker.quotes.readers import delimited
+from worker.wiring import Wired, wire
 
 _ROUNDS_MAX = 100
 """More than any test needs: what fails for ever must not hang."""
@@ -26,7 +29,7 @@ _ROUNDS_MAX = 100
 
 def wire_to(
     database_url: str, home: Path, *, days: float = 0, pool: int = 5, **changed: Any
-) -> Deps:
+) -> Wired:
     """The use cases on a database, with business time so many days ahead."""
     wanted: dict[str, Any] = {
         "chunk_records": 2,
@@ -57,7 +60,7 @@ def little_room(bytes_max: int) -> Iterator[None]:
 
 
 def create_license(
-    deps: Deps,
+    deps: Wired,
     license_id: str = "acme",
     *,
     plan: Plan = Plan.V2,
@@ -65,9 +68,9 @@ def create_license(
     credits_granted: int = 500,
 ) -> None:
     """A license that starts now."""
-    licensing.create_license(
+    licenses.create_license(
         deps,
-        licensing.NewLicense(
+        licenses.NewLicense(
             id=license_id,
             name=license_id.title(),
             plan=plan,
@@ -77,18 +80,18 @@ def create_license(
     )
 
 
-def know(deps: Deps, *persons: str) -> None:
+def know(deps: Wired, *persons: str) -> None:
     """Let the directory know a valid e-mail and a phone of these persons."""
     lines = [
         f'{{"person_id": "{person}", "email": "{person}@example.com",'
         f' "email_status": "valid", "phone": "+1 555 {place}"}}'.encode()
         for place, person in enumerate(persons)
     ]
-    loading.load_directory(deps, lines)
+    directory_import.load_directory(deps, lines)
 
 
 def quote(
-    deps: Deps,
+    deps: Wired,
     contacts: Sequence[str],
     *,
     license_id: str = "acme",
@@ -99,7 +102,7 @@ def quote(
     rows = [contact.replace("/", ",") for contact in contacts]
     rows = [row if "," in row else f"{row}," for row in rows]
     csv = "\n".join(["company_id,person_id", *rows])
-    return producer.quote(
+    return quote_maker.quote(
         deps,
         Request(
             kind="export",
@@ -114,7 +117,7 @@ def quote(
     )
 
 
-def run_chunks(deps: Deps, job_id: str) -> None:
+def run_chunks(deps: Wired, job_id: str) -> None:
     """Run all chunks of a job that wait, one after the other."""
     with deps.database.transaction() as connection:
         chunk_ids = connection.execute(
@@ -125,10 +128,10 @@ def run_chunks(deps: Deps, job_id: str) -> None:
         ).scalars()
         waiting = list(chunk_ids)
     for chunk_id in waiting:
-        chunks.run_chunk(deps, chunk_id)
+        chunk_runner.run_chunk(deps, chunk_id)
 
 
-def complete(deps: Deps) -> None:
+def complete(deps: Wired) -> None:
     """Run all that waits in the outbox, and what that puts there."""
     for _ in range(_ROUNDS_MAX):
         if not complete_once(deps):
@@ -136,24 +139,24 @@ def complete(deps: Deps) -> None:
     raise AssertionError("the outbox does not come to rest")
 
 
-def complete_once(deps: Deps) -> bool:
+def complete_once(deps: Wired) -> bool:
     """Run once what waits in the outbox; whether anything did."""
     with deps.database.transaction() as connection:
         query = text("SELECT id FROM outbox WHERE state = 'pending' ORDER BY id")
         waiting = list(connection.execute(query).scalars())
     for entry_id in waiting:
-        entries.run_entry(deps, entry_id)
+        outbox_runner.run_entry(deps, entry_id)
     return bool(waiting)
 
 
-def run(deps: Deps, job_id: str) -> job_reports.JobReport:
+def run(deps: Wired, job_id: str) -> job_reports.JobReport:
     """Run a job to its end."""
     run_chunks(deps, job_id)
     complete(deps)
     return report(deps, job_id)
 
 
-def report(deps: Deps, job_id: str) -> job_reports.JobReport:
+def report(deps: Wired, job_id: str) -> job_reports.JobReport:
     """How a job stands."""
     with deps.database.transaction() as connection:
         found = job_reports.job(connection, job_id)
@@ -161,7 +164,7 @@ def report(deps: Deps, job_id: str) -> job_reports.JobReport:
     return found
 
 
-def balance(deps: Deps, license_id: str = "acme") -> Balance:
+def balance(deps: Wired, license_id: str = "acme") -> Balance:
     """The running period's credits."""
     with deps.database.transaction() as connection:
         found = balances.balance(connection, license_id)

@@ -10,7 +10,7 @@ from storage.database import Database
 from storage.ledger import audit
 from tests.database import running
 from tests.database.making import end_job, make_job, make_license, settle
-from worker import producer
+from worker.jobs import submission
 
 Breaking = Callable[[Connection], None]
 
@@ -132,7 +132,7 @@ def books(broken_database: Database, tmp_path) -> Database:
         running.create_license(deps)
         running.know(deps, "p1", "p2")
         for contacts in (["c1/p1", "c1/nobody", "c2/p2"], ["c3", "c4"]):
-            job_id = producer.submit(deps, running.quote(deps, contacts).id)
+            job_id = submission.submit(deps, running.quote(deps, contacts).id)
             if "c3" not in contacts:
                 running.run(deps, job_id)
     with broken_database.transaction() as connection:

@@ -9,14 +9,14 @@ from storage.jobs import outcomes
 from storage.jobs.job_reports import JobReport
 from storage.quotes.quotes import StoredQuote
 from tests.database import running
-from worker import producer, steering
-from worker.wiring import Deps
+from worker.jobs import job_control, submission
+from worker.wiring import Wired
 
 PEOPLE = ("p1", "p2", "p3", "p4")
 
 
 @pytest.fixture
-def deps(database_url, tmp_path) -> Iterator[Deps]:
+def deps(database_url, tmp_path) -> Iterator[Wired]:
     wired = running.wire_to(database_url, tmp_path)
     with closing(wired.database):
         running.create_license(wired)
@@ -24,16 +24,16 @@ def deps(database_url, tmp_path) -> Iterator[Deps]:
         yield wired
 
 
-def _quote(deps: Deps, contacts: list[str], **chosen: object) -> StoredQuote:
+def _quote(deps: Wired, contacts: list[str], **chosen: object) -> StoredQuote:
     return running.quote(deps, contacts, export={"format": "csv", **chosen})
 
 
-def _export(deps: Deps, contacts: list[str], **chosen: object) -> JobReport:
+def _export(deps: Wired, contacts: list[str], **chosen: object) -> JobReport:
     stored = _quote(deps, contacts, **chosen)
-    return running.run(deps, producer.submit(deps, stored.id))
+    return running.run(deps, submission.submit(deps, stored.id))
 
 
-def _ends(deps: Deps, job: JobReport) -> list[str]:
+def _ends(deps: Wired, job: JobReport) -> list[str]:
     with deps.database.transaction() as connection:
         found = outcomes.of_job(connection, job.id, after=0, limit=100)
     return [row.outcome for row in found]
@@ -45,7 +45,7 @@ def test_only_the_first_contacts_of_a_company_are_priced_and_delivered(deps):
     # Two companies, and e-mail and phone of three persons.
     assert (stored.quote.max_credits, stored.quote.excluded) == (2 + 3 * 3, 1)
     assert (stored.quote.records, stored.quote.persons) == (5, 3)
-    job = running.run(deps, producer.submit(deps, stored.id))
+    job = running.run(deps, submission.submit(deps, stored.id))
     assert _ends(deps, job) == ["delivered"] * 4 + ["excluded"]
     assert (job.settled, job.emails_found, job.state) == (11, 3, "succeeded")
 
@@ -59,7 +59,7 @@ def test_what_was_delivered_before_is_skipped(deps):
     _export(deps, ["c1/p1", "c2"])
     contacts = ["c1/p1", "c1/p2", "c2", "c2/p3", "c1", "c3"]
     stored = _quote(deps, contacts, skip_exported=True)
-    job = running.run(deps, producer.submit(deps, stored.id))
+    job = running.run(deps, submission.submit(deps, stored.id))
     assert stored.quote.excluded == 3
     assert _ends(deps, job) == [
         "excluded",
@@ -92,9 +92,9 @@ def test_what_another_license_was_delivered_is_not_skipped(deps):
 
 
 def test_what_was_given_up_or_excluded_is_not_skipped(deps):
-    given_up = producer.submit(deps, _quote(deps, ["c1/p1"]).id)
+    given_up = submission.submit(deps, _quote(deps, ["c1/p1"]).id)
     running.run_chunks(deps, given_up)
-    steering.give_up(deps, given_up)
+    job_control.give_up(deps, given_up)
     _export(deps, ["c1/p1", "c1/p2"], contacts_per_company=0)
     stored = _quote(deps, ["c1/p1", "c1/p2"], skip_exported=True)
     assert stored.quote.excluded == 0

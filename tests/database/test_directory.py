@@ -11,9 +11,9 @@ from storage.database import Database
 from storage.findings import directory
 from storage.findings.directory import Entry
 from tests.database import running
-from worker.errors import BadInput, Problem
-from worker.loading import load_directory
-from worker.wiring import Deps
+from worker.findings.directory_import import load_directory
+from worker.infrastructure.errors import BadInput, Problem
+from worker.wiring import Wired
 
 ADA = Entry("p1", "ada@example.com", EmailStatus.VALID, "+44 1")
 BOB = Entry("p2", None, EmailStatus.UNKNOWN, None)
@@ -83,7 +83,7 @@ def test_ids_and_addresses_keep_every_character(database):
 
 
 @pytest.fixture
-def deps(database_url, tmp_path) -> Iterator[Deps]:
+def deps(database_url, tmp_path) -> Iterator[Wired]:
     wired = running.wire_to(database_url, tmp_path)
     with closing(wired.database):
         yield wired

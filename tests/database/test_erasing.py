@@ -25,14 +25,18 @@ from storage.retention import erased_persons, expired_rows
 from storage.state_machine import JobState
 from tests.database import running
 from tests.system.fleet import until
-from worker import erasing, loading, producer, steering, uploads
-from worker.chunks import run_chunk
-from worker.erasing import Erased
-from worker.errors import Code, Refused
-from worker.keeping import Keeper
-from worker.providers.directory import Directory
-from worker.readers import Reading, delimited
-from worker.wiring import Deps
+from worker.findings import directory_import
+from worker.findings.providers.directory import Directory
+from worker.infrastructure.errors import Code, Refused
+from worker.jobs import job_control, job_retry, submission
+from worker.jobs.chunk_runner import run_chunk
+from worker.quotes import quote_maker, uploads
+from worker.quotes.readers import delimited
+from worker.quotes.readers.reader import Reading
+from worker.retention import person_erasure
+from worker.retention.person_erasure import Erased
+from worker.retention.pruner import Pruner
+from worker.wiring import Wired
 
 _COLUMNS = ["company_id", "company_domain", "person_id", "first_name", "note"]
 _ADA = ["c1", "lovelace.example", "ada", "Augusta-Ada", 'met "Byron"']
@@ -50,7 +54,7 @@ _OF_BEN = ("Benjamin", "likes ada", "ben@home.example")
 
 
 @pytest.fixture
-def deps(database_url, tmp_path) -> Iterator[Deps]:
+def deps(database_url, tmp_path) -> Iterator[Wired]:
     deps = running.wire_to(database_url, tmp_path)
     with closing(deps.database):
         for license_id in ("acme", "brio"):
@@ -59,7 +63,7 @@ def deps(database_url, tmp_path) -> Iterator[Deps]:
         yield deps
 
 
-def _know(deps: Deps) -> int:
+def _know(deps: Wired) -> int:
     phones = {"ada": "+1 555 0100", "ben": "+1 555 0200", "cay": "+1 555 0300"}
     lines = [
         json.dumps(
@@ -72,7 +76,7 @@ def _know(deps: Deps) -> int:
         ).encode()
         for person, phone in phones.items()
     ]
-    return loading.load_directory(deps, lines)
+    return directory_import.load_directory(deps, lines)
 
 
 def _reading(rows: list[list[str]] = _ROWS) -> Reading:
@@ -81,7 +85,7 @@ def _reading(rows: list[list[str]] = _ROWS) -> Reading:
     return delimited.read(io.BytesIO(data.getvalue().encode()))
 
 
-def _quote(deps: Deps, license_id: str = "acme") -> StoredQuote:
+def _quote(deps: Wired, license_id: str = "acme") -> StoredQuote:
     request = Request(
         kind="export",
         license_id=license_id,
@@ -91,27 +95,27 @@ def _quote(deps: Deps, license_id: str = "acme") -> StoredQuote:
         only_with=None,
         export={"format": "csv"},
     )
-    return producer.quote(deps, request, _reading())
+    return quote_maker.quote(deps, request, _reading())
 
 
-def _submit(deps: Deps, license_id: str = "acme") -> str:
-    return producer.submit(deps, _quote(deps, license_id).id)
+def _submit(deps: Wired, license_id: str = "acme") -> str:
+    return submission.submit(deps, _quote(deps, license_id).id)
 
 
-def _export(deps: Deps, license_id: str = "acme") -> str:
+def _export(deps: Wired, license_id: str = "acme") -> str:
     job_id = _submit(deps, license_id)
     assert running.run(deps, job_id).state == "succeeded"
     return job_id
 
 
-def _file(deps: Deps, job_id: str) -> list[dict[str, str]]:
+def _file(deps: Wired, job_id: str) -> list[dict[str, str]]:
     name = running.report(deps, job_id).file_artifact
     assert name is not None
     with deps.artifacts.open(name) as stream:
         return list(csv.DictReader(io.StringIO(stream.read().decode(), newline="")))
 
 
-def _run_first_chunk(deps: Deps, job_id: str) -> None:
+def _run_first_chunk(deps: Wired, job_id: str) -> None:
     with deps.database.transaction() as connection:
         first = connection.execute(
             text("SELECT min(id) FROM chunks WHERE job_id = :id"), {"id": job_id}
@@ -119,7 +123,7 @@ def _run_first_chunk(deps: Deps, job_id: str) -> None:
     run_chunk(deps, first)
 
 
-def _everything(deps: Deps) -> str:
+def _everything(deps: Wired) -> str:
     """All rows of all tables as they are printed, and all files."""
     with deps.database.transaction() as connection:
         tables = connection.execute(
@@ -138,7 +142,7 @@ def _everything(deps: Deps) -> str:
     return "\n".join([*rows, *files, *names])
 
 
-def _left(deps: Deps, words: tuple[str, ...]) -> list[str]:
+def _left(deps: Wired, words: tuple[str, ...]) -> list[str]:
     everything = _everything(deps)
     return [
         word
@@ -157,7 +161,7 @@ def test_of_a_person_in_everything_only_ids_are_left(deps):
         )
     settled = running.report(deps, job_id).settled
     assert _left(deps, _OF_ADA) == list(_OF_ADA)
-    erased = erasing.erase(deps, "ada")
+    erased = person_erasure.erase(deps, "ada")
     assert erased == Erased(
         directory=1,
         findings=0,
@@ -177,7 +181,7 @@ def test_of_a_person_in_everything_only_ids_are_left(deps):
 def test_an_upload_keeps_no_digest_of_an_erased_persons_names(deps):
     stored = uploads.upload(deps, "acme", _reading(), skip_bad=False)
     before = list(uploads.reading_of(deps, stored).rows)
-    erasing.erase(deps, "ada")
+    person_erasure.erase(deps, "ada")
     after = uploads.reading_of(deps, uploads.find(deps, "acme", stored.id)).rows
     for was, now in zip(before, after, strict=True):
         if was.person_id == "ada":
@@ -188,9 +192,9 @@ def test_an_upload_keeps_no_digest_of_an_erased_persons_names(deps):
 
 def test_the_same_again_removes_nothing_more(deps):
     _export(deps)
-    erasing.erase(deps, "ada")
+    person_erasure.erase(deps, "ada")
     _export(deps)
-    assert erasing.erase(deps, "ada") == Erased(
+    assert person_erasure.erase(deps, "ada") == Erased(
         directory=0,
         findings=0,
         uploads=0,
@@ -200,12 +204,12 @@ def test_the_same_again_removes_nothing_more(deps):
         jobs_under_way=(),
     )
     before = _everything(deps)
-    assert erasing.erase(deps, "ada").inputs == 0
+    assert person_erasure.erase(deps, "ada").inputs == 0
     assert _everything(deps) == before
 
 
 def test_a_file_made_after_the_erasure_holds_the_ids_alone(deps):
-    erasing.erase(deps, "ada")
+    person_erasure.erase(deps, "ada")
     job_id = _export(deps)
     ada, ben, _ = _file(deps, job_id)
     assert ada == dict.fromkeys([*_COLUMNS, "email", "email_status", "phone"], "") | {
@@ -218,7 +222,7 @@ def test_a_file_made_after_the_erasure_holds_the_ids_alone(deps):
 
 
 def test_loading_the_directory_does_not_bring_a_person_back(deps):
-    erasing.erase(deps, "ada")
+    person_erasure.erase(deps, "ada")
     assert _know(deps) == 2
     assert _left(deps, ("ada@home.example",)) == []
 
@@ -228,7 +232,7 @@ def test_who_is_erased_while_the_directory_is_loaded_does_not_come_back(deps):
     with ThreadPoolExecutor() as threads:
         with deps.database.transaction() as connection:
             directory.load(connection, [entry])
-            erased = threads.submit(erasing.erase, deps, "dan")
+            erased = threads.submit(person_erasure.erase, deps, "dan")
             until(lambda: _waiting(connection))
         assert erased.result().directory == 1
     assert _left(deps, ("dan@home.example",)) == []
@@ -242,7 +246,7 @@ def _waiting(connection: Connection) -> bool:
 
 def test_a_job_under_way_goes_on_without_the_person_and_exactly(deps):
     job_id = _submit(deps)
-    erasing.erase(deps, "ada")
+    person_erasure.erase(deps, "ada")
     assert _left(deps, _OF_ADA) == []
     report = running.run(deps, job_id)
     assert (report.state, report.delivered, report.settled) == ("succeeded", 3, 8)
@@ -253,12 +257,12 @@ def test_a_job_under_way_goes_on_without_the_person_and_exactly(deps):
 def test_a_job_that_delivered_the_person_ends_exactly_and_leaves_no_file(deps):
     job_id = _submit(deps)
     _run_first_chunk(deps, job_id)
-    erased = erasing.erase(deps, "ada")
+    erased = person_erasure.erase(deps, "ada")
     assert erased.jobs_under_way == (job_id,)
     report = running.run(deps, job_id)
     assert (report.state, report.delivered, report.settled) == ("succeeded", 3, 11)
     assert report.file_artifact is None
-    erasing.erase(deps, "ada")
+    person_erasure.erase(deps, "ada")
     assert _left(deps, _OF_ADA) == []
 
 
@@ -269,7 +273,7 @@ def test_a_worker_that_found_the_person_before_is_fenced_off(deps):
     def look_up(persons: Collection[str]) -> Mapping[str, Finding]:
         with deps.database.transaction() as connection:
             found = directory.look_up(connection, persons)
-        erasing.erase(deps, "ada")
+        person_erasure.erase(deps, "ada")
         return found
 
     _run_first_chunk(replace(deps, directory=Directory(look_up)), job_id)
@@ -283,16 +287,16 @@ def test_a_file_that_was_being_sealed_is_let_go(deps):
     job_id = _submit(deps)
     running.run_chunks(deps, job_id)
     finished = _sealed(deps, job_id)
-    erasing.erase(deps, "ada")
+    person_erasure.erase(deps, "ada")
     with deps.database.transaction() as connection:
         release.close(connection, job_id)
         jobs.end(connection, job_id, finished)
     assert running.report(deps, job_id).file_artifact is None
-    Keeper(deps).turn()
+    Pruner(deps).turn()
     assert _left(deps, _OF_ADA) == []
 
 
-def _sealed(deps: Deps, job_id: str) -> Finished:
+def _sealed(deps: Wired, job_id: str) -> Finished:
     """What completion ends a job with, and the file that it has just sealed."""
     name = f"jobs/{job_id}/{job_id}.csv"
     with deps.artifacts.create(name) as draft:
@@ -308,10 +312,10 @@ def _sealed(deps: Deps, job_id: str) -> Finished:
 
 def test_a_retry_is_made_of_the_ids_alone(deps):
     job_id = _submit(deps)
-    steering.cancel(deps, job_id)
+    job_control.cancel(deps, job_id)
     running.complete(deps)
-    erasing.erase(deps, "ada")
-    again = steering.retry(deps, job_id)
+    person_erasure.erase(deps, "ada")
+    again = job_retry.retry(deps, job_id)
     assert running.run(deps, again).delivered == 3
     assert _left(deps, _OF_ADA) == []
 
@@ -327,16 +331,16 @@ def test_after_a_crash_the_same_again_ends_it(deps, monkeypatch, step):
     uploads.upload(deps, "acme", _reading(), skip_bad=False)
     _export(deps)
     with monkeypatch.context() as patch, suppress(_Crash):
-        patch.setattr(erasing, step, crash)
-        erasing.erase(deps, "ada")
+        patch.setattr(person_erasure, step, crash)
+        person_erasure.erase(deps, "ada")
     assert _left(deps, _OF_ADA) != []
-    erasing.erase(deps, "ada")
+    person_erasure.erase(deps, "ada")
     assert _left(deps, _OF_ADA) == []
 
 
 def test_for_one_license_nothing_of_another_goes(deps):
     acme, brio = _export(deps), _export(deps, "brio")
-    erased = erasing.erase(deps, "ada", "acme")
+    erased = person_erasure.erase(deps, "ada", "acme")
     assert (erased.directory, erased.inputs, erased.files) == (0, 1, 1)
     assert running.report(deps, acme).file_artifact is None
     assert _file(deps, brio)[0]["email"] == "ada@home.example"
@@ -346,7 +350,7 @@ def test_for_one_license_nothing_of_another_goes(deps):
 
 def test_an_unknown_license_is_refused_and_nobody_is_erased(deps):
     with pytest.raises(Refused) as refused:
-        erasing.erase(deps, "ada", "nobody")
+        person_erasure.erase(deps, "ada", "nobody")
     assert refused.value.code is Code.NOT_FOUND
     with deps.database.transaction() as connection:
         assert erased_persons.among(connection, "acme", ["ada"]) == set()

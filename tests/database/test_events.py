@@ -15,16 +15,18 @@ from storage.webhooks import events
 from storage.webhooks.events import EventType
 from tests.database import running
 from tests.database.making import end_job, make_job, make_license, settle
-from worker import licensing, producer, steering
-from worker.errors import Refused
-from worker.sweeper import sweep
-from worker.wiring import Deps
+from worker.infrastructure.errors import Refused
+from worker.jobs import job_control, submission
+from worker.jobs.sweeper import sweep
+from worker.ledger import balances
+from worker.licenses import licenses
+from worker.wiring import Wired
 
 DAYS_OF_A_MONTH = 31
 
 
 @pytest.fixture
-def deps(database_url: str, tmp_path: Path) -> Iterator[Deps]:
+def deps(database_url: str, tmp_path: Path) -> Iterator[Wired]:
     deps = running.wire_to(database_url, tmp_path)
     yield deps
     deps.database.close()
@@ -41,9 +43,9 @@ def happened(database: Database, type_: EventType) -> list[dict[str, Any]]:
         )
 
 
-def _export(deps: Deps, companies: int, first: int = 0) -> str:
+def _export(deps: Wired, companies: int, first: int = 0) -> str:
     contacts = [f"c{number}" for number in range(first, first + companies)]
-    return producer.submit(deps, running.quote(deps, contacts, retrieve=()).id)
+    return submission.submit(deps, running.quote(deps, contacts, retrieve=()).id)
 
 
 def test_an_event_happens_once_for_its_type_and_subject(database):
@@ -99,7 +101,7 @@ def test_a_jobs_end_is_an_event_once(deps):
 def test_a_cancelled_job_has_ended_too(deps):
     running.create_license(deps)
     job_id = _export(deps, 3)
-    steering.cancel(deps, job_id)
+    job_control.cancel(deps, job_id)
     running.complete(deps)
     assert happened(deps.database, EventType.JOB_FINISHED) == [{"job": job_id}]
     assert happened(deps.database, EventType.RESERVATION_EXPIRED) == []
@@ -120,11 +122,11 @@ def test_credits_are_low_below_the_share_and_not_at_it(deps):
 def test_credits_are_low_once_a_period_whatever_comes_back(deps):
     running.create_license(deps, credits_granted=50)
     job_id = _export(deps, 48)
-    steering.cancel(deps, job_id)
+    job_control.cancel(deps, job_id)
     running.complete(deps)
     assert running.balance(deps).available == 50
     _export(deps, 48)
-    licensing.top_up(deps, "acme", 100, "top-up-1")
+    balances.top_up(deps, "acme", 100, "top-up-1")
     _export(deps, 100)
     assert len(happened(deps.database, EventType.CREDITS_LOW)) == 1
 
@@ -165,7 +167,7 @@ def test_many_jobs_at_once_warn_once(deps, database_url, tmp_path):
     quotes = [running.quote(deps, [f"c{n}"], retrieve=()).id for n in range(10)]
     many = running.wire_to(database_url, tmp_path, pool=10)
     with ThreadPoolExecutor(10) as threads:
-        list(threads.map(lambda quote: producer.submit(many, quote), quotes))
+        list(threads.map(lambda quote: submission.submit(many, quote), quotes))
     many.database.close()
     assert len(happened(deps.database, EventType.CREDITS_LOW)) == 1
 
@@ -228,7 +230,7 @@ def test_each_period_that_was_open_ends_also_after_downtime(
     running.create_license(deps, term=PaymentTerm.MONTHLY, credits_granted=50)
     for months in (1, 5):
         later = running.wire_to(database_url, tmp_path, days=months * DAYS_OF_A_MONTH)
-        licensing.open_license(later, "acme")
+        licenses.open_license(later, "acme")
         sweep(later)
         later.database.close()
     closed = happened(deps.database, EventType.PERIOD_CLOSED)

@@ -11,16 +11,16 @@ from sqlalchemy import Connection, text
 from storage.errors import Superseded
 from storage.jobs import job_reports, outbox
 from tests.database import running
-from worker import completion, entries, producer, steering
-from worker.errors import Code, Refused
-from worker.wiring import Deps
+from worker.infrastructure.errors import Code, Refused
+from worker.jobs import completion, job_control, job_retry, outbox_runner, submission
+from worker.wiring import Wired
 
 CONTACTS = ["c1/p1", "c1/p2", "c2/p3"]
 ROUNDS = 10
 
 
 @pytest.fixture
-def deps(database_url, tmp_path) -> Iterator[Deps]:
+def deps(database_url, tmp_path) -> Iterator[Wired]:
     wired = running.wire_to(database_url, tmp_path)
     with closing(wired.database):
         running.create_license(wired)
@@ -28,8 +28,8 @@ def deps(database_url, tmp_path) -> Iterator[Deps]:
         yield wired
 
 
-def _finishing(deps: Deps) -> str:
-    job_id = producer.submit(deps, running.quote(deps, CONTACTS).id)
+def _finishing(deps: Wired) -> str:
+    job_id = submission.submit(deps, running.quote(deps, CONTACTS).id)
     running.run_chunks(deps, job_id)
     return job_id
 
@@ -43,10 +43,10 @@ def _entry_of(connection: Connection, job_id: str) -> int:
     return entry_id
 
 
-def _try_completing(deps: Deps, job_id: str) -> None:
+def _try_completing(deps: Wired, job_id: str) -> None:
     with deps.database.transaction() as connection:
         entry_id = _entry_of(connection, job_id)
-    entries.run_entry(deps, entry_id)
+    outbox_runner.run_entry(deps, entry_id)
 
 
 def _lose_parts(tmp_path) -> None:
@@ -54,7 +54,7 @@ def _lose_parts(tmp_path) -> None:
         part.unlink()
 
 
-def _report(deps: Deps, job_id: str) -> job_reports.JobReport:
+def _report(deps: Wired, job_id: str) -> job_reports.JobReport:
     with deps.database.transaction() as connection:
         report = job_reports.job(connection, job_id)
     assert report is not None
@@ -68,7 +68,7 @@ def test_giving_up_refunds_every_charge_and_leaves_no_file(deps, tmp_path):
     _try_completing(deps, job_id)
     stuck = _report(deps, job_id)
     assert (stuck.state, stuck.waiting_reason) == ("finishing", "storage")
-    steering.give_up(deps, job_id)
+    job_control.give_up(deps, job_id)
     ended = _report(deps, job_id)
     assert (ended.state, ended.error_code) == ("failed", "given_up")
     assert ended.settled == ended.refunded > 0
@@ -78,35 +78,35 @@ def test_giving_up_refunds_every_charge_and_leaves_no_file(deps, tmp_path):
 
 def test_what_was_given_up_is_not_free_afterwards(deps):
     first = running.quote(deps, CONTACTS)
-    steering.give_up(deps, _finishing(deps))
+    job_control.give_up(deps, _finishing(deps))
     assert running.quote(deps, CONTACTS).quote.max_credits == first.quote.max_credits
 
 
 def test_all_records_of_what_was_given_up_may_be_retried(deps):
     job_id = _finishing(deps)
-    steering.give_up(deps, job_id)
-    again = running.run(deps, steering.retry(deps, job_id))
+    job_control.give_up(deps, job_id)
+    again = running.run(deps, job_retry.retry(deps, job_id))
     assert (again.delivered, again.settled) == (3, _report(deps, job_id).settled)
 
 
 def test_giving_up_again_changes_nothing(deps):
     job_id = _finishing(deps)
-    steering.give_up(deps, job_id)
+    job_control.give_up(deps, job_id)
     before = (_report(deps, job_id), running.balance(deps))
-    steering.give_up(deps, job_id)
+    job_control.give_up(deps, job_id)
     assert (_report(deps, job_id), running.balance(deps)) == before
 
 
 def test_only_a_finishing_job_is_given_up(deps):
-    running_job = producer.submit(deps, running.quote(deps, CONTACTS).id)
+    running_job = submission.submit(deps, running.quote(deps, CONTACTS).id)
     for _ in range(2):
         with pytest.raises(Refused) as refused:
-            steering.give_up(deps, running_job)
+            job_control.give_up(deps, running_job)
         assert refused.value.code is Code.WRONG_STATE
         running.run_chunks(deps, running_job)
         running.complete(deps)
     with pytest.raises(Refused) as refused:
-        steering.give_up(deps, "job-nobody-knows")
+        job_control.give_up(deps, "job-nobody-knows")
     assert refused.value.code is Code.NOT_FOUND
 
 
@@ -130,7 +130,7 @@ def test_giving_up_and_completing_at_once_end_the_job_once(deps):
         def give_up(job_id=job_id, together=together):
             together.wait()
             try:
-                steering.give_up(deps, job_id)
+                job_control.give_up(deps, job_id)
             except Refused:
                 return "refused"
             return "given up"

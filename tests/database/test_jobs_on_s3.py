@@ -17,12 +17,14 @@ from storage.jobs.job_reports import JobReport
 from tests import stores
 from tests.database import running
 from tests.system.fleet import until
-from worker import keeping, producer, uploads
-from worker.chunks import run_chunk
-from worker.entries import run_entry
-from worker.fates import Later
-from worker.readers import delimited
-from worker.wiring import Deps
+from worker.infrastructure.task_results import Later
+from worker.jobs import submission
+from worker.jobs.chunk_runner import run_chunk
+from worker.jobs.outbox_runner import run_entry
+from worker.quotes import uploads
+from worker.quotes.readers import delimited
+from worker.retention import pruner
+from worker.wiring import Wired
 
 pytestmark = pytest.mark.usefixtures("s3_keys")
 
@@ -37,7 +39,7 @@ def s3(tmp_path) -> Iterator[stores.S3Server]:
 
 
 @pytest.fixture
-def deps(database_url, tmp_path, s3) -> Iterator[Deps]:
+def deps(database_url, tmp_path, s3) -> Iterator[Wired]:
     deps = running.wire_to(database_url, tmp_path, artifacts_url=s3.bucket())
     with closing(deps.database):
         running.create_license(deps)
@@ -45,11 +47,11 @@ def deps(database_url, tmp_path, s3) -> Iterator[Deps]:
         yield deps
 
 
-def _submit(deps: Deps, contacts: list[str]) -> str:
-    return producer.submit(deps, running.quote(deps, contacts).id)
+def _submit(deps: Wired, contacts: list[str]) -> str:
+    return submission.submit(deps, running.quote(deps, contacts).id)
 
 
-def _pending(deps: Deps, table: str) -> list[int]:
+def _pending(deps: Wired, table: str) -> list[int]:
     with deps.database.transaction() as connection:
         rows = connection.execute(
             text(f"SELECT id FROM {table} WHERE state = 'pending' ORDER BY id")
@@ -57,12 +59,12 @@ def _pending(deps: Deps, table: str) -> list[int]:
         return list(rows.scalars())
 
 
-def _names(deps: Deps) -> list[str]:
+def _names(deps: Wired) -> list[str]:
     folders = ("uploads", "inputs", "jobs")
     return [n for f in folders for n in deps.artifacts.names(f, before=_EVER)]
 
 
-def _assert_exact(deps: Deps, report: JobReport, contacts: int) -> None:
+def _assert_exact(deps: Wired, report: JobReport, contacts: int) -> None:
     """Each contact is a company, an e-mail and a phone: four credits."""
     assert (report.state, report.delivered) == ("succeeded", contacts)
     assert (report.settled, report.released) == (4 * contacts, 0)
@@ -87,7 +89,7 @@ def test_a_job_waits_for_a_store_that_died_and_then_goes_on(deps, s3):
     _assert_exact(deps, running.run(deps, job_id), len(_CONTACTS))
 
 
-def _seals(deps: Deps) -> bool:
+def _seals(deps: Wired) -> bool:
     with deps.database.transaction() as connection:
         found: int = connection.execute(
             text("SELECT count(*) FROM outbox WHERE state = 'running'")
@@ -136,7 +138,7 @@ def test_what_is_too_old_goes_from_the_store_and_so_does_what_no_row_names(
         running.run(deps, _submit(deps, _CONTACTS))
         running.quote(deps, ["c7"])
         assert len(_names(deps)) > len(_CONTACTS)
-        keeper = keeping.Keeper(later)
+        keeper = pruner.Pruner(later)
         keeper.turn()
         keeper.turn()
         assert _names(deps) == []
@@ -153,7 +155,7 @@ def test_pieces_that_a_killed_writer_left_go_once_they_are_old(
         place = deps.artifacts._place("jobs/gone/parts/1.jsonl")
         Pieces(place).write(b"x" * PIECE_BYTES)
         assert len(_names(deps)) == 1
-        keeper = keeping.Keeper(deps)
+        keeper = pruner.Pruner(deps)
         keeper.turn()
         keeper.turn()
         assert _names(deps) == []
@@ -167,7 +169,7 @@ def test_a_store_that_is_away_keeps_nobody_from_the_rest(deps, s3, caplog):
             text("INSERT INTO removals (name) VALUES ('uploads/a'), ('jobs/b/')")
         )
     s3.kill()
-    keeping.Keeper(deps).turn()
+    pruner.Pruner(deps).turn()
     assert "is not removed yet" in caplog.text
     s3.start()
-    assert keeping.remove_marked(deps) == 2
+    assert pruner.remove_marked(deps) == 2

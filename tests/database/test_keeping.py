@@ -17,19 +17,22 @@ from storage.quotes.uploads import StoredUpload
 from storage.retention import expired_rows
 from storage.webhooks import events
 from tests.database import running
-from worker import answers, producer, steering, uploads
-from worker import keeping as keep
-from worker.chunks import run_chunk
-from worker.errors import Code, Refused
-from worker.files import parts_folder
-from worker.readers import delimited
-from worker.wiring import Deps
+from worker.exports.file_names import parts_folder
+from worker.infrastructure.errors import Code, Refused
+from worker.jobs import job_control, job_retry, submission
+from worker.jobs.chunk_runner import run_chunk
+from worker.quotes import quote_maker, uploads
+from worker.quotes.readers import delimited
+from worker.responses import job_responses
+from worker.retention import pruner
+from worker.retention import pruner as keep
+from worker.wiring import Wired
 
 _DAY_S = 24 * 3600.0
 
 
 @pytest.fixture
-def deps(database_url, tmp_path) -> Iterator[Deps]:
+def deps(database_url, tmp_path) -> Iterator[Wired]:
     deps = running.wire_to(database_url, tmp_path)
     with closing(deps.database):
         running.create_license(deps)
@@ -38,7 +41,7 @@ def deps(database_url, tmp_path) -> Iterator[Deps]:
 
 
 @pytest.fixture
-def later(deps, tmp_path) -> Iterator[Deps]:
+def later(deps, tmp_path) -> Iterator[Wired]:
     """The same house, a hundred days later."""
     url = deps.settings.database_url or ""
     later = running.wire_to(url, tmp_path, days=100)
@@ -46,44 +49,44 @@ def later(deps, tmp_path) -> Iterator[Deps]:
         yield later
 
 
-def _files(deps: Deps) -> list[str]:
+def _files(deps: Wired) -> list[str]:
     root = deps.settings.home / "files"
     return sorted(
         path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()
     )
 
 
-def _age(deps: Deps, *names: str) -> None:
+def _age(deps: Wired, *names: str) -> None:
     """Let files have been written two days ago."""
     for name in names:
         ago = time.time() - 2 * _DAY_S
         os.utime(deps.settings.home / "files" / name, (ago, ago))
 
 
-def _walk(deps: Deps) -> None:
+def _walk(deps: Wired) -> None:
     """Turn until the store has been walked through."""
-    keeper = keep.Keeper(deps)
+    keeper = pruner.Pruner(deps)
     keeper.turn()
     keeper.turn()
 
 
-def _count(deps: Deps, query: str) -> int:
+def _count(deps: Wired, query: str) -> int:
     with deps.database.transaction() as connection:
         found: int = connection.execute(text(query)).scalar_one()
     return found
 
 
-def _upload(deps: Deps) -> StoredUpload:
+def _upload(deps: Wired) -> StoredUpload:
     csv = b"company_id,person_id\nc1,p1\nc2,p2\n"
     reading = delimited.read(io.BytesIO(csv))
     return uploads.upload(deps, "acme", reading, skip_bad=False)
 
 
-def _submit(deps: Deps, *contacts: str) -> str:
-    return producer.submit(deps, running.quote(deps, contacts).id)
+def _submit(deps: Wired, *contacts: str) -> str:
+    return submission.submit(deps, running.quote(deps, contacts).id)
 
 
-def _export(deps: Deps, *contacts: str) -> str:
+def _export(deps: Wired, *contacts: str) -> str:
     """A job that has ended."""
     job_id = _submit(deps, *contacts)
     assert running.run(deps, job_id).state == "succeeded"
@@ -113,7 +116,7 @@ def test_the_file_of_a_refused_quote_is_gone_at_once(deps):
     before = _files(deps)
     reading = delimited.read(io.BytesIO(b"company_id\nc1\n"))
     with pytest.raises(_Refusal):
-        producer.quote(deps, stored.request, reading, _refuse)
+        quote_maker.quote(deps, stored.request, reading, _refuse)
     assert _files(deps) == before
 
 
@@ -179,12 +182,12 @@ def test_the_records_of_a_quote_that_made_no_job_go_after_its_time(deps, later):
 
 def test_a_jobs_records_parts_and_file_go_after_their_times(deps, later):
     job_id = _export(deps, "c1/p1", "c2/p2")
-    right = answers.of_job(running.report(deps, job_id))
+    right = job_responses.of_job(running.report(deps, job_id))
     _walk(later)
     assert _files(deps) == []
     report = running.report(deps, job_id)
     assert (report.delivered, report.file_name) == (2, f"{job_id}.csv")
-    assert answers.of_job(report) == right | {"file": None}
+    assert job_responses.of_job(report) == right | {"file": None}
 
 
 def test_each_thing_has_a_time_of_its_own(deps, later):
@@ -205,24 +208,24 @@ def test_a_job_under_way_keeps_all_it_needs_however_long_it_takes(deps, later):
     with deps.database.transaction() as connection:
         first = connection.execute(text("SELECT min(id) FROM chunks")).scalar_one()
     run_chunk(deps, first)
-    steering.pause(deps, job_id)
+    job_control.pause(deps, job_id)
     before = _files(deps)
     assert len(before) == 3
     _age(deps, *before)
     _walk(later)
     assert _files(deps) == before
-    steering.resume(deps, job_id)
+    job_control.resume(deps, job_id)
     report = running.run(deps, job_id)
     assert (report.state, report.delivered) == ("succeeded", 3)
 
 
 def test_a_job_cannot_be_retried_once_its_records_are_gone(deps, later):
     job_id = _submit(deps, "c1/p1")
-    steering.cancel(deps, job_id)
+    job_control.cancel(deps, job_id)
     running.complete(deps)
     _walk(later)
     with pytest.raises(Refused, match="have been removed: send them again") as refused:
-        steering.retry(deps, job_id)
+        job_retry.retry(deps, job_id)
     assert refused.value.code is Code.WRONG_STATE
 
 
@@ -297,7 +300,7 @@ def test_a_crash_between_row_and_file_leaves_a_mark_that_the_next_turn_follows(
     with later.database.transaction() as connection:
         assert expired_rows.let_uploads_go(connection, after_s=1, limit=9) == 1
     assert len(_files(deps)) == 1
-    keep.Keeper(deps).turn()
+    pruner.Pruner(deps).turn()
     assert _files(deps) == []
     assert _count(deps, "SELECT count(*) FROM removals") == 0
 
@@ -351,7 +354,7 @@ def test_a_turn_takes_a_few_names_and_goes_on_where_it_stood(deps, monkeypatch):
         with deps.artifacts.create(name) as draft:
             draft.write(b"x")
     _age(deps, *lost)
-    keeper = keep.Keeper(deps)
+    keeper = pruner.Pruner(deps)
     keeper.turn()
     left = []
     for _ in range(3):

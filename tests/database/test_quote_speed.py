@@ -13,9 +13,9 @@ from pricing.findings import EmailLevel
 from pricing.plans import Item
 from storage.quotes.quotes import Request
 from tests.database import running
-from worker import producer, uploads
-from worker.readers import BY_SUFFIX
-from worker.wiring import Deps
+from worker.quotes import quote_maker, uploads
+from worker.quotes.readers.formats import BY_SUFFIX
+from worker.wiring import Wired
 
 _MOST = 2.0
 """The promise: seconds of a quote, by seconds of parse and checks."""
@@ -56,7 +56,7 @@ def file() -> bytes:
 
 
 @pytest.fixture
-def deps(database_url, tmp_path) -> Iterator[Deps]:
+def deps(database_url, tmp_path) -> Iterator[Wired]:
     """The use cases, with chunks of the usual size."""
     deps = running.wire_to(database_url, tmp_path)
     usual = deps.settings.model_copy(update={"chunk_records": 1_000})
@@ -101,7 +101,7 @@ def test_a_quote_of_an_upload_takes_at_most_twice_the_parse_of_its_file(
 
     def quote() -> int:
         reading = uploads.reading_of(deps, stored)
-        return producer.quote(deps, _request(retrieve), reading).quote.records
+        return quote_maker.quote(deps, _request(retrieve), reading).quote.records
 
     # What else the machine does can only hide the speed: the best of a few counts,
     # each against the faster of the two parses around it.

@@ -29,9 +29,9 @@ from tests.database.making import (
     make_license,
     settle,
 )
-from worker import completion, producer
-from worker.errors import Code, Refused
-from worker.wiring import Deps
+from worker.infrastructure.errors import Code, Refused
+from worker.jobs import completion, submission
+from worker.wiring import Wired
 
 ROUNDS = 40
 T = TypeVar("T")
@@ -358,7 +358,7 @@ def test_a_job_cancelled_while_its_chunk_is_taken_still_ends(crowd):
 
 
 @pytest.fixture
-def deps(database_url, tmp_path) -> Iterator[Deps]:
+def deps(database_url, tmp_path) -> Iterator[Wired]:
     wired = running.wire_to(database_url, tmp_path, pool=20)
     with closing(wired.database):
         running.create_license(wired)
@@ -370,7 +370,7 @@ def test_a_quote_submitted_a_hundred_times_at_once_makes_one_job(deps):
 
     def submit() -> str:
         try:
-            producer.submit(deps, stored.id)
+            submission.submit(deps, stored.id)
         except Refused as refused:
             return refused.code
         return "made"
@@ -381,7 +381,7 @@ def test_a_quote_submitted_a_hundred_times_at_once_makes_one_job(deps):
 
 def test_a_completion_run_by_two_at_once_ends_the_job_once(deps):
     stored = running.quote(deps, ["c1", "c2"])
-    job_id = producer.submit(deps, stored.id)
+    job_id = submission.submit(deps, stored.id)
     running.run_chunks(deps, job_id)
     with deps.database.transaction() as connection:
         (entry_id,) = connection.execute(text("SELECT id FROM outbox")).scalars()

@@ -21,14 +21,15 @@ from storage.jobs.jobs import manifest_name
 from storage.quotes import quotes
 from tests.database import running
 from tests.unit.opening import WRITERS
-from worker import producer
-from worker.chunks import run_chunk
-from worker.entries import run_entry
-from worker.errors import BadInput
-from worker.fates import Later, Never
-from worker.readers import inline
-from worker.sealing import seal
-from worker.wiring import Deps
+from worker.exports.file_sealer import seal
+from worker.infrastructure.errors import BadInput
+from worker.infrastructure.task_results import Later, Never
+from worker.jobs import submission
+from worker.jobs.chunk_runner import run_chunk
+from worker.jobs.outbox_runner import run_entry
+from worker.quotes import quote_maker
+from worker.quotes.readers import inline_records
+from worker.wiring import Wired
 
 RECORDS = [
     {
@@ -67,7 +68,7 @@ each_shape = pytest.mark.parametrize(
 
 
 @pytest.fixture
-def deps(database_url: str, tmp_path: Path) -> Iterator[Deps]:
+def deps(database_url: str, tmp_path: Path) -> Iterator[Wired]:
     deps = running.wire_to(database_url, tmp_path)
     with closing(deps.database):
         running.create_license(deps)
@@ -89,13 +90,15 @@ def _request(export: dict[str, Any], **changed: Any) -> quotes.Request:
 
 
 def _submit(
-    deps: Deps, export: dict[str, Any], records: list[Any] = RECORDS, **changed: Any
+    deps: Wired, export: dict[str, Any], records: list[Any] = RECORDS, **changed: Any
 ) -> str:
     request = _request(export, **changed)
-    return producer.submit(deps, producer.quote(deps, request, inline.read(records)).id)
+    return submission.submit(
+        deps, quote_maker.quote(deps, request, inline_records.read(records)).id
+    )
 
 
-def _data(deps: Deps, report: JobReport) -> bytes:
+def _data(deps: Wired, report: JobReport) -> bytes:
     assert report.file_artifact is not None
     with deps.artifacts.open(report.file_artifact) as stream:
         data = stream.read()
@@ -104,13 +107,13 @@ def _data(deps: Deps, report: JobReport) -> bytes:
     return data
 
 
-def _manifest(deps: Deps, job_id: str) -> dict[str, Any]:
+def _manifest(deps: Wired, job_id: str) -> dict[str, Any]:
     with deps.artifacts.open(manifest_name(job_id)) as stream:
         manifest: dict[str, Any] = json.load(stream)
     return manifest
 
 
-def _entry(deps: Deps) -> int:
+def _entry(deps: Wired) -> int:
     with deps.database.transaction() as connection:
         found: int = connection.execute(
             text("SELECT id FROM outbox WHERE topic = 'job.complete'")
@@ -288,7 +291,7 @@ def test_the_manifest_says_what_is_in_the_file_and_what_it_cost(deps):
     }
 
 
-def _finishing(deps: Deps, job_id: str) -> jobs.Finishing:
+def _finishing(deps: Wired, job_id: str) -> jobs.Finishing:
     with deps.database.transaction() as connection:
         job = jobs.finishing(connection, job_id)
     assert job is not None
@@ -304,7 +307,7 @@ def test_sealing_again_writes_the_same_file_and_the_same_manifest(deps, name):
         file = seal(deps, job, lambda: None)
         written.append((file, _manifest(deps, job_id)))
     assert written[0] == written[1]
-    assert running.run(deps, job_id).file_sha256 == written[0][0].sha256
+    assert running.run(deps, job_id).file_sha256 == written[0][0].written.sha256
 
 
 @each_shape

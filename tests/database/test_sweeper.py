@@ -17,23 +17,25 @@ from storage.licenses.licenses import business_now
 from storage.quotes import quotes
 from storage.state_machine import ENDED
 from tests.database.running import little_room
-from worker import licensing, producer, steering
-from worker.chunks import run_chunk
-from worker.entries import run_entry
-from worker.errors import Refused
-from worker.fates import Done, Later, Never
-from worker.loading import load_directory
-from worker.readers import delimited
-from worker.settings import Settings
-from worker.sweeper import sweep
-from worker.wiring import Deps, wire
+from worker.findings.directory_import import load_directory
+from worker.infrastructure.errors import Refused
+from worker.infrastructure.settings import Settings
+from worker.infrastructure.task_results import Done, Later, Never
+from worker.jobs import job_control, submission
+from worker.jobs.chunk_runner import run_chunk
+from worker.jobs.outbox_runner import run_entry
+from worker.jobs.sweeper import sweep
+from worker.licenses import licenses
+from worker.quotes import quote_maker
+from worker.quotes.readers import delimited
+from worker.wiring import Wired, wire
 
 _RECORDS = 20
 _AT_ONCE = 0.0
 
 
 @pytest.fixture
-def deps(database_url: str, tmp_path: Path) -> Iterator[Deps]:
+def deps(database_url: str, tmp_path: Path) -> Iterator[Wired]:
     settings = Settings(
         home=tmp_path,
         database_url=database_url,
@@ -43,21 +45,21 @@ def deps(database_url: str, tmp_path: Path) -> Iterator[Deps]:
         message_lost_s=0.001,
     )
     deps = wire(settings)
-    new = licensing.NewLicense(
+    new = licenses.NewLicense(
         id="acme",
         name="Acme",
         plan=Plan.V1,
         payment_term=PaymentTerm.MONTHLY,
         credits=1_000,
     )
-    licensing.create_license(deps, new)
+    licenses.create_license(deps, new)
     load_directory(deps, [b'{"person_id":"p%d","phone":"1"}' % n for n in range(20)])
     yield deps
     deps.database.close()
 
 
 @pytest.fixture
-def job_id(deps: Deps) -> str:
+def job_id(deps: Wired) -> str:
     request = quotes.Request(
         kind="export",
         license_id="acme",
@@ -69,18 +71,18 @@ def job_id(deps: Deps) -> str:
     )
     rows = "".join(f"c{number},p{number}\n" for number in range(_RECORDS))
     stream = io.BytesIO(f"company_id,person_id\n{rows}".encode())
-    stored = producer.quote(deps, request, delimited.read(stream))
-    return producer.submit(deps, stored.id)
+    stored = quote_maker.quote(deps, request, delimited.read(stream))
+    return submission.submit(deps, stored.id)
 
 
-def _report(deps: Deps, job_id: str) -> JobReport:
+def _report(deps: Wired, job_id: str) -> JobReport:
     with deps.database.transaction() as connection:
         found = job_reports.job(connection, job_id)
     assert found is not None
     return found
 
 
-def _pending(deps: Deps, table: str) -> list[int]:
+def _pending(deps: Wired, table: str) -> list[int]:
     with deps.database.transaction() as connection:
         rows = connection.execute(
             text(f"SELECT id FROM {table} WHERE state = 'pending' ORDER BY id")
@@ -88,14 +90,14 @@ def _pending(deps: Deps, table: str) -> list[int]:
         return list(rows.scalars())
 
 
-def _crash(deps: Deps, chunk_id: int) -> None:
+def _crash(deps: Wired, chunk_id: int) -> None:
     """Take a chunk as a worker does that dies at once."""
     with deps.database.transaction() as connection:
         taken = chunks.take(connection, chunk_id, owner="dead", lease_s=_AT_ONCE)
     assert taken is not None
 
 
-def _finish(deps: Deps, job_id: str) -> JobReport:
+def _finish(deps: Wired, job_id: str) -> JobReport:
     """Run what is there, as workers would, until the job has ended."""
     while _report(deps, job_id).state not in ENDED:
         for chunk_id in _pending(deps, "chunks"):
@@ -105,7 +107,7 @@ def _finish(deps: Deps, job_id: str) -> JobReport:
     return _report(deps, job_id)
 
 
-def _covers(deps: Deps, record: int) -> int | None:
+def _covers(deps: Wired, record: int) -> int | None:
     """The chunk that has this record still before it, if one waits."""
     with deps.database.transaction() as connection:
         return connection.execute(
@@ -160,7 +162,7 @@ def test_a_lease_that_has_not_lapsed_is_left_alone(deps, job_id):
     assert _finish(deps, job_id).state == "succeeded"
 
 
-def _give_up(deps: Deps, chunk_id: int) -> None:
+def _give_up(deps: Wired, chunk_id: int) -> None:
     with deps.database.transaction() as connection:
         connection.execute(
             text("UPDATE chunks SET lease_until = clock_timestamp() WHERE id = :id"),
@@ -270,7 +272,7 @@ def test_progress_moves_the_deadline_by_the_lifetime_and_no_further(deps, job_id
     assert lifetime_s - 60 < ahead_s <= lifetime_s
 
 
-def _cut_short(deps: Deps) -> tuple[Path, bytes]:
+def _cut_short(deps: Wired) -> tuple[Path, bytes]:
     (path,) = Path(deps.settings.home, "files", "inputs").glob("*.jsonl")
     data = path.read_bytes()
     path.write_bytes(data[: len(data) // 4])
@@ -322,7 +324,7 @@ def test_a_license_with_many_jobs_that_wait_can_still_run_another(deps):
         found = dispatch_queue.waiting(connection, window=8)
     assert {chunk.job_id for chunk in found} == {jobs[-1]}
     for job in jobs:
-        steering.cancel(deps, job)
+        job_control.cancel(deps, job)
     assert {_finish(deps, job).state for job in jobs} == {"cancelled"}
 
 
@@ -330,9 +332,9 @@ def test_a_quote_from_before_the_start_makes_a_job_after_it(deps):
     started = deps.settings.model_copy(update={"clock_offset_s": 120.0})
     with deps.database.transaction() as connection:
         now = business_now(connection)
-    licensing.create_license(
+    licenses.create_license(
         deps,
-        licensing.NewLicense(
+        licenses.NewLicense(
             id="soon",
             name="Soon",
             plan=Plan.V1,
@@ -343,26 +345,26 @@ def test_a_quote_from_before_the_start_makes_a_job_after_it(deps):
     )
     stored = _quote(deps, 1, license_id="soon")
     with pytest.raises(Refused) as refused:
-        producer.submit(deps, stored)
+        submission.submit(deps, stored)
     assert refused.value.code == "insufficient_credits"
     later = wire(started)
-    job = producer.submit(later, stored)
+    job = submission.submit(later, stored)
     later.database.close()
     assert _finish(deps, job).settled == 1
 
 
 def test_a_refusal_counts_what_fits_by_what_is_available_now(deps):
     first, second = (_quote(deps, start, records=600) for start in (0, 5000))
-    producer.submit(deps, first)
+    submission.submit(deps, first)
     with pytest.raises(Refused) as refused:
-        producer.submit(deps, second)
+        submission.submit(deps, second)
     assert refused.value.facts == {"available": 400, "needed": 600, "fits_records": 400}
     (job,) = _jobs(deps)
-    steering.cancel(deps, job)
+    job_control.cancel(deps, job)
     _finish(deps, job)
 
 
-def _quote(deps: Deps, start: int, records: int = 1, license_id: str = "acme") -> str:
+def _quote(deps: Wired, start: int, records: int = 1, license_id: str = "acme") -> str:
     request = quotes.Request(
         kind="export",
         license_id=license_id,
@@ -374,13 +376,13 @@ def _quote(deps: Deps, start: int, records: int = 1, license_id: str = "acme") -
     )
     rows = "".join(f"x{number}\n" for number in range(start, start + records))
     stream = io.BytesIO(f"company_id\n{rows}".encode())
-    return producer.quote(deps, request, delimited.read(stream)).id
+    return quote_maker.quote(deps, request, delimited.read(stream)).id
 
 
-def _submit(deps: Deps, number: int) -> str:
-    return producer.submit(deps, _quote(deps, number))
+def _submit(deps: Wired, number: int) -> str:
+    return submission.submit(deps, _quote(deps, number))
 
 
-def _jobs(deps: Deps) -> list[str]:
+def _jobs(deps: Wired) -> list[str]:
     with deps.database.transaction() as connection:
         return list(connection.execute(text("SELECT id FROM jobs")).scalars())

@@ -20,12 +20,14 @@ from storage.quotes import uploads as stored_uploads
 from storage.quotes.quotes import Request, StoredQuote
 from storage.quotes.uploads import StoredUpload
 from tests.database import running
-from worker import producer, uploads
-from worker.errors import BadInput, Code, Refused
-from worker.inputs import PricedRecord, parse
-from worker.readers import BY_CONTENT_TYPE, Reading, delimited, inline
-from worker.records import Kept, KeptRecord
-from worker.wiring import Deps
+from worker.infrastructure.errors import BadInput, Code, Refused
+from worker.quotes import quote_maker, uploads
+from worker.quotes.priced_records import PricedRecord, parse
+from worker.quotes.readers import delimited, inline_records
+from worker.quotes.readers.formats import BY_CONTENT_TYPE
+from worker.quotes.readers.reader import Reading
+from worker.quotes.readers.records import Kept, KeptRecord
+from worker.wiring import Wired
 
 COLUMNS = ("company_id", "company_name", "person_id", "first_name")
 ROWS = [
@@ -62,7 +64,7 @@ BODIES = {
 
 
 @pytest.fixture
-def deps(database_url, tmp_path) -> Iterator[Deps]:
+def deps(database_url, tmp_path) -> Iterator[Wired]:
     """The use cases, with a license and a directory that knows one of two persons."""
     deps = running.wire_to(database_url, tmp_path)
     with closing(deps.database):
@@ -75,7 +77,7 @@ def _csv(*rows: str) -> Reading:
     return delimited.read(io.BytesIO("\n".join(["company_id", *rows]).encode()))
 
 
-def _kept(deps: Deps) -> tuple[int, list[str]]:
+def _kept(deps: Wired) -> tuple[int, list[str]]:
     """How many uploads there are, and which files, drafts included."""
     with deps.database.transaction() as connection:
         rows = connection.execute(text("SELECT count(*) FROM uploads")).scalar_one()
@@ -83,24 +85,24 @@ def _kept(deps: Deps) -> tuple[int, list[str]]:
     return rows, [path.name for path in files if path.is_file()]
 
 
-def _quoted(deps: Deps, reading: Reading | Kept) -> tuple[object, ...]:
+def _quoted(deps: Wired, reading: Reading | Kept) -> tuple[object, ...]:
     """All of a quote that does not depend on the moment."""
-    stored: StoredQuote = producer.quote(deps, EXPORT, reading)
+    stored: StoredQuote = quote_maker.quote(deps, EXPORT, reading)
     with deps.artifacts.open(stored.input.name or "") as stream:
         numbers = [json.loads(line)[0] for line in stream]
     quote = replace(stored.quote, quoted_at=stored.quote.quoted_at.min)
     return quote, stored.input.columns, numbers
 
 
-def _priced(deps: Deps, reading: Reading | Kept) -> list[PricedRecord]:
+def _priced(deps: Wired, reading: Reading | Kept) -> list[PricedRecord]:
     """The records of a quote's input."""
-    name = producer.quote(deps, EXPORT, reading).input.name
+    name = quote_maker.quote(deps, EXPORT, reading).input.name
     with deps.artifacts.open(name or "") as stream:
         return list(parse(stream.read().splitlines()))
 
 
 def test_the_same_records_are_quoted_the_same_in_any_format_uploaded_or_not(deps):
-    expected = _quoted(deps, inline.read(RECORDS))
+    expected = _quoted(deps, inline_records.read(RECORDS))
     assert expected[1:] == (COLUMNS, [1, 2, 4, 5])
     for content_type, body in BODIES.items():
         read = BY_CONTENT_TYPE[content_type]
@@ -128,8 +130,8 @@ def test_a_job_gets_the_same_records_and_claims_from_an_upload_as_from_its_file(
         for n, name in enumerate(strange, start=1)
     ]
     records = [*people, {"company_id": "c2"}, {"company_id": "é", "person_id": "漢"}]
-    stored = uploads.upload(deps, "acme", inline.read(records), skip_bad=False)
-    direct = _priced(deps, inline.read(records))
+    stored = uploads.upload(deps, "acme", inline_records.read(records), skip_bad=False)
+    direct = _priced(deps, inline_records.read(records))
     assert _priced(deps, uploads.reading_of(deps, stored)) == direct
     assert [priced.record.fields for priced in direct] == records
     # The directory knows p1; of all others each claim names whom it is for.
@@ -217,12 +219,12 @@ def test_what_is_called_once_stands_or_falls_with_the_upload_and_the_quote(deps)
         raise Refused(Code.ALREADY_EXISTS, made_id)
 
     stored = uploads.upload(deps, "acme", _csv("a"), skip_bad=False, once=note)
-    quote = producer.quote(deps, EXPORT, uploads.reading_of(deps, stored), note)
+    quote = quote_maker.quote(deps, EXPORT, uploads.reading_of(deps, stored), note)
     assert made == [stored.id, quote.id]
     with pytest.raises(Refused):
         uploads.upload(deps, "acme", _csv("b"), skip_bad=False, once=refuse)
     with pytest.raises(Refused):
-        producer.quote(deps, EXPORT, uploads.reading_of(deps, stored), refuse)
+        quote_maker.quote(deps, EXPORT, uploads.reading_of(deps, stored), refuse)
     with deps.database.transaction() as connection:
         for table in ("uploads", "quotes"):
             query = text(f"SELECT count(*) FROM {table}")

@@ -23,19 +23,23 @@ from storage.webhooks.webhook_deliveries import Delivery
 from storage.webhooks.webhooks import Webhook
 from tests.database import running
 from tests.receivers import Call, Receiver, Reply, receiver
-from worker import answers, links, producer
-from worker import webhooks as use
-from worker.entries import run_entry
-from worker.errors import BadInput, Refused
-from worker.fates import Done, Fate, Later, Never
-from worker.settings import Settings
-from worker.wiring import Deps, wire
+from worker.exports import download_links
+from worker.infrastructure import clock
+from worker.infrastructure.errors import BadInput, Refused
+from worker.infrastructure.settings import Settings
+from worker.infrastructure.task_results import Done, Fate, Later, Never
+from worker.jobs import submission
+from worker.jobs.outbox_runner import run_entry
+from worker.responses import job_responses, webhook_responses
+from worker.webhooks import delivery_attempts
+from worker.webhooks import webhooks as use
+from worker.wiring import Wired, wire
 
 ATTEMPTS_MAX = 4
 ALL = [type_.value for type_ in EventType]
 
 
-def _wire(database_url: str, tmp_path: Path, **settings: Any) -> Deps:
+def _wire(database_url: str, tmp_path: Path, **settings: Any) -> Wired:
     given = {
         "home": tmp_path,
         "database_url": database_url,
@@ -47,7 +51,7 @@ def _wire(database_url: str, tmp_path: Path, **settings: Any) -> Deps:
 
 
 @pytest.fixture
-def deps(database_url: str, tmp_path: Path) -> Iterator[Deps]:
+def deps(database_url: str, tmp_path: Path) -> Iterator[Wired]:
     deps = _wire(database_url, tmp_path)
     running.create_license(deps)
     running.create_license(deps, "other")
@@ -62,11 +66,11 @@ def there() -> Iterator[Receiver]:
 
 
 @pytest.fixture
-def hook(deps: Deps, there: Receiver) -> tuple[Webhook, str]:
+def hook(deps: Wired, there: Receiver) -> tuple[Webhook, str]:
     return use.create(deps, "acme", there.url(), ALL)
 
 
-def _happen(deps: Deps, subject: str = "period-1", license_id: str = "acme") -> str:
+def _happen(deps: Wired, subject: str = "period-1", license_id: str = "acme") -> str:
     """Let an event happen and hand it to the webhooks; its id."""
     with deps.database.transaction() as connection:
         events.put(
@@ -80,7 +84,7 @@ def _happen(deps: Deps, subject: str = "period-1", license_id: str = "acme") -> 
     return event_id
 
 
-def _waiting(deps: Deps, topic: str) -> list[int]:
+def _waiting(deps: Wired, topic: str) -> list[int]:
     with deps.database.transaction() as connection:
         return list(
             connection.execute(
@@ -92,7 +96,7 @@ def _waiting(deps: Deps, topic: str) -> list[int]:
         )
 
 
-def _run_all(deps: Deps, topic: str) -> list[Fate]:
+def _run_all(deps: Wired, topic: str) -> list[Fate]:
     """Run what waits under a topic, as if its time had come."""
     ids = _waiting(deps, topic)
     with deps.database.transaction() as connection:
@@ -104,18 +108,21 @@ def _run_all(deps: Deps, topic: str) -> list[Fate]:
     return [run_entry(deps, entry_id) for entry_id in ids]
 
 
-def _deliver(deps: Deps) -> list[Fate]:
+def _deliver(deps: Wired) -> list[Fate]:
     return _run_all(deps, webhook_deliveries.DELIVER)
 
 
-def _deliveries(deps: Deps, hook: tuple[Webhook, str]) -> list[Delivery]:
+def _deliveries(deps: Wired, hook: tuple[Webhook, str]) -> list[Delivery]:
     with deps.database.transaction() as connection:
         return webhook_deliveries.deliveries(connection, hook[0].id)
 
 
 def _verify(call: Call, secret: str) -> int:
     """As docs/webhooks.md says; the second it was signed in."""
-    header = dict(part.split("=", 1) for part in call.headers[use.SIGNATURE].split(","))
+    header = dict(
+        part.split("=", 1)
+        for part in call.headers[delivery_attempts.SIGNATURE].split(",")
+    )
     signed = f"{header['t']}.".encode() + call.body
     right = hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()
     assert hmac.compare_digest(right, header["v1"])
@@ -155,11 +162,14 @@ def test_another_secret_or_another_body_does_not_verify(deps, there, hook):
 
 def test_a_finished_job_is_delivered_as_the_api_shows_it(deps, there, hook):
     stored = running.quote(deps, ["c1", "c2"], retrieve=())
-    job_id = producer.submit(deps, stored.id)
+    job_id = submission.submit(deps, stored.id)
     report = running.run(deps, job_id)
     (call,) = there.calls
     body = json.loads(call.body)
-    assert (body["type"], body["data"]) == ("job.finished", answers.of_job(report))
+    assert (body["type"], body["data"]) == (
+        "job.finished",
+        job_responses.of_job(report),
+    )
     assert body["data"]["credits"]["settled"] == 2
 
 
@@ -172,7 +182,7 @@ def test_a_finished_job_is_delivered_with_a_link_to_its_file(
         running.create_license(deps)
         use.create(deps, "acme", there.url("/hook"), ALL)
         stored = running.quote(deps, ["c1"], retrieve=())
-        job_id = producer.submit(deps, stored.id)
+        job_id = submission.submit(deps, stored.id)
         running.run(deps, job_id)
         (call,) = there.calls
         file = json.loads(call.body)["data"]["file"]
@@ -181,8 +191,8 @@ def test_a_finished_job_is_delivered_with_a_link_to_its_file(
         expires_at = datetime.fromtimestamp(int(query["expires"]), UTC)
         assert f"{url.scheme}://{url.netloc}" == public
         assert url.path == f"/v1/files/{job_id}"
-        assert file["expires_at"] == answers.instant(expires_at)
-        assert links.is_ours(deps, job_id, expires_at, query["signature"])
+        assert file["expires_at"] == clock.instant(expires_at)
+        assert download_links.is_ours(deps, job_id, expires_at, query["signature"])
 
 
 @pytest.mark.parametrize("status", [500, 503, 429, 404, 400, 301, 307, 304])
@@ -440,15 +450,17 @@ def test_the_secret_is_shown_once_and_nowhere_else(deps, there, hook, caplog):
         repr(use.page(deps)),
         repr(use.get(deps, webhook.id)),
         repr(use.deliveries(deps, webhook.id)),
-        json.dumps(answers.of_webhook(webhook)),
-        json.dumps([answers.of_delivery(one) for one in _deliveries(deps, hook)]),
+        json.dumps(webhook_responses.of_webhook(webhook)),
+        json.dumps(
+            [webhook_responses.of_delivery(one) for one in _deliveries(deps, hook)]
+        ),
     ]
     with deps.database.transaction() as connection:
         for table in ("webhooks", "events", "deliveries", "delivery_attempts"):
             rows = connection.execute(text(f"SELECT {table}::text FROM {table}"))
             shown.append(repr(rows.all()))
     assert not any(secret in text_ for text_ in shown)
-    assert answers.of_webhook(webhook, secret=secret)["secret"] == secret
+    assert webhook_responses.of_webhook(webhook, secret=secret)["secret"] == secret
 
 
 def test_a_secret_that_no_key_reads_is_an_error_of_the_attempt(

@@ -13,15 +13,15 @@ from storage.jobs import job_reports
 from storage.ledger import refunds
 from tests.database import running
 from tests.database.making import charge_of, end_job, make_job, make_license, settle
-from worker import producer
-from worker.chunks import run_chunk
-from worker.errors import Code, Refused
-from worker.wiring import Deps
+from worker.infrastructure.errors import Code, Refused
+from worker.jobs import submission
+from worker.jobs.chunk_runner import run_chunk
+from worker.wiring import Wired
 
 CONTACTS = ["c1/p1", "c1/p2", "c2/p3"]
 ALL_FOUND = 2 * 1 + 3 * 1 + 3 * 2
 
-At = Callable[[float], Deps]
+At = Callable[[float], Wired]
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def at(database_url, tmp_path) -> Iterator[At]:
     """The use cases so many days from now."""
     with ExitStack() as stack:
 
-        def wire(days: float) -> Deps:
+        def wire(days: float) -> Wired:
             deps = running.wire_to(database_url, tmp_path, days=days)
             stack.enter_context(closing(deps.database))
             return deps
@@ -38,29 +38,29 @@ def at(database_url, tmp_path) -> Iterator[At]:
 
 
 @pytest.fixture
-def today(at) -> Deps:
+def today(at) -> Wired:
     """Now, with a license that pays yearly and a directory that knows everybody."""
-    deps: Deps = at(0)
+    deps: Wired = at(0)
     running.create_license(deps)
     running.know(deps, "p1", "p2", "p3")
     return deps
 
 
-def _rules(deps: Deps, job_id: str) -> set[Rule]:
+def _rules(deps: Wired, job_id: str) -> set[Rule]:
     with deps.database.transaction() as connection:
         return {sums.rule for sums in job_reports.charge_sums(connection, job_id)}
 
 
-def _export(deps: Deps, contacts: list[str]) -> tuple[int, job_reports.JobReport]:
+def _export(deps: Wired, contacts: list[str]) -> tuple[int, job_reports.JobReport]:
     """Quote, submit and run; what was quoted, and how the job ended."""
     stored = running.quote(deps, contacts)
-    job = running.run(deps, producer.submit(deps, stored.id))
+    job = running.run(deps, submission.submit(deps, stored.id))
     return stored.quote.max_credits, job
 
 
 def test_of_two_jobs_over_the_same_contacts_the_second_pays_nothing(today):
     quotes = [running.quote(today, CONTACTS) for _ in range(2)]
-    first, second = [producer.submit(today, stored.id) for stored in quotes]
+    first, second = [submission.submit(today, stored.id) for stored in quotes]
     assert [stored.quote.max_credits for stored in quotes] == [ALL_FOUND, ALL_FOUND]
     assert running.balance(today).reserved == 2 * ALL_FOUND
 
@@ -74,7 +74,7 @@ def test_of_two_jobs_over_the_same_contacts_the_second_pays_nothing(today):
 
 def test_two_jobs_that_take_turns_pay_once_between_them(today):
     quotes = [running.quote(today, CONTACTS[::step]) for step in (1, -1)]
-    first, second = [producer.submit(today, stored.id) for stored in quotes]
+    first, second = [submission.submit(today, stored.id) for stored in quotes]
     with today.database.transaction() as connection:
         chunk_ids = connection.execute(
             text("SELECT id FROM chunks ORDER BY first, job_id")
@@ -105,7 +105,7 @@ def test_a_further_contact_of_a_paid_company_costs_what_is_found_of_it(today):
 def test_a_job_quoted_free_stays_free_though_its_window_lapses(today, at):
     _export(today, CONTACTS)
     stored = running.quote(at(29), CONTACTS)
-    job_id = producer.submit(at(29), stored.id)
+    job_id = submission.submit(at(29), stored.id)
     assert running.quote(at(31), CONTACTS).quote.max_credits == ALL_FOUND
 
     job = running.run(at(31), job_id)
@@ -141,7 +141,7 @@ def test_a_job_settles_in_the_period_it_reserved_from(at):
     running.create_license(today, term=PaymentTerm.MONTHLY)
     running.know(today, "p1")
     stored = running.quote(today, CONTACTS)
-    job_id = producer.submit(today, stored.id)
+    job_id = submission.submit(today, stored.id)
 
     running.quote(later, ["c9"])
     assert running.balance(later).available == 500
@@ -162,11 +162,11 @@ def test_a_quote_makes_no_job_after_its_period(at):
     running.create_license(today, term=PaymentTerm.MONTHLY)
     stored = running.quote(today, CONTACTS)
     with pytest.raises(Refused) as refused:
-        producer.submit(later, stored.id)
+        submission.submit(later, stored.id)
     assert refused.value.code is Code.QUOTE_EXPIRED
 
 
-def _refund(deps: Deps, job_id: str, words: str) -> None:
+def _refund(deps: Wired, job_id: str, words: str) -> None:
     with deps.database.transaction() as connection:
         charge = charge_of(connection, job_id, words)
         result = refunds.refund(connection, charge, "a wrong number")
@@ -186,7 +186,7 @@ def test_what_was_refunded_costs_again(today):
         Item.EMAIL: (3, 3, 0),
         Item.PHONE: (3, 2, 2),
     }
-    again = running.run(today, producer.submit(today, stored.id))
+    again = running.run(today, submission.submit(today, stored.id))
     assert again.settled == 2
     assert running.balance(today).available == 500 - ALL_FOUND
 
@@ -194,7 +194,7 @@ def test_what_was_refunded_costs_again(today):
 def test_a_job_quoted_free_stays_free_though_its_payer_is_refunded(today):
     _, payer = _export(today, ["c1/p1"])
     stored = running.quote(today, ["c1/p1"])
-    job_id = producer.submit(today, stored.id)
+    job_id = submission.submit(today, stored.id)
     for words in ("company:c1", "email:p1", "phone:p1"):
         _refund(today, payer.id, words)
 

@@ -17,13 +17,6 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("pricing", "storage", "worker")
 
-FAMILIES = ("connectors", "providers", "readers", "writers")
-"""Folders of siblings in `worker`, one vendor or format a module."""
-
-# What a family may use of the house besides itself: prices' words, and what a
-# record and a problem are. All else is handed to it by the wiring.
-OPEN_TO_FAMILIES = ("pricing", "worker.errors", "worker.records")
-
 # Doors stand at the end: nothing is built on top of them but the command line, which
 # starts the API and, where no server is named, the embedded ones.
 IMPORTED_BY = {
@@ -37,7 +30,12 @@ FRAMEWORKS = {
     "alembic": ("storage/migrations/",),
     "boto3": ("storage/files/s3_bucket.py",),
     "botocore": ("storage/files/s3_bucket.py", "storage/files/s3_streams.py"),
-    "celery": ("worker/app.py", "worker/dispatcher.py", "worker/tasks.py"),
+    "celery": (
+        "worker/celery_app.py",
+        "worker/celery_tasks.py",
+        "worker/jobs/dispatcher.py",
+        "worker/jobs/heartbeat.py",
+    ),
     "click": ("worker/cli/",),
     "fastapi": ("worker/api/",),
     "uvicorn": ("worker/cli/",),
@@ -60,12 +58,16 @@ PURE = frozenset(
     }
 )
 
-CLOCK = "worker/clock.py"
+CLOCK = "worker/infrastructure/clock.py"
 # Runs alone, after a kill -9 of the rest, on the standard library only.
 GUARDIAN = "worker/embedded/guardian.py"
 COMMITS = "storage/database.py"
-PUBLISHES = "worker/dispatcher.py"
-ASKS_OTHERS = ("worker/outbound.py", "worker/providers/http.py", "worker/sandbox/")
+PUBLISHES = "worker/jobs/dispatcher.py"
+ASKS_OTHERS = (
+    "worker/infrastructure/outbound_http.py",
+    "worker/findings/providers/http.py",
+    "worker/sandbox/",
+)
 """Whom customers name, whom the house's settings name, and the stand-in of those."""
 
 MIGRATIONS = "storage/migrations/versions/"
@@ -124,8 +126,8 @@ def points_down(source: Source) -> list[str]:
     forbidden = (*above[source.package], "tests")
     return [
         source.wrong(line, f"{source.package} must not know {name}; hand it in")
-        for line, name in _imports(source)
-        if any(_within(name, package) for package in forbidden)
+        for line, name in imports_of(source)
+        if any(within(name, package) for package in forbidden)
     ]
 
 
@@ -138,27 +140,13 @@ def imports_absolutely(source: Source) -> list[str]:
     ]
 
 
-def families_stand_alone(source: Source) -> list[str]:
-    """A provider, reader, writer or connector knows neither storage nor another."""
-    family = _family(source.path)
-    if family is None:
-        return []
-    allowed = (*OPEN_TO_FAMILIES, f"worker.{family}")
-    return [
-        source.wrong(line, f"{family} must not know {name}; the wiring hands it in")
-        for line, name in _imports(source)
-        if name.split(".")[0] in PACKAGES
-        and not any(_within(name, module) for module in allowed)
-    ]
-
-
 def doors_are_entered_from_outside(source: Source) -> list[str]:
     """Nothing is built on a door: what two doors need belongs in a use case."""
     return [
         source.wrong(line, f"{name} is a door; move what you need out of it")
-        for line, name in _imports(source)
+        for line, name in imports_of(source)
         for door, entrances in IMPORTED_BY.items()
-        if _within(name, door) and not source.path.startswith(entrances)
+        if within(name, door) and not source.path.startswith(entrances)
     ]
 
 
@@ -166,9 +154,9 @@ def frameworks_stay_at_the_doors(source: Source) -> list[str]:
     """A use case is called by the API, the command line and Celery alike."""
     return [
         source.wrong(line, f"{framework} belongs in {', '.join(places)}")
-        for line, name in _imports(source)
+        for line, name in imports_of(source)
         for framework, places in FRAMEWORKS.items()
-        if _within(name, framework) and not source.path.startswith(places)
+        if within(name, framework) and not source.path.startswith(places)
     ]
 
 
@@ -178,7 +166,7 @@ def guardian_runs_alone(source: Source) -> list[str]:
         return []
     return [
         source.wrong(line, f"{name} is not of the standard library")
-        for line, name in _imports(source)
+        for line, name in imports_of(source)
         if name.split(".")[0] not in sys.stdlib_module_names
     ]
 
@@ -192,7 +180,7 @@ def pricing_is_pure(source: Source) -> list[str]:
         return []
     impure = [
         source.wrong(line, f"{name} is not pure; pass what it gives as an argument")
-        for line, name in _imports(source)
+        for line, name in imports_of(source)
         if name.split(".")[0] not in {*PURE, "pricing"}
     ]
     outside = {"__import__", "eval", "exec", "input", "open", "print"}
@@ -229,8 +217,8 @@ def one_place_reads_the_clock(source: Source) -> list[str]:
         return []
     imported = [
         source.wrong(line, f"{CLOCK} alone knows the time")
-        for line, name in _imports(source)
-        if _within(name, "time")
+        for line, name in imports_of(source)
+        if within(name, "time")
     ]
     return imported + [
         source.wrong(node.lineno, "ask the database for the instant")
@@ -270,9 +258,9 @@ def one_place_asks_others(source: Source) -> list[str]:
         return []
     return [
         source.wrong(line, f"{name} belongs in {', '.join(ASKS_OTHERS)}")
-        for line, name in _imports(source)
+        for line, name in imports_of(source)
         for client in clients
-        if _within(name, client)
+        if within(name, client)
     ]
 
 
@@ -339,7 +327,7 @@ def exceptions_have_a_reason(source: Source) -> list[str]:
 # -- How to look at a file.
 
 
-def _imports(source: Source) -> Iterator[tuple[int, str]]:
+def imports_of(source: Source) -> Iterator[tuple[int, str]]:
     """What is imported, by its full name: `from a import b` as `a.b`."""
     for node in source.nodes:
         if isinstance(node, ast.Import):
@@ -349,15 +337,8 @@ def _imports(source: Source) -> Iterator[tuple[int, str]]:
                 yield node.lineno, f"{node.module}.{alias.name}"
 
 
-def _within(name: str, module: str) -> bool:
+def within(name: str, module: str) -> bool:
     return name == module or name.startswith(f"{module}.")
-
-
-def _family(path: str) -> str | None:
-    folders = path.split("/")[:-1]
-    if len(folders) > 1 and folders[0] == "worker" and folders[1] in FAMILIES:
-        return folders[1]
-    return None
 
 
 def _calls(source: Source) -> Iterator[tuple[int, str]]:

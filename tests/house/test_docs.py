@@ -13,8 +13,8 @@ from storage.ledger.audit import CHECKS
 from storage.state_machine import JobState
 from storage.webhooks.events import EventType
 from worker.cli import holdfast
-from worker.settings import Settings
-from worker.signatures import signature
+from worker.infrastructure.message_signatures import signature
+from worker.infrastructure.settings import Settings
 
 _ROOT = Path(__file__).parents[2]
 _PAGES = [_ROOT / "README.md", *sorted((_ROOT / "docs").rglob("*.md"))]

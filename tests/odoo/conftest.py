@@ -9,7 +9,7 @@ from tests.odoo import server as odoo
 from tests.odoo.server import OdooDatabase, Server
 from tests.pushing import connect
 from tests.servers import own_broker
-from worker.wiring import Deps
+from worker.wiring import Wired
 
 
 @pytest.fixture(scope="session")
@@ -37,7 +37,7 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
-def house(database_url, tmp_path, redis_url) -> Iterator[Deps]:
+def house(database_url, tmp_path, redis_url) -> Iterator[Wired]:
     """The use cases, with credits for everything that tests push."""
     deps = running.wire_to(
         database_url,
@@ -54,5 +54,5 @@ def house(database_url, tmp_path, redis_url) -> Iterator[Deps]:
 
 
 @pytest.fixture
-def connection(house: Deps, crm: OdooDatabase) -> str:
+def connection(house: Wired, crm: OdooDatabase) -> str:
     return connect(house, "odoo", crm.settings, crm.secrets)

@@ -8,8 +8,8 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
-from worker.sandbox.answering import disturbed
-from worker.sandbox.behaviour import Behaviour, Fault, Vendor
+from worker.sandbox.fault_injection import disturbed
+from worker.sandbox.vendor_behaviour import Behaviour, Fault, Vendor
 
 _PASSED_ON = ("Authorization", "Content-Type", "X-Odoo-Database")
 

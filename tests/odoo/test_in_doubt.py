@@ -18,7 +18,7 @@ from tests.pushing import (
     run_once,
     submit,
 )
-from worker import steering
+from worker.jobs import job_control
 
 MANY = [contact(f"c{n}", f"p{n}") for n in range(60)]
 
@@ -65,7 +65,7 @@ def test_a_job_that_is_cancelled_in_doubt_pays_for_what_reached_the_crm(
     records = [contact(f"c{n}", f"p{n}") for n in range(400)]
     job_id = submit(house, connection, records)
     run_once(impatient, job_id)
-    steering.cancel(house, job_id)
+    job_control.cancel(house, job_id)
     report = run(house, job_id)
     assert report.state == "cancelled"
     reached = len([row for row in crm.ours() if row["is_company"]])

@@ -17,8 +17,10 @@ from tests.pushing import (
     run,
     submit,
 )
-from worker import connections, dry_runs, steering
-from worker.errors import BadInput
+from worker.connections import connections
+from worker.infrastructure.errors import BadInput
+from worker.jobs import job_control, job_retry
+from worker.pushes import dry_runs
 
 FORTUNE = Path(__file__).parents[1] / "data" / "fortune500.csv"
 
@@ -88,7 +90,8 @@ def test_of_two_hundred_only_the_two_bad_ones_are_rejected_and_named(
     assert all("0477472700" in (row.message or "") for row in bad)
 
     retried = run(
-        house, steering.retry(house, report.id, mapping={"company": {}, "person": {}})
+        house,
+        job_retry.retry(house, report.id, mapping={"company": {}, "person": {}}),
     )
     assert (counts(retried), retried.settled) == ({"created": 2}, 2)
     assert len(crm.ours()) == 200
@@ -195,7 +198,7 @@ def test_an_owner_or_a_field_that_odoo_does_not_have_is_refused_or_parks_the_job
         assert (report.state, report.waiting_reason) == ("paused", reason)
     assert crm.ours() == []
     for job in _jobs(house):
-        steering.cancel(house, job.id)
+        job_control.cancel(house, job.id)
     running.complete(house)
 
 
@@ -241,7 +244,7 @@ def test_a_person_at_fault_is_rejected_and_the_company_that_was_created_is_paid_
     assert (counts(report), report.settled) == ({"created": 1, "rejected": 1}, 2)
     rejected = outcomes_of(house, report.id)[1]
     assert (rejected.code, rejected.field) == ("unknown_reference", "country_id")
-    again = run(house, steering.retry(house, report.id, mapping={}))
+    again = run(house, job_retry.retry(house, report.id, mapping={}))
     assert (counts(again), again.settled) == ({"created": 1}, 0)
 
 

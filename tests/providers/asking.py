@@ -6,7 +6,7 @@ from typing import Any
 
 from pricing.plans import Item
 from tests.providers.conftest import Box
-from worker.providers import Answer, Deferred, Person, Report
+from worker.findings.providers.provider import Answer, Deferred, Person, Report
 
 BOTH = frozenset({Item.EMAIL, Item.PHONE})
 PROVIDERS = ("hunter", "people_data_labs", "fullenrich")

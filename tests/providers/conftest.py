@@ -11,10 +11,10 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from worker.providers.fullenrich import FullEnrich
-from worker.providers.http import Http
-from worker.providers.hunter import Hunter
-from worker.providers.people_data_labs import PeopleDataLabs
+from worker.findings.providers.fullenrich import FullEnrich
+from worker.findings.providers.http import Http
+from worker.findings.providers.hunter import Hunter
+from worker.findings.providers.people_data_labs import PeopleDataLabs
 from worker.sandbox import Behaviour, make_sandbox
 
 _T = TypeVar("_T")

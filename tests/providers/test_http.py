@@ -7,8 +7,8 @@ import pytest
 from aiohttp import web
 
 from tests.providers.serving import serving
-from worker.providers.errors import InDoubt, Unavailable
-from worker.providers.http import Http
+from worker.findings.providers.errors import InDoubt, Unavailable
+from worker.findings.providers.http import Http
 
 
 async def _in_parts(request, parts):

@@ -11,11 +11,11 @@ from pricing.findings import NOTHING
 from tests.providers.asking import BOTH, person
 from tests.providers.conftest import KEY
 from tests.providers.serving import serving
-from worker.providers.errors import Unavailable
-from worker.providers.fullenrich import FullEnrich
-from worker.providers.http import Http
-from worker.providers.hunter import Hunter
-from worker.providers.people_data_labs import PeopleDataLabs
+from worker.findings.providers.errors import Unavailable
+from worker.findings.providers.fullenrich import FullEnrich
+from worker.findings.providers.http import Http
+from worker.findings.providers.hunter import Hunter
+from worker.findings.providers.people_data_labs import PeopleDataLabs
 
 _ODD: list[JsonValue] = [
     None,

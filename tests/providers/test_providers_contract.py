@@ -8,16 +8,16 @@ import pytest
 from pricing.findings import EmailStatus
 from pricing.plans import Item
 from tests.providers.asking import BOTH, PROVIDERS, ask, crowd, ended, person
-from worker.providers.errors import (
+from worker.findings.providers.errors import (
     InDoubt,
     Misconfigured,
     OutOfCredits,
     RateLimited,
     Unavailable,
 )
-from worker.providers.fullenrich import FullEnrich
-from worker.providers.hunter import Hunter
-from worker.providers.people_data_labs import PeopleDataLabs
+from worker.findings.providers.fullenrich import FullEnrich
+from worker.findings.providers.hunter import Hunter
+from worker.findings.providers.people_data_labs import PeopleDataLabs
 from worker.sandbox import Behaviour, Fault
 
 pytestmark = pytest.mark.parametrize("name", PROVIDERS)

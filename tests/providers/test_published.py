@@ -14,10 +14,10 @@ from tests.providers import published
 from tests.providers.asking import BOTH, crowd, ended
 from tests.providers.conftest import KEY
 from tests.providers.serving import serving
-from worker.providers.errors import ProviderError
-from worker.providers.fullenrich import FullEnrich
-from worker.providers.http import Http
-from worker.providers.people_data_labs import PeopleDataLabs
+from worker.findings.providers.errors import ProviderError
+from worker.findings.providers.fullenrich import FullEnrich
+from worker.findings.providers.http import Http
+from worker.findings.providers.people_data_labs import PeopleDataLabs
 from worker.sandbox import Behaviour, Fault
 
 _AS_HUNTER = {"X-API-KEY": KEY}

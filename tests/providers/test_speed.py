@@ -17,10 +17,10 @@ _LEAST = 0.9
 
 
 async def _at_once(one, persons):
-    gate = asyncio.Semaphore(_AT_ONCE)
+    limiter = asyncio.Semaphore(_AT_ONCE)
 
     async def within(person):
-        async with gate:
+        async with limiter:
             await one(person)
 
     began_s = time.perf_counter()

@@ -10,7 +10,12 @@ from aiohttp import web
 from pricing.findings import EmailStatus
 from pricing.plans import Item
 from tests.providers.asking import BOTH, ask, crowd, ended, person
-from worker.providers.errors import BadSignature, InDoubt, RateLimited, Unavailable
+from worker.findings.providers.errors import (
+    BadSignature,
+    InDoubt,
+    RateLimited,
+    Unavailable,
+)
 from worker.sandbox import Behaviour, Fault
 from worker.sandbox.people import OBJECTED
 

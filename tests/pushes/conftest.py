@@ -9,7 +9,7 @@ from tests.database import running
 from tests.pushing import connect
 from tests.sandboxes import Sandbox
 from tests.servers import own_broker
-from worker.wiring import Deps
+from worker.wiring import Wired
 
 
 @pytest.fixture
@@ -29,11 +29,11 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
-def wired(database_url, tmp_path, redis_url) -> Iterator[Callable[..., Deps]]:
+def wired(database_url, tmp_path, redis_url) -> Iterator[Callable[..., Wired]]:
     """Makes the use cases with other settings, as another worker has them."""
-    made: list[Deps] = []
+    made: list[Wired] = []
 
-    def make(**changed: Any) -> Deps:
+    def make(**changed: Any) -> Wired:
         wanted: dict[str, Any] = {
             "redis_url": redis_url,
             "chunk_records": 250,
@@ -47,20 +47,20 @@ def wired(database_url, tmp_path, redis_url) -> Iterator[Callable[..., Deps]]:
 
     yield make
     for deps in made:
-        deps.vendors.close()
+        deps.providers.close()
         deps.crms.close()
         deps.database.close()
 
 
 @pytest.fixture
-def house(wired) -> Deps:
-    deps: Deps = wired()
+def house(wired) -> Wired:
+    deps: Wired = wired()
     running.create_license(deps, credits_granted=100_000)
     return deps
 
 
 @pytest.fixture
-def connection(house: Deps, sandbox: Sandbox) -> str:
+def connection(house: Wired, sandbox: Sandbox) -> str:
     return connect(
         house,
         "hubspot",

@@ -6,10 +6,10 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 
 from tests.sandboxes import Sandbox
-from worker import authorizing
-from worker.authorizing import Completed, Wish
-from worker.sandbox.granting import CLIENT_ID, CLIENT_SECRET
-from worker.wiring import Deps
+from worker.connections import oauth_consent
+from worker.connections.oauth_consent import Completed, Wish
+from worker.sandbox.oauth_server import CLIENT_ID, CLIENT_SECRET
+from worker.wiring import Wired
 
 BASE = "http://holdfast.example"
 
@@ -30,16 +30,16 @@ def wish_for(vendor: str = "hubspot", **changed: Any) -> Wish:
     return Wish("acme", vendor, "Ours", {})._replace(**changed)
 
 
-def consent(deps: Deps, wish: Wish) -> dict[str, str]:
+def consent(deps: Wired, wish: Wish) -> dict[str, str]:
     """What the vendor sends somebody back with who consents."""
-    asked = authorizing.ask(deps, wish, base_url=BASE)
+    asked = oauth_consent.ask(deps, wish, base_url=BASE)
     back = httpx.get(asked.url).headers["Location"]
     assert back.startswith(f"{BASE}/v1/authorizations/callback?")
     return {name: value for name, (value,) in parse_qs(urlsplit(back).query).items()}
 
 
-def complete(deps: Deps, back: dict[str, str]) -> Completed:
+def complete(deps: Wired, back: dict[str, str]) -> Completed:
     """Come back."""
-    return authorizing.complete(
+    return oauth_consent.complete(
         deps, back["state"], code=back.get("code"), error=back.get("error")
     )

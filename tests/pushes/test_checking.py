@@ -5,9 +5,9 @@ import pytest
 
 from pricing.plans import Item
 from tests.pushing import connect, contact, counts, push, submit
-from worker import connections, discovering
-from worker.connectors import Kind
-from worker.errors import BadInput, Refused
+from worker.connections import connections, crm_fields
+from worker.connections.connectors.connector import Kind
+from worker.infrastructure.errors import BadInput, Refused
 
 
 def _refusal(house, connection, records=None, **how):
@@ -18,7 +18,7 @@ def _refusal(house, connection, records=None, **how):
 
 def test_the_fields_of_a_crm_are_told_with_type_rights_and_options(house, connection):
     found = connections.get(house, connection)
-    person = discovering.fields_of(house, found)[Kind.PERSON]
+    person = crm_fields.fields_of(house.crms, found)[Kind.PERSON]
     assert person is not None
     stage, created = person["lifecyclestage"], person["createdate"]
     assert (stage.type, "lead" in stage.options) == ("enumeration", True)
@@ -68,14 +68,14 @@ def test_a_crm_that_cannot_be_asked_keeps_nobody_from_submitting(house, sandbox)
     how = {"mapping": {"person": {"first_name": "shoe_size"}}, "owner": "nobody"}
     submit(house, revoked, [contact("c1", "p1")], **how)
     with pytest.raises(Refused, match="does not take the token"):
-        discovering.fields_of(house, connections.get(house, revoked))
+        crm_fields.fields_of(house.crms, connections.get(house, revoked))
 
 
 def test_what_a_crm_said_before_holds_while_it_cannot_be_asked(
     house, sandbox, connection, monkeypatch
 ):
-    discovering.fields_of(house, connections.get(house, connection))
-    monkeypatch.setattr(discovering, "_FRESH_S", 0.0)
+    crm_fields.fields_of(house.crms, connections.get(house, connection))
+    monkeypatch.setattr(crm_fields, "_FRESH_S", 0.0)
     sandbox.behave("hubspot", fault="server_error", times=99)
     mapping = {"person": {"first_name": "shoe_size"}}
     (problem,) = _refusal(house, connection, mapping=mapping)

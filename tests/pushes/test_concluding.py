@@ -18,14 +18,14 @@ from tests.pushing import (
     run_once,
     submit,
 )
-from worker import steering
-from worker.connectors import Kind
-from worker.connectors.errors import Misconfigured, Throttled, Unavailable
-from worker.connectors.hubspot import HubSpot
-from worker.connectors.webhook import Webhook
-from worker.pushing import Pushing
+from worker.connections.connectors.connector import Kind
+from worker.connections.connectors.errors import Misconfigured, Throttled, Unavailable
+from worker.connections.connectors.hubspot.connector import HubSpot
+from worker.connections.connectors.webhook.connector import Webhook
+from worker.jobs import job_control
+from worker.jobs.sweeper import sweep
+from worker.pushes.push_delivery import PushDelivery
 from worker.sandbox.webhook import SECRET
-from worker.sweeper import sweep
 
 _GONE = {"fault": "server_error", "times": 10_000}
 
@@ -36,7 +36,7 @@ def doubted(wired, house, sandbox, connection, monkeypatch):
     records = [contact(f"c{n}", f"p{n}") for n in range(250)]
     job_id = submit(house, connection, records)
     die_after_sending(house, job_id, monkeypatch)
-    steering.cancel(wired(push_doubt_s=0.2), job_id)
+    job_control.cancel(wired(push_doubt_s=0.2), job_id)
     let_go(house, job_id)
     sandbox.behave("hubspot", **_GONE)
     run_once(house, job_id)
@@ -95,11 +95,11 @@ def test_of_companies_whose_persons_were_not_sent_only_the_company_is_due(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(Pushing, "_push_persons", dying)
+        patched.setattr(PushDelivery, "_push_persons", dying)
         with pytest.raises(KeyboardInterrupt):
             run_once(house, job_id)
     sandbox.behave("hubspot", **_GONE)
-    steering.cancel(wired(push_doubt_s=0.01), job_id)
+    job_control.cancel(wired(push_doubt_s=0.01), job_id)
     let_go(house, job_id)
     report = run(wired(retry_max_s=0.01), job_id)
     assert (counts(report), report.settled) == ({"created": 1, "rejected": 1}, 2)
@@ -124,7 +124,7 @@ def test_what_an_endpoint_was_sent_in_full_is_paid_for_though_it_is_gone_for_goo
         run_once(house, job_id)
     assert sandbox.tally("webhook")["companies"] == 3
     sandbox.behave("webhook", **_GONE)
-    steering.cancel(wired(push_doubt_s=0.01), job_id)
+    job_control.cancel(wired(push_doubt_s=0.01), job_id)
     sweep(house)
     report = run(wired(retry_max_s=0.01), job_id)
     assert (report.state, report.settled, report.released) == ("cancelled", 3, 0)
@@ -144,7 +144,7 @@ def test_what_was_refused_before_anything_was_done_is_not_in_doubt(
     with monkeypatch.context() as patched:
         patched.setattr(HubSpot, "write", _lost(Throttled("busy", 0.01)))
         run_once(house, job_id)
-    steering.cancel(house, job_id)
+    job_control.cancel(house, job_id)
     report = run(house, job_id)
     assert (report.state, report.settled, report.released) == ("cancelled", 0, 9)
     assert sandbox.tally("hubspot")["companies"] == 0
@@ -158,7 +158,7 @@ def test_what_never_reached_an_endpoint_costs_nothing(house, sandbox, monkeypatc
         nobody = Unavailable("nobody listens", sent=False)
         patched.setattr(Webhook, "_send", _lost(nobody))
         run_once(house, job_id)
-    steering.cancel(house, job_id)
+    job_control.cancel(house, job_id)
     report = run(house, job_id)
     assert (report.state, report.settled) == ("cancelled", 0)
 
@@ -171,7 +171,7 @@ def test_what_was_concluded_is_not_taken_for_unchanged_the_next_time(
     job_id = submit(house, connection, [contact("c1", "p1", title="After")])
     die_after_sending(house, job_id, monkeypatch)
     sandbox.behave("hubspot", **_GONE)
-    steering.cancel(wired(push_doubt_s=0.01), job_id)
+    job_control.cancel(wired(push_doubt_s=0.01), job_id)
     let_go(house, job_id)
     run(wired(retry_max_s=0.01), job_id)
     sandbox.behave("hubspot")
@@ -183,7 +183,7 @@ def test_all_that_was_sent_is_settled_by_a_worker_with_smaller_batches(
 ):
     job_id = submit(house, connection, [contact(f"c{n}", f"p{n}") for n in range(150)])
     die_after_sending(house, job_id, monkeypatch)
-    steering.cancel(house, job_id)
+    job_control.cancel(house, job_id)
     let_go(house, job_id)
     report = run(wired(batch_records=20), job_id)
     assert counts(report) == {"created": 100, "unreached": 50}
@@ -196,7 +196,7 @@ def test_what_comes_after_the_batch_in_doubt_is_not_begun_though_a_company_retur
     records = [contact(f"c{n % 90}", f"p{n}") for n in range(240)]
     job_id = submit(house, connection, records)
     die_after_sending(house, job_id, monkeypatch)
-    steering.cancel(house, job_id)
+    job_control.cancel(house, job_id)
     let_go(house, job_id)
     report = run(house, job_id)
     assert counts(report) == {"created": 100, "unreached": 140}
@@ -232,7 +232,7 @@ def test_of_a_chunk_that_was_split_in_doubt_nothing_more_is_sent_once_cancelled(
             open_.execute(text("UPDATE chunks SET run_at = clock_timestamp()"))
         die_after_sending(house, job_id, monkeypatch)
         let_go(house, job_id)
-    steering.cancel(house, job_id)
+    job_control.cancel(house, job_id)
     report = run(house, job_id)
     assert counts(report) == {"created": 100, "unreached": 140}
     assert (report.settled, sandbox.tally("hubspot")["contacts"]) == (100, 100)
@@ -245,7 +245,7 @@ def test_a_record_that_was_sent_and_kills_each_worker_then_is_flagged_and_paid_f
     job_id = submit(house, connection, [contact("c1", "p1")])
     for number in range(3):
         if number == 2 and is_cancelled:
-            steering.cancel(house, job_id)
+            job_control.cancel(house, job_id)
         with house.database.transaction() as open_:
             open_.execute(text("UPDATE chunks SET run_at = clock_timestamp()"))
         die_after_sending(house, job_id, monkeypatch)
@@ -272,7 +272,7 @@ def test_a_provider_that_rests_keeps_no_cancelled_job_from_its_end(
     one = contact("c1", "p1", company_domain="one.example")
     job_id = submit(house, connection, [one], retrieve=(Item.EMAIL,))
     die_after_sending(house, job_id, monkeypatch)
-    steering.cancel(house, job_id)
+    job_control.cancel(house, job_id)
     let_go(house, job_id)
     with house.database.transaction() as open_:
         open_.execute(text("DELETE FROM findings"))

@@ -11,11 +11,11 @@ from tests.api.conftest import serving
 from tests.database import running
 from tests.pushes.consenting import BASE, app_at, complete, consent, wish_for
 from tests.pushing import contact, counts, push
-from worker import authorizing, connections
-from worker.authorizing import Denied
-from worker.errors import BadInput, Refused
-from worker.oauth import CONNECTORS
-from worker.wiring import Deps
+from worker.connections import connections, oauth_consent
+from worker.connections.oauth_client import CONNECTORS
+from worker.connections.oauth_consent import Denied
+from worker.infrastructure.errors import BadInput, Refused
+from worker.wiring import Wired
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def app(sandbox):
 
 @pytest.fixture
 def house(wired, app):
-    deps: Deps = wired(**app)
+    deps: Wired = wired(**app)
     running.create_license(deps, credits_granted=100_000)
     return deps
 
@@ -87,7 +87,7 @@ def test_neither_state_nor_verifier_nor_token_stands_readable_in_the_database(
 def test_without_an_app_at_the_vendor_nobody_is_sent_there(wired, house, sandbox):
     plain = wired()
     with pytest.raises(Refused, match="HOLDFAST_HUBSPOT_CLIENT_ID"):
-        authorizing.ask(plain, wish_for(), base_url=BASE)
+        oauth_consent.ask(plain, wish_for(), base_url=BASE)
 
 
 @pytest.mark.parametrize("vendor", ["salesforce", "pipedrive"])
@@ -183,7 +183,7 @@ def test_a_sandbox_of_salesforce_has_a_sign_in_of_its_own(wired, house, sandbox)
     tokens = deps.crms.open(made, lambda: None).tokens
     assert tokens.renewed(tokens.secrets["access_token"])
     with pytest.raises(BadInput, match=r"settings\.login"):
-        authorizing.ask(
+        oauth_consent.ask(
             deps, wish._replace(settings={"login": "evil.example"}), base_url=BASE
         )
 
@@ -195,7 +195,7 @@ def test_who_asks_for_consent_does_not_say_where_the_tokens_are_sent(
     deps = wired(**app | app_at(sandbox, vendor))
     wish = wish_for(vendor, settings={"url": "https://thief.example"})
     with pytest.raises(BadInput, match=r"settings\.url"):
-        authorizing.ask(deps, wish, base_url=BASE)
+        oauth_consent.ask(deps, wish, base_url=BASE)
 
 
 def test_a_connection_with_an_address_of_its_own_is_given_no_tokens_by_consent(
@@ -211,7 +211,7 @@ def test_a_connection_with_an_address_of_its_own_is_given_no_tokens_by_consent(
     )
     wish = wish_for(connection_id=there.id)
     with pytest.raises(BadInput, match=r"settings\.url"):
-        authorizing.ask(house, wish._replace(settings=there.settings), base_url=BASE)
+        oauth_consent.ask(house, wish._replace(settings=there.settings), base_url=BASE)
     with pytest.raises(Denied, match="another account"):
         complete(house, consent(house, wish))
 

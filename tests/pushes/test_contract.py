@@ -20,9 +20,10 @@ from tests.pushing import (
     run_once,
     submit,
 )
-from worker import connections, crms, discovering, steering
-from worker.connectors import Kind
-from worker.errors import BadInput
+from worker.connections import connections, connector_registry, crm_fields
+from worker.connections.connectors.connector import Kind
+from worker.infrastructure.errors import BadInput
+from worker.jobs import job_control
 
 
 def of(*but: str) -> pytest.MarkDecorator:
@@ -130,7 +131,7 @@ def test_a_limit_rests_the_connection_and_is_no_failure(house, connection, crm):
         assert counts(run(house, job_id)) == {"created": 1}
     else:
         # A day is waited for longer than a test may take.
-        steering.cancel(house, job_id)
+        job_control.cancel(house, job_id)
         assert run(house, job_id).settled == 0
 
 
@@ -216,9 +217,9 @@ def test_what_was_merged_there_is_followed(house, connection, crm):
 
 def test_a_connection_is_tested_and_says_which_fields_it_has(house, connection, crm):
     assert connections.test(house, connection).ok
-    fields = discovering.fields_of(house, connections.get(house, connection))
+    fields = crm_fields.fields_of(house.crms, connections.get(house, connection))
     for kind in Kind:
-        targets = crms.OFFERS[crm.connector].defaults[kind].values()
+        targets = connector_registry.OFFERS[crm.connector].defaults[kind].values()
         found = fields[kind]
         assert found is None or set(targets) <= found.keys()
 
@@ -314,7 +315,7 @@ def test_secrets_that_are_not_taken_park_the_job_until_there_are_others(house, c
     connections.reconnect(house, connection, crm.secrets)
     if report.waiting_reason != "needs_reconnect":
         # An endpoint's no may have any reason.
-        steering.resume(house, report.id)
+        job_control.resume(house, report.id)
     assert counts(run(house, report.id)) == {"created": 1}
 
 

@@ -13,21 +13,21 @@ from storage.pushes import intents
 from storage.pushes.intents import Intent
 from tests.pushing import Killed, connect, contact, submit
 from tests.receivers import receiver
-from worker import connections
-from worker.connectors import Kind
-from worker.connectors.errors import Throttled, Unavailable
-from worker.holding import HeldKeys
-from worker.wiring import Deps
+from worker.connections import connections
+from worker.connections.connectors.connector import Kind
+from worker.connections.connectors.errors import Throttled, Unavailable
+from worker.connections.key_locks import HeldKeys
+from worker.wiring import Wired
 
 
 @pytest.fixture
-def connection(house: Deps, sandbox) -> str:
+def connection(house: Wired, sandbox) -> str:
     url = {"url": f"{sandbox.url}/pipedrive"}
     return connect(house, "pipedrive", url, {"api_token": "token"})
 
 
 @pytest.fixture
-def keys_of(house: Deps, connection: str):
+def keys_of(house: Wired, connection: str):
     """Makes what a worker holds keys by; it looks at them before each request."""
 
     def make(settle_s: float = 0.1) -> HeldKeys:
@@ -36,7 +36,7 @@ def keys_of(house: Deps, connection: str):
     return make
 
 
-def _lapse(house: Deps) -> None:
+def _lapse(house: Wired) -> None:
     """Let the time pass that a hold lasts."""
     with house.database.transaction() as connection:
         connection.execute(

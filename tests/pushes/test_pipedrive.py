@@ -20,20 +20,20 @@ from tests.pushing import (
     run_once,
     submit,
 )
-from worker import connections
-from worker.connectors import Kind, Row, Written
-from worker.connectors.errors import Throttled, Unavailable
-from worker.connectors.pipedrive import Pipedrive
-from worker.holding import HeldKeys
-from worker.sandbox.pipedrive_fields import code_of
-from worker.wiring import Deps
+from worker.connections import connections
+from worker.connections.connectors.connector import Kind, Row, Written
+from worker.connections.connectors.errors import Throttled, Unavailable
+from worker.connections.connectors.pipedrive.connector import Pipedrive
+from worker.connections.key_locks import HeldKeys
+from worker.sandbox.pipedrive.fields import code_of
+from worker.wiring import Wired
 
 _AMPLE = {"limit": 100_000, "searches": 100_000}
 
 
 @pytest.fixture
-def house(wired) -> Deps:
-    deps: Deps = wired(crm_settle_s=0.2, crm_timeout_s=1, retry_base_s=0.1)
+def house(wired) -> Wired:
+    deps: Wired = wired(crm_settle_s=0.2, crm_timeout_s=1, retry_base_s=0.1)
     running.create_license(deps, credits_granted=100_000)
     return deps
 

@@ -23,12 +23,14 @@ from tests.pushing import (
     run_once,
     submit,
 )
-from worker import chunks, connections, dry_runs, steering
-from worker.connectors import Kind
-from worker.connectors.errors import Throttled, Unavailable
-from worker.connectors.hubspot import HubSpot
-from worker.errors import Refused
-from worker.pushing import Pushing
+from worker.connections import connections
+from worker.connections.connectors.connector import Kind
+from worker.connections.connectors.errors import Throttled, Unavailable
+from worker.connections.connectors.hubspot.connector import HubSpot
+from worker.infrastructure.errors import Refused
+from worker.jobs import chunk_runner, job_control, job_retry
+from worker.pushes import dry_runs
+from worker.pushes.push_delivery import PushDelivery
 
 
 def _rules(house, job_id):
@@ -186,7 +188,7 @@ def test_a_days_budget_that_is_used_up_is_waited_for_by_name(
     job_id = submit(house, connection, [contact("c1")])
     run_once(house, job_id)
     assert running.report(house, job_id).waiting_reason == "daily_limit"
-    steering.cancel(house, job_id)
+    job_control.cancel(house, job_id)
     assert run(house, job_id).settled == 0
 
 
@@ -201,7 +203,7 @@ def test_a_token_that_is_not_taken_parks_the_job_and_tells_its_user(house, sandb
     assert (told.user_id, told.code) == ("user-1", "job_parked")
     with pytest.raises(Refused, match="still pushes to it"):
         connections.delete(house, revoked)
-    steering.cancel(house, report.id)
+    job_control.cancel(house, report.id)
     assert (run(house, report.id).state, report.settled) == ("cancelled", 0)
     connections.delete(house, revoked)
     with pytest.raises(Refused, match="there is no connection"):
@@ -219,7 +221,7 @@ def test_a_job_whose_crm_rejects_too_much_parks_until_somebody_lets_it_go_on(
     report = push(few, connection, records)
     assert (report.state, report.waiting_reason) == ("paused", "too_many_rejections")
     assert counts(report) == {"rejected": 10}
-    steering.resume(few, report.id)
+    job_control.resume(few, report.id)
     report = run(few, report.id)
     assert (report.state, counts(report)) == (
         "partial",
@@ -239,7 +241,7 @@ def test_the_rejected_alone_are_tried_again_after_the_mapping_and_nothing_paid_t
     assert (counts(report), report.settled) == ({"created": 1, "rejected": 1}, 2)
     (rejected,) = [row for row in outcomes_of(house, report.id) if row.code]
     assert (rejected.code, rejected.field) == ("invalid_option", "lifecyclestage")
-    again = run(house, steering.retry(house, report.id, mapping={"person": {}}))
+    again = run(house, job_retry.retry(house, report.id, mapping={"person": {}}))
     assert (again.records, counts(again), again.settled) == (1, {"created": 1}, 0)
     assert sandbox.tally("hubspot")["contacts"] == 2
 
@@ -307,7 +309,7 @@ def test_a_job_that_is_cancelled_with_a_dead_worker_pays_for_what_was_sent(
 ):
     job_id = submit(house, connection, [contact(f"c{n}", f"p{n}") for n in range(250)])
     die_after_sending(house, job_id, monkeypatch)
-    steering.cancel(house, job_id)
+    job_control.cancel(house, job_id)
     assert running.report(house, job_id).state == "cancelling"
     let_go(house, job_id)
     report = run(house, job_id)
@@ -406,7 +408,7 @@ def test_a_company_in_doubt_is_paid_for_though_its_person_is_left_alone_by_then(
         raise Killed
 
     with monkeypatch.context() as patched:
-        patched.setattr(Pushing, "_push_persons", dying)
+        patched.setattr(PushDelivery, "_push_persons", dying)
         with pytest.raises(Killed):
             run_once(house, job_id)
     flagged = {"id": their_id, "hs_email_optout": "true"}
@@ -497,9 +499,9 @@ def two_chunks(wired, house, connection, monkeypatch):
             first, second = ids
         with monkeypatch.context() as patched:
             patched.setattr(HubSpot, "link", silent)
-            chunks.run_chunk(deps, first)
+            chunk_runner.run_chunk(deps, first)
         between()
-        chunks.run_chunk(deps, second)
+        chunk_runner.run_chunk(deps, second)
         return job_id
 
     return ran
@@ -527,14 +529,14 @@ def test_a_worker_that_was_fenced_off_sends_nothing_more(
     house, sandbox, connection, monkeypatch
 ):
     job_id = submit(house, connection, [contact("c1", "p1")])
-    look = Pushing._look
+    look = PushDelivery._look
 
     def late(self, *given):
         with house.database.transaction() as connection_:
             connection_.execute(text("UPDATE chunks SET attempt = attempt + 1"))
         return look(self, *given)
 
-    monkeypatch.setattr(Pushing, "_look", late)
+    monkeypatch.setattr(PushDelivery, "_look", late)
     assert run_once(house, job_id) == 1
     monkeypatch.undo()
     assert sandbox.tally("hubspot")["companies"] == 0

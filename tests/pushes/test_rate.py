@@ -6,8 +6,9 @@ import pytest
 
 from tests.pushing import connect, contact, run_once, submit
 from tests.sandboxes import Sandbox
-from worker import connections, steering
-from worker.clock import monotonic_s
+from worker.connections import connections
+from worker.infrastructure.clock import monotonic_s
+from worker.jobs import job_control
 
 _WINDOWS = 5
 _SHARE = 0.9
@@ -36,7 +37,7 @@ def _fill(house, wired, sandbox: Sandbox, limit: int, window_s: int) -> list[int
     with ThreadPoolExecutor(2) as threads:
         list(threads.map(work, job_ids))
     for job_id in job_ids:
-        steering.cancel(house, job_id)
+        job_control.cancel(house, job_id)
     told = sandbox.tally("hubspot")
     assert told["refused"] == 0
     times = sorted(told["times"])[1:]

@@ -4,8 +4,10 @@ import pytest
 from pydantic import SecretStr
 
 from tests.pushing import connect
-from worker import connections, rotating, webhooks
-from worker.errors import NotConfigured
+from worker.connections import connections
+from worker.infrastructure.errors import NotConfigured
+from worker.retention import secret_rotation
+from worker.webhooks import webhooks
 
 OLD, NEW = "an-old-key-of-20-letters", "a-new-key-of-20-letters!"
 
@@ -21,7 +23,7 @@ def test_secrets_are_encrypted_anew_so_that_an_old_key_can_be_left_out(
     new = wired(secret_keys=SecretStr(NEW))
     assert connections.test(both, made).ok
     with pytest.raises(NotConfigured):
-        rotating.rotate(new)
-    assert rotating.rotate(both) == 2
+        secret_rotation.rotate(new)
+    assert secret_rotation.rotate(both) == 2
     assert connections.test(new, made).ok
     assert not connections.test(old, made).ok

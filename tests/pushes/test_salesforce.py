@@ -8,7 +8,7 @@ import pytest
 from tests.database import running
 from tests.pushing import connect, contact, counts, let_go, push, run, run_once, submit
 from tests.system.fleet import until
-from worker.sweeper import sweep
+from worker.jobs.sweeper import sweep
 
 
 @pytest.fixture

@@ -11,12 +11,13 @@ from storage.licenses import notifications
 from tests.database import running
 from tests.pushes.consenting import app_at, complete, consent, wish_for
 from tests.pushing import Killed, contact, counts, push, run, run_once, submit
-from worker import connections, oauth, steering
-from worker.connectors import Reply
-from worker.connectors.errors import Unauthorized, Unavailable
-from worker.crm_http import CrmHttp
-from worker.errors import OutboundError
-from worker.wiring import Deps
+from worker.connections import connections, oauth_client
+from worker.connections.connectors.connector import Reply
+from worker.connections.connectors.errors import Unauthorized, Unavailable
+from worker.connections.crm_http import CrmHttp
+from worker.infrastructure.errors import OutboundError
+from worker.jobs import job_control
+from worker.wiring import Wired
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ def app(sandbox):
 
 @pytest.fixture
 def house(wired, app):
-    deps: Deps = wired(**app)
+    deps: Wired = wired(**app)
     running.create_license(deps, credits_granted=100_000)
     return deps
 
@@ -163,7 +164,7 @@ def test_a_loser_of_a_refresh_does_not_declare_the_winners_grant_dead(
     made = connections.get(house, connection)
     frozen = house.crms.open(made, lambda: None).tokens
     late = wired(**app).crms.open(made, lambda: None).tokens
-    refresh = oauth.refresh
+    refresh = oauth_client.refresh
 
     def overtaken(*given):
         grant = refresh(*given)
@@ -176,7 +177,7 @@ def test_a_loser_of_a_refresh_does_not_declare_the_winners_grant_dead(
             late.renewed(used)
         return grant
 
-    monkeypatch.setattr("worker.oauth.refresh", overtaken)
+    monkeypatch.setattr("worker.connections.oauth_client.refresh", overtaken)
     fresh = frozen.renewed(used)
     assert sandbox.tally("hubspot")["reused"] == 1
     assert late.renewed(used) == fresh
@@ -191,7 +192,7 @@ def test_a_token_endpoint_that_does_not_answer_loses_no_grant(
     def silent(*_):
         raise OutboundError("no answer")
 
-    monkeypatch.setattr("worker.oauth.refresh", silent)
+    monkeypatch.setattr("worker.connections.oauth_client.refresh", silent)
     job_id = submit(house, connection, [contact("c1", "p1")])
     run_once(house, job_id)
     report = running.report(house, job_id)
@@ -209,7 +210,7 @@ def test_an_app_that_the_vendor_refuses_parks_the_job_until_it_is_put_right(
         report = push(refused, connection, [contact(f"c{wrong}", f"p{wrong}")])
         assert (report.state, report.waiting_reason) == ("paused", "app_refused")
         assert connections.get(house, connection).state == "active"
-        steering.resume(house, report.id)
+        job_control.resume(house, report.id)
         assert counts(run(house, report.id)) == {"created": 1}
         _expire(house, sandbox, connection)
     assert [one.code for one in _told(house)] == ["job_parked", "job_parked"]
@@ -289,7 +290,7 @@ def test_a_job_that_is_resumed_and_goes_through_takes_the_others_along(
         patched.setattr(CrmHttp, "_ask", _refused)
         for job_id in (first, second):
             run_once(house, job_id)
-    steering.resume(house, first)
+    job_control.resume(house, first)
     assert counts(run(house, first)) == {"created": 1}
     assert connections.get(house, connection).state == "active"
     assert counts(run(house, second)) == {"created": 1}
@@ -300,11 +301,11 @@ def test_a_parked_job_that_somebody_pauses_stays_paused(house, connection, monke
     with monkeypatch.context() as patched:
         patched.setattr(CrmHttp, "_ask", _refused)
         assert run(house, job_id).waiting_reason == "needs_reconnect"
-    steering.pause(house, job_id)
+    job_control.pause(house, job_id)
     assert connections.test(house, connection).ok
     report = running.report(house, job_id)
     assert (report.state, report.waiting_reason) == ("paused", "paused")
-    steering.resume(house, job_id)
+    job_control.resume(house, job_id)
     assert counts(run(house, job_id)) == {"created": 1}
 
 

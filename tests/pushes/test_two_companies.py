@@ -15,7 +15,7 @@ from tests.pushing import (
     run_once,
     submit,
 )
-from worker.pushing import Pushing
+from worker.pushes.push_delivery import PushDelivery
 
 
 def _doors(sandbox, vendor="hubspot"):
@@ -73,7 +73,7 @@ def test_what_was_sent_of_both_companies_is_paid_for_though_the_person_opts_out(
         raise Killed
 
     with monkeypatch.context() as patched:
-        patched.setattr(Pushing, "_push_persons", dying)
+        patched.setattr(PushDelivery, "_push_persons", dying)
         with pytest.raises(Killed):
             run_once(house, job_id)
     flagged = {"id": their_id, "hs_email_optout": "true"}

@@ -17,7 +17,7 @@ from tests.pushing import (
     submit,
 )
 from tests.receivers import Reply, receiver
-from worker import connections
+from worker.connections import connections
 from worker.sandbox.webhook import SECRET
 
 

@@ -10,7 +10,7 @@ import redis
 from kombu.connection import Connection
 
 from tests.servers import own_broker
-from worker.app import CHUNKS, CONTROL
+from worker.jobs.message_queues import CHUNKS, CONTROL
 
 OWN = "own Valkey"
 NAMED = {

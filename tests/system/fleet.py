@@ -24,11 +24,13 @@ from storage.jobs.job_reports import JobReport
 from storage.quotes import quotes
 from storage.state_machine import ENDED
 from tests.unit.opening import WRITERS, Table
-from worker import licensing, producer
-from worker.loading import load_directory
-from worker.readers import delimited
-from worker.settings import Settings
-from worker.wiring import Deps, wire
+from worker.findings.directory_import import load_directory
+from worker.infrastructure.settings import Settings
+from worker.jobs import submission
+from worker.licenses import licenses
+from worker.quotes import quote_maker
+from worker.quotes.readers import delimited
+from worker.wiring import Wired, wire
 
 _T = TypeVar("_T")
 
@@ -87,7 +89,7 @@ class Fleet:
         self._processes: list[subprocess.Popen[bytes]] = []
         urls = {"home": folder, "database_url": database_url, "broker_url": broker_url}
         quick = {name.lower(): value for name, value in given.items()}
-        self.deps: Deps = wire(Settings.model_validate(urls | quick))
+        self.deps: Wired = wire(Settings.model_validate(urls | quick))
 
     def start(self, *names: str) -> list[subprocess.Popen[bytes]]:
         """Start one process for each name, `worker` or `dispatcher`."""
@@ -164,9 +166,9 @@ def fleet_of(
     folder.mkdir()
     fleet = Fleet(folder, database_url, broker_url, **settings)
     try:
-        licensing.create_license(
+        licenses.create_license(
             fleet.deps,
-            licensing.NewLicense(
+            licenses.NewLicense(
                 id=LICENSE,
                 name="Acme",
                 plan=Plan.V2,
@@ -205,7 +207,7 @@ def _phone(number: int) -> bool:
     return number % 2 == 0
 
 
-def load_persons(deps: Deps, count: int) -> None:
+def load_persons(deps: Wired, count: int) -> None:
     """Fill the directory: e-mails for two of three, phones for every second."""
     lines = (
         json.dumps(
@@ -230,7 +232,7 @@ def answer(first: int, stop: int) -> Answer:
     return Answer(len(numbers), companies + emails + 2 * phones, emails, phones)
 
 
-def submit(deps: Deps, first: int, stop: int, format_: str = "csv") -> str:
+def submit(deps: Wired, first: int, stop: int, format_: str = "csv") -> str:
     """Quote and enqueue an export of the persons from `first` to `stop`."""
     rows = [
         [f"c{number // _PERSONS_A_COMPANY}", f"p{number}"]
@@ -248,7 +250,7 @@ def submit(deps: Deps, first: int, stop: int, format_: str = "csv") -> str:
         export={"format": format_},
     )
     reading = delimited.read(io.BytesIO(data.getvalue().encode()))
-    return producer.submit(deps, producer.quote(deps, request, reading).id)
+    return submission.submit(deps, quote_maker.quote(deps, request, reading).id)
 
 
 def assert_exact(fleet: Fleet, job_id: str, first: int, stop: int) -> None:

@@ -29,8 +29,8 @@ from tests.system.fleet import (
     submit,
     until,
 )
-from worker import erasing
 from worker.embedded import postgres
+from worker.retention import person_erasure
 
 _DOCS = Path(__file__).parents[2] / "docs"
 _PERSONS = 4_000
@@ -160,7 +160,7 @@ def test_who_was_erased_since_the_backup_is_erased_again(place, empty_place):
     submit(place.fleet.deps, 0, 10)
     for block in _blocks("backup.md"):
         place.run(block)
-    erasing.erase(place.fleet.deps, "p1")
+    person_erasure.erase(place.fleet.deps, "p1")
     for block in _blocks("restore.md"):
         empty_place.run(block)
     known = "SELECT count(*) FROM directory WHERE person_id = 'p1'"

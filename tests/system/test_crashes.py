@@ -21,9 +21,9 @@ from tests.system.fleet import (
     submit,
     until,
 )
-from worker import steering
-from worker.app import make_app
-from worker.tasks import RUN_CHUNK
+from worker.celery_app import make_app
+from worker.jobs import job_control
+from worker.jobs.message_queues import RUN_CHUNK
 
 _PERSONS = 1_200
 
@@ -187,7 +187,7 @@ def test_a_cancelled_job_keeps_what_it_delivered_and_releases_the_rest(fleet):
     fleet.start("dispatcher", "worker")
     job_id = submit(fleet.deps, 0, _PERSONS)
     fleet.reached(job_id, 100)
-    steering.cancel(fleet.deps, job_id)
+    job_control.cancel(fleet.deps, job_id)
     report = fleet.ended(job_id)
     assert report.state == "cancelled"
     assert 100 <= report.delivered < _PERSONS
@@ -196,7 +196,7 @@ def test_a_cancelled_job_keeps_what_it_delivered_and_releases_the_rest(fleet):
     assert completions(fleet, job_id) == 1
     rows = fleet.scalar("SELECT sum(records) FROM parts WHERE job_id = :id", id=job_id)
     assert rows == report.delivered
-    steering.cancel(fleet.deps, job_id)
+    job_control.cancel(fleet.deps, job_id)
 
 
 @pytest.mark.slow

@@ -5,9 +5,9 @@ import pytest
 from storage.database import Database
 from tests.servers import own_broker, postgres_server
 from tests.system.fleet import QUICK, assert_exact, fleet_of, load_persons, submit
-from worker.app import make_app
-from worker.errors import NotConfigured
-from worker.settings import Settings
+from worker.celery_app import make_app
+from worker.infrastructure.errors import NotConfigured
+from worker.infrastructure.settings import Settings
 
 _ELSEWHERE = "amqp://127.0.0.1:1"
 _PERSONS = 40

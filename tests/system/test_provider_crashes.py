@@ -16,8 +16,9 @@ from pricing.plans import Item
 from storage.findings import provider_costs
 from storage.quotes import quotes
 from tests.system.fleet import LICENSE, Fleet, fleet_of, kill, until
-from worker import producer
-from worker.readers import inline
+from worker.jobs import submission
+from worker.quotes import quote_maker
+from worker.quotes.readers import inline_records
 from worker.sandbox.people import contact_of
 
 _PERSONS = 60
@@ -86,8 +87,8 @@ def _submit(fleet: Fleet) -> str:
         only_with=None,
         export={"format": "csv"},
     )
-    stored = producer.quote(fleet.deps, request, inline.read(records))
-    return producer.submit(fleet.deps, stored.id)
+    stored = quote_maker.quote(fleet.deps, request, inline_records.read(records))
+    return submission.submit(fleet.deps, stored.id)
 
 
 def _valid() -> int:

@@ -10,7 +10,7 @@ from storage.jobs.job_reports import JobReport
 from tests.pushing import connect, contact, submit
 from tests.system.fleet import Fleet, fleet_of, kill, until
 from tests.system.test_provider_crashes import Vendor, _sandbox
-from worker import steering
+from worker.jobs import job_control
 from worker.sandbox.webhook import SECRET
 
 _RECORDS = 120
@@ -106,7 +106,7 @@ def test_a_job_cancelled_in_doubt_pays_for_what_is_there_and_releases_the_rest(f
         (_, worker) = fleet.start("dispatcher", "worker")
         _wait_for(vendor, 20)
         kill(worker)
-        steering.cancel(fleet.deps, job_id)
+        job_control.cancel(fleet.deps, job_id)
         fleet.start("worker")
         report: JobReport = fleet.ended(job_id)
         companies, contacts = _there(vendor)

@@ -17,8 +17,8 @@ from pricing.findings import EmailLevel
 from pricing.plans import Item
 from storage.quotes.quotes import Request
 from tests.database import running
-from worker import producer, uploads
-from worker.readers import delimited
+from worker.quotes import quote_maker, uploads
+from worker.quotes.readers import delimited
 from worker.wiring import wire
 
 step, url, folder, count = sys.argv[1], sys.argv[2], Path(sys.argv[3]), int(sys.argv[4])
@@ -57,10 +57,11 @@ with closing(deps.database):
             print(upload(deps, stream).id)
     else:
         small = upload(deps, io.BytesIO((HEADER + "a,b,c,d\\n").encode()))
-        producer.quote(deps, REQUEST, uploads.reading_of(deps, small))
+        quote_maker.quote(deps, REQUEST, uploads.reading_of(deps, small))
         stored = uploads.find(deps, "acme", sys.argv[5])
         before = peak_kib()
-        priced = producer.quote(deps, REQUEST, uploads.reading_of(deps, stored)).quote
+        reading = uploads.reading_of(deps, stored)
+        priced = quote_maker.quote(deps, REQUEST, reading).quote
         assert priced.records == priced.companies == priced.persons == count
         print(peak_kib() - before)
 """

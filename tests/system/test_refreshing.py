@@ -14,7 +14,7 @@ from tests.pushing import contact, submit
 from tests.receivers import Receiver, Reply, receiver
 from tests.system.fleet import Fleet, fleet_of, kill, until
 from tests.system.test_provider_crashes import Vendor, _sandbox
-from worker.sandbox.granting import CLIENT_ID, CLIENT_SECRET
+from worker.sandbox.oauth_server import CLIENT_ID, CLIENT_SECRET
 
 pytestmark = pytest.mark.slow
 

@@ -16,8 +16,8 @@ from contextlib import closing
 from pathlib import Path
 
 from tests.database import running
-from worker import uploads
-from worker.readers import BY_SUFFIX
+from worker.quotes import uploads
+from worker.quotes.readers.formats import BY_SUFFIX
 
 step, url, suffix = sys.argv[1], sys.argv[2], sys.argv[4]
 folder, count = Path(sys.argv[3]), int(sys.argv[5])
@@ -63,7 +63,7 @@ with closing(deps.database):
             deps, "acme", BY_SUFFIX[".csv"](io.BytesIO(small)), skip_bad=False
         )
         if suffix == ".parquet":
-            from worker.readers import parquet
+            from worker.quotes.readers import parquet
         before = peak_kib()
         with path.open("rb") as stream:
             stored = uploads.upload(

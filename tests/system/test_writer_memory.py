@@ -14,8 +14,8 @@ _GROWTH_ELSE_MIB = 20
 
 _WRITE = """
 import resource, sys, time
-from worker.writers import format_of
-from worker.writers.numbered import open_numbered
+from worker.exports.writers.formats import format_of
+from worker.exports.writers.numbered_files import open_numbered
 
 name, count, zipped = sys.argv[1], int(sys.argv[2]), sys.argv[3] == "zip"
 format_ = format_of(*name.split())

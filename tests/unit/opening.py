@@ -15,7 +15,8 @@ import pyarrow as pa  # type: ignore[import-untyped]
 from pyarrow import parquet
 from python_calamine import CalamineWorkbook
 
-from worker.writers import Format, format_of
+from worker.exports.writers.formats import format_of
+from worker.exports.writers.writer import Format
 
 Table = tuple[list[str], list[list[str]]]
 """Headings and rows."""
@@ -76,8 +77,8 @@ def cells(data: bytes) -> list[Any]:
     book = openpyxl.load_workbook(io.BytesIO(data))
     return [
         cell
-        for sheet in book.worksheets
-        for row in sheet.iter_rows()
+        for waterfall in book.worksheets
+        for row in waterfall.iter_rows()
         for cell in row
         if cell.value is not None
     ]
@@ -105,7 +106,7 @@ def office() -> str | None:
 
 
 def as_office_sees(path: Path, folder: Path) -> list[list[str]]:
-    """The values of a file's first sheet once LibreOffice has calculated it."""
+    """The values of a file's first waterfall once LibreOffice has calculated it."""
     program = office()
     assert program is not None
     subprocess.run(

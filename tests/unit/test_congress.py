@@ -13,8 +13,8 @@ from pricing.findings import EmailLevel, EmailStatus, Finding, accepted
 from pricing.plans import Item, PaymentTerm, Plan, terms_of
 from pricing.quote import Quote, Tally
 from pricing.settlement import Outcome, Result, due_claims
-from worker.readers import delimited
-from worker.records import Record
+from worker.quotes.readers import delimited
+from worker.quotes.readers.records import Record
 
 NOON = datetime(2026, 6, 15, 12, 0, 0, tzinfo=UTC)
 RETRIEVE = (Item.EMAIL, Item.PHONE)

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.fates import backoff_s
+from worker.infrastructure.retry_policy import backoff_s
 
 
 def _delays(count: int, base_s: float = 2, max_s: float = 60) -> list[float]:

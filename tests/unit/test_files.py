@@ -6,9 +6,11 @@ import pytest
 
 from pricing.findings import EmailStatus, Finding
 from pricing.plans import Item
-from worker.errors import BadInput
-from worker.files import Layout, export_of, file_name
-from worker.records import Record
+from worker.exports.export_options import export_of
+from worker.exports.file_layout import Layout
+from worker.exports.file_names import file_name
+from worker.infrastructure.errors import BadInput
+from worker.quotes.readers.records import Record
 
 INPUT = ("company_id", "person_id", "note")
 BOTH = (Item.EMAIL, Item.PHONE)

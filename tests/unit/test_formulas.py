@@ -7,7 +7,7 @@ import zipfile
 import pytest
 
 from tests.unit.opening import WRITERS, as_office_sees, cells, office, write
-from worker.writers.formulas import as_text, is_live
+from worker.exports.writers.formulas import as_text, is_live
 
 ATTACKS = [
     "=1+1",

@@ -14,16 +14,16 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from tests.receivers import Reply, receiver
-from worker.addresses import not_public_because
-from worker.errors import ForbiddenTarget, OutboundError
-from worker.outbound import Outbound
+from worker.infrastructure.errors import ForbiddenTarget, OutboundError
+from worker.infrastructure.outbound_http import OutboundHttp
+from worker.infrastructure.public_addresses import not_public_because
 
 PUBLIC = "93.184.215.14"
 
 
-def _guarded(*addresses: str) -> Outbound:
+def _guarded(*addresses: str) -> OutboundHttp:
     """With the guard, and a resolver that knows one answer."""
-    return Outbound(resolve=lambda _host, _port: addresses)
+    return OutboundHttp(resolve=lambda _host, _port: addresses)
 
 
 @pytest.mark.parametrize(
@@ -121,9 +121,9 @@ def test_no_spelling_of_this_machine_is_let_through(host):
     with receiver() as here:
         url = here.url(host=host)
         with pytest.raises(ForbiddenTarget):
-            Outbound().check(url)
+            OutboundHttp().check(url)
         with pytest.raises(ForbiddenTarget):
-            Outbound().request("POST", url)
+            OutboundHttp().request("POST", url)
     assert here.calls == []
 
 
@@ -150,7 +150,7 @@ def test_no_spelling_of_this_machine_is_let_through(host):
 )
 @pytest.mark.parametrize("allow_private", [False, True])
 def test_what_is_not_a_plain_web_address_is_refused(url, allow_private):
-    outbound = Outbound(
+    outbound = OutboundHttp(
         allow_private=allow_private, resolve=lambda _host, _port: [PUBLIC]
     )
     with pytest.raises(ForbiddenTarget):
@@ -170,7 +170,7 @@ def _no_address(_host: str, _port: int) -> list[str]:
 
 
 def test_a_name_without_an_address_passes_the_check_and_fails_when_asked():
-    outbound = Outbound(resolve=_no_address)
+    outbound = OutboundHttp(resolve=_no_address)
     outbound.check("https://not-yet.example/")
     with pytest.raises(OutboundError, match="no address"):
         outbound.request("POST", "https://not-yet.example/")
@@ -178,7 +178,7 @@ def test_a_name_without_an_address_passes_the_check_and_fails_when_asked():
 
 def test_a_name_too_long_to_be_one_has_no_address():
     with pytest.raises(OutboundError):
-        Outbound().request("POST", f"https://{'a' * 70}.example/")
+        OutboundHttp().request("POST", f"https://{'a' * 70}.example/")
 
 
 def test_a_name_that_changes_its_mind_is_asked_once():
@@ -190,14 +190,14 @@ def test_a_name_that_changes_its_mind_is_asked_once():
         asked.append(host)
         return next(answers)
 
-    outbound = Outbound(allow_private=True, resolve=rebind, timeout_s=0.2)
+    outbound = OutboundHttp(allow_private=True, resolve=rebind, timeout_s=0.2)
     with receiver() as here, pytest.raises(OutboundError):
         outbound.request("POST", here.url(host="rebind.example"))
     assert (asked, here.calls) == (["rebind.example"], [])
 
 
 def test_the_connection_goes_to_the_address_under_the_names_own_name():
-    outbound = Outbound(
+    outbound = OutboundHttp(
         allow_private=True, resolve=lambda _host, _port: ["127.0.0.1"], timeout_s=5
     )
     with receiver() as here:
@@ -215,7 +215,7 @@ def test_the_connection_goes_to_the_address_under_the_names_own_name():
 
 
 def test_where_one_address_does_not_answer_the_next_is_tried():
-    outbound = Outbound(
+    outbound = OutboundHttp(
         allow_private=True,
         resolve=lambda _host, _port: ["127.0.0.2", "127.0.0.1"],
         timeout_s=5,
@@ -228,7 +228,7 @@ def test_a_redirect_is_an_answer_and_is_not_followed():
     with receiver() as inside, receiver() as here:
         away = (("Location", inside.url()),)
         here.answer = lambda _: Reply(307, headers=away)
-        response = Outbound(allow_private=True).request("POST", here.url())
+        response = OutboundHttp(allow_private=True).request("POST", here.url())
     assert response.status == 307
     assert response.headers["Location"] == inside.url()
     assert inside.calls == []
@@ -238,12 +238,14 @@ def test_a_proxy_of_the_environment_is_not_used(monkeypatch):
     with receiver() as proxy, receiver() as here:
         for name in ("http_proxy", "HTTP_PROXY", "ALL_PROXY"):
             monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
-        assert Outbound(allow_private=True).request("POST", here.url()).status == 200
+        assert (
+            OutboundHttp(allow_private=True).request("POST", here.url()).status == 200
+        )
     assert proxy.calls == []
 
 
 def test_an_answer_that_is_too_large_is_not_read():
-    outbound = Outbound(allow_private=True, response_bytes_max=10)
+    outbound = OutboundHttp(allow_private=True, response_bytes_max=10)
     with receiver() as here:
         here.answer = lambda _: Reply(200, b"x" * 10)
         assert outbound.request("POST", here.url()).body == b"x" * 10
@@ -256,7 +258,7 @@ def test_nobody_listens():
     with receiver() as here:
         gone = here.url()
     with pytest.raises(OutboundError, match="ConnectError"):
-        Outbound(allow_private=True).request("POST", gone)
+        OutboundHttp(allow_private=True).request("POST", gone)
 
 
 def _hung_up_after(last: bytes) -> tuple[int, threading.Thread]:
@@ -284,7 +286,7 @@ def _hung_up_after(last: bytes) -> tuple[int, threading.Thread]:
 )
 def test_it_is_known_whether_a_request_was_sent_in_full(body_bytes, last, sent):
     port, thread = _hung_up_after(last)
-    ours = Outbound(allow_private=True, timeout_s=20)
+    ours = OutboundHttp(allow_private=True, timeout_s=20)
     with pytest.raises(OutboundError) as caught:
         ours.request("POST", f"http://127.0.0.1:{port}/", content=b"x" * body_bytes)
     thread.join()
@@ -317,7 +319,7 @@ def test_a_server_that_drips_meets_the_deadline(head):
 
 def _ask(listening: socket.socket) -> None:
     port = listening.getsockname()[1]
-    Outbound(allow_private=True, timeout_s=0.5).request(
+    OutboundHttp(allow_private=True, timeout_s=0.5).request(
         "POST", f"http://127.0.0.1:{port}/"
     )
 
@@ -378,7 +380,7 @@ def test_over_tls_the_certificate_must_be_of_the_name_and_not_of_the_address(
     authority, host, trusted
 ):
     server, client = authority
-    outbound = Outbound(
+    outbound = OutboundHttp(
         allow_private=True, resolve=lambda _host, _port: ["127.0.0.1"], tls=client
     )
     with receiver(server) as here:
@@ -392,7 +394,9 @@ def test_over_tls_the_certificate_must_be_of_the_name_and_not_of_the_address(
 
 def test_an_unknown_authority_is_not_trusted(authority):
     server, _ = authority
-    outbound = Outbound(allow_private=True, resolve=lambda _host, _port: ["127.0.0.1"])
+    outbound = OutboundHttp(
+        allow_private=True, resolve=lambda _host, _port: ["127.0.0.1"]
+    )
     with receiver(server) as here, pytest.raises(OutboundError, match="CERTIFICATE"):
         outbound.request("POST", f"https://hooks.example:{here.port}/")
 

@@ -5,10 +5,16 @@ import pytest
 from storage.connections.id_map import Entry
 from storage.enumerations import Change
 from storage.pushes.intents import Intent
-from worker.connectors import Ambiguous, Existing, Kind, Rejected, Wanted
-from worker.planning import Left, Merged, Step, step_of, unclaimed
-from worker.pushes import Overwrite, Push
-from worker.values import Ready
+from worker.connections.connectors.connector import (
+    Ambiguous,
+    Existing,
+    Kind,
+    Rejected,
+    Wanted,
+)
+from worker.pushes.field_values import Ready
+from worker.pushes.push_options import Overwrite, Push
+from worker.pushes.push_plan import Left, Merged, Step, step_of, unclaimed
 
 FIELDS = {"name": "Ada", "email": "ada@example.com"}
 

@@ -7,12 +7,12 @@ from pricing.plans import Item
 from pricing.settlement import Outcome
 from storage.enumerations import Change
 from storage.jobs.outcomes import RecordOutcome
-from worker.connectors import Kind, Rejected
-from worker.ending import Done, Ended, disclosed, told, without_findings
-from worker.errors import BadInput
-from worker.pushes import push_of
-from worker.records import Record
-from worker.values import Values
+from worker.connections.connectors.connector import Kind, Rejected
+from worker.infrastructure.errors import BadInput
+from worker.pushes.field_values import Values
+from worker.pushes.push_options import push_of
+from worker.pushes.record_outcomes import Done, Ended, disclosed, told, without_findings
+from worker.quotes.readers.records import Record
 
 DEFAULTS = {
     Kind.COMPANY: {"company_name": "name", "company_domain": "website"},

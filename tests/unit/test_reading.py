@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.errors import BadInput, Problem
-from worker.readers import Reading, delimited
-from worker.records import ID_LENGTH_MAX, Record
+from worker.infrastructure.errors import BadInput, Problem
+from worker.infrastructure.ids import ID_LENGTH_MAX
+from worker.quotes.readers import delimited
+from worker.quotes.readers.reader import Reading
+from worker.quotes.readers.records import Record
 
 BOM = b"\xef\xbb\xbf"
 PERSONS = "company_id,person_id,first_name\n"

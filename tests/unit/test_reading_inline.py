@@ -2,13 +2,13 @@
 
 import pytest
 
-from worker.errors import Code, Problem, Refused
-from worker.readers import inline
-from worker.records import Record
+from worker.infrastructure.errors import Code, Problem, Refused
+from worker.quotes.readers import inline_records
+from worker.quotes.readers.records import Record
 
 
 def test_places_count_from_1_as_numbers_and_as_lines():
-    reading = inline.read(
+    reading = inline_records.read(
         [
             {"company": {"id": "a", "name": "A"}, "person": None},
             {"company": {}},
@@ -30,21 +30,21 @@ def test_places_count_from_1_as_numbers_and_as_lines():
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])
 def test_what_is_no_number_is_a_problem(number):
-    (row,) = inline.read([{"company_id": "a", "x": number}]).rows
+    (row,) = inline_records.read([{"company_id": "a", "x": number}]).rows
     assert isinstance(row, list)
     assert (row[0].line, row[0].field) == (1, "x")
 
 
 def test_what_was_handed_in_is_not_changed():
     record = {"company_id": 7, "note": None}
-    list(inline.read([record]).rows)
+    list(inline_records.read([record]).rows)
     assert record == {"company_id": 7, "note": None}
 
 
 def test_more_than_a_body_holds_is_refused():
-    records = [{"company_id": "a"}] * (inline.RECORDS_MAX + 1)
-    assert inline.RECORDS_MAX == 10_000
+    records = [{"company_id": "a"}] * (inline_records.RECORDS_MAX + 1)
+    assert inline_records.RECORDS_MAX == 10_000
     with pytest.raises(Refused) as refused:
-        inline.read(records)
+        inline_records.read(records)
     assert refused.value.code is Code.TOO_LARGE
-    assert len(list(inline.read(records[1:]).rows)) == 10_000
+    assert len(list(inline_records.read(records[1:]).rows)) == 10_000

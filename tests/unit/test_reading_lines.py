@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.errors import Problem
-from worker.readers import Reading, lines
-from worker.readers.reading import COLUMNS_MAX
-from worker.records import ID_LENGTH_MAX, Record
+from worker.infrastructure.errors import Problem
+from worker.infrastructure.ids import ID_LENGTH_MAX
+from worker.quotes.readers import json_lines
+from worker.quotes.readers.reader import COLUMNS_MAX, Reading
+from worker.quotes.readers.records import Record
 
 NESTED = {
     "company": {"id": "acme", "name": "Acme", "domain": "acme.test", "size": 7},
@@ -39,11 +40,11 @@ FLAT = {
 
 def _reading(*objects: object) -> Reading:
     data = "".join(json.dumps(values) + "\n" for values in objects)
-    return lines.read(BytesIO(data.encode()))
+    return json_lines.read(BytesIO(data.encode()))
 
 
 def _rows(data: bytes) -> list[Record | list[Problem]]:
-    return list(lines.read(BytesIO(data)).rows)
+    return list(json_lines.read(BytesIO(data)).rows)
 
 
 def _problems(data: bytes) -> list[Problem]:
@@ -176,7 +177,7 @@ def test_a_byte_order_mark_and_any_blank_line_are_nothing():
 
 def test_rows_are_read_as_they_are_asked_for():
     stream = BytesIO(b'{"company_id": "a"}\n' * 100_000)
-    assert next(lines.read(stream).rows) == Record(1, {"company_id": "a"})
+    assert next(json_lines.read(stream).rows) == Record(1, {"company_id": "a"})
     assert stream.tell() < 100
 
 

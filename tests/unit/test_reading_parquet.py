@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import parquet as arrow
 
-from worker.errors import BadInput, Problem
-from worker.readers import Reading, parquet
-from worker.records import Record
+from worker.infrastructure.errors import BadInput, Problem
+from worker.quotes.readers import parquet
+from worker.quotes.readers.reader import Reading
+from worker.quotes.readers.records import Record
 
 
 def _file(columns: dict[str, object], **options) -> bytes:

@@ -3,7 +3,7 @@
 import pytest
 
 from storage.jobs.lost_work import LapsedChunk
-from worker.sweeper import Rescue, decide
+from worker.jobs.sweeper import Rescue, decide
 
 CRASHES_MAX = 3
 

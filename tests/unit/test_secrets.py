@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from pydantic import SecretStr
 
-from worker.errors import NotConfigured
-from worker.secrets import Keyring, Undecipherable
-from worker.settings import Settings
+from worker.infrastructure.errors import NotConfigured
+from worker.infrastructure.keyring import Keyring, Undecipherable
+from worker.infrastructure.settings import Settings
 
 OLD = "an old key of some length"
 NEW = "a new key of some length"

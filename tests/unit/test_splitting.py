@@ -11,16 +11,16 @@ from pyarrow import parquet  # type: ignore[import-untyped]
 
 from tests.unit.opening import WRITERS, sheets
 from tests.unit.opening import write as write_file
-from worker.writers import workbook
-from worker.writers.numbered import Numbered, open_numbered
+from worker.exports.writers import xlsx
+from worker.exports.writers.numbered_files import Numbered, open_numbered
 
 ROWS = [[f"row {number}"] for number in range(7)]
 
 
 def _sheets(rows: list[list[str]], rows_max: int) -> list[int]:
-    """How many records are on each sheet."""
+    """How many records are on each waterfall."""
     target = io.BytesIO()
-    with workbook.open_workbook(target, ["a"], sheet_rows_max=rows_max) as writer:
+    with xlsx.open_workbook(target, ["a"], sheet_rows_max=rows_max) as writer:
         writer.add(rows)
     tables = sheets(target.getvalue())
     assert all(headings == ["a"] for headings, _ in tables)
@@ -35,7 +35,7 @@ def test_a_sheet_ends_before_excels_limit_and_the_next_has_all_headings():
 
 
 def test_the_limits_are_excels():
-    assert workbook.SHEET_ROWS_MAX == 1_048_576
+    assert xlsx.SHEET_ROWS_MAX == 1_048_576
     format_, _ = WRITERS["xlsx"]
     assert format_.columns_max == 16_384
     assert format_.cell_units_max == 32_767

@@ -1,7 +1,7 @@
 """Whose chunk goes next."""
 
 from storage.jobs.dispatch_queue import Waiting
-from worker.turns import Turn, choose
+from worker.jobs.fair_scheduler import Turn, choose
 
 
 def _chunks(license_id: str, job_records: int, ids: range, records: int = 1000):

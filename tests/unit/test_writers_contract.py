@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.opening import WRITERS, cells, decoded, write
-from worker.readers import BY_SUFFIX
-from worker.records import Record
-from worker.writers import FORMATS, PROFILES, Format
-from worker.writers.formulas import as_text
+from worker.exports.writers.formats import FORMATS, PROFILES
+from worker.exports.writers.formulas import as_text
+from worker.exports.writers.writer import Format
+from worker.quotes.readers.formats import BY_SUFFIX
+from worker.quotes.readers.records import Record
 
 EXCEL_CELL = 32_767
 

@@ -20,10 +20,11 @@ from storage.quotes.quotes import Request
 from tests.database import running
 from tests.sandboxes import Sandbox
 from tests.servers import own_broker
-from worker import producer
-from worker.clock import wait
-from worker.readers import inline
-from worker.wiring import Deps
+from worker.infrastructure.clock import wait
+from worker.jobs import submission
+from worker.quotes import quote_maker
+from worker.quotes.readers import inline_records
+from worker.wiring import Wired
 
 KEY = "key-of-the-tests"
 _WAITS_MAX = 300
@@ -53,10 +54,10 @@ class House:
     """A license, and jobs that are run to their end in this process."""
 
     sandbox: Sandbox
-    make: Callable[..., Deps]
-    deps: Deps
+    make: Callable[..., Wired]
+    deps: Wired
 
-    def another(self, **changed: Any) -> Deps:
+    def another(self, **changed: Any) -> Wired:
         """What another worker, or one with other settings, has."""
         return self.make(**changed)
 
@@ -86,15 +87,15 @@ class House:
             only_with=None,
             export={"format": "csv"},
         )
-        stored = producer.quote(self.deps, request, inline.read(records))
-        return producer.submit(self.deps, stored.id, **more)
+        stored = quote_maker.quote(self.deps, request, inline_records.read(records))
+        return submission.submit(self.deps, stored.id, **more)
 
-    def turn(self, job_id: str, deps: Deps | None = None) -> JobReport:
+    def turn(self, job_id: str, deps: Wired | None = None) -> JobReport:
         """Run what of a job may run now, once."""
         running.run_chunks(deps or self.deps, job_id)
         return self.report(job_id)
 
-    def run(self, job_id: str, deps: Deps | None = None) -> JobReport:
+    def run(self, job_id: str, deps: Wired | None = None) -> JobReport:
         """Run a job to its end, however often it waits."""
         for _ in range(_WAITS_MAX):
             report = self.turn(job_id, deps)
@@ -148,9 +149,9 @@ def house(
     with redis.Redis.from_url(redis_url.replace("redis+socket", "unix")) as client:
         client.flushall()
 
-    made: list[Deps] = []
+    made: list[Wired] = []
 
-    def make(**changed: Any) -> Deps:
+    def make(**changed: Any) -> Wired:
         given: dict[str, Any] = {
             "redis_url": redis_url,
             "providers": "directory,hunter",
@@ -177,5 +178,5 @@ def house(
     running.create_license(house.deps, credits_granted=50_000)
     yield house
     for deps in made:
-        deps.vendors.close()
+        deps.providers.close()
         deps.database.close()

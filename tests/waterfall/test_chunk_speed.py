@@ -37,7 +37,7 @@ def vendor_url() -> Iterator[str]:
 
 async def _bare(url: str, round_: int) -> None:
     """The same questions, with nothing around them."""
-    gate = asyncio.Semaphore(_AT_ONCE)
+    limiter = asyncio.Semaphore(_AT_ONCE)
     connector = aiohttp.TCPConnector(limit=_AT_ONCE)
 
     async with aiohttp.ClientSession(connector=connector) as session:
@@ -50,7 +50,7 @@ async def _bare(url: str, round_: int) -> None:
             }
             headers = {"X-API-KEY": "k"}
             async with (
-                gate,
+                limiter,
                 session.get(
                     f"{url}/hunter/v2/email-finder", params=params, headers=headers
                 ) as response,

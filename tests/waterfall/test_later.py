@@ -18,8 +18,8 @@ from storage.jobs import chunks
 from storage.state_machine import JobState
 from tests.api.conftest import serving
 from tests.waterfall.conftest import BOTH, KEY
-from worker import reporting
-from worker.clock import wait
+from worker.findings import provider_reports
+from worker.infrastructure.clock import wait
 
 TEN = [f"p{number}" for number in range(10)]
 
@@ -246,9 +246,9 @@ def test_an_answer_that_comes_too_late_is_kept_for_the_next(later):
     assert (report.settled, report.emails_found) == (1, 0)
     ((state, vendor_id),) = later.lookups()
     assert state == "expired"
-    provider = deps.vendors.deferred("fullenrich")
-    late = deps.vendors.background.run(provider.poll(vendor_id))
-    assert reporting.take(deps, "fullenrich", late) is not None
+    provider = deps.providers.deferred("fullenrich")
+    late = deps.providers.event_loop.run(provider.poll(vendor_id))
+    assert provider_reports.take(deps, "fullenrich", late) is not None
     # The house has paid for it, whenever it came; the buyer of that job has not.
     paid = Decimal(later.sandbox.tally("fullenrich")["charged"])
     assert later.costs(job_id) == {"fullenrich": paid}

@@ -1,23 +1,28 @@
-"""The gate that workers share: rates are used up by requests, not by waiting."""
+"""The limiter that workers share: rates are used up by requests, not by waiting."""
 
 import asyncio
 
 from limits import parse_many
 
-from worker.limiting import Gate
+from worker.infrastructure.rate_limiter import RateLimiter
 
 _VENDOR = "vendor"
 
 
-def _gate(redis_url: str) -> Gate:
-    return Gate(redis_url, {_VENDOR: parse_many("2000/hour")}, failures_max=5, rest_s=1)
+def _limiter(redis_url: str) -> RateLimiter:
+    return RateLimiter(
+        redis_url, {_VENDOR: parse_many("2000/hour")}, failures_max=5, rest_s=1
+    )
 
 
 def test_those_who_wait_together_take_no_more_than_they_use(redis_url):
     async def use() -> None:
         # Two workers; Paused is raised where less is left than they need.
-        for gate, requests in ((_gate(redis_url), 100), (_gate(redis_url), 1_900)):
-            await asyncio.gather(*(gate.enter(_VENDOR) for _ in range(requests)))
-            await gate.close()
+        for limiter, requests in (
+            (_limiter(redis_url), 100),
+            (_limiter(redis_url), 1_900),
+        ):
+            await asyncio.gather(*(limiter.enter(_VENDOR) for _ in range(requests)))
+            await limiter.close()
 
     asyncio.run(use())

@@ -6,7 +6,7 @@ from pricing.findings import EmailLevel
 from storage.state_machine import JobState
 from tests.database import running
 from tests.waterfall.conftest import BOTH, House
-from worker.wiring import Deps
+from worker.wiring import Wired
 
 TEN = [f"p{number}" for number in range(10)]
 
@@ -85,15 +85,15 @@ def test_a_level_that_the_buyer_does_not_accept_is_used_by_one_who_does(house):
 
 
 def test_who_was_erased_is_not_asked_about(house):
-    from worker import erasing  # noqa: PLC0415 - the one test that needs it
+    from worker.retention import person_erasure  # noqa: PLC0415 - the one test that needs it
 
     house.run(house.submit(TEN))
-    assert erasing.erase(house.deps, "p0").findings == 1
+    assert person_erasure.erase(house.deps, "p0").findings == 1
     house.run(house.submit(TEN))
     assert house.sandbox.tally("hunter")["persons"] == 10
 
 
-def _labs_then_verified(house: House, **changed: str | int) -> Deps:
+def _labs_then_verified(house: House, **changed: str | int) -> Wired:
     house.sandbox.behave("hunter", hit_rate=0.0, **changed)
     return house.another(providers="people_data_labs,hunter")
 

@@ -5,30 +5,27 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from worker.api import (
+from worker.api import health, metrics, openapi, problem_details
+from worker.api.context import ApiContext
+from worker.api.encoded_paths import EncodedPaths
+from worker.api.request_limits import BodyLimit, RateLimit
+from worker.api.routes import (
     authorizations,
     charges,
     connections,
-    consent,
-    document,
+    consent_callback,
     dry_runs,
     files,
-    health,
-    hooks,
     jobs,
     licenses,
     lookups,
-    metrics,
-    problems,
+    provider_reports,
     quotes,
     templates,
     uploads,
     webhooks,
 )
-from worker.api.door import Door
-from worker.api.limits import BodyLimit, RateLimit
-from worker.api.paths import EncodedPaths
-from worker.settings import Settings
+from worker.infrastructure.settings import Settings
 from worker.wiring import wire
 
 _CONNECTIONS = 20
@@ -41,7 +38,7 @@ def make_api(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
-        deps.vendors.close()
+        deps.providers.close()
         deps.crms.close()
         deps.database.close()
 
@@ -55,7 +52,7 @@ def make_api(settings: Settings) -> FastAPI:
         redirect_slashes=False,
         lifespan=lifespan,
     )
-    api.state.door = Door(deps=deps, rate=RateLimit(settings))
+    api.state.context = ApiContext(deps=deps, rate=RateLimit(settings))
     health.add_routes(api, settings)
     for family in (
         licenses,
@@ -68,14 +65,14 @@ def make_api(settings: Settings) -> FastAPI:
         charges,
         connections,
         authorizations,
-        consent,
+        consent_callback,
         dry_runs,
         webhooks,
-        hooks,
+        provider_reports,
     ):
         api.include_router(family.router, prefix=metrics.PREFIX)
-    problems.add_handlers(api)
-    document.describe(api)
+    problem_details.add_handlers(api)
+    openapi.describe(api)
     api.add_middleware(
         BodyLimit, bytes_max=settings.body_bytes_max, uploads="/v1/uploads"
     )

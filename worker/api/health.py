@@ -5,9 +5,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from storage.jobs import heartbeats
 from storage.migrations import is_migrated
-from worker.broker import broker_answers
-from worker.settings import MISSED_REPORTS, Settings
-from worker.wiring import connect
+from worker.infrastructure.broker_probe import broker_answers
+from worker.infrastructure.dependencies import connect
+from worker.infrastructure.settings import MISSED_REPORTS, Settings
 
 _OK, _UNAVAILABLE = 200, 503
 

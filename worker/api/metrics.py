@@ -16,9 +16,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from storage.database import Database
 from storage.jobs import queue_metrics
 from storage.jobs.queue_metrics import Queues
-from worker.clock import Stopwatch
-from worker.settings import MISSED_REPORTS, Settings
-from worker.wiring import connect
+from worker.infrastructure.clock import Stopwatch
+from worker.infrastructure.dependencies import connect
+from worker.infrastructure.settings import MISSED_REPORTS, Settings
 
 _BUCKETS_S = (0.01, 0.05, 0.1, 0.5, 1, 5, 30)
 _UNROUTED = "none"

@@ -2,6 +2,9 @@
 
 Exit status: 0 done, 1 refused, failed or violated, 2 bad input. With `--json`
 standard output holds the answer's object alone; problems go to standard error.
+
+Imports every use case, and the API to serve it. Start with `invocation`: what each
+command stands on.
 """
 
 import sys
@@ -9,17 +12,17 @@ from importlib import import_module
 
 import click
 
-from worker.cli.ground import group
-from worker.cli.problems import report
+from worker.cli.error_messages import report
+from worker.cli.invocation import group
 
 _MODULES = {
-    "credit": ("license", "top-up", "balance"),
+    "licenses": ("license", "top-up", "balance"),
     "jobs": ("quote", "export", "jobs", "job", "cancel"),
-    "house": ("directory", "erase-person", "rotate-secrets", "audit", "migrate"),
+    "maintenance": ("directory", "erase-person", "rotate-secrets", "audit", "migrate"),
     "keys": ("keys",),
     "up": ("up",),
-    "serve": ("api",),
-    "work": ("worker", "dispatcher"),
+    "api_process": ("api",),
+    "worker_processes": ("worker", "dispatcher"),
     "demo": ("demo",),
     "sandbox": ("sandbox",),
 }

@@ -19,14 +19,16 @@ from pricing.plans import Item, PaymentTerm, Plan
 from storage.jobs import job_reports
 from storage.jobs.job_reports import JobReport
 from storage.quotes import quotes
-from worker import licensing, producer
-from worker.cli.credit import balance_text
-from worker.cli.ground import Ground, command, with_workers
+from worker.cli.invocation import Cli, command, with_workers
 from worker.cli.jobs import make_quote, quote_text, save
+from worker.cli.licenses import balance_text
 from worker.cli.progress import follow
 from worker.embedded.home import remove_home
-from worker.loading import load_directory
-from worker.wiring import Deps
+from worker.findings.directory_import import load_directory
+from worker.jobs import submission
+from worker.ledger import balances
+from worker.licenses import licenses
+from worker.wiring import Wired
 
 _CREDITS = 5_000
 
@@ -44,20 +46,20 @@ _EXPECTED = (
 
 
 @command("demo")
-def demo(ground: Ground) -> None:
+def demo(cli: Cli) -> None:
     """Export the sample twice in a fresh home; exit 1 on any wrong number."""
     out = Path(tempfile.mkdtemp(prefix="holdfast-demo-"))
-    with _fresh_home(ground, out) as fresh, with_workers(fresh, migrate=True) as deps:
+    with _fresh_home(cli, out) as fresh, with_workers(fresh, migrate=True) as deps:
         with as_file(files("worker.sample") / "congress-directory.jsonl") as entries:
             persons = load_directory(deps, entries.open("rb"))
-        ground.say(f"directory: {persons:,} persons, their office phones\n")
+        cli.say(f"directory: {persons:,} persons, their office phones\n")
         license_id = _license(deps)
         numbers = tuple(
             _export(fresh, deps, license_id, out / f"congress-{number}.csv")
             for number in range(1, len(_EXPECTED) + 1)
         )
-        ground.say(balance_text(licensing.balance_of(deps, license_id)))
-    ground.answer(
+        cli.say(balance_text(balances.balance_of(deps, license_id)))
+    cli.answer(
         {"exports": [run._asdict() for run in numbers], "right": numbers == _EXPECTED},
         "every number is right"
         if numbers == _EXPECTED
@@ -68,24 +70,24 @@ def demo(ground: Ground) -> None:
 
 
 @contextmanager
-def _fresh_home(ground: Ground, folder: Path) -> Iterator[Ground]:
+def _fresh_home(cli: Cli, folder: Path) -> Iterator[Cli]:
     """A home that is there for the demo alone; the exported files stay."""
-    if "home" in ground.settings.model_fields_set or ground.settings.database_url:
-        yield ground
+    if "home" in cli.settings.model_fields_set or cli.settings.database_url:
+        yield cli
         return
     home = folder / "home"
-    settings = ground.settings.model_copy(update={"home": home})
+    settings = cli.settings.model_copy(update={"home": home})
     try:
-        yield Ground(settings, ground.json)
+        yield Cli(settings, cli.json)
     finally:
         remove_home(home)
 
 
-def _license(deps: Deps) -> str:
+def _license(deps: Wired) -> str:
     license_id = f"demo-{secrets.token_hex(4)}"
-    licensing.create_license(
+    licenses.create_license(
         deps,
-        licensing.NewLicense(
+        licenses.NewLicense(
             id=license_id,
             name="The demo",
             plan=Plan.V2,
@@ -96,7 +98,7 @@ def _license(deps: Deps) -> str:
     return license_id
 
 
-def _export(ground: Ground, deps: Deps, license_id: str, out: Path) -> _Numbers:
+def _export(cli: Cli, deps: Wired, license_id: str, out: Path) -> _Numbers:
     request = quotes.Request(
         kind="export",
         license_id=license_id,
@@ -107,29 +109,29 @@ def _export(ground: Ground, deps: Deps, license_id: str, out: Path) -> _Numbers:
         export={"format": "csv"},
     )
     with as_file(files("worker.sample") / "congress.csv") as sample:
-        stored = make_quote(ground, deps, request, sample)
-    ground.say(quote_text(stored))
-    job_id = producer.submit(deps, stored.id, name="U.S. Congress")
-    ground.say(f"job {job_id}: {stored.quote.max_credits:,} credits reserved")
-    report = _follow(ground, deps, job_id)
+        stored = make_quote(cli, deps, request, sample)
+    cli.say(quote_text(stored))
+    job_id = submission.submit(deps, stored.id, name="U.S. Congress")
+    cli.say(f"job {job_id}: {stored.quote.max_credits:,} credits reserved")
+    report = _follow(cli, deps, job_id)
     save(deps, report, out)
     for line in _ending(deps, report):
-        ground.say(line)
-    ground.say(f"  file      {out}\n")
+        cli.say(line)
+    cli.say(f"  file      {out}\n")
     return _Numbers(stored.quote.max_credits, report.settled, report.released)
 
 
-def _follow(ground: Ground, deps: Deps, job_id: str) -> JobReport:
+def _follow(cli: Cli, deps: Wired, job_id: str) -> JobReport:
     for report in follow(deps, job_id):
         reached = report.delivered + report.excluded + report.rejected
-        ground.say(
+        cli.say(
             f"  {report.state:<10}{reached:>5,} of {report.records:,} records, "
             f"{report.settled:>5,} credits settled"
         )
     return report
 
 
-def _ending(deps: Deps, report: JobReport) -> Iterator[str]:
+def _ending(deps: Wired, report: JobReport) -> Iterator[str]:
     """What was found, what it was charged, and what came back."""
     yield (
         f"  found     {report.emails_found:,} e-mails, {report.phones_found:,} phones "

@@ -21,14 +21,20 @@ from storage.licenses import licenses
 from storage.quotes import quotes
 from storage.quotes.quotes import StoredQuote
 from storage.state_machine import JobState
-from worker import answers, producer, steering
-from worker.cli.ground import Ground, command, with_database, with_workers
+from worker.cli.invocation import Cli, command, with_database, with_workers
 from worker.cli.progress import follow, follow_with_bar, reading, report_of
-from worker.errors import bad
-from worker.links import store_link
-from worker.readers import BY_SUFFIX, Reader, delimited
-from worker.wiring import Deps
-from worker.writers import FORMATS, PROFILES
+from worker.exports import download_links
+from worker.exports.download_links import store_link
+from worker.exports.writers.formats import FORMATS, PROFILES
+from worker.infrastructure import clock
+from worker.infrastructure.errors import bad
+from worker.jobs import job_control, submission
+from worker.quotes import quote_maker
+from worker.quotes.readers import delimited
+from worker.quotes.readers.formats import BY_SUFFIX
+from worker.quotes.readers.reader import Reader
+from worker.responses import credit_responses, job_responses, quote_responses, response
+from worker.wiring import Wired
 
 _FAILED = frozenset({JobState.FAILED, JobState.CANCELLED})
 
@@ -102,7 +108,7 @@ def _asked(function: Callable[..., None]) -> Callable[..., None]:
     @_look
     @functools.wraps(function)
     def run(
-        ground: Ground,
+        cli: Cli,
         *,
         license_id: str,
         user_id: str,
@@ -121,7 +127,7 @@ def _asked(function: Callable[..., None]) -> Callable[..., None]:
             only_with=OnlyWith(only_with) if only_with else None,
             export=look,
         )
-        function(ground, request=request, **options)
+        function(cli, request=request, **options)
 
     return run
 
@@ -135,12 +141,12 @@ def _items(retrieve: str) -> tuple[Item, ...]:
 
 
 def make_quote(
-    ground: Ground, deps: Deps, request: quotes.Request, file: Path
+    cli: Cli, deps: Wired, request: quotes.Request, file: Path
 ) -> StoredQuote:
     """Quote a file's records, with a bar while it is read."""
     read = _reader_of(file)
-    with reading(ground, file, "quoting") as stream:
-        return producer.quote(deps, request, read(stream))
+    with reading(cli, file, "quoting") as stream:
+        return quote_maker.quote(deps, request, read(stream))
 
 
 def _reader_of(file: Path) -> Reader:
@@ -156,11 +162,11 @@ def _reader_of(file: Path) -> Reader:
 
 @command("quote")
 @_asked
-def quote(ground: Ground, *, request: quotes.Request, file: Path) -> None:
+def quote(cli: Cli, *, request: quotes.Request, file: Path) -> None:
     """Say what exporting FILE can cost at most; nothing is reserved."""
-    with with_database(ground) as deps:
-        stored = make_quote(ground, deps, request, file)
-    ground.answer(answers.of_quote(stored), quote_text(stored))
+    with with_database(cli) as deps:
+        stored = make_quote(cli, deps, request, file)
+    cli.answer(quote_responses.of_quote(stored), quote_text(stored))
 
 
 @command("export")
@@ -170,7 +176,7 @@ def quote(ground: Ground, *, request: quotes.Request, file: Path) -> None:
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--watch", is_flag=True, help="Show progress.")
 def export(
-    ground: Ground,
+    cli: Cli,
     *,
     request: quotes.Request,
     file: Path,
@@ -182,46 +188,46 @@ def export(
     """Quote FILE, run the job, wait for its end, and write its file to OUT."""
     if out is not None and not out.absolute().parent.is_dir():
         raise bad("out", f"there is no folder {out.absolute().parent}")
-    with with_workers(ground) as deps:
-        stored = make_quote(ground, deps, request, file)
+    with with_workers(cli) as deps:
+        stored = make_quote(cli, deps, request, file)
         if watch:
-            ground.say(quote_text(stored))
-        job_id = producer.submit(deps, stored.id, name=name, max_credits=max_credits)
-        report = watch_job(ground, deps, job_id, watch=watch)
+            cli.say(quote_text(stored))
+        job_id = submission.submit(deps, stored.id, name=name, max_credits=max_credits)
+        report = watch_job(cli, deps, job_id, watch=watch)
         if out is not None:
             save(deps, report, out)
-            ground.say(f"written to {out}")
+            cli.say(f"written to {out}")
     _exit_by(report)
 
 
-def watch_job(ground: Ground, deps: Deps, job_id: str, *, watch: bool) -> JobReport:
+def watch_job(cli: Cli, deps: Wired, job_id: str, *, watch: bool) -> JobReport:
     """Follow a job to its end and answer it; with `watch` and JSON, line by line."""
-    if watch and ground.json:
+    if watch and cli.json:
         report = report_of(deps, job_id)
         for report in follow(deps, job_id):
             click.echo(json.dumps(_answer(deps, report)))
         return report
     if watch:
-        report = follow_with_bar(ground, deps, job_id)
+        report = follow_with_bar(cli, deps, job_id)
     else:
         *_, report = follow(deps, job_id)
-    ground.answer(_answer(deps, report), job_text(deps, report))
+    cli.answer(_answer(deps, report), job_text(deps, report))
     return report
 
 
 @command("jobs")
 @click.option("--license", "license_id", help="Of this license.")
 @click.option("--state", type=click.Choice([state.value for state in JobState]))
-def jobs(ground: Ground, *, license_id: str | None, state: str | None) -> None:
+def jobs(cli: Cli, *, license_id: str | None, state: str | None) -> None:
     """List the newest jobs."""
-    with with_database(ground) as deps:
+    with with_database(cli) as deps:
         with deps.database.transaction() as connection:
             wanted = job_reports.WantedJobs(
                 license_id=license_id, state=JobState(state) if state else None
             )
             found = job_reports.jobs(connection, wanted)
         items = [_answer(deps, report) for report in found]
-    ground.answer(
+    cli.answer(
         {"items": items, "next": None},
         "\n".join(_job_line(report) for report in found) or "no jobs",
     )
@@ -231,21 +237,21 @@ def jobs(ground: Ground, *, license_id: str | None, state: str | None) -> None:
 @click.argument("job_id", metavar="ID")
 @click.option("--watch", is_flag=True, help="Follow it to its end.")
 @click.option("--costs", is_flag=True, help="What providers were paid for it.")
-def job(ground: Ground, *, job_id: str, watch: bool, costs: bool) -> None:
+def job(cli: Cli, *, job_id: str, watch: bool, costs: bool) -> None:
     """Show a job."""
     if costs:
-        _show_costs(ground, job_id)
+        _show_costs(cli, job_id)
         return
-    with (with_workers if watch else with_database)(ground) as deps:
+    with (with_workers if watch else with_database)(cli) as deps:
         if watch:
-            _exit_by(watch_job(ground, deps, job_id, watch=True))
+            _exit_by(watch_job(cli, deps, job_id, watch=True))
             return
         report = report_of(deps, job_id)
-        ground.answer(_answer(deps, report), job_text(deps, report))
+        cli.answer(_answer(deps, report), job_text(deps, report))
 
 
-def _show_costs(ground: Ground, job_id: str) -> None:
-    with with_database(ground) as deps:
+def _show_costs(cli: Cli, job_id: str) -> None:
+    with with_database(cli) as deps:
         report_of(deps, job_id)
         with deps.database.transaction() as connection:
             charged = costs_of.charged(connection, job_id)
@@ -255,20 +261,20 @@ def _show_costs(ground: Ground, job_id: str) -> None:
         for item, provider, credits_ in charged
     ]
     lines += [f"paid     {name:<26} {amount:>9,f}" for name, _, amount in paid]
-    ground.answer(answers.of_costs(job_id, charged, paid), "\n".join(lines))
+    cli.answer(credit_responses.of_costs(job_id, charged, paid), "\n".join(lines))
 
 
 @command("cancel")
 @click.argument("job_id", metavar="ID")
-def cancel(ground: Ground, *, job_id: str) -> None:
+def cancel(cli: Cli, *, job_id: str) -> None:
     """Stop a job; what was delivered stays charged, the rest is released."""
-    with with_database(ground) as deps:
-        steering.cancel(deps, job_id)
+    with with_database(cli) as deps:
+        job_control.cancel(deps, job_id)
         report = report_of(deps, job_id)
-        ground.answer(_answer(deps, report), job_text(deps, report))
+        cli.answer(_answer(deps, report), job_text(deps, report))
 
 
-def save(deps: Deps, report: JobReport, out: Path) -> None:
+def save(deps: Wired, report: JobReport, out: Path) -> None:
     """Copy a job's file out of the store, whole or not at all.
 
     Raises `ArtifactError`, and `DiskFull` where there is no room.
@@ -284,18 +290,18 @@ def _exit_by(report: JobReport) -> None:
         raise click.exceptions.Exit(1)
 
 
-def _answer(deps: Deps, report: JobReport) -> answers.Answer:
-    return answers.of_job(report, link=_link(deps, report))
+def _answer(deps: Wired, report: JobReport) -> response.Answer:
+    return job_responses.of_job(report, link=_link(deps, report))
 
 
-def _link(deps: Deps, report: JobReport) -> answers.Link | None:
+def _link(deps: Wired, report: JobReport) -> download_links.Link | None:
     """Where a job's file can be had: a signed link of the store, or its path."""
     if report.file_artifact is None:
         return None
     with deps.database.transaction() as connection:
         now = licenses.business_now(connection)
     path = deps.artifacts.locate(report.file_artifact)
-    return store_link(deps, report, now) or answers.Link(path)
+    return store_link(deps, report, now) or download_links.Link(path)
 
 
 def quote_text(stored: StoredQuote) -> str:
@@ -319,7 +325,7 @@ def quote_text(stored: StoredQuote) -> str:
     return "\n".join(lines)
 
 
-def job_text(deps: Deps, report: JobReport) -> str:
+def job_text(deps: Wired, report: JobReport) -> str:
     """A job for a person."""
     records = (
         f"{report.delivered:,} delivered, {report.excluded:,} excluded, "
@@ -337,7 +343,7 @@ def job_text(deps: Deps, report: JobReport) -> str:
         f"  credits  {credits_}",
     ]
     if report.waiting_reason:
-        until = answers.instant(report.waiting_until)
+        until = clock.instant(report.waiting_until)
         lines.append(f"  waiting  {report.waiting_reason} until {until}")
     if report.error_code:
         lines.append(f"  error    {report.error_code}: {report.error_detail}")

@@ -4,8 +4,9 @@ import click
 
 from storage.enumerations import Scope
 from storage.licenses.api_keys import Key
-from worker import answers, keys
-from worker.cli.ground import Ground, command, group, with_database
+from worker.cli.invocation import Cli, command, group, with_database
+from worker.licenses import api_keys
+from worker.responses import license_responses
 
 
 @group("keys")
@@ -19,21 +20,21 @@ def keys_() -> None:
     "--scope", required=True, type=click.Choice([scope.value for scope in Scope])
 )
 @click.option("--license", "license_id", help="Bind it to this license.")
-def create(ground: Ground, *, name: str, scope: str, license_id: str | None) -> None:
+def create(cli: Cli, *, name: str, scope: str, license_id: str | None) -> None:
     """Make a key; it is shown once."""
-    with with_database(ground) as deps:
-        key_id, key = keys.create(deps, name, Scope(scope), license_id)
-    ground.answer({"id": key_id, "key": key}, f"{key_id}\n{key}")
+    with with_database(cli) as deps:
+        key_id, key = api_keys.create(deps, name, Scope(scope), license_id)
+    cli.answer({"id": key_id, "key": key}, f"{key_id}\n{key}")
 
 
 @command("list")
-def list_(ground: Ground) -> None:
+def list_(cli: Cli) -> None:
     """List all keys, without what is secret."""
-    with with_database(ground) as deps:
-        found = keys.every(deps)
-    items = [answers.of_key(key) for key in found]
+    with with_database(cli) as deps:
+        found = api_keys.every(deps)
+    items = [license_responses.of_key(key) for key in found]
     human = "\n".join(_line(key) for key in found) or "no keys"
-    ground.answer({"items": items, "next": None}, human)
+    cli.answer({"items": items, "next": None}, human)
 
 
 def _line(key: Key) -> str:
@@ -43,11 +44,11 @@ def _line(key: Key) -> str:
 
 @command("revoke")
 @click.argument("key_id", metavar="ID")
-def revoke(ground: Ground, *, key_id: str) -> None:
+def revoke(cli: Cli, *, key_id: str) -> None:
     """End a key for good."""
-    with with_database(ground) as deps:
-        keys.revoke(deps, key_id)
-    ground.answer({"id": key_id, "revoked": True}, f"{key_id} is revoked")
+    with with_database(cli) as deps:
+        api_keys.revoke(deps, key_id)
+    cli.answer({"id": key_id, "revoked": True}, f"{key_id} is revoked")
 
 
 for _command in (create, list_, revoke):

@@ -13,18 +13,18 @@ import click
 from storage.jobs import job_reports
 from storage.jobs.job_reports import JobReport
 from storage.state_machine import ENDED
-from worker.cli.ground import Ground
-from worker.clock import wait
-from worker.errors import Code, Refused
-from worker.wiring import Deps
+from worker.cli.invocation import Cli
+from worker.infrastructure.clock import wait
+from worker.infrastructure.errors import Code, Refused
+from worker.wiring import Wired
 
 _LOOK_AGAIN_S = 0.2
 _BUFFER_BYTES = 1 << 18
 
 
-def _terminal(ground: Ground) -> TextIO:
+def _terminal(cli: Cli) -> TextIO:
     """Where a bar goes: standard error, and nowhere but to a terminal."""
-    return sys.stderr if sys.stderr.isatty() and not ground.json else io.StringIO()
+    return sys.stderr if sys.stderr.isatty() and not cli.json else io.StringIO()
 
 
 class _Counted(io.RawIOBase):
@@ -51,17 +51,17 @@ class _Counted(io.RawIOBase):
 
 
 @contextmanager
-def reading(ground: Ground, file: Path, label: str) -> Iterator[BinaryIO]:
+def reading(cli: Cli, file: Path, label: str) -> Iterator[BinaryIO]:
     """Open a file; a bar shows how far it has been read."""
     size = file.stat().st_size
     with (
         file.open("rb") as stream,
-        click.progressbar(length=size, label=label, file=_terminal(ground)) as bar,
+        click.progressbar(length=size, label=label, file=_terminal(cli)) as bar,
     ):
         yield io.BufferedReader(_Counted(stream, bar.update), _BUFFER_BYTES)
 
 
-def report_of(deps: Deps, job_id: str) -> JobReport:
+def report_of(deps: Wired, job_id: str) -> JobReport:
     """The job as it stands. Raises `Refused` where there is none."""
     with deps.database.transaction() as connection:
         report = job_reports.job(connection, job_id)
@@ -70,7 +70,7 @@ def report_of(deps: Deps, job_id: str) -> JobReport:
     return report
 
 
-def follow(deps: Deps, job_id: str) -> Iterator[JobReport]:
+def follow(deps: Wired, job_id: str) -> Iterator[JobReport]:
     """The job each time it has moved, until it has ended."""
     never, last = Event(), None
     while True:
@@ -83,11 +83,11 @@ def follow(deps: Deps, job_id: str) -> Iterator[JobReport]:
         wait(never, _LOOK_AGAIN_S)
 
 
-def follow_with_bar(ground: Ground, deps: Deps, job_id: str) -> JobReport:
+def follow_with_bar(cli: Cli, deps: Wired, job_id: str) -> JobReport:
     """Follow a job to its end; a bar shows its records."""
     report = report_of(deps, job_id)
     with click.progressbar(
-        length=report.records, label=job_id, file=_terminal(ground)
+        length=report.records, label=job_id, file=_terminal(cli)
     ) as bar:
         at = 0
         for report in follow(deps, job_id):

@@ -4,7 +4,7 @@ import asyncio
 
 import click
 
-from worker.cli.ground import Ground, command
+from worker.cli.invocation import Cli, command
 from worker.sandbox import Behaviour, Fault, serve
 
 
@@ -17,7 +17,7 @@ from worker.sandbox import Behaviour, Fault, serve
 @click.option("--fault", type=click.Choice([fault.value for fault in Fault]))
 @click.option("--times", default=1, show_default=True, type=int, help="Of the fault.")
 def sandbox(
-    ground: Ground,
+    cli: Cli,
     *,
     host: str,
     port: int,
@@ -28,7 +28,7 @@ def sandbox(
     times: int,
 ) -> None:
     """Serve stand-ins of the providers and of CRMs until Ctrl-C."""
-    del ground
+    del cli
     behaviour = Behaviour(
         latency_ms=latency_ms,
         finish_ms=finish_ms,

@@ -2,21 +2,21 @@
 
 import click
 
-from worker.cli.ground import Ground, command, migrate_at
-from worker.cli.lasting import log_to_stderr, stop_event
+from worker.cli.invocation import Cli, command, migrate_at
+from worker.cli.long_running import log_to_stderr, stop_event
 from worker.embedded.stack import Wanted, running
-from worker.loading import load_directory
-from worker.settings import Settings
+from worker.findings.directory_import import load_directory
+from worker.infrastructure.settings import Settings
 from worker.wiring import wire
 
 
 @command("up")
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", default=8000, show_default=True, type=int, help="0 picks one.")
-def up(ground: Ground, *, host: str, port: int) -> None:
+def up(cli: Cli, *, host: str, port: int) -> None:
     """Run everything in one place until Ctrl-C: servers, API, worker, dispatcher."""
     log_to_stderr()
-    settings = ground.settings
+    settings = cli.settings
     stop = stop_event()
     wanted = Wanted(
         home=settings.home,

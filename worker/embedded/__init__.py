@@ -2,5 +2,5 @@
 
 Real servers from wheels, in a home folder, under one supervisor that restarts what
 dies and leaves nothing behind. Nothing in the product knows that it runs here: all
-it sees is the URLs.
+it sees is the URLs. Imports `infrastructure` alone; start with `stack`.
 """

@@ -6,7 +6,7 @@ EmbeddedError
 └── StartFailed  a program did not become ready; its last lines say why
 """
 
-from worker.errors import WorkerError
+from worker.infrastructure.errors import WorkerError
 
 
 class EmbeddedError(WorkerError):

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from worker.clock import wait
+from worker.infrastructure.clock import wait
 
 _LOOK_S = 0.05
 

@@ -15,12 +15,12 @@ from dataclasses import dataclass, replace
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
-from worker.clock import Stopwatch, wait
 from worker.embedded import postgres, valkey
 from worker.embedded.errors import HomeInUse, StartFailed
 from worker.embedded.home import Home, open_home
 from worker.embedded.locks import Locks, Note
 from worker.embedded.supervisor import Child, Kind, Supervisor
+from worker.infrastructure.clock import Stopwatch, wait
 
 _TURN_WITHIN_S = 60.0
 _LOOK_S = 0.1

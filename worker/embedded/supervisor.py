@@ -19,10 +19,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import IO
 
-from worker.clock import Stopwatch, wait
 from worker.embedded.errors import StartFailed
 from worker.embedded.home import Owner
-from worker.fates import backoff_s
+from worker.infrastructure.clock import Stopwatch, wait
+from worker.infrastructure.retry_policy import backoff_s
 
 log = logging.getLogger(__name__)
 

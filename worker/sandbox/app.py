@@ -5,17 +5,12 @@ from dataclasses import asdict
 from aiohttp import web
 from pydantic import TypeAdapter, ValidationError
 
-from worker.sandbox import (
-    fullenrich,
-    hubspot,
-    hunter,
-    people_data_labs,
-    pipedrive,
-    salesforce,
-    webhook,
-)
-from worker.sandbox.answering import disturbed, tally
-from worker.sandbox.behaviour import Behaviour, Vendor
+from worker.sandbox import fullenrich, hunter, people_data_labs, webhook
+from worker.sandbox.fault_injection import disturbed, tally
+from worker.sandbox.hubspot import api as hubspot
+from worker.sandbox.pipedrive import api as pipedrive
+from worker.sandbox.salesforce import api as salesforce
+from worker.sandbox.vendor_behaviour import Behaviour, Vendor
 
 _VENDORS = {
     "hunter": hunter.routes,

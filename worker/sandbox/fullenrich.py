@@ -11,9 +11,9 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
-from worker.sandbox.answering import mangled, refused
-from worker.sandbox.behaviour import Fault, Vendor
+from worker.sandbox.fault_injection import mangled, refused
 from worker.sandbox.people import Contact, company_of, contact_of, key_of
+from worker.sandbox.vendor_behaviour import Fault, Vendor
 
 _CONTACTS_MAX = 100
 _CUSTOM_KEYS_MAX, _CUSTOM_CHARACTERS_MAX = 10, 100

@@ -5,9 +5,9 @@ from typing import Any
 
 from aiohttp import web
 
-from worker.sandbox.answering import refused
-from worker.sandbox.behaviour import Fault, Vendor
+from worker.sandbox.fault_injection import refused
 from worker.sandbox.people import company_of, contact_of, key_of
+from worker.sandbox.vendor_behaviour import Fault, Vendor
 
 _KEY = "X-API-KEY"
 _REFUSALS = {

@@ -5,10 +5,10 @@ from typing import Any
 
 from aiohttp import web
 
-from worker.clock import end_of_minute
-from worker.sandbox.answering import mangled, refused
-from worker.sandbox.behaviour import Fault, Vendor
+from worker.infrastructure.clock import end_of_minute
+from worker.sandbox.fault_injection import mangled, refused
 from worker.sandbox.people import company_of, contact_of, key_of
+from worker.sandbox.vendor_behaviour import Fault, Vendor
 
 _REQUESTS_MAX = 100
 _REQUESTS_A_MINUTE = 1_000

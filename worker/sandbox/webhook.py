@@ -7,7 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
-from worker.sandbox.behaviour import Fault, Vendor
+from worker.sandbox.vendor_behaviour import Fault, Vendor
 
 SECRET = "sandbox-signing-secret"  # noqa: S105 - of nothing real
 
@@ -60,7 +60,7 @@ class _Endpoint:
 
 
 def routes(vendor: Vendor) -> list[web.RouteDef]:
-    """The endpoint, and the door to what it was sent."""
+    """The endpoint, and how tests look at what it was sent."""
     endpoint = _Endpoint(vendor)
     return [
         web.post("/webhook", endpoint.receive),

@@ -1,4 +1,7 @@
-"""What comes in and goes out, as the OpenAPI document describes it."""
+"""What comes in and goes out, as the OpenAPI document describes it.
+
+Imports nothing but types. Start with `field_types`.
+"""
 
 from worker.api.models.charges import (
     Charge,
@@ -18,7 +21,7 @@ from worker.api.models.connections import (
     ShownDryRun,
     TestedConnection,
 )
-from worker.api.models.ground import (
+from worker.api.models.field_types import (
     Body,
     ClientId,
     Credits,

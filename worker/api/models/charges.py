@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from worker.api.models.ground import Body, Item, Name
+from worker.api.models.field_types import Body, Item, Name
 
 
 class Charge(BaseModel):

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, StrictInt, StrictStr
 
-from worker.api.models.ground import Body, ClientId, Name, Page
+from worker.api.models.field_types import Body, ClientId, Name, Page
 from worker.api.models.jobs import JobError
 
 Text = Annotated[StrictStr, Field(min_length=1, max_length=2_000)]

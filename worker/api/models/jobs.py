@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Discriminator, Tag
 
-from worker.api.models.ground import Body, ClientId, Credits, Name
+from worker.api.models.field_types import Body, ClientId, Credits, Name
 from worker.api.models.quotes import Mapping, QuoteBody
 
 State = Literal[

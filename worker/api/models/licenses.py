@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, StrictBool, StrictInt
 
-from worker.api.models.ground import Body, ClientId, Credits, Instant, Name
-from worker.checks import CREDITS_MAX
+from worker.api.models.field_types import Body, ClientId, Credits, Instant, Name
+from worker.licenses.credit_amounts import CREDITS_MAX
 
 Plan = Literal["V1", "V2", "V3"]
 PaymentTerm = Literal["monthly", "yearly"]

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from worker.api.models.ground import Item
+from worker.api.models.field_types import Item
 
 
 class Lookup(BaseModel):

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, StrictBool, StrictInt, StrictStr
 
-from worker.api.models.ground import Body, ClientId, Item, Name
+from worker.api.models.field_types import Body, ClientId, Item, Name
 
 EmailLevel = Literal["verified", "accept_all"]
 OnlyWith = Literal["email", "verified_email"]

@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel
 
-from worker.api.models.ground import ErrorItem
+from worker.api.models.field_types import ErrorItem
 
 
 class Upload(BaseModel):

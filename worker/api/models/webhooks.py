@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, StrictStr
 
-from worker.api.models.ground import Body, ClientId
+from worker.api.models.field_types import Body, ClientId
 
 Event = Literal["job.finished", "credits.low", "reservation.expired", "period.closed"]
 

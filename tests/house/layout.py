@@ -1,0 +1,163 @@
+"""The layout of the house: what each folder may import, and what it may be called.
+
+A folder that stands here speaks for the folders in it that do not. Arrows go one way:
+the table has no circle, so a reader can begin at its end and never has to go back.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.house.rules import PACKAGES, ROOT, Source, imports_of, within
+
+MAY_IMPORT: dict[str, tuple[str, ...]] = {
+    "pricing": (),
+    # -- What is remembered.
+    "storage": (),
+    "storage/tables": ("pricing", "storage"),
+    "storage/migrations": ("storage", "storage/tables"),
+    "storage/files": ("storage",),
+    "storage/webhooks": (),
+    "storage/licenses": ("pricing", "storage", "storage/tables"),
+    "storage/ledger": ("pricing", "storage", "storage/webhooks"),
+    "storage/quotes": ("pricing", "storage/tables"),
+    "storage/findings": ("pricing", "storage", "storage/tables"),
+    "storage/jobs": (
+        *("pricing", "storage", "storage/files", "storage/webhooks"),
+        *("storage/ledger", "storage/quotes"),
+    ),
+    "storage/exports": ("pricing", "storage/files", "storage/jobs"),
+    "storage/connections": ("storage/jobs",),
+    "storage/pushes": ("storage", "storage/jobs", "storage/connections"),
+    "storage/retention": ("storage/files", "storage/webhooks", "storage/jobs"),
+    "worker/infrastructure": ("storage", "storage/files"),
+    # -- Families of siblings, which know neither storage nor each other.
+    "worker/findings/providers": ("pricing",),
+    "worker/connections/connectors": ("worker/infrastructure",),
+    "worker/quotes/readers": ("pricing", "worker/infrastructure"),
+    "worker/exports/writers": (),
+    # -- Use cases.
+    "worker/licenses": (
+        *("pricing", "storage", "storage/licenses", "storage/ledger"),
+        "worker/infrastructure",
+    ),
+    "worker/ledger": (
+        *("pricing", "storage/licenses", "storage/ledger", "storage/webhooks"),
+        *("worker/infrastructure", "worker/licenses"),
+    ),
+    "worker/quotes": (
+        *("pricing", "storage", "storage/files", "storage/licenses"),
+        *("storage/ledger", "storage/quotes", "storage/findings", "storage/retention"),
+        *("worker/infrastructure", "worker/licenses", "worker/quotes/readers"),
+    ),
+    "worker/findings": (
+        *("pricing", "storage", "storage/findings", "storage/jobs"),
+        *("worker/infrastructure", "worker/quotes", "worker/quotes/readers"),
+        "worker/findings/providers",
+    ),
+    "worker/connections": (
+        *("storage", "storage/licenses", "storage/connections"),
+        *("worker/infrastructure", "worker/connections/connectors"),
+    ),
+    # Neither exports nor pushes: they are handed in, and so would be a third kind.
+    "worker/jobs": (
+        *("pricing", "storage", "storage/files", "storage/licenses"),
+        *("storage/ledger", "storage/quotes", "storage/findings", "storage/jobs"),
+        *("storage/webhooks", "worker/infrastructure", "worker/licenses"),
+        *("worker/quotes", "worker/quotes/readers", "worker/findings"),
+    ),
+    "worker/exports": (
+        *("pricing", "storage", "storage/files", "storage/licenses"),
+        *("storage/ledger", "storage/quotes", "storage/jobs", "storage/exports"),
+        *("worker/infrastructure", "worker/quotes", "worker/quotes/readers"),
+        *("worker/jobs", "worker/exports/writers"),
+    ),
+    "worker/pushes": (
+        *("pricing", "storage", "storage/licenses", "storage/ledger"),
+        *("storage/quotes", "storage/jobs", "storage/connections", "storage/pushes"),
+        *("worker/infrastructure", "worker/quotes", "worker/quotes/readers"),
+        *("worker/jobs", "worker/connections", "worker/connections/connectors"),
+    ),
+    "worker/responses": (
+        *("storage/licenses", "storage/ledger", "storage/quotes", "storage/findings"),
+        *("storage/jobs", "storage/connections", "storage/pushes", "storage/webhooks"),
+        *("worker/infrastructure", "worker/connections/connectors", "worker/exports"),
+    ),
+    "worker/webhooks": (
+        *("storage/licenses", "storage/jobs", "storage/webhooks"),
+        *("worker/infrastructure", "worker/exports", "worker/responses"),
+    ),
+    "worker/retention": (
+        *("storage", "storage/files", "storage/licenses", "storage/findings"),
+        *("storage/connections", "storage/pushes", "storage/retention"),
+        *("worker/infrastructure", "worker/quotes", "worker/quotes/readers"),
+        "worker/exports",
+    ),
+    # -- Things apart.
+    "worker/sample": (),
+    "worker/sandbox": ("worker/infrastructure",),
+    "worker/embedded": ("worker/infrastructure",),
+    # -- The wiring and the doors, which may know all that stands above them here.
+    "worker": ("*",),
+    "worker/api": ("*",),
+    "worker/cli": ("*", "worker/api"),
+}
+"""By folder, from the ground up; a `*` is every folder that stands before it."""
+
+MODULES_MAX = 15
+NAMES_ALLOWED = frozenset({"keyring", "wiring"})
+"""What ends like a gerund and is a noun of the field."""
+
+
+def folder_of(path: str) -> str:
+    """The folder of the table that a file belongs to: the longest one."""
+    return max(
+        (folder for folder in MAY_IMPORT if path.startswith(f"{folder}/")), key=len
+    )
+
+
+def allowed(folder: str) -> frozenset[str]:
+    """What a folder may import besides itself."""
+    before = list(MAY_IMPORT)[: list(MAY_IMPORT).index(folder)]
+    listed = MAY_IMPORT[folder]
+    return frozenset(listed) | (frozenset(before) if "*" in listed else frozenset())
+
+
+def arrows_go_one_way(source: Source) -> list[str]:
+    """A folder imports what the table says, and nothing else of the house."""
+    own = folder_of(source.path)
+    wrong = []
+    for line, name in imports_of(source):
+        if name.split(".")[0] in PACKAGES:
+            other = folder_of(f"{name.replace('.', '/')}/")
+            if other != own and other not in allowed(own):
+                message = f"{own} must not import {other} ({name}); hand it in"
+                wrong.append(source.wrong(line, message))
+    return wrong
+
+
+def names_are_nouns(source: Source) -> list[str]:
+    """A module is named for the thing in it: not for what somebody is doing."""
+    name = Path(source.path).stem
+    if name.endswith("ing") and "_" not in name and name not in NAMES_ALLOWED:
+        return [source.wrong(1, f"{name} is an activity; name the thing or agent")]
+    return []
+
+
+def folders() -> Iterator[Path]:
+    """All folders with modules of the product."""
+    for package in PACKAGES:
+        for face in sorted((ROOT / package).rglob("__init__.py")):
+            yield face.parent
+
+
+def modules(folder: Path) -> list[str]:
+    """The modules of a folder, without its face."""
+    faces = {"__init__", "__main__"}
+    return [path.stem for path in folder.glob("*.py") if path.stem not in faces]
+
+
+def is_listed(name: str) -> bool:
+    """Whether a folder is in the table, by itself or by the one that it is in."""
+    return any(
+        within(name.replace("/", "."), one.replace("/", ".")) for one in MAY_IMPORT
+    )

@@ -1,0 +1,104 @@
+"""Charges, and giving them back."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Request
+from sqlalchemy import Connection
+
+from storage.enumerations import Scope
+from storage.ledger import charges, refunds
+from storage.ledger.refunds import RefundResult
+from storage.licenses.idempotency_keys import Once
+from worker.api import cursors, models
+from worker.api.access_control import CheckedRoute, Whose, allow, seen_license
+from worker.api.context import ApiContext, context_of
+from worker.api.idempotency_keys import made_by, once_of
+from worker.infrastructure.errors import Code, Refused
+from worker.responses import credit_responses
+from worker.responses.response import Answer
+
+router = APIRouter(route_class=CheckedRoute, tags=["charges"])
+
+_BIGINT_MAX = (1 << 63) - 1
+
+ChargeId = Annotated[int, Path(ge=1, le=_BIGINT_MAX, description="The charge's id.")]
+
+
+def _owner(connection: Connection, named: str) -> str | None:
+    if not named.isascii() or not named.isdigit() or int(named) > _BIGINT_MAX:
+        return None
+    found = charges.get(connection, int(named))
+    return found.license_id if found else None
+
+
+_OF_IT = Whose("charge", _owner)
+
+
+@router.get("/charges", response_model=models.Page[models.Charge])
+@allow(Scope.FINANCE)
+def list_charges(
+    request: Request,
+    license: Annotated[models.ClientId | None, Query()] = None,
+    period: Annotated[
+        models.Instant | None, Query(description="Its starts_at.")
+    ] = None,
+    item: models.Item | None = None,
+    limit: cursors.Limit = cursors.LIMIT,
+    cursor: cursors.Cursor = None,
+) -> Answer:
+    """List charges in the order in which they were made."""
+    wanted = charges.Wanted(
+        license_id=seen_license(request, license), item=item, period_starts_at=period
+    )
+    after = cursors.decode_number(cursor, 0)
+    with context_of(request).deps.database.transaction() as connection:
+        found = charges.find(connection, wanted, after=after, limit=limit + 1)
+    return cursors.page(found, limit, credit_responses.of_charge, lambda row: row.id)
+
+
+@router.get("/charges/{charge}/refund", response_model=models.RefundPreview)
+@allow(Scope.FINANCE, of=_OF_IT)
+def preview_refund(request: Request, charge: ChargeId) -> Answer:
+    """Say what a refund would give back, and which charges were free on this one."""
+    context = context_of(request)
+    found = _charge(context, charge)
+    with context.deps.database.transaction() as connection:
+        free_on_it = refunds.free_on(connection, charge)
+    return {"credits": found.credits, "free_on_it": free_on_it}
+
+
+@router.post("/charges/{charge}/refund", status_code=201, response_model=models.Refund)
+@allow(Scope.FINANCE, of=_OF_IT)
+def refund(request: Request, charge: ChargeId, body: models.RefundBody) -> Answer:
+    """Give a charge back, once and in full."""
+    context = context_of(request)
+    found = _charge(context, charge)
+    if made_by(request) is None:
+        _refund(context, charge, body.reason, once_of(request))
+    return {"charge": charge, "credits": found.credits, "reason": body.reason}
+
+
+def _refund(context: ApiContext, charge: int, reason: str, once: Once | None) -> None:
+    with context.deps.database.transaction() as connection:
+        result = refunds.refund(connection, charge, reason)
+        if once is not None and result is RefundResult.REFUNDED:
+            once(connection, str(charge))
+    match result:
+        case RefundResult.REFUNDED:
+            pass
+        case RefundResult.NOT_FOUND:
+            raise Refused(Code.NOT_FOUND, f"there is no charge {charge}")
+        case RefundResult.ALREADY_REFUNDED:
+            raise Refused(Code.WRONG_STATE, f"charge {charge} was refunded before")
+        case RefundResult.NOTHING_TO_REFUND:
+            raise Refused(Code.WRONG_STATE, f"charge {charge} has cost nothing")
+        case RefundResult.RESERVATION_OPEN:
+            raise Refused(Code.WRONG_STATE, f"the job of charge {charge} has not ended")
+
+
+def _charge(context: ApiContext, charge_id: int) -> charges.Charge:
+    with context.deps.database.transaction() as connection:
+        found = charges.get(connection, charge_id)
+    if found is None:
+        raise Refused(Code.NOT_FOUND, f"there is no charge {charge_id}")
+    return found

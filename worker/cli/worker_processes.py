@@ -1,0 +1,49 @@
+"""`worker` and `dispatcher`: the processes that do the work, and hand it out."""
+
+import click
+
+from worker.celery_app import make_app
+from worker.celery_tasks import register
+from worker.cli.invocation import Cli, command
+from worker.cli.long_running import log_to_stderr, need, need_schema, stop_event
+from worker.infrastructure.dependencies import new_owner
+from worker.jobs.dispatcher import Dispatcher
+from worker.wiring import chores_of, wire
+
+
+@command("worker")
+def worker(cli: Cli) -> None:
+    """Work on chunks; TERM lets batches end and gives chunks back."""
+    log_to_stderr()
+    settings = cli.settings
+    need(settings, "database_url", "broker_url")
+    need_schema(settings)
+    app = make_app(settings)
+    register(app, settings)
+    app.worker_main(
+        [
+            "worker",
+            "--pool=prefork",
+            f"--concurrency={settings.worker_concurrency}",
+            f"--hostname={new_owner().replace(':', '-')}",
+            # Workers need not know of each other; it costs a second at each start.
+            "--without-gossip",
+            "--without-mingle",
+            "--loglevel=INFO",
+        ],
+    )
+
+
+@command("dispatcher")
+def dispatcher(cli: Cli) -> None:
+    """Hand what waits to the broker, and bring back what was lost."""
+    log_to_stderr()
+    settings = cli.settings
+    need(settings, "database_url", "broker_url")
+    need_schema(settings)
+    stop = stop_event()
+    deps = wire(settings)
+    Dispatcher(deps, make_app(settings), chores_of(deps)).run(stop)
+
+
+COMMANDS: tuple[click.Command, ...] = (worker, dispatcher)

@@ -1,0 +1,114 @@
+"""The limits of connections: one for each, shared by all workers, fed by the vendor.
+
+What a CRM's headers say of its limit is taken, less a share for whoever else uses the
+same account and for clocks that differ; and it is spread over the window, so that a
+batch never waits for long where it could be paced.
+"""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import cached_property
+from math import ceil, floor
+
+from limits import RateLimitItem, RateLimitItemPerSecond
+
+from worker.connections.connectors.connector import Limit
+from worker.infrastructure.errors import NotConfigured
+from worker.infrastructure.event_loop_thread import EventLoopThread
+from worker.infrastructure.pauses import RATE_LIMITED, Pause, Paused
+from worker.infrastructure.rate_limiter import RateLimiter
+from worker.infrastructure.settings import Settings
+
+DAILY_LIMIT = "daily_limit"
+"""Why a connection rests whose budget of a day is used up."""
+
+_SHARE = 0.95
+_SPREAD = 1.2
+"""So much faster than evenly: what a pause has cost can be made up for."""
+_USED_UP_SHARE = 0.05
+"""Of the window: so long nobody asks where others have used up what was left."""
+_FAMILY = "connection"
+
+
+class ConnectionLimits:
+    """Lets requests to CRMs through, at the pace of each connection."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._event_loop = EventLoopThread()
+        self._limits: dict[str, tuple[int, float]] = {}
+
+    @cached_property
+    def _limiter(self) -> RateLimiter:
+        settings = self._settings
+        if settings.limits_url is None:
+            raise NotConfigured("HOLDFAST_REDIS_URL is not set: connections need it")
+        return RateLimiter(
+            settings.limits_url,
+            {},
+            failures_max=settings.provider_failures_max,
+            rest_s=settings.provider_rest_s,
+            family=_FAMILY,
+            # A block of permits is used after it was counted: too late, where a limit
+            # is small and has to be kept exactly.
+            blocks=None,
+        )
+
+    def enter(self, connection_id: str) -> None:
+        """Wait until one more request may be made. Raises `Paused`."""
+        if connection_id not in self._limits:
+            self._recall(connection_id)
+        self._event_loop.run(self._limiter.enter(connection_id))
+
+    def _recall(self, connection_id: str) -> None:
+        """Begin with the limit that another worker was told of."""
+        known = self._event_loop.run(self._limiter.recall(connection_id))
+        if known is not None:
+            requests, _, window_s = known.partition("/")
+            self._keep(connection_id, Limit(int(requests), float(window_s)))
+
+    def _keep(self, connection_id: str, limit: Limit) -> None:
+        self._limits[connection_id] = (limit.requests, limit.window_s)
+        self._limiter.allow(connection_id, rates_of(limit))
+
+    def notice(self, connection_id: str, limit: Limit) -> None:
+        """Keep to this limit from now on; rest a moment where nothing is left of it."""
+        told = (limit.requests, limit.window_s)
+        if self._limits.get(connection_id) != told:
+            self._keep(connection_id, limit)
+            known = f"{limit.requests}/{limit.window_s}"
+            self._event_loop.run(self._limiter.remember(connection_id, known))
+            # The request that has taught us was made before anything was counted.
+            with suppress(Paused):
+                self._event_loop.run(self._limiter.enter(connection_id))
+        if limit.remaining is not None and limit.remaining <= 0:
+            self.pause(connection_id, RATE_LIMITED, limit.window_s * _USED_UP_SHARE)
+
+    def pause(self, connection_id: str, reason: str, left_s: float) -> None:
+        """Let nobody ask this CRM for a while."""
+        pause = Pause(reason, left_s)
+        self._event_loop.run(self._limiter.pause(connection_id, pause))
+
+    def pause_of(self, connection_id: str) -> Pause | None:
+        """The pause that a connection is in."""
+        return self._event_loop.run(self._limiter.pause_of(connection_id))
+
+    def close(self) -> None:
+        """Close the connections and end the loop."""
+        if "_limiter" in self.__dict__:
+            self._event_loop.run(self._limiter.close())
+        self._event_loop.close()
+
+
+def rates_of(limit: Limit) -> Sequence[RateLimitItem]:
+    """What is counted to keep a limit: its window, and the seconds in it.
+
+    The seconds first: a request that has to wait for the window must not be counted
+    there before.
+    """
+    window_s = max(1, ceil(limit.window_s))
+    most = max(1, floor(limit.requests * _SHARE))
+    a_second = max(1, ceil(most / window_s * _SPREAD))
+    if window_s == 1 or a_second >= most:
+        return (RateLimitItemPerSecond(most, window_s),)
+    return (RateLimitItemPerSecond(a_second), RateLimitItemPerSecond(most, window_s))

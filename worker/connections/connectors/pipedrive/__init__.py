@@ -1,0 +1,4 @@
+"""Pipedrive: organizations and persons, which it cannot upsert.
+
+Start with `connector`, which implements the protocol.
+"""

@@ -1,0 +1,107 @@
+"""The file of an export: its format, its columns, its rows, and its names.
+
+What a client chose is stored with the quote and read back here. A *field* is a
+column of the input or something that is found; its *heading* names it in the file.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from pricing.findings import Finding
+from pricing.plans import Item
+from worker.exports.export_options import Column, Export
+from worker.infrastructure.errors import bad
+from worker.quotes.readers.reader import name_problem
+from worker.quotes.readers.records import Record
+
+_OF_ITEM = {Item.EMAIL: ("email", "email_status"), Item.PHONE: ("phone",)}
+_OF_INPUT = "input_"
+
+
+class Refusal(NamedTuple):
+    """A value that the format cannot hold: its field, and why not."""
+
+    field: str
+    message: str
+
+
+class Layout:
+    """The columns of one export, and how a record becomes a row of it."""
+
+    def __init__(
+        self, export: Export, columns: Sequence[str], retrieve: Sequence[Item]
+    ) -> None:
+        self._format = export.format
+        self._sources = _sources(columns, retrieve)
+        every = tuple(Column(field, field) for field in self._sources)
+        self.columns = every if export.columns is None else export.columns
+
+    @property
+    def headings(self) -> list[str]:
+        """The columns' headings, in order."""
+        return [column.heading for column in self.columns]
+
+    def check(self) -> None:
+        """Raise `BadInput` where no file can have these columns."""
+        for field, heading in self.columns:
+            if field not in self._sources:
+                known = ", ".join(self._sources)
+                raise bad("export.columns", f"{field!r} is none of {known}")
+            message = name_problem(heading)
+            if message is not None:
+                raise bad("export.columns", f"the heading of {field} {message}")
+        headings = self.headings
+        if len(set(headings)) < len(headings):
+            twice = next(name for name in headings if headings.count(name) > 1)
+            raise bad("export.columns", f"the heading {twice!r} is there twice")
+        most = self._format.columns_max
+        if most is not None and len(headings) > most:
+            message = (
+                f"{len(headings):,} are too many; {self._format.name} has {most:,}"
+            )
+            raise bad("export.columns", message)
+        refused = self._format.refusal(headings)
+        if refused is not None:
+            field = self.columns[refused[0]].field
+            raise bad("export.columns", f"the heading of {field[:50]} {refused[1]}")
+
+    def row(self, record: Record, finding: Finding) -> list[str]:
+        """One row of the file; `finding` holds only what may be disclosed."""
+        found = {
+            "email": finding.email,
+            "email_status": finding.email_status if finding.email else None,
+            "phone": finding.phone,
+        }
+        row = []
+        for field, _ in self.columns:
+            column = self._sources[field]
+            value = found[field] if column is None else record.text(column)
+            row.append(value or "")
+        return row
+
+    def refusal(self, row: Sequence[str]) -> Refusal | None:
+        """Why a row cannot be in the file; it tells nothing of what was found."""
+        refused = self._format.refusal(row)
+        if refused is None:
+            return None
+        place, message = refused
+        return Refusal(self.columns[place].field, message)
+
+
+def _sources(columns: Sequence[str], retrieve: Sequence[Item]) -> dict[str, str | None]:
+    """All fields there are, by the column of the input or None for what is found.
+
+    What is paid for keeps its name; a column of the input that has the same one is
+    told from it: `email` of the input is `input_email` then.
+    """
+    found = [name for item in _OF_ITEM if item in retrieve for name in _OF_ITEM[item]]
+    taken = {*found, *columns}
+    sources: dict[str, str | None] = {}
+    for column in columns:
+        field = column
+        if column in found:
+            while field in taken:
+                field = _OF_INPUT + field
+            taken.add(field)
+        sources[field] = column
+    return sources | dict.fromkeys(found)

@@ -1,0 +1,59 @@
+"""CSV: UTF-8 and CRLF as RFC 4180 has it, in a profile for whoever reads it.
+
+For machines every value stays as it is. The profiles for Excel begin with a byte
+order mark, without which Excel takes UTF-8 for something else, and keep values from
+becoming formulas.
+"""
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from worker.exports.writers.formulas import as_texts
+from worker.exports.writers.writer import Target
+
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """For whom a CSV is written."""
+
+    delimiter: str
+    for_excel: bool
+
+    @contextmanager
+    def open(self, target: Target, headings: Sequence[str]) -> Iterator["_Delimited"]:
+        """Open a CSV; its header line is there at once."""
+        if self.for_excel:
+            target.write(_BYTE_ORDER_MARK)
+        writer = _Delimited(target, self)
+        writer.add([headings])
+        yield writer
+
+
+class _Delimited:
+    def __init__(self, target: Target, profile: Profile) -> None:
+        self._target = target
+        self._profile = profile
+
+    def add(self, rows: Iterable[Sequence[str]]) -> None:
+        """A line for each row."""
+        text = io.StringIO(newline="")
+        csv.writer(
+            text,
+            dialect="excel",
+            delimiter=self._profile.delimiter,
+            lineterminator="\r\n",
+        ).writerows(as_texts(rows) if self._profile.for_excel else rows)
+        self._target.write(text.getvalue().encode())
+
+
+PROFILES = {
+    "machine": Profile(",", for_excel=False),
+    "excel": Profile(",", for_excel=True),
+    "excel_eu": Profile(";", for_excel=True),
+}
+"""By name; `excel_eu` is for where the comma is the decimal mark."""

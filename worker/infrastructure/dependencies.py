@@ -1,0 +1,56 @@
+"""What every use case is given: settings, the database, files, keys, and a way out.
+
+Folders whose use cases need more have a class of their own on top of this one.
+"""
+
+import os
+import secrets
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from storage.database import Database
+from storage.files.artifacts import Artifacts
+from worker.infrastructure.errors import NotConfigured
+from worker.infrastructure.keyring import Keyring
+from worker.infrastructure.outbound_http import OutboundHttp
+from worker.infrastructure.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deps:
+    """What use cases are given.
+
+    `owner` is unique to this boot of this process; `draining` says that the process
+    has been asked to stop, and is read between batches.
+    """
+
+    settings: Settings
+    database: Database
+    artifacts: Artifacts
+    keyring: Keyring
+    outbound: OutboundHttp
+    owner: str
+    draining: Callable[[], bool]
+
+
+def new_owner() -> str:
+    """A name for this boot of this process, never used again."""
+    return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+
+
+def connect(settings: Settings, *, pool: int = 5) -> Database:
+    """The database that the settings name."""
+    if not settings.database_url:
+        raise NotConfigured("HOLDFAST_DATABASE_URL is not set")
+    return Database(
+        settings.database_url,
+        clock_offset_s=settings.clock_offset_s,
+        # A frozen worker lets go of its locks before its lease has lapsed.
+        idle_s=min(60, settings.lease_s / 2),
+        pool=pool,
+    )
+
+
+def never() -> bool:
+    return False

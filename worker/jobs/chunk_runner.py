@@ -1,0 +1,202 @@
+"""The run of a chunk: take it, then batch by batch look up, deliver and checkpoint.
+
+No transaction is open while findings are looked up, a part is written or a CRM is
+asked. The checkpoint commits all that a batch did, or nothing: a worker that lost its
+chunk learns of it there. What it wrote is never sealed into the file, and what it sent
+is sent again by the same keys.
+"""
+
+import logging
+from collections.abc import Sequence
+
+from storage.errors import ArtifactError, Conflict, Superseded
+from storage.findings import lookups
+from storage.jobs import chunks, job_control, jobs
+from storage.jobs.chunks import Batch, TakenChunk
+from storage.state_machine import JobState
+from worker.findings.lookup_prefetch import LookupPrefetch
+from worker.findings.waterfall import Wait
+from worker.infrastructure.clock import Stopwatch
+from worker.infrastructure.errors import DeliveryError
+from worker.infrastructure.retry_policy import backoff_s
+from worker.infrastructure.task_results import Done, Fate, Later, Never
+from worker.jobs import batch_contents
+from worker.jobs.delivery import Delivery, JobDeps
+from worker.quotes.priced_records import read_slice
+
+log = logging.getLogger(__name__)
+
+_CONFLICTS_MAX = 20
+"""Each conflict means that another batch went through: a few tries always do."""
+
+
+def run_chunk(deps: JobDeps, chunk_id: int) -> Fate:
+    """Run a chunk from its cursor, as far as its job and its time budget allow."""
+    with deps.database.transaction() as connection:
+        chunk = chunks.take(
+            connection,
+            chunk_id,
+            owner=deps.owner,
+            lease_s=deps.settings.lease_s,
+        )
+    if chunk is None:
+        return Never("not to be taken")
+    try:
+        return _run(deps, chunk)
+    except Superseded as error:
+        return Never(str(error))
+    except DeliveryError as error:
+        return _rest(deps, chunk, error)
+    except Exception as error:
+        log.exception("chunk %s of %s failed", chunk.id, chunk.job_id)
+        return _fail(deps, chunk, error)
+
+
+def _run(deps: JobDeps, chunk: TakenChunk) -> Fate:
+    watch = Stopwatch()
+    lines = read_slice(
+        deps.artifacts,
+        chunk.input,
+        first_byte=chunk.first_byte,
+        size=chunk.bytes,
+    )
+    if len(lines) < chunk.stop - chunk.first_line:
+        raise ArtifactError(f"{chunk.input} has fewer lines than it was written with")
+    with LookupPrefetch(
+        deps, chunk, lines, lambda: _is_spent(deps, watch) is not None
+    ) as prefetch:
+        delivery = deps.kinds[chunk.kind].delivery(deps, chunk, lines)
+        if delivery is None:
+            return _give_back(deps, chunk, "the job is cancelled")
+        return _run_batches(deps, chunk, delivery, prefetch, lines=lines, watch=watch)
+
+
+def _run_batches(
+    deps: JobDeps,
+    chunk: TakenChunk,
+    delivery: Delivery,
+    prefetch: LookupPrefetch,
+    *,
+    lines: Sequence[bytes],
+    watch: Stopwatch,
+) -> Fate:
+    cursor, first = chunk.cursor, chunk.first_line
+    while cursor < chunk.stop:
+        stop = min(cursor + delivery.batch_records, chunk.stop)
+        wait = prefetch.reach(stop)
+        if wait is not None:
+            return _wait(deps, chunk, wait)
+        delivery.prepare()
+        contents = batch_contents.read(
+            deps, chunk, prefetch, lines[cursor - first : stop - first]
+        )
+        batch = delivery.deliver(cursor, contents)
+        state = _checkpoint(deps, chunk, delivery, batch)
+        cursor = stop
+        why = _why_stop(deps, state, watch)
+        if cursor < chunk.stop and why is not None:
+            return _give_back(deps, chunk, why)
+    return Done()
+
+
+def _checkpoint(
+    deps: JobDeps, chunk: TakenChunk, delivery: Delivery, batch: Batch
+) -> JobState:
+    """Commit a batch; where another batch of the job got in between, once more."""
+    for _ in range(_CONFLICTS_MAX):
+        try:
+            with deps.database.transaction() as connection:
+                state = chunks.checkpoint(
+                    connection, chunk, batch, lease_s=deps.settings.lease_s
+                )
+                if (chunk.failures or chunk.job_waits) and batch.start == chunk.cursor:
+                    jobs.wait_for(connection, chunk.job_id, None)
+                state = delivery.settled(connection, state)
+        except Conflict:
+            continue
+        return state
+    raise Conflict(f"chunk {chunk.id} could not settle beside others of its job")
+
+
+def _why_stop(deps: JobDeps, state: JobState, watch: Stopwatch) -> str | None:
+    """Why a worker does not go on with the next batch."""
+    if state is not JobState.RUNNING:
+        return f"the job is {state}"
+    return _is_spent(deps, watch)
+
+
+def _is_spent(deps: JobDeps, watch: Stopwatch) -> str | None:
+    """Why a worker does not go on with this chunk, whatever its job."""
+    if deps.draining():
+        return "the worker is stopping"
+    if watch.elapsed_s > deps.settings.chunk_budget_s:
+        return "the time budget is spent"
+    return None
+
+
+def _wait(deps: JobDeps, chunk: TakenChunk, wait: Wait) -> Fate:
+    """Let a chunk wait without a worker: providers will answer, or can be asked."""
+    if wait.reason is None:
+        return _give_back(deps, chunk, "the worker or the job is stopping")
+    with deps.database.transaction() as connection:
+        held = chunks.give_back(
+            connection, chunk, delay_s=wait.left_s, error=wait.error
+        )
+        if held:
+            jobs.wait_for(connection, chunk.job_id, wait.reason, wait.left_s)
+    if wait.awaits:
+        with deps.database.transaction() as connection:
+            lookups.wake_if_ended(connection, chunk.id, wait.awaits)
+    _come_to_rest(deps, chunk)
+    return Later(wait.left_s, wait.reason)
+
+
+def _give_back(deps: JobDeps, chunk: TakenChunk, why: str) -> Fate:
+    with deps.database.transaction() as connection:
+        chunks.give_back(connection, chunk)
+    _come_to_rest(deps, chunk)
+    return Later(0, why)
+
+
+def _come_to_rest(deps: JobDeps, chunk: TakenChunk) -> None:
+    """Where this was the last chunk that ran of a job that is to stop, it has."""
+    with deps.database.transaction() as connection:
+        job_control.stop_idle_chunks(
+            connection, chunk.job_id, doubt_s=deps.settings.push_doubt_s
+        )
+        job_control.come_to_rest(connection, chunk.job_id)
+
+
+def _rest(deps: JobDeps, chunk: TakenChunk, error: DeliveryError) -> Fate:
+    """Let a chunk wait for the other side, or for somebody who puts it right."""
+    log.info("chunk %s of %s: %s", chunk.id, chunk.job_id, error)
+    rest = deps.kinds[chunk.kind].rest_of(deps, chunk, error)
+    if rest is None:
+        return _fail(deps, chunk, error)
+    with deps.database.transaction() as connection:
+        held = chunks.give_back(connection, chunk, delay_s=rest.left_s)
+        if held:
+            jobs.wait_for(connection, chunk.job_id, rest.reason, rest.left_s)
+    _come_to_rest(deps, chunk)
+    return Later(rest.left_s, rest.reason)
+
+
+def _reason_of(error: Exception) -> str:
+    if isinstance(error, DeliveryError):
+        return error.waiting_reason
+    return "storage" if isinstance(error, ArtifactError) else "retry"
+
+
+def _fail(deps: JobDeps, chunk: TakenChunk, error: Exception) -> Fate:
+    settings = deps.settings
+    delay_s = backoff_s(
+        chunk.failures, base_s=settings.retry_base_s, max_s=settings.retry_max_s
+    )
+    reason = _reason_of(error)
+    with deps.database.transaction() as connection:
+        held = chunks.give_back(
+            connection, chunk, delay_s=delay_s, error=type(error).__name__
+        )
+        if held:
+            jobs.wait_for(connection, chunk.job_id, reason, delay_s)
+    return Later(delay_s, type(error).__name__) if held else Never("superseded")

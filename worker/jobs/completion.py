@@ -1,0 +1,63 @@
+"""Completion: seal the file, release the unused reservation, end the job. Once.
+
+It is an outbox entry, taken under a lease. Sealing has no transaction open, and can
+be repeated: it writes the same bytes again. The one transaction at the end is
+fenced by the entry's attempt.
+"""
+
+import logging
+from functools import partial
+
+from storage.errors import Superseded
+from storage.jobs import jobs, outbox
+from storage.jobs.jobs import Finished, Finishing
+from storage.ledger import release
+from storage.state_machine import JobState
+from worker.infrastructure.task_results import Done, Fate, Never
+from worker.jobs.delivery import JobDeps, SealedFile
+
+log = logging.getLogger(__name__)
+
+
+def complete(deps: JobDeps, entry: outbox.Taken) -> Fate:
+    """Complete the job that the entry names. Raises `Superseded` if fenced off."""
+    with deps.database.transaction() as connection:
+        job = jobs.finishing(connection, entry.key)
+    sealed = None
+    if job is not None and job.keep_file:
+        sealed = deps.kinds[job.kind].seal(deps, job, partial(_renew, deps, entry))
+    with deps.database.transaction() as connection:
+        if not outbox.done(connection, entry):
+            raise Superseded(f"completion of {entry.key} is somebody else's")
+        if job is None:
+            return Never("it has ended")
+        deps.kinds[job.kind].forget(connection, job.id)
+        release.close(connection, job.id)
+        jobs.end(connection, job.id, _finished(job, sealed))
+    log.info("job %s has ended", job.id)
+    return Done()
+
+
+def _finished(job: Finishing, sealed: SealedFile | None) -> Finished:
+    state = job.ending or _state_of(job)
+    if sealed is None:
+        return Finished(state=state)
+    return Finished(
+        state=state,
+        file_name=sealed.file_name,
+        file_artifact=sealed.written.name,
+        file_bytes=sealed.written.bytes,
+        file_sha256=sealed.written.sha256,
+    )
+
+
+def _state_of(job: Finishing) -> JobState:
+    if job.delivered + job.excluded == job.records:
+        return JobState.SUCCEEDED
+    return JobState.PARTIAL
+
+
+def _renew(deps: JobDeps, entry: outbox.Taken) -> None:
+    with deps.database.transaction() as connection:
+        if not outbox.renew(connection, entry, lease_s=deps.settings.lease_s):
+            raise Superseded(f"completion of {entry.key} is somebody else's")

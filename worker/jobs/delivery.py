@@ -1,0 +1,101 @@
+"""What the spine knows of a delivery: exports and pushes implement it.
+
+A third kind of job is one new folder with a `JobKind` of its own, and one line in the
+wiring.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+from sqlalchemy import Connection
+
+from storage.files.artifacts import Written
+from storage.jobs.chunks import Batch, TakenChunk
+from storage.jobs.jobs import Finishing
+from storage.jobs.outbox import Taken
+from storage.quotes.quotes import Request
+from storage.state_machine import JobState
+from worker.findings.provider_registry import FindingDeps
+from worker.infrastructure.errors import DeliveryError
+from worker.infrastructure.task_results import Fate
+from worker.jobs.batch_contents import Contents
+from worker.quotes.job_kind import QuoteDeps, QuotedKind
+
+
+class Delivery(Protocol):
+    """Delivers the batches of one run of a chunk.
+
+    Raises a `DeliveryError` where the other side does not play along, and `Superseded`
+    where the chunk is somebody else's by now.
+    """
+
+    @property
+    def batch_records(self) -> int:
+        """How many records the next batch has."""
+
+    def prepare(self) -> None:
+        """Before each batch: whatever must be there before anything is delivered."""
+
+    def deliver(self, start: int, contents: Contents) -> Batch:
+        """What became of the records of a batch, which begins at `start`."""
+
+    def settled(self, connection: Connection, state: JobState) -> JobState:
+        """How the job stands once its last batch is settled, in that transaction."""
+
+
+class Rest(NamedTuple):
+    """Why a chunk rests, and for how many seconds at least."""
+
+    reason: str
+    left_s: float
+
+
+class SealedFile(NamedTuple):
+    """The file that a job leaves, and the name that it carries."""
+
+    file_name: str
+    written: Written
+
+
+class JobKind(QuotedKind, Protocol):
+    """One kind of job: how it is quoted, submitted, delivered and ended."""
+
+    def check_submission(self, connection: Connection, request: Request) -> None:
+        """Raise `Refused` where what a quote goes to is not there any more."""
+
+    def remapped(self, request: Request, mapping: Mapping[str, Any]) -> Request:
+        """A request with another mapping. Raises `BadInput` where it has none."""
+
+    def delivery(
+        self, deps: "JobDeps", chunk: TakenChunk, lines: Sequence[bytes]
+    ) -> Delivery | None:
+        """The delivery of a chunk, whose slice is `lines`; None: begin nothing."""
+
+    def rest_of(
+        self, deps: "JobDeps", chunk: TakenChunk, error: DeliveryError
+    ) -> Rest | None:
+        """What follows of an error; None where it is a failure like any other."""
+
+    def seal(
+        self, deps: "JobDeps", job: Finishing, renew: Callable[[], None]
+    ) -> SealedFile | None:
+        """The file of a job, if it leaves one; `renew` holds on to its completion."""
+
+    def forget(self, connection: Connection, job_id: str) -> None:
+        """Let go of what was kept of a job that ends now."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobDeps(QuoteDeps, FindingDeps):
+    """What use cases around jobs are given, besides what quotes and findings need.
+
+    `handlers` do what the entries of the outbox ask for, by their topics.
+    """
+
+    kinds: Mapping[str, JobKind]
+    handlers: Mapping[str, "Handler"]
+
+
+Handler = Callable[[JobDeps, Taken], Fate]
+"""Does what an entry asks for and marks it as done, in the same transaction."""

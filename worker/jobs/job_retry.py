@@ -1,0 +1,67 @@
+"""The retry of an ended job: its rejected and unreached records, as a new job."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from storage.jobs import jobs, outcomes
+from storage.quotes import quotes
+from storage.state_machine import ENDED, JobState
+from worker.infrastructure.errors import Code, Refused
+from worker.jobs import submission
+from worker.jobs.delivery import JobDeps
+from worker.quotes.priced_records import parse
+from worker.quotes.readers.reader import Reading
+from worker.quotes.readers.records import Record
+
+_RETRIED = ENDED - {JobState.SUCCEEDED}
+
+
+def retry(
+    deps: JobDeps,
+    job_id: str,
+    *,
+    max_credits: int | None = None,
+    mapping: Mapping[str, Any] | None = None,
+) -> str:
+    """Try the rejected and unreached records of an ended job again, as a new job.
+
+    A push may be given another `mapping`, in the place of the one that it had.
+    They are quoted anew, and keep their numbers. A job is retried once: the same
+    again answers the job that the first made.
+    """
+    with deps.database.transaction() as connection:
+        made = jobs.retried_by(connection, job_id)
+        state = jobs.state_of(connection, job_id)
+        stored = quotes.of_job(connection, job_id)
+        settled = outcomes.settled_records(connection, job_id)
+    if made is not None:
+        return made
+    if stored is None:
+        raise Refused(Code.NOT_FOUND, f"there is no job {job_id}")
+    if state not in _RETRIED or len(settled) == stored.quote.records:
+        raise Refused(
+            Code.WRONG_STATE, f"{job_id} is {state}: nothing is to be retried"
+        )
+    if stored.input.name is None:
+        detail = f"the records of {job_id} have been removed: send them again"
+        raise Refused(Code.WRONG_STATE, detail)
+    left = _left(deps, stored.input.name, settled)
+    reading = Reading(stored.input.columns, left, duplicates=0)
+    request = stored.request
+    if mapping is not None:
+        request = deps.kinds[request.kind].remapped(request, mapping)
+    try:
+        return submission.submit_at_once(
+            deps, request, reading, max_credits=max_credits, retry_of=job_id
+        )
+    except jobs.AlreadyRetried:
+        return retry(deps, job_id)
+
+
+def _left(deps: JobDeps, name: str, settled: set[int]) -> Iterator[Record]:
+    """The records of a job's input that have not been delivered or excluded."""
+    with deps.artifacts.open(name) as stream:
+        for line in stream:
+            for record, _ in parse([line]):
+                if record.number not in settled:
+                    yield record

@@ -1,0 +1,48 @@
+"""The run of an outbox entry: take it, do what its topic says, done or later."""
+
+import logging
+
+from storage.errors import Superseded
+from storage.jobs import jobs, outbox
+from worker.infrastructure.retry_policy import backoff_s
+from worker.infrastructure.task_results import Fate, Later, Never
+from worker.jobs.delivery import JobDeps
+
+log = logging.getLogger(__name__)
+
+
+def run_entry(deps: JobDeps, entry_id: int) -> Fate:
+    """Run an outbox entry once; a failure brings it back later."""
+    with deps.database.transaction() as connection:
+        entry = outbox.take(
+            connection, entry_id, owner=deps.owner, lease_s=deps.settings.lease_s
+        )
+    if entry is None:
+        return Never("not to be taken")
+    try:
+        return _handle(deps, entry)
+    except Superseded as error:
+        return Never(str(error))
+    except Exception as error:
+        log.exception("%s of %s failed", entry.topic, entry.key)
+        return _fail(deps, entry, error)
+
+
+def _handle(deps: JobDeps, entry: outbox.Taken) -> Fate:
+    handler = deps.handlers.get(entry.topic)
+    if handler is None:
+        raise LookupError(f"nobody handles {entry.topic}")
+    return handler(deps, entry)
+
+
+def _fail(deps: JobDeps, entry: outbox.Taken, error: Exception) -> Fate:
+    settings = deps.settings
+    delay_s = backoff_s(
+        entry.attempt - 1, base_s=settings.retry_base_s, max_s=settings.retry_max_s
+    )
+    why = f"{type(error).__name__}: {error}"
+    with deps.database.transaction() as connection:
+        held = outbox.give_back(connection, entry, delay_s=delay_s, error=why)
+        if held and entry.topic == jobs.COMPLETE:
+            jobs.wait_for(connection, entry.key, "storage", delay_s)
+    return Later(delay_s, why) if held else Never("superseded")

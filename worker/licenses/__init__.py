@@ -1,0 +1,4 @@
+"""Use cases around licenses: who pays, who may spend, who may call.
+
+Imports `infrastructure`. Start with `licenses`.
+"""

@@ -1,0 +1,70 @@
+"""API keys: made, shown once, kept as digests."""
+
+import hashlib
+import secrets
+
+from storage.enumerations import Scope
+from storage.licenses import api_keys, licenses
+from storage.licenses.api_keys import Key
+from worker.infrastructure.dependencies import Deps
+from worker.infrastructure.errors import Code, Refused
+from worker.infrastructure.ids import check_name, new_id
+
+BOOTSTRAP_NAME = "bootstrap"
+
+
+def digest_of(key: str) -> str:
+    """What is kept of a key. It has 128 bits or more: one round of SHA-256 will do."""
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+def create(
+    deps: Deps, name: str, scope: Scope, license_id: str | None = None
+) -> tuple[str, str]:
+    """Make a key; return its id, and the key itself, which is never shown again.
+
+    Raises `Refused` where it is to be bound to a license that is not there.
+    """
+    check_name(name)
+    key_id, key = new_id("key"), f"hf_{secrets.token_urlsafe(32)}"
+    with deps.database.transaction() as connection:
+        if license_id is not None and licenses.get(connection, license_id) is None:
+            raise Refused(Code.NOT_FOUND, f"there is no license {license_id}")
+        api_keys.put(
+            connection,
+            key_id,
+            digest_of(key),
+            name=name,
+            scope=scope,
+            license_id=license_id,
+        )
+    return key_id, key
+
+
+def keep_bootstrap_key(deps: Deps) -> None:
+    """Keep the key that the settings name, as an admin's; once."""
+    key = deps.settings.bootstrap_key
+    if key is None:
+        return
+    with deps.database.transaction() as connection:
+        api_keys.put(
+            connection,
+            new_id("key"),
+            digest_of(key),
+            name=BOOTSTRAP_NAME,
+            scope=Scope.ADMIN,
+            license_id=None,
+        )
+
+
+def revoke(deps: Deps, key_id: str) -> None:
+    """End a key for good. Raises `Refused` where there is none."""
+    with deps.database.transaction() as connection:
+        if not api_keys.revoke(connection, key_id):
+            raise Refused(Code.NOT_FOUND, f"there is no key {key_id}")
+
+
+def every(deps: Deps) -> list[Key]:
+    """All keys, the newest first."""
+    with deps.database.transaction() as connection:
+        return api_keys.every(connection)

@@ -1,0 +1,134 @@
+"""What a record becomes in a CRM: its values, by the CRM's own names of the fields."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pricing.findings import Finding
+from pricing.plans import Item
+from worker.connections.connectors.connector import Kind, Wanted
+from worker.pushes.push_options import FULL_NAME, Push, sources_of
+from worker.quotes.readers.records import Record
+
+_DIGEST_HEX = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ready:
+    """One company or person as it is to be sent, with what tells it from what was.
+
+    `found` are the targets that are filled by what was found, by item.
+    """
+
+    wanted: Wanted
+    digest: str
+    input_digest: str
+    company_id: str | None
+    found: Mapping[Item, frozenset[str]]
+
+
+class Values:
+    """Turns the records of one push into what its CRM is to have."""
+
+    def __init__(
+        self,
+        push: Push,
+        defaults: Mapping[Kind, Mapping[str, str]],
+        columns: Sequence[str],
+        retrieve: Sequence[Item],
+    ) -> None:
+        self._push = push
+        self._sources = sources_of(columns, retrieve)
+        self.targets = {
+            kind: push.targets(kind, defaults[kind], self._sources) for kind in Kind
+        }
+        self._owner: dict[str, str] = {}
+
+    def own(self, owner_field: str, owner_id: str) -> None:
+        """Give what is sent to an owner of the CRM."""
+        self._owner = {owner_field: owner_id}
+
+    def company(self, record: Record) -> Ready:
+        """A record's company; its domain is what else it may be known by."""
+        given = self._given(Kind.COMPANY, record)
+        domain = record.text("company_domain").strip()
+        return self._ready(Kind.COMPANY, record.company_id, given, {}, match=domain)
+
+    def person(self, record: Record, finding: Finding) -> Ready:
+        """A record's person; an e-mail address is what else they may be known by."""
+        assert record.person_id is not None  # noqa: S101 - the caller has looked
+        values = {
+            "email": (Item.EMAIL, finding.email),
+            "email_status": (
+                Item.EMAIL,
+                finding.email_status.value if finding.email else None,
+            ),
+            "phone": (Item.PHONE, finding.phone),
+        }
+        given = self._given(Kind.PERSON, record)
+        found = {
+            target: (item, value or "")
+            for source, target in self.targets[Kind.PERSON].items()
+            if source in values and self._sources.get(source, "") is None
+            for item, value in (values[source],)
+            if value or (self._push.send_blanks and not given.get(target))
+        }
+        match = finding.email or _email_of_input(record)
+        return self._ready(
+            Kind.PERSON,
+            record.person_id,
+            given,
+            found,
+            match=match,
+            company_id=record.company_id,
+        )
+
+    def _given(self, kind: Kind, record: Record) -> dict[str, str]:
+        """What comes from the input."""
+        given = {}
+        for source, target in self.targets[kind].items():
+            column = self._sources.get(source)
+            if source == FULL_NAME:
+                names = (record.text("first_name"), record.text("last_name"))
+                value = " ".join(name.strip() for name in names if name.strip())
+            elif column is None:
+                continue
+            else:
+                value = record.text(column).strip()
+            if value or self._push.send_blanks:
+                given[target] = value
+        return given | self._owner
+
+    def _ready(
+        self,
+        kind: Kind,
+        our_id: str,
+        given: Mapping[str, str],
+        found: Mapping[str, tuple[Item, str]],
+        *,
+        match: str,
+        company_id: str | None = None,
+    ) -> Ready:
+        fields = {**given, **{target: value for target, (_, value) in found.items()}}
+        what = [kind, self._push.overwrite, self._push.tags, company_id]
+        return Ready(
+            wanted=Wanted(id=our_id, fields=fields, match=match),
+            digest=_digest([*what, sorted(fields.items())]),
+            input_digest=_digest([*what, sorted(given.items())]),
+            company_id=company_id,
+            found={
+                item: frozenset(
+                    t for t, (of, value) in found.items() if of is item and value
+                )
+                for item in (Item.EMAIL, Item.PHONE)
+            },
+        )
+
+
+def _email_of_input(record: Record) -> str:
+    return record.text("email").strip() or record.text("person_email").strip()
+
+
+def _digest(what: object) -> str:
+    return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:_DIGEST_HEX]

@@ -1,0 +1,54 @@
+"""What a try before this one was about to send, and nobody knows what became of."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from storage.connections.id_map import Key
+from storage.jobs.chunks import TakenChunk
+from storage.pushes import intents
+from storage.pushes.intents import Intent
+from worker.connections.connectors.connector import Kind
+from worker.infrastructure.dependencies import Deps
+from worker.pushes.batch_progress import BatchProgress
+from worker.quotes.priced_records import parse
+from worker.quotes.readers.records import Record
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doubt:
+    """What a chunk was about to do with its next `records`, which are one batch."""
+
+    records: int
+    intended: Mapping[Key, Intent]
+    since: datetime
+
+    def begun(self) -> BatchProgress:
+        """Where whoever comes to terms with it begins."""
+        return BatchProgress(again=True, sent_at=self.since, intended=self.intended)
+
+
+def doubt_of(deps: Deps, chunk: TakenChunk, lines: Sequence[bytes]) -> Doubt | None:
+    """What is in doubt of a chunk; None where nothing is.
+
+    That is so also of a half of a chunk that was split, where all was in the other one.
+    """
+    if chunk.doubted_at is None or chunk.doubt_stop is None:
+        return None
+    with deps.database.transaction() as connection:
+        intended = intents.of(connection, chunk.slice)
+    stop, first = min(chunk.doubt_stop, chunk.stop), chunk.first_line
+    left = parse(list(lines[chunk.cursor - first : stop - first]))
+    own = set(_keys(priced.record for priced in left))
+    mine = {key: intent for key, intent in intended.items() if key in own}
+    if not mine:
+        return None
+    return Doubt(records=stop - chunk.cursor, intended=mine, since=chunk.doubted_at)
+
+
+def _keys(records: Iterable[Record]) -> Iterator[Key]:
+    """The companies and persons of some records."""
+    for record in records:
+        yield Key(Kind.COMPANY, record.company_id)
+        if record.person_id is not None:
+            yield Key(Kind.PERSON, record.person_id)

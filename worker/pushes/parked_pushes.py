@@ -1,0 +1,89 @@
+"""When a push rests: for its CRM's limits, or until somebody puts something right."""
+
+from sqlalchemy import Connection
+
+from storage.connections import connections
+from storage.jobs import jobs, parked_jobs
+from storage.jobs.chunks import TakenChunk
+from storage.jobs.job_control import NEEDS_RECONNECT
+from storage.licenses import notifications
+from storage.state_machine import JobState
+from worker.connections.connection_limits import DAILY_LIMIT
+from worker.connections.connection_opener import ConnectionOpener
+from worker.connections.connectors.errors import (
+    Misconfigured,
+    Throttled,
+    Unauthorized,
+)
+from worker.infrastructure.dependencies import Deps
+from worker.infrastructure.errors import DeliveryError
+from worker.infrastructure.pauses import RATE_LIMITED, Paused
+from worker.jobs.delivery import Rest
+from worker.pushes.push_options import push_of
+
+_RECONNECTED = "reconnected"
+"""Why a chunk is given back whose connection has other secrets by now."""
+
+
+def rest_of(
+    deps: Deps, crms: ConnectionOpener, chunk: TakenChunk, error: DeliveryError
+) -> Rest | None:
+    """What follows of an error; None where it counts as a failure like any other.
+
+    Throttling pauses the connection for all its jobs. What only a person can put right
+    parks the job, and tells its user; one that is being cancelled tries again.
+    """
+    match error:
+        case Throttled(until_s=until_s, daily=daily):
+            reason = DAILY_LIMIT if daily else RATE_LIMITED
+            connection_id = push_of(chunk.push or {}).connection_id
+            # Where it is our own limiter that says so, everybody knows it already.
+            if not isinstance(error.__cause__, Paused):
+                crms.limits.pause(connection_id, reason, until_s)
+            return Rest(reason, until_s)
+        case Unauthorized(version=version):
+            return _park(deps, chunk, NEEDS_RECONNECT, str(error), version)
+        case Misconfigured(code=code):
+            return _park(deps, chunk, code, str(error))
+    return None
+
+
+def _park(
+    deps: Deps, chunk: TakenChunk, reason: str, why: str, version: int | None = None
+) -> Rest | None:
+    connection_id = push_of(chunk.push or {}).connection_id
+    with deps.database.transaction() as connection:
+        if reason == NEEDS_RECONNECT and not connections.needs_reconnect(
+            connection, connection_id, version
+        ):
+            # Somebody has reconnected since this worker began.
+            return Rest(_RECONNECTED, 0)
+        parked = parked_jobs.park(connection, chunk.job_id, reason)
+        if parked:
+            _tell(connection, chunk, reason, why)
+        state_now = jobs.state_of(connection, chunk.job_id)
+    resting = parked or state_now in {JobState.PAUSING, JobState.PAUSED}
+    return Rest(reason, 0) if resting else None
+
+
+def _tell(connection: Connection, chunk: TakenChunk, reason: str, why: str) -> None:
+    # Nothing else goes on by itself.
+    by_itself = "somebody reconnects, or " if reason == NEEDS_RECONNECT else ""
+    message = f"{chunk.job_id} waits, and goes on when {by_itself}it is resumed: {why}"
+    notifications.put(
+        connection, chunk.license_id, chunk.user_id, "job_parked", message
+    )
+
+
+def park_where_rejected(
+    deps: Deps, connection: Connection, job_id: str, state: JobState
+) -> JobState:
+    """Park a job whose CRM rejects too much; how the job stands then."""
+    settings = deps.settings
+    parked = state is JobState.RUNNING and parked_jobs.park_where_rejected(
+        connection,
+        job_id,
+        share=settings.push_rejections_share,
+        least=settings.push_rejections_min,
+    )
+    return JobState.PAUSING if parked else state

@@ -1,0 +1,82 @@
+"""Parquet: one plain column a field, read a few thousand rows at a time.
+
+A problem's line is its row, counted from 1. Numbers, booleans and instants become
+text as Arrow writes them; null becomes nothing.
+"""
+
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+import pyarrow as pa  # type: ignore[import-untyped]
+from pyarrow import parquet
+
+from worker.infrastructure.errors import Problem, bad
+from worker.quotes.readers.reader import Reading, Row, columns_of
+from worker.quotes.readers.records import Record, problems_of
+
+# Arrow's own pools keep what was freed; the system's gives it back.
+pa.set_memory_pool(pa.system_memory_pool())
+
+_BATCH_ROWS = 2_000
+_BUFFER_BYTES = 1 << 16
+"""Columns are read through buffers of this size, not as a whole."""
+
+
+def read(stream: BinaryIO) -> Reading:
+    """Read the columns at once and the rows as they are asked for.
+
+    The stream must be one that can be sought, and stays its owner's to close. Raises
+    `BadInput` where it holds no Parquet or a column cannot be used.
+    """
+    try:
+        file = parquet.ParquetFile(
+            stream, buffer_size=_BUFFER_BYTES, pre_buffer=False, memory_map=False
+        )
+        schema = file.schema_arrow
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise bad(None, f"the file cannot be read as Parquet: {error}") from error
+    columns = columns_of(schema.names, line=0)
+    for field in schema:
+        if not _is_plain(field.type):
+            message = f"holds {field.type}; plain values are read, nothing nested"
+            raise bad(field.name, message)
+    return Reading(columns, _rows(file, columns))
+
+
+def _is_plain(kind: Any) -> bool:  # noqa: ANN401 - pyarrow ships no types
+    binary = pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
+    return not (pa.types.is_nested(kind) or binary)
+
+
+def _rows(file: Any, columns: tuple[str, ...]) -> Iterator[Row]:  # noqa: ANN401 - the same
+    number = 0
+    # One thread: a second one would only hold more in memory.
+    batches = file.iter_batches(batch_size=_BATCH_ROWS, use_threads=False)
+    while True:
+        try:
+            batch = next(batches, None)
+            cells = [] if batch is None else [_texts(column) for column in batch]
+        except (pa.ArrowException, OSError) as error:
+            # What is not read now is not read later: nothing below can be trusted.
+            yield [Problem(number + 1, None, f"the rows cannot be read: {error}")]
+            return
+        if batch is None:
+            return
+        for row in zip(*cells, strict=True):
+            number += 1
+            fields = dict(zip(columns, row, strict=True))
+            yield problems_of(number, fields) or Record(number, fields)
+
+
+def _texts(column: Any) -> list[str]:  # noqa: ANN401 - the same
+    """A column's values as text."""
+    texts = column.cast(pa.large_string()).fill_null("")
+    try:
+        found: list[str] = texts.to_pylist()
+    except UnicodeDecodeError:
+        # Read as it is, so that a problem names its row and field.
+        return [
+            data.decode("utf-8", "surrogateescape")
+            for data in texts.cast(pa.large_binary()).to_pylist()
+        ]
+    return found

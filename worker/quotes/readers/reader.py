@@ -1,0 +1,56 @@
+"""What every reader answers, and the rules that column names keep in every format."""
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from worker.infrastructure.errors import Problem, bad
+from worker.quotes.readers.records import COMPANY_ID, Record
+
+COLUMNS_MAX = 1_000
+"""More columns than this are taken for a mistake, such as a header for each record."""
+
+Row = Record | list[Problem]
+"""A row that is a record, or all that keeps it from being one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """An input being read: its columns, and its rows as they are asked for.
+
+    Where each record brings its own fields, `columns` grows with the rows: it is
+    complete once they were read, and whoever keeps it copies it then. `duplicates`
+    are those that were left out of the rows before, None where nobody looked for them.
+    """
+
+    columns: Collection[str]
+    rows: Iterator[Row]
+    duplicates: int | None = None
+
+
+Reader = Callable[[BinaryIO], Reading]
+
+
+def name_problem(name: str) -> str | None:
+    """What is wrong with a column's name, in words; None where it is fine."""
+    if not name.strip():
+        return "has no name"
+    return None if name.isprintable() else "has a name that cannot be read"
+
+
+def columns_of(names: Sequence[str], *, line: int) -> tuple[str, ...]:
+    """The columns that a header names. Raises `BadInput` where it cannot be used."""
+    seen: set[str] = set()
+    for place, name in enumerate(names, start=1):
+        message = name_problem(name)
+        if message is not None:
+            raise bad(None, f"column {place} {message}", line=line)
+        if name in seen:
+            raise bad(name, "the column is there twice", line=line)
+        seen.add(name)
+    if COMPANY_ID not in seen:
+        raise bad(COMPANY_ID, "the column is missing", line=line)
+    if len(names) > COLUMNS_MAX:
+        message = f"{len(names)} columns are too many; at most {COLUMNS_MAX} are read"
+        raise bad(None, message, line=line)
+    return tuple(names)
