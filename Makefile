@@ -3,6 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
+# A real Odoo has a target of its own.
+TESTS := tests --ignore tests/odoo
+# The folders whose tests look into the database.
+KEPT := $(addprefix tests/,tables files ledger quotes jobs exports findings/test_findings.py \
+	findings/test_directory.py infrastructure/test_database.py webhooks retention)
 
 .PHONY: help setup demo test test-fast test-slow test-speed test-full test-odoo test-servers lint format lock clean
 .DEFAULT_GOAL := help
@@ -23,24 +28,23 @@ demo: setup ## Export the U.S. Congress twice, in a fresh home, and check every 
 	$(BIN)/holdfast demo
 
 test: setup ## All tests but the slow and the long ones: at most 6 minutes on two cores
-	$(PYTEST) -n 2 tests/house tests/unit
-	$(PYTEST) -n 3 --dist worksteal -m "not full and not alone and not slow" tests/database tests/api tests/providers tests/connectors tests/pushes tests/waterfall tests/system
+	$(PYTEST) -n 3 --dist worksteal -m "not full and not alone and not slow" $(TESTS)
 
 test-fast: setup ## The tests that start nothing
-	$(PYTEST) tests/house tests/unit
+	$(PYTEST) -n 2 -m "quick and not full and not alone and not slow" $(TESTS)
 
 test-slow: setup ## Installations that are killed, other ways into CRMs; half the promised speeds
-	$(PYTEST) -n 2 -m "slow and not full" tests/system tests/pushes
-	$(PYTEST) -m "alone and not full" --slack 2 tests/database tests/providers tests/waterfall tests/pushes
+	$(PYTEST) -n 2 -m "slow and not full" $(TESTS)
+	$(PYTEST) -m "alone and not full" --slack 2 $(TESTS)
 
 test-speed: setup ## What is promised of speeds, to the letter: with nothing beside it
-	$(PYTEST) -m alone tests/database tests/providers tests/waterfall tests/pushes
+	$(PYTEST) -m alone $(TESTS)
 
 test-full: setup ## The million records, the crash loops, the long fuzzing
 	HYPOTHESIS_PROFILE=long $(PYTEST) --timeout 3600 tests
 
-test-servers: setup ## Database and worker tests against the servers in HOLDFAST_TEST_*_URL
-	$(PYTEST) -m "not full and not alone" tests/database tests/system/test_crashes.py
+test-servers: setup ## What the database keeps, and workers, on the servers in HOLDFAST_TEST_*_URL
+	$(PYTEST) -m "not full and not alone and not quick" $(KEPT) tests/system/test_crashes.py
 
 test-odoo: setup ## Pushes into a real Odoo, where HOLDFAST_TEST_ODOO_UP or the PATH has odoo-up
 	$(PYTEST) tests/odoo

@@ -3,8 +3,9 @@
 import os
 import uuid
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from functools import cache
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -15,8 +16,8 @@ from sqlalchemy import make_url
 from storage.database import Database
 from storage.ledger import audit
 from storage.migrations import migrate
-from tests import stores
-from tests.servers import postgres_server
+from tests.support import stores
+from tests.support.servers import own_broker, postgres_server
 
 settings.register_profile(
     "default",
@@ -37,6 +38,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=1.0,
         help="how many times slower than promised is let pass by tests of speeds",
     )
+
+
+_SERVERS = {"server", "s3_servers", "redis_url", "broker", "sandbox", "with_box", "org"}
+"""Fixtures that start a server; whoever needs none of them is quick."""
+
+_INSTALLATIONS = ("cli", "embedded", "odoo", "system")
+"""Folders whose tests start processes by themselves."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what starts nothing as `quick`, for `make test-fast`."""
+    for item in items:
+        needs = set(getattr(item, "fixturenames", ()))
+        folder = item.path.relative_to(Path(__file__).parent).parts[0]
+        if not needs & _SERVERS and folder not in _INSTALLATIONS:
+            item.add_marker("quick")
 
 
 @pytest.fixture
@@ -63,7 +80,7 @@ def server() -> Iterator[str]:
 
 
 @contextmanager
-def empty_database(server: str) -> Iterator[str]:
+def new_database(server: str) -> Iterator[str]:
     """The URL of a database with nothing in it."""
     name = f"holdfast_test_{uuid.uuid4().hex[:12]}"
     _administrate(server, "CREATE DATABASE {}", name)
@@ -76,7 +93,7 @@ def empty_database(server: str) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def template(server: str) -> Iterator[str]:
     """The name of a migrated database that tests copy."""
-    with empty_database(server) as url:
+    with new_database(server) as url:
         database = Database(url)
         migrate(database)
         database.close()
@@ -110,6 +127,48 @@ def database(database_url: str) -> Iterator[Database]:
     database = Database(database_url, pool=40)
     yield database
     database.close()
+
+
+@pytest.fixture
+def empty_database(server: str) -> Iterator[Database]:
+    """A database without any table."""
+    with new_database(server) as url, closing(Database(url)) as database:
+        yield database
+
+
+@contextmanager
+def _copy(server: str, template: str) -> Iterator[Database]:
+    name = f"{template}_{uuid.uuid4().hex[:8]}"
+    _administrate(server, "CREATE DATABASE {} TEMPLATE {}", name, template)
+    try:
+        with closing(Database(_url(server, name))) as database:
+            yield database
+    finally:
+        _administrate(server, "DROP DATABASE {} WITH (FORCE)", name)
+
+
+@pytest.fixture
+def broken_database(server: str, template: str) -> Iterator[Database]:
+    """A migrated database whose promises the test breaks on purpose."""
+    with _copy(server, template) as database:
+        yield database
+
+
+@pytest.fixture(scope="module")
+def shared_database(server: str, template: str) -> Iterator[Database]:
+    """A migrated database for a module whose tests leave it as they found it."""
+    with _copy(server, template) as database:
+        yield database
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a Valkey of our own."""
+    with (
+        own_broker(tmp_path_factory.mktemp("valkey") / "home") as broker,
+        broker.running(),
+    ):
+        yield broker.url
 
 
 @pytest.fixture(scope="session")

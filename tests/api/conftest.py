@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 from storage.enumerations import Scope
 from storage.state_machine import ENDED
-from tests.database import running
+from tests.support import job_runs
 from worker.api.app import make_api
 from worker.infrastructure.clock import wait
 from worker.infrastructure.settings import Settings
@@ -131,7 +131,7 @@ def serving(
     port = server.servers[0].sockets[0].getsockname()[1]
     url = settings.get("artifacts_url")
     store: dict[str, Any] = {"artifacts_url": url} if url else {}
-    deps = running.wire_to(
+    deps = job_runs.wire_to(
         database_url, home, days=days, webhook_allow_private=True, **store
     )
     api = Api(f"http://127.0.0.1:{port}", deps)

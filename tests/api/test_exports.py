@@ -4,7 +4,7 @@ from typing import Any, get_args
 
 import pytest
 
-from tests.unit.opening import WRITERS
+from tests.exports.opened_files import WRITERS
 from worker.api import models
 from worker.exports.writers.formats import FORMATS, PROFILES
 

@@ -10,10 +10,9 @@ import httpx
 import pytest
 
 from storage.licenses import licenses
-from tests import stores
 from tests.api.conftest import Api
-from tests.database import running
-from tests.receivers import receiver
+from tests.support import job_runs, stores
+from tests.support.receivers import receiver
 from worker.exports.download_links import api_link
 
 _CSV = b"company_id,person_id\n" + b"".join(b"c%d,p%d\n" % (n, n) for n in range(20))
@@ -75,7 +74,7 @@ def test_the_file_of_an_export_is_had_by_the_stores_own_link(api, s3):
 def test_a_link_to_the_api_still_leads_to_a_file_that_has_moved(api):
     api.license()
     job = _exported(api)
-    report = running.report(api.deps, job["id"])
+    report = job_runs.report(api.deps, job["id"])
     with api.deps.database.transaction() as connection:
         now = licenses.business_now(connection)
     made_before = api_link(api.deps, report, now, api.url)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import pytest
 
 from tests.api.conftest import serving
-from tests.servers import own_broker
+from tests.support.servers import own_broker
 
 _NEVER_LISTENS = 1
 """A port below all that are picked: whoever asks there is refused."""

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.database import running
+from tests.support import job_runs
 
 _RECORDS = [
     {"company": {"id": "c1", "name": "One"}, "person": {"id": f"p{number}"}}
@@ -24,7 +24,7 @@ _BODY = {
 @pytest.fixture
 def acme(api):
     api.license()
-    running.know(api.deps, "p0", "p1")
+    job_runs.know(api.deps, "p0", "p1")
     return api
 
 

@@ -5,7 +5,7 @@ from urllib.parse import quote
 import pytest
 
 from storage.enumerations import Scope
-from tests.database import running
+from tests.support import job_runs
 from worker.ledger import balances
 
 _ONE = {
@@ -103,7 +103,7 @@ def test_a_disallowed_user_is_refused_and_told_and_free_things_go_through(api):
 
 def test_usage_is_summed_by_user_job_item_and_day(api):
     api.license()
-    running.know(api.deps, "p1")
+    job_runs.know(api.deps, "p1")
     body = {
         **_ONE,
         "records": [{"company": {"id": "c1"}, "person": {"id": "p1"}}],
@@ -144,7 +144,7 @@ def test_a_changed_term_starts_with_the_next_period(api, database_url, tmp_path)
     assert changed.json()["payment_term"] == "yearly"
     before = api.admin.get("/v1/licenses/acme/balance").json()
     assert before["granted"] == 500
-    later = running.wire_to(database_url, tmp_path, days=40)
+    later = job_runs.wire_to(database_url, tmp_path, days=40)
 
     after = balances.balance_of(later, "acme")
     later.database.close()

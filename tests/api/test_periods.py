@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import text
 
 from tests.api.conftest import Api, serving
-from tests.database import running
+from tests.support import job_runs
 
 _BODY = {
     "kind": "export",
@@ -36,7 +36,7 @@ def test_what_went_by_is_closed_once_and_the_rest_of_it_has_expired(
     api, database_url, tmp_path, days
 ):
     api.license()
-    running.know(api.deps, "p1")
+    job_runs.know(api.deps, "p1")
     job = api.ended(api.admin.post("/v1/jobs", json=_BODY).json()["id"])
     (first,) = api.admin.get("/v1/licenses/acme/periods").json()["items"]
     webhook = {

@@ -16,7 +16,7 @@ from sqlalchemy import make_url
 
 from storage.enumerations import Scope
 from tests.api.conftest import Api
-from tests.database import running
+from tests.support import job_runs
 from worker.api.problem_details import STATUS
 from worker.infrastructure.errors import Code
 
@@ -136,7 +136,7 @@ def _furnish(api: Api) -> dict[str, str]:
         )
     }
     brief = api.deps.settings.model_copy(update={"quote_lifetime_s": 0.000_001})
-    over = running.quote(dataclasses.replace(api.deps, settings=brief), ["c9"])
+    over = job_runs.quote(dataclasses.replace(api.deps, settings=brief), ["c9"])
     return quotes | {"over": over.id}
 
 

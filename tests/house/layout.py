@@ -75,7 +75,8 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         *("pricing", "storage", "storage/licenses", "storage/ledger"),
         *("storage/quotes", "storage/jobs", "storage/connections", "storage/pushes"),
         *("worker/infrastructure", "worker/quotes", "worker/quotes/readers"),
-        *("worker/jobs", "worker/connections", "worker/connections/connectors"),
+        *("worker/findings", "worker/jobs", "worker/connections"),
+        "worker/connections/connectors",
     ),
     "worker/responses": (
         *("storage/licenses", "storage/ledger", "storage/quotes", "storage/findings"),

@@ -4,11 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.database import running
 from tests.odoo import server as odoo
 from tests.odoo.server import OdooDatabase, Server
-from tests.pushing import connect
-from tests.servers import own_broker
+from tests.support import job_runs
+from tests.support.push_runs import connect
 from worker.wiring import Wired
 
 
@@ -27,19 +26,10 @@ def crm(odoo_server: Server) -> Iterator[OdooDatabase]:
         yield database
 
 
-@pytest.fixture(scope="session")
-def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with (
-        own_broker(tmp_path_factory.mktemp("valkey") / "home") as broker,
-        broker.running(),
-    ):
-        yield broker.url
-
-
 @pytest.fixture
 def house(database_url, tmp_path, redis_url) -> Iterator[Wired]:
     """The use cases, with credits for everything that tests push."""
-    deps = running.wire_to(
+    deps = job_runs.wire_to(
         database_url,
         tmp_path,
         redis_url=redis_url,
@@ -47,7 +37,7 @@ def house(database_url, tmp_path, redis_url) -> Iterator[Wired]:
         batch_records=100,
         webhook_allow_private=True,
     )
-    running.create_license(deps, credits_granted=100_000)
+    job_runs.create_license(deps, credits_granted=100_000)
     yield deps
     deps.crms.close()
     deps.database.close()

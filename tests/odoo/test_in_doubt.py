@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from storage.jobs import job_reports
-from tests.database import running
-from tests.pushing import (
+from tests.support import job_runs
+from tests.support.push_runs import (
     contact,
     counts,
     die_after_sending,
@@ -26,7 +26,7 @@ MANY = [contact(f"c{n}", f"p{n}") for n in range(60)]
 @pytest.fixture
 def impatient(database_url, tmp_path, redis_url, house):
     """The same house, with a client that waits for nothing."""
-    deps = running.wire_to(
+    deps = job_runs.wire_to(
         database_url,
         tmp_path,
         redis_url=redis_url,

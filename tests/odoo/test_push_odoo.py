@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from storage.jobs import job_reports
-from tests.database import running
-from tests.pushing import (
+from tests.support import job_runs
+from tests.support.push_runs import (
     connect,
     contact,
     counts,
@@ -172,7 +172,7 @@ def test_tags_are_added_to_those_that_a_partner_has_and_an_owner_is_set(
 @pytest.fixture
 def deaf(database_url, tmp_path, redis_url, house):
     """The same house, which hears nothing of any CRM."""
-    deps = running.wire_to(
+    deps = job_runs.wire_to(
         database_url,
         tmp_path,
         redis_url=redis_url,
@@ -199,7 +199,7 @@ def test_an_owner_or_a_field_that_odoo_does_not_have_is_refused_or_parks_the_job
     assert crm.ours() == []
     for job in _jobs(house):
         job_control.cancel(house, job.id)
-    running.complete(house)
+    job_runs.complete(house)
 
 
 def _jobs(house):
@@ -211,7 +211,7 @@ def _dry_run(house, connection_id, records, **push_):
     dry_run_id = dry_runs.create(
         house, request_of(connection_id, **push_), reading_of(records)
     )
-    running.complete(house)
+    job_runs.complete(house)
     found = dry_runs.get(house, dry_run_id)
     assert found.state == "succeeded"
     return found
@@ -229,7 +229,7 @@ def test_a_dry_run_says_what_a_push_would_do_and_writes_nothing(house, crm, conn
     dry = _dry_run(house, connection, records)
     assert (dry.unchanged, dry.update, dry.create, dry.refused) == (1, 1, 1, 1)
     assert crm.ours() == before
-    assert running.balance(house).reserved == 0
+    assert job_runs.balance(house).reserved == 0
 
 
 def test_a_person_at_fault_is_rejected_and_the_company_that_was_created_is_paid_for(

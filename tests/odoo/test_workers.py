@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.pushing import connect, contact, submit
-from tests.servers import own_broker
-from tests.system.fleet import fleet_of, kill, until
+from tests.support.fleet import fleet_of, kill, until
+from tests.support.push_runs import connect, contact, submit
+from tests.support.servers import own_broker
 
 _RECORDS = 150
 _SETTINGS = {

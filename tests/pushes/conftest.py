@@ -5,10 +5,9 @@ from typing import Any
 
 import pytest
 
-from tests.database import running
-from tests.pushing import connect
-from tests.sandboxes import Sandbox
-from tests.servers import own_broker
+from tests.support import job_runs
+from tests.support.push_runs import connect
+from tests.support.sandboxes import Sandbox
 from worker.wiring import Wired
 
 
@@ -17,15 +16,6 @@ def sandbox() -> Iterator[Sandbox]:
     box = Sandbox()
     yield box
     box.close()
-
-
-@pytest.fixture(scope="session")
-def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with (
-        own_broker(tmp_path_factory.mktemp("valkey") / "home") as broker,
-        broker.running(),
-    ):
-        yield broker.url
 
 
 @pytest.fixture
@@ -41,7 +31,7 @@ def wired(database_url, tmp_path, redis_url) -> Iterator[Callable[..., Wired]]:
             "webhook_allow_private": True,
             "crm_timeout_s": 5,
         }
-        deps = running.wire_to(database_url, tmp_path, **wanted | changed)
+        deps = job_runs.wire_to(database_url, tmp_path, **wanted | changed)
         made.append(deps)
         return deps
 
@@ -55,7 +45,7 @@ def wired(database_url, tmp_path, redis_url) -> Iterator[Callable[..., Wired]]:
 @pytest.fixture
 def house(wired) -> Wired:
     deps: Wired = wired()
-    running.create_license(deps, credits_granted=100_000)
+    job_runs.create_license(deps, credits_granted=100_000)
     return deps
 
 

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import text
 
-from tests.contracts import NAMES, Crm, crm_of, param_of
-from tests.database import running
 from tests.odoo import server as odoo
-from tests.pushing import (
+from tests.support import job_runs
+from tests.support.crm_contracts import NAMES, Crm, crm_of, param_of
+from tests.support.push_runs import (
     connect,
     contact,
     counts,
@@ -55,7 +55,7 @@ def crm(request, crm_name, sandbox) -> Iterator[Crm]:
 @pytest.fixture
 def house(wired):
     deps = wired(crm_settle_s=0.2)
-    running.create_license(deps, credits_granted=100_000)
+    job_runs.create_license(deps, credits_granted=100_000)
     return deps
 
 
@@ -124,7 +124,7 @@ def test_a_limit_rests_the_connection_and_is_no_failure(house, connection, crm):
     crm.behave(fault="rate_limited", times=1, window_s=2)
     job_id = submit(house, connection, [contact("c1")])
     run_once(house, job_id)
-    report = running.report(house, job_id)
+    report = job_runs.report(house, job_id)
     assert (report.state, report.waiting_reason) == ("running", crm.limit)
     crm.behave()
     if crm.limit == "rate_limited":

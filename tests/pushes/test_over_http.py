@@ -4,7 +4,7 @@ import pytest
 
 from storage.enumerations import Scope
 from tests.api.conftest import serving
-from tests.pushing import contact
+from tests.support.push_runs import contact
 
 TOKEN = "token-of-the-tests"
 

@@ -7,8 +7,8 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from tests.database import running
-from tests.pushing import (
+from tests.support import job_runs
+from tests.support.push_runs import (
     Killed,
     connect,
     contact,
@@ -34,7 +34,7 @@ _AMPLE = {"limit": 100_000, "searches": 100_000}
 @pytest.fixture
 def house(wired) -> Wired:
     deps: Wired = wired(crm_settle_s=0.2, crm_timeout_s=1, retry_base_s=0.1)
-    running.create_license(deps, credits_granted=100_000)
+    job_runs.create_license(deps, credits_granted=100_000)
     return deps
 
 
@@ -184,7 +184,7 @@ def test_a_days_tokens_that_are_used_up_are_waited_for_by_name(
     sandbox.behave("pipedrive", **_AMPLE, daily=62)
     job_id = submit(house, connection, [contact(f"c{n}", f"p{n}") for n in range(9)])
     run_once(house, job_id)
-    report = running.report(house, job_id)
+    report = job_runs.report(house, job_id)
     assert (report.state, report.waiting_reason) == ("running", "daily_limit")
 
 

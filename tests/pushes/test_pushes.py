@@ -7,8 +7,8 @@ from sqlalchemy import text
 from pricing.plans import Item
 from storage.ledger import charges
 from storage.licenses import notifications
-from tests.database import running
-from tests.pushing import (
+from tests.support import job_runs
+from tests.support.push_runs import (
     Killed,
     connect,
     contact,
@@ -44,7 +44,7 @@ def _rules(house, job_id):
 def test_a_record_is_created_linked_and_charged_and_the_same_again_is_free(
     house, sandbox, connection
 ):
-    running.know(house, "p1")
+    job_runs.know(house, "p1")
     records = [contact("c1", "p1", company_domain="one.example", title="Chief")]
     how = {"retrieve": (Item.EMAIL, Item.PHONE)}
     report = push(house, connection, records, **how)
@@ -166,7 +166,7 @@ def test_throttling_pauses_the_connection_shows_until_when_and_is_no_failure(
     sandbox.behave("hubspot", fault="rate_limited", times=1, window_s=4)
     job_id = submit(house, connection, [contact("c1")])
     run_once(house, job_id)
-    report = running.report(house, job_id)
+    report = job_runs.report(house, job_id)
     assert (report.state, report.waiting_reason) == ("running", "rate_limited")
     assert report.waiting_until is not None
     with house.database.transaction() as connection_:
@@ -187,7 +187,7 @@ def test_a_days_budget_that_is_used_up_is_waited_for_by_name(
     sandbox.behave("hubspot", daily=0)
     job_id = submit(house, connection, [contact("c1")])
     run_once(house, job_id)
-    assert running.report(house, job_id).waiting_reason == "daily_limit"
+    assert job_runs.report(house, job_id).waiting_reason == "daily_limit"
     job_control.cancel(house, job_id)
     assert run(house, job_id).settled == 0
 
@@ -249,7 +249,7 @@ def test_the_rejected_alone_are_tried_again_after_the_mapping_and_nothing_paid_t
 def test_a_dry_run_reads_only_looks_nobody_up_and_costs_nothing(
     house, sandbox, connection
 ):
-    running.know(house, "p1", "p2")
+    job_runs.know(house, "p1", "p2")
     push(house, connection, [contact("c1", "p1")], retrieve=(Item.EMAIL,))
     before = sandbox.tally("hubspot")["paths"]
     records = [
@@ -259,7 +259,7 @@ def test_a_dry_run_reads_only_looks_nobody_up_and_costs_nothing(
     ]
     request = request_of(connection, retrieve=(Item.EMAIL,))
     dry_run_id = dry_runs.create(house, request, reading_of(records))
-    running.complete(house)
+    job_runs.complete(house)
     dry = dry_runs.get(house, dry_run_id)
     assert dry.state == "succeeded"
     assert (dry.unchanged, dry.create, dry.update) == (1, 2, 0)
@@ -269,7 +269,7 @@ def test_a_dry_run_reads_only_looks_nobody_up_and_costs_nothing(
     }
     written = {path for path, count in asked.items() if count and _writes(path)}
     assert written == set()
-    assert running.balance(house).spent == 2
+    assert job_runs.balance(house).spent == 2
 
 
 def _writes(path):
@@ -278,7 +278,7 @@ def _writes(path):
 
 
 def test_an_unpaid_finding_is_in_no_rejection(house, sandbox, connection):
-    running.know(house, "p1")
+    job_runs.know(house, "p1")
     sandbox.behave("hubspot", refusals="whole")
     mapping = {"person": {"email": "lifecyclestage"}}
     report = push(
@@ -310,7 +310,7 @@ def test_a_job_that_is_cancelled_with_a_dead_worker_pays_for_what_was_sent(
     job_id = submit(house, connection, [contact(f"c{n}", f"p{n}") for n in range(250)])
     die_after_sending(house, job_id, monkeypatch)
     job_control.cancel(house, job_id)
-    assert running.report(house, job_id).state == "cancelling"
+    assert job_runs.report(house, job_id).state == "cancelling"
     let_go(house, job_id)
     report = run(house, job_id)
     assert (report.state, counts(report)) == (
@@ -370,7 +370,7 @@ def test_who_is_not_to_be_contacted_is_excluded_and_a_dry_run_says_so(
     httpx.post(_doors(sandbox), json=[person]).raise_for_status()
     records = [contact("c1", "p1", email="a@one.example"), contact("c2", "p2")]
     dry_run_id = dry_runs.create(house, request_of(connection), reading_of(records))
-    running.complete(house)
+    job_runs.complete(house)
     dry = dry_runs.get(house, dry_run_id)
     assert (dry.exclude, dry.create) == (1, 1)
     report = push(house, connection, records)

@@ -5,16 +5,25 @@ from threading import Thread
 import httpx
 import pytest
 
-from tests.database import running
-from tests.pushing import connect, contact, counts, let_go, push, run, run_once, submit
-from tests.system.fleet import until
+from tests.support import job_runs
+from tests.support.fleet import until
+from tests.support.push_runs import (
+    connect,
+    contact,
+    counts,
+    let_go,
+    push,
+    run,
+    run_once,
+    submit,
+)
 from worker.jobs.sweeper import sweep
 
 
 @pytest.fixture
 def house(wired):
     deps = wired(crm_settle_s=0.2, lease_s=2)
-    running.create_license(deps, credits_granted=100_000)
+    job_runs.create_license(deps, credits_granted=100_000)
     return deps
 
 
@@ -47,7 +56,7 @@ def test_a_worker_that_loses_its_chunk_aborts_its_job_and_the_next_ends_the_push
 
 def test_a_worker_holds_on_to_its_chunk_however_far_apart_it_polls(wired, sandbox):
     house = wired(crm_settle_s=0.2, lease_s=1)
-    running.create_license(house, credits_granted=100_000)
+    job_runs.create_license(house, credits_granted=100_000)
     sandbox.behave("salesforce", finish_ms=4_000)
     connection = _connect(house, sandbox, bulk_above=1)
     job_id = submit(house, connection, [contact(f"c{n}") for n in range(12)])

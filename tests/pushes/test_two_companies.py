@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from tests.pushing import (
+from tests.support.push_runs import (
     Killed,
     connect,
     contact,

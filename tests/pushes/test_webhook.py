@@ -4,8 +4,8 @@ import httpx
 import pytest
 
 from pricing.plans import Item
-from tests.database import running
-from tests.pushing import (
+from tests.support import job_runs
+from tests.support.push_runs import (
     connect,
     contact,
     counts,
@@ -16,7 +16,7 @@ from tests.pushing import (
     run,
     submit,
 )
-from tests.receivers import Reply, receiver
+from tests.support.receivers import Reply, receiver
 from worker.connections import connections
 from worker.sandbox.webhook import SECRET
 
@@ -35,7 +35,7 @@ def _shown(sandbox, kind):
 def test_records_arrive_signed_with_what_was_found_and_are_paid_for(
     house, sandbox, connection
 ):
-    running.know(house, "p1")
+    job_runs.know(house, "p1")
     records = [contact("c1", "p1", company_domain="one.example", shoe="44")]
     mapping = {"person": {"person_shoe": "shoe_size"}}
     how = {"retrieve": (Item.EMAIL,), "mapping": mapping}

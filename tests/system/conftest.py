@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.brokers import KINDS, Broker, broker_of
-from tests.system.fleet import Fleet, fleet_of
+from tests.support.brokers import KINDS, Broker, broker_of
+from tests.support.fleet import Fleet, fleet_of
 
 
 @pytest.fixture(params=KINDS)

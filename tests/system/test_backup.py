@@ -18,9 +18,8 @@ from storage.files.local_folder import LocalFolder
 from storage.ledger import audit
 from storage.migrations import migrate
 from storage.retention import erased_persons
-from tests.conftest import empty_database
-from tests.servers import own_broker
-from tests.system.fleet import (
+from tests.conftest import new_database
+from tests.support.fleet import (
     Fleet,
     answer,
     assert_exact,
@@ -29,6 +28,7 @@ from tests.system.fleet import (
     submit,
     until,
 )
+from tests.support.servers import own_broker
 from worker.embedded import postgres
 from worker.retention import person_erasure
 
@@ -108,7 +108,7 @@ def place(database_url: str, backup: Path, tmp_path: Path) -> Iterator[_Place]:
 def empty_place(server: str, backup: Path, tmp_path: Path) -> Iterator[_Place]:
     """Another house, with nothing in its database, its broker and its files."""
     with ExitStack() as stack:
-        url = stack.enter_context(empty_database(server))
+        url = stack.enter_context(new_database(server))
         broker = stack.enter_context(own_broker(tmp_path / "other broker"))
         stack.enter_context(broker.running())
         folder = tmp_path / "other fleet"

@@ -9,8 +9,7 @@ import pytest
 from celery import Celery
 from sqlalchemy import text
 
-from tests.servers import own_broker
-from tests.system.fleet import (
+from tests.support.fleet import (
     Fleet,
     answer,
     assert_exact,
@@ -21,6 +20,7 @@ from tests.system.fleet import (
     submit,
     until,
 )
+from tests.support.servers import own_broker
 from worker.celery_app import make_app
 from worker.jobs import job_control
 from worker.jobs.message_queues import RUN_CHUNK

@@ -18,9 +18,9 @@ import yaml
 
 from storage.database import Database
 from storage.migrations import is_migrated
-from tests.conftest import empty_database
-from tests.servers import own_broker
-from tests.system.fleet import assert_exact, fleet_of, load_persons, submit, until
+from tests.conftest import new_database
+from tests.support.fleet import assert_exact, fleet_of, load_persons, submit, until
+from tests.support.servers import own_broker
 
 _ROOT = Path(__file__).parents[2]
 _OURS = {"migrate", "api", "worker", "dispatcher"}
@@ -76,7 +76,7 @@ def _pip(python: Path, *words: str) -> None:
 
 
 def _migrates(programs: Path, folder: Path, server: str) -> None:
-    with empty_database(server) as url:
+    with new_database(server) as url:
         done = subprocess.run(
             [programs / "holdfast", "migrate"],
             cwd=folder,

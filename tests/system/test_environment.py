@@ -3,8 +3,8 @@
 import pytest
 
 from storage.database import Database
-from tests.servers import own_broker, postgres_server
-from tests.system.fleet import QUICK, assert_exact, fleet_of, load_persons, submit
+from tests.support.fleet import QUICK, assert_exact, fleet_of, load_persons, submit
+from tests.support.servers import own_broker, postgres_server
 from worker.celery_app import make_app
 from worker.infrastructure.errors import NotConfigured
 from worker.infrastructure.settings import Settings

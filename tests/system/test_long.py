@@ -12,8 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.servers import own_broker
-from tests.system.fleet import (
+from tests.support.fleet import (
     assert_exact,
     fleet_of,
     kill,
@@ -21,6 +20,7 @@ from tests.system.fleet import (
     submit,
     until,
 )
+from tests.support.servers import own_broker
 
 pytestmark = pytest.mark.full
 

@@ -15,7 +15,7 @@ from pricing.findings import EmailLevel
 from pricing.plans import Item
 from storage.findings import provider_costs
 from storage.quotes import quotes
-from tests.system.fleet import LICENSE, Fleet, fleet_of, kill, until
+from tests.support.fleet import LICENSE, Fleet, fleet_of, kill, until
 from worker.jobs import submission
 from worker.quotes import quote_maker
 from worker.quotes.readers import inline_records

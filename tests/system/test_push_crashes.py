@@ -7,8 +7,8 @@ import httpx
 import pytest
 
 from storage.jobs.job_reports import JobReport
-from tests.pushing import connect, contact, submit
-from tests.system.fleet import Fleet, fleet_of, kill, until
+from tests.support.fleet import Fleet, fleet_of, kill, until
+from tests.support.push_runs import connect, contact, submit
 from tests.system.test_provider_crashes import Vendor, _sandbox
 from worker.jobs import job_control
 from worker.sandbox.webhook import SECRET

@@ -11,8 +11,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.servers import own_broker
-from tests.system.fleet import kill
+from tests.support.fleet import kill
+from tests.support.servers import own_broker
 
 _RATE_A_MINUTE = 10
 _KEY = "the-key-of-the-tests-1"

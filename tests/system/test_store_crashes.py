@@ -4,10 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests import stores
-from tests.servers import own_broker
-from tests.system import memory
-from tests.system.fleet import (
+from tests.support import peak_memory, stores
+from tests.support.fleet import (
     Fleet,
     assert_exact,
     fleet_of,
@@ -15,6 +13,7 @@ from tests.system.fleet import (
     submit,
     until,
 )
+from tests.support.servers import own_broker
 
 _PERSONS = 400
 
@@ -82,5 +81,5 @@ for mib in (24, 72):
 
 
 def test_a_large_file_takes_no_more_memory_than_one_of_a_few_pieces(s3):
-    few, many = map(int, memory.run(_COPY, s3.bucket()).split())
+    few, many = map(int, peak_memory.run(_COPY, s3.bucket()).split())
     assert many - few < 8 << 10

@@ -17,7 +17,8 @@ from worker.cli.invocation import group
 
 _MODULES = {
     "licenses": ("license", "top-up", "balance"),
-    "jobs": ("quote", "export", "jobs", "job", "cancel"),
+    "exports": ("quote", "export"),
+    "jobs": ("jobs", "job", "cancel"),
     "maintenance": ("directory", "erase-person", "rotate-secrets", "audit", "migrate"),
     "keys": ("keys",),
     "up": ("up",),

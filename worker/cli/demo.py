@@ -19,10 +19,12 @@ from pricing.plans import Item, PaymentTerm, Plan
 from storage.jobs import job_reports
 from storage.jobs.job_reports import JobReport
 from storage.quotes import quotes
-from worker.cli.invocation import Cli, command, with_workers
-from worker.cli.jobs import make_quote, quote_text, save
+from worker.cli.exports import make_quote, quote_text
+from worker.cli.invocation import Cli, command
+from worker.cli.jobs import save
 from worker.cli.licenses import balance_text
 from worker.cli.progress import follow
+from worker.cli.servers import with_workers
 from worker.embedded.home import remove_home
 from worker.findings.directory_import import load_directory
 from worker.jobs import submission

@@ -4,7 +4,8 @@ import click
 
 from storage.enumerations import Scope
 from storage.licenses.api_keys import Key
-from worker.cli.invocation import Cli, command, group, with_database
+from worker.cli.invocation import Cli, command, group
+from worker.cli.servers import with_database
 from worker.licenses import api_keys
 from worker.responses import license_responses
 

@@ -6,7 +6,8 @@ from pricing.permission import USER_PERMISSIONS
 from pricing.plans import PaymentTerm, Plan
 from storage.ledger.balances import Balance
 from storage.licenses import licenses as kept_licenses
-from worker.cli.invocation import Cli, command, group, with_database
+from worker.cli.invocation import Cli, command, group
+from worker.cli.servers import with_database
 from worker.infrastructure.errors import Code, Refused
 from worker.ledger import balances
 from worker.licenses import licenses

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import click
 
-from worker.cli.invocation import Cli, command, group, with_database
+from worker.cli.invocation import Cli, command, group
 from worker.cli.progress import reading
+from worker.cli.servers import with_database
 from worker.findings.directory_import import load_directory
 from worker.ledger.audit import audit as run_audit
 from worker.retention import person_erasure, secret_rotation

@@ -2,8 +2,9 @@
 
 import click
 
-from worker.cli.invocation import Cli, command, migrate_at
+from worker.cli.invocation import Cli, command
 from worker.cli.long_running import log_to_stderr, stop_event
+from worker.cli.servers import migrate_at
 from worker.embedded.stack import Wanted, running
 from worker.findings.directory_import import load_directory
 from worker.infrastructure.settings import Settings

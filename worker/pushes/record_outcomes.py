@@ -5,7 +5,6 @@ rejected. An unpaid finding appears in no message: what the CRM says of a value 
 without the value.
 """
 
-import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -20,6 +19,7 @@ from storage.jobs.outcomes import RecordOutcome
 from storage.ledger.settlement import Claim
 from worker.connections.connectors import connector
 from worker.connections.connectors.connector import Kind, Rejected, Written
+from worker.findings.redaction import without_findings
 from worker.jobs import batch_contents
 from worker.jobs.batch_contents import Contents
 from worker.pushes.field_values import Ready
@@ -27,8 +27,6 @@ from worker.pushes.push_plan import Left, Plan
 from worker.quotes.priced_records import PricedRecord
 
 _MESSAGE_MAX = 1_000
-_HIDDEN = "[…]"
-_DIGITS_LEAST = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,16 +224,3 @@ def told(outcome: RecordOutcome, why: Rejected, finding: Finding) -> RecordOutco
         field=without_findings(why.field, finding) if why.field else None,
         message=without_findings(why.message, finding)[:_MESSAGE_MAX],
     )
-
-
-def without_findings(message: str, finding: Finding) -> str:
-    """A vendor's words without the address and the number that were found."""
-    if finding.email:
-        message = re.sub(
-            re.escape(finding.email), _HIDDEN, message, flags=re.IGNORECASE
-        )
-    digits = re.sub(r"\D", "", finding.phone or "")
-    if len(digits) >= _DIGITS_LEAST:
-        spelled = r"\D{0,3}".join(digits)
-        message = re.sub(rf"\+?{spelled}", _HIDDEN, message)
-    return message

@@ -1,0 +1,268 @@
+"""`up`: everything in one place, restarted when it dies, gone when it is stopped."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from http.client import HTTPConnection
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.support.fleet import QUICK, until
+from worker.embedded.home import open_home, remove_home
+
+_CONTACTS = "company_id,person_id\n" + "".join(
+    f"c{number // 5},p{number}\n" for number in range(2_000)
+)
+
+
+def _env(**settings: str) -> dict[str, str]:
+    quick = {**QUICK, "CHUNK_RECORDS": "200", "BATCH_RECORDS": "20", **settings}
+    return dict(os.environ) | {
+        f"HOLDFAST_{name}": value for name, value in quick.items()
+    }
+
+
+def _argv(home: Path, *words: str) -> list[str]:
+    return [sys.executable, "-P", "-m", "worker.cli", *words, "--home", str(home)]
+
+
+def _holdfast(
+    home: Path, *words: str, **settings: str
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        _argv(home, *words),
+        env=_env(**settings),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+def _begin(home: Path, *words: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        _argv(home, *words), env=_env(), stdout=subprocess.PIPE, text=True
+    )
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Path]:
+    home = tmp_path / "home"
+    yield home
+    for process in _living(home):
+        process.kill()
+    remove_home(home)
+
+
+def _living(home: Path) -> list[psutil.Process]:
+    """All processes that work in this home, by the folder they were started in."""
+    opened = open_home(home)
+    places = tuple(str(path.resolve()) for path in (opened.root, opened.base))
+    return [
+        process
+        for process in psutil.process_iter()
+        if _folder_of(process).startswith(places)
+    ]
+
+
+def _folder_of(process: psutil.Process) -> str:
+    try:
+        return process.cwd() if process.status() != psutil.STATUS_ZOMBIE else ""
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return ""
+
+
+def _ready(up: subprocess.Popen[str]) -> str:
+    """Where the API is, once `up` says that it is ready."""
+    assert up.stdout is not None
+    line = up.stdout.readline()
+    assert line.startswith("ready http://127.0.0.1:"), line
+    return line.split()[1].removeprefix("http://")
+
+
+@contextmanager
+def _up(home: Path) -> Iterator[str]:
+    """`up` until the block ends; then it has been stopped by Ctrl-C, cleanly."""
+    with _begin(home, "up", "--port", "0") as up:
+        try:
+            yield _ready(up)
+            up.send_signal(signal.SIGINT)
+            assert up.wait(timeout=60) == 0
+            until(lambda: not _living(home), within_s=10)
+        finally:
+            up.kill()
+
+
+@contextmanager
+def _killed_up(home: Path) -> Iterator[None]:
+    """`up` that is killed at the block's end, with no chance to clean up."""
+    with _begin(home, "up", "--port", "0") as up:
+        _ready(up)
+        yield
+        up.kill()
+
+
+def _get(address: str, path: str) -> tuple[int, dict[str, str]]:
+    connection = HTTPConnection(address, timeout=10)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.status, json.loads(answer.read())
+    except OSError:
+        return 0, {}
+    finally:
+        connection.close()
+
+
+def _create_license(home: Path) -> None:
+    created = _holdfast(
+        home,
+        *("license", "create", "acme", "--name", "Acme", "--plan", "V2"),
+        *("--payment-term", "monthly", "--credits", "5000"),
+    )
+    assert created.returncode == 0, created.stderr
+
+
+def _child(home: Path, word: str) -> psutil.Process:
+    """The newest process of this name: a server, or one of our own commands."""
+
+    def matches(process: psutil.Process) -> bool:
+        try:
+            words = process.cmdline() or [""]
+            leads = os.getpgid(process.pid) == process.pid and process.ppid() != 1
+        except (psutil.NoSuchProcess, ProcessLookupError):
+            return False
+        return leads and (word in words or Path(words[0]).name.startswith(word))
+
+    return until(lambda: [p for p in _living(home) if matches(p)])[0]
+
+
+def test_up_is_ready_once_everything_answers(home):
+    with _up(home) as address:
+        assert _get(address, "/healthz") == (200, {"status": "ok"})
+        status, parts = _get(address, "/readyz")
+        assert status == 200
+        names = ("database", "migrations", "broker", "dispatcher", "worker")
+        assert parts == dict.fromkeys(names, "ok")
+
+
+@pytest.mark.slow
+def test_a_second_up_on_the_same_home_is_refused(home):
+    with _up(home) as address:
+        second = _holdfast(home, "up", "--port", "0")
+        assert second.returncode == 1
+        assert f"is up already, at http://{address}" in second.stderr
+
+
+@pytest.mark.slow
+def test_commands_use_what_is_up_and_leave_it_running(home, tmp_path):
+    contacts = tmp_path / "contacts.csv"
+    contacts.write_text(_CONTACTS)
+    with _up(home) as address:
+        _create_license(home)
+        words = ("export", str(contacts), "--license", "acme", "--user", "u", "--json")
+        export = _holdfast(home, *words)
+        assert export.returncode == 0, export.stderr
+        assert json.loads(export.stdout)["credits"]["settled"] == 400
+        assert _get(address, "/readyz")[0] == 200
+        balance = _holdfast(home, "balance", "acme", "--json")
+        assert json.loads(balance.stdout)["available"] == 4600
+
+
+@pytest.mark.slow
+def test_whatever_dies_under_up_is_started_again_and_the_job_ends(home, tmp_path):
+    contacts = tmp_path / "contacts.csv"
+    contacts.write_text(_CONTACTS)
+    with _up(home) as address:
+        _create_license(home)
+        words = ("export", str(contacts), "--license", "acme", "--user", "u", "--json")
+        with _begin(home, *words) as export:
+            for word in ("valkey", "worker", "dispatcher", "api"):
+                _child(home, word).kill()
+            output, _ = export.communicate(timeout=120)
+        assert export.returncode == 0
+        assert json.loads(output)["credits"]["settled"] == 400
+        until(lambda: _get(address, "/healthz")[0] == 200)
+        until(lambda: set(_get(address, "/readyz")[1].values()) == {"ok"})
+
+
+@pytest.mark.slow
+def test_the_database_may_die_under_up(home):
+    with _up(home) as address:
+        _create_license(home)
+        _child(home, "postgres").kill()
+        until(lambda: _get(address, "/readyz")[0] == 200 and _child(home, "postgres"))
+        balance = _holdfast(home, "balance", "acme", "--json")
+        assert json.loads(balance.stdout)["available"] == 5000
+
+
+@pytest.mark.slow
+def test_nothing_is_left_when_up_is_killed_and_the_next_one_starts(home):
+    with _killed_up(home):
+        _create_license(home)
+    # The next one waits for the guardian, which holds the home until all are gone.
+    with _up(home) as address:
+        assert _get(address, "/readyz")[0] == 200
+        balance = _holdfast(home, "balance", "acme", "--json")
+        assert json.loads(balance.stdout)["available"] == 5000
+
+
+def test_a_killed_up_leaves_no_process(home):
+    with _killed_up(home):
+        assert len(_living(home)) > len(("postgres", "valkey", "api", "worker"))
+    until(lambda: not _living(home), within_s=25)
+
+
+def test_a_bad_line_in_the_directory_stops_the_start(home, tmp_path):
+    bad = tmp_path / "directory.jsonl"
+    bad.write_text(
+        '{"person_id": "p1"}\n{"person_id": "p2", "email_status": "so-so"}\n'
+    )
+    up = _holdfast(home, "up", "--port", "0", DIRECTORY=str(bad))
+    assert up.returncode == 2
+    assert "line 2: email_status: is none of" in up.stderr
+    assert not _living(home)
+
+
+@pytest.mark.slow
+def test_a_home_may_have_any_name(tmp_path):
+    home = tmp_path / 'a "b" #c, 100%41?'
+    contacts = tmp_path / "contacts.csv"
+    contacts.write_text("company_id\nc1\n")
+    try:
+        _create_license(home)
+        words = ("export", str(contacts), "--license", "acme", "--user", "u", "--json")
+        export = _holdfast(home, *words)
+        assert export.returncode == 0, export.stderr
+        assert json.loads(export.stdout)["credits"]["settled"] == 1
+    finally:
+        remove_home(home)
+
+
+def test_a_taken_port_is_named_before_anything_starts(home):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        up = _holdfast(home, "up", "--port", str(port))
+    assert up.returncode == 1
+    assert f"127.0.0.1:{port}: " in up.stderr
+    assert "Traceback" not in up.stderr
+
+
+@pytest.mark.slow
+def test_short_commands_at_once_take_turns_or_share(home):
+    _create_license(home)
+    with ExitStack() as running:
+        commands = [
+            running.enter_context(_begin(home, "balance", "acme", "--json"))
+            for _ in range(4)
+        ]
+        answers = [json.loads(command.communicate()[0]) for command in commands]
+    assert [answer["available"] for answer in answers] == [5000] * 4
+    assert not _living(home)
