@@ -4,5 +4,5 @@ File by file: `plans` (the price table), `periods` (when
 credits live), `permission` (who may spend), `findings` (what counts as found),
 `claims` (what a record asks to pay for), `quote` (the most it can cost) and
 `settlement` (what it did cost). Instants and entitlements come in as arguments.
-Imports nothing of the house. Start with `plans`.
+Imports no other folder. Start with `plans`.
 """

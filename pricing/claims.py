@@ -2,7 +2,7 @@
 
 A company's credit belongs to the company's id, an e-mail's and a phone's to the
 person's. As a guard against an id that is used again for somebody else, a person
-that the house's directory does not know also carries a digest of what it is
+that our own directory does not know also carries a digest of what it is
 looked up by: the same id with another digest is a new subject.
 """
 

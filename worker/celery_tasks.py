@@ -1,4 +1,4 @@
-"""The Celery tasks: an id in, a use case, its fate into the log.
+"""The Celery tasks: an id in, a use case, its result into the log.
 
 Names are stable: messages under way outlive a deployment.
 """

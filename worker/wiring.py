@@ -34,7 +34,7 @@ from worker.webhooks import delivery_attempts
 
 @dataclass(frozen=True, kw_only=True)
 class Wired(JobDeps, ConnectionDeps):
-    """What the doors hand to use cases: all that any of them needs."""
+    """What API, command line and tasks hand to use cases: all that any needs."""
 
 
 def wire(

@@ -1,4 +1,4 @@
-"""E-mails and phones: the house's directory, what providers answered, and at what cost.
+"""E-mails and phones: our own directory, what providers answered, and at what cost.
 
 Imports `tables`. Start with `findings`.
 """

@@ -1,4 +1,4 @@
-"""The house's own data on persons: loaded from JSON Lines, looked up by id."""
+"""Our own data on persons: loaded from JSON Lines, looked up by id."""
 
 from collections.abc import Collection, Iterable
 from typing import NamedTuple
@@ -13,7 +13,7 @@ NAME = "directory"
 
 
 class Entry(NamedTuple):
-    """What the house knows of one person."""
+    """What we know of one person."""
 
     person_id: str
     email: str | None

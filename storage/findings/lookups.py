@@ -190,7 +190,7 @@ def match(
 ) -> Matched | None:
     """Lock the request that an answer is to, by our id, else by the provider's.
 
-    One whose fate was not known has its provider's id from then on.
+    One of which it was not known what became of it has its provider's id from then on.
     """
     row = connection.execute(
         text("""

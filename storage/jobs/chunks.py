@@ -15,7 +15,7 @@ from sqlalchemy import Connection, text
 from pricing.findings import EmailLevel, OnlyWith
 from pricing.plans import Item, Terms
 from pricing.settlement import Outcome
-from storage.enumerations import Change
+from storage.crm_changes import Change
 from storage.errors import InvariantBroken, Superseded
 from storage.jobs import jobs
 from storage.jobs.outcomes import RecordOutcome, record

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, text
 
 from pricing.settlement import Outcome
-from storage.enumerations import Change
+from storage.crm_changes import Change
 from storage.jobs.jobs import GIVEN_UP
 
 

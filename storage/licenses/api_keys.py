@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, text
 
-from storage.enumerations import Scope
+from storage.access_scopes import Scope
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

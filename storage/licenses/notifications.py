@@ -1,4 +1,4 @@
-"""What a user is told by the house, such as a refused use of credits."""
+"""What a user is told by us, such as a refused use of credits."""
 
 from dataclasses import dataclass
 from datetime import datetime

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
-from storage.enumerations import Forecast
+from storage.crm_changes import Forecast
 from storage.jobs import outbox
 from storage.state_machine import DryRunState
 

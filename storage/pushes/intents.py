@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, text
 
 from storage.connections.id_map import Key
-from storage.enumerations import Change
+from storage.crm_changes import Change
 from storage.jobs.chunks import ChunkSlice
 
 

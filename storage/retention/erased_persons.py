@@ -1,7 +1,7 @@
 """Persons who were erased: their ids, kept so that nothing brings the persons back.
 
 An erasure without a license holds for everybody; it alone takes the person out of the
-directory, which is the house's own. What is erased of a job is told by its outcomes.
+directory, which is our own. What is erased of a job is told by its outcomes.
 """
 
 import json

@@ -18,7 +18,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from pricing.permission import Role
 from pricing.plans import PaymentTerm, Plan
-from storage.enumerations import Scope
+from storage.access_scopes import Scope
 from storage.tables.column_types import NOW, Id, Instant, metadata, one_of
 
 licenses = Table(

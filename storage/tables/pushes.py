@@ -14,7 +14,7 @@ from sqlalchemy import (
 )
 
 from pricing.plans import Item
-from storage.enumerations import Forecast
+from storage.crm_changes import Forecast
 from storage.state_machine import DryRunState
 from storage.tables.column_types import (
     COMPANY_OR_PERSON,

@@ -1,4 +1,4 @@
 """Events, the webhooks that want to be told of them, and each delivery.
 
-Imports nothing of the house: whoever causes an event puts it in. Start with `events`.
+Imports no other folder: whoever causes an event puts it in. Start with `events`.
 """

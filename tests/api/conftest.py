@@ -11,7 +11,7 @@ import pytest
 import uvicorn
 from sqlalchemy import text
 
-from storage.enumerations import Scope
+from storage.access_scopes import Scope
 from storage.state_machine import ENDED
 from tests.support import job_runs
 from worker.api.app import make_api

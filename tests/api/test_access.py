@@ -5,7 +5,7 @@ import re
 import pytest
 from fastapi.routing import APIRoute
 
-from storage.enumerations import Scope
+from storage.access_scopes import Scope
 from worker.api.routes import (
     authorizations,
     charges,

@@ -4,7 +4,7 @@ from urllib.parse import quote
 
 import pytest
 
-from storage.enumerations import Scope
+from storage.access_scopes import Scope
 from tests.support import job_runs
 from worker.ledger import balances
 

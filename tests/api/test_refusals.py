@@ -14,7 +14,7 @@ from psycopg import sql
 from psycopg.rows import TupleRow
 from sqlalchemy import make_url
 
-from storage.enumerations import Scope
+from storage.access_scopes import Scope
 from tests.api.conftest import Api
 from tests.support import job_runs
 from worker.api.problem_details import STATUS

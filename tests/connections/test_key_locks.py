@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from storage.connections import key_locks
 from storage.connections.key_locks import Hold
-from storage.enumerations import Change
+from storage.crm_changes import Change
 from storage.jobs import chunks
 from storage.pushes import intents
 from storage.pushes.intents import Intent

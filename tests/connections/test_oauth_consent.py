@@ -6,7 +6,7 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from storage.enumerations import Scope
+from storage.access_scopes import Scope
 from tests.api.conftest import serving
 from tests.connections.oauth_app import BASE, app_at, complete, consent, wish_for
 from tests.support import job_runs

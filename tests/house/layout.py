@@ -69,7 +69,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         *("pricing", "storage", "storage/files", "storage/licenses"),
         *("storage/ledger", "storage/quotes", "storage/jobs", "storage/exports"),
         *("worker/infrastructure", "worker/quotes", "worker/quotes/readers"),
-        *("worker/jobs", "worker/exports/writers"),
+        *("worker/findings", "worker/jobs", "worker/exports/writers"),
     ),
     "worker/pushes": (
         *("pricing", "storage", "storage/licenses", "storage/ledger"),

@@ -5,7 +5,7 @@ import pytest
 from pricing.findings import NOTHING, EmailStatus, Finding
 from pricing.plans import Item
 from pricing.settlement import Outcome
-from storage.enumerations import Change
+from storage.crm_changes import Change
 from storage.jobs.outcomes import RecordOutcome
 from worker.connections.connectors.connector import Kind, Rejected
 from worker.findings.redaction import without_findings

@@ -2,7 +2,7 @@
 
 import pytest
 
-from storage.enumerations import Scope
+from storage.access_scopes import Scope
 from tests.api.conftest import serving
 from tests.support.push_runs import contact
 

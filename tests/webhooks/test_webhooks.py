@@ -27,7 +27,7 @@ from worker.exports import download_links
 from worker.infrastructure import clock
 from worker.infrastructure.errors import BadInput, Refused
 from worker.infrastructure.settings import Settings
-from worker.infrastructure.task_results import Done, Fate, Later, Never
+from worker.infrastructure.task_results import Done, Later, Never, TaskResult
 from worker.jobs import submission
 from worker.jobs.outbox_runner import run_entry
 from worker.responses import job_responses, webhook_responses
@@ -96,7 +96,7 @@ def _waiting(deps: Wired, topic: str) -> list[int]:
         )
 
 
-def _run_all(deps: Wired, topic: str) -> list[Fate]:
+def _run_all(deps: Wired, topic: str) -> list[TaskResult]:
     """Run what waits under a topic, as if its time had come."""
     ids = _waiting(deps, topic)
     with deps.database.transaction() as connection:
@@ -108,7 +108,7 @@ def _run_all(deps: Wired, topic: str) -> list[Fate]:
     return [run_entry(deps, entry_id) for entry_id in ids]
 
 
-def _deliver(deps: Wired) -> list[Fate]:
+def _deliver(deps: Wired) -> list[TaskResult]:
     return _run_all(deps, webhook_deliveries.DELIVER)
 
 

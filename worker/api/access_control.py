@@ -15,7 +15,7 @@ from fastapi.responses import Response
 from fastapi.routing import APIRoute
 from sqlalchemy import Connection
 
-from storage.enumerations import Scope
+from storage.access_scopes import Scope
 from storage.licenses import api_keys
 from storage.licenses.api_keys import Key
 from worker.api.context import ApiContext, context_of

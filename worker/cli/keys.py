@@ -2,7 +2,7 @@
 
 import click
 
-from storage.enumerations import Scope
+from storage.access_scopes import Scope
 from storage.licenses.api_keys import Key
 from worker.cli.invocation import Cli, command, group
 from worker.cli.servers import with_database

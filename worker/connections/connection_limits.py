@@ -15,8 +15,10 @@ from limits import RateLimitItem, RateLimitItemPerSecond
 from worker.connections.connectors.connector import Limit
 from worker.infrastructure.errors import NotConfigured
 from worker.infrastructure.event_loop_thread import EventLoopThread
-from worker.infrastructure.pauses import RATE_LIMITED, Pause, Paused
-from worker.infrastructure.rate_limiter import RateLimiter
+from worker.infrastructure.outbound_limits.circuit_breaker import CircuitBreaker
+from worker.infrastructure.outbound_limits.pauses import RATE_LIMITED, Pause, Paused
+from worker.infrastructure.outbound_limits.rate_limiter import RateLimiter
+from worker.infrastructure.outbound_limits.shared_counters import SharedCounters
 from worker.infrastructure.settings import Settings
 
 DAILY_LIMIT = "daily_limit"
@@ -39,20 +41,24 @@ class ConnectionLimits:
         self._limits: dict[str, tuple[int, float]] = {}
 
     @cached_property
-    def _limiter(self) -> RateLimiter:
-        settings = self._settings
-        if settings.limits_url is None:
+    def _counters(self) -> SharedCounters:
+        if self._settings.limits_url is None:
             raise NotConfigured("HOLDFAST_REDIS_URL is not set: connections need it")
-        return RateLimiter(
-            settings.limits_url,
-            {},
-            failures_max=settings.provider_failures_max,
-            rest_s=settings.provider_rest_s,
-            family=_FAMILY,
-            # A block of permits is used after it was counted: too late, where a limit
-            # is small and has to be kept exactly.
-            blocks=None,
+        return SharedCounters(self._settings.limits_url, _FAMILY)
+
+    @cached_property
+    def _breaker(self) -> CircuitBreaker:
+        return CircuitBreaker(
+            self._counters,
+            failures_max=self._settings.provider_failures_max,
+            rest_s=self._settings.provider_rest_s,
         )
+
+    @cached_property
+    def _limiter(self) -> RateLimiter:
+        # A block of permits is used after it was counted: too late, where a limit is
+        # small and has to be kept exactly.
+        return RateLimiter(self._counters, self._breaker, {}, blocks=None)
 
     def enter(self, connection_id: str) -> None:
         """Wait until one more request may be made. Raises `Paused`."""
@@ -62,7 +68,7 @@ class ConnectionLimits:
 
     def _recall(self, connection_id: str) -> None:
         """Begin with the limit that another worker was told of."""
-        known = self._event_loop.run(self._limiter.recall(connection_id))
+        known = self._event_loop.run(self._counters.recall(connection_id))
         if known is not None:
             requests, _, window_s = known.partition("/")
             self._keep(connection_id, Limit(int(requests), float(window_s)))
@@ -77,7 +83,7 @@ class ConnectionLimits:
         if self._limits.get(connection_id) != told:
             self._keep(connection_id, limit)
             known = f"{limit.requests}/{limit.window_s}"
-            self._event_loop.run(self._limiter.remember(connection_id, known))
+            self._event_loop.run(self._counters.remember(connection_id, known))
             # The request that has taught us was made before anything was counted.
             with suppress(Paused):
                 self._event_loop.run(self._limiter.enter(connection_id))
@@ -87,16 +93,16 @@ class ConnectionLimits:
     def pause(self, connection_id: str, reason: str, left_s: float) -> None:
         """Let nobody ask this CRM for a while."""
         pause = Pause(reason, left_s)
-        self._event_loop.run(self._limiter.pause(connection_id, pause))
+        self._event_loop.run(self._breaker.pause(connection_id, pause))
 
     def pause_of(self, connection_id: str) -> Pause | None:
         """The pause that a connection is in."""
-        return self._event_loop.run(self._limiter.pause_of(connection_id))
+        return self._event_loop.run(self._breaker.pause_of(connection_id))
 
     def close(self) -> None:
         """Close the connections and end the loop."""
-        if "_limiter" in self.__dict__:
-            self._event_loop.run(self._limiter.close())
+        if "_counters" in self.__dict__:
+            self._event_loop.run(self._counters.close())
         self._event_loop.close()
 
 

@@ -14,7 +14,7 @@ from worker.connections.connectors.errors import Misconfigured, Throttled, Unava
 from worker.connections.token_refresh import Tokens
 from worker.infrastructure.errors import ForbiddenTarget, OutboundError
 from worker.infrastructure.outbound_http import OutboundHttp
-from worker.infrastructure.pauses import Paused
+from worker.infrastructure.outbound_limits.pauses import Paused
 
 _UNAUTHORIZED = 401
 _NOT_DONE = frozenset({_UNAUTHORIZED, 403, 429})

@@ -3,22 +3,19 @@
 from collections.abc import Sequence
 from functools import partial
 
-from sqlalchemy import Connection
-
 from pricing.findings import Finding, passes
 from pricing.settlement import Outcome, Result
 from storage.exports import file_parts as kept_parts
 from storage.jobs.chunks import Batch, Keep, TakenChunk, keep_nothing
 from storage.jobs.outcomes import RecordOutcome
 from storage.ledger.settlement import Claim
-from storage.state_machine import JobState
 from worker.exports import file_parts
 from worker.exports.export_options import export_of
 from worker.exports.file_layout import Layout, Refusal
 from worker.exports.file_names import part_name
+from worker.findings.batch_contents import Contents
 from worker.infrastructure.dependencies import Deps
-from worker.jobs import batch_contents
-from worker.jobs.batch_contents import Contents
+from worker.quotes import due_claims
 from worker.quotes.priced_records import PricedRecord
 from worker.quotes.readers.records import Record
 
@@ -33,9 +30,6 @@ class ExportDelivery:
         self._deps = deps
         self._chunk = chunk
         self.batch_records = deps.settings.batch_records
-
-    def prepare(self) -> None:
-        """Nothing has to be there: a part is made when it is written."""
 
     def deliver(self, start: int, contents: Contents) -> Batch:
         """What became of the records of a batch."""
@@ -57,7 +51,7 @@ class ExportDelivery:
                 else:
                     result = Result(outcome=Outcome.REJECTED)
             outcomes.append(_outcome(record, result, refusal))
-            claims.extend(batch_contents.claims_of(priced, result, finding))
+            claims.extend(due_claims.claims_of(priced, result, finding))
         return Batch(
             start=start,
             outcomes=tuple(outcomes),
@@ -71,11 +65,6 @@ class ExportDelivery:
             return keep_nothing
         part = file_parts.write(self._deps.artifacts, name, rows)
         return partial(kept_parts.keep, part=part)
-
-    def settled(self, connection: Connection, state: JobState) -> JobState:
-        """How the job stands: no batch of an export changes that."""
-        del connection
-        return state
 
 
 def _result(chunk: TakenChunk, priced: PricedRecord, finding: Finding) -> Result:

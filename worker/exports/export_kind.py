@@ -24,12 +24,10 @@ class ExportKind:
     """Jobs that end in a file."""
 
     def resolved(self, deps: Deps, request: Request) -> Request:
-        """A request with what its template says."""
-        return templates.applied(deps, request)
-
-    def check_options(self, request: Request) -> None:
-        """Raise `BadInput` where no file can look like that."""
-        export_of(request.export)
+        """A request with what its template says; a file can look like that."""
+        resolved = templates.applied(deps, request)
+        export_of(resolved.export)
+        return resolved
 
     def quote_check(self, deps: Deps, request: Request) -> "ExportQuoteCheck":
         """Who says which records the file does without, and if it can be."""

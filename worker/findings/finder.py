@@ -34,7 +34,7 @@ from worker.findings.providers.provider import Answer, Deferred, Immediate
 from worker.findings.waterfall import DIRECTORY, Ask, Wait, Waterfall, memories_of
 from worker.infrastructure.clock import Every
 from worker.infrastructure.ids import new_id
-from worker.infrastructure.pauses import DOWN, RATE_LIMITED
+from worker.infrastructure.outbound_limits.pauses import DOWN, RATE_LIMITED
 from worker.infrastructure.retry_policy import backoff_s
 
 LOOKUP = "lookup"
@@ -137,7 +137,7 @@ class Finder:
             provider = providers.deferred(name)
             if provider is not None:
                 report = providers.event_loop.run(
-                    provider_requests.poll(providers.limiter, provider, vendor_id)
+                    provider_requests.poll(providers.limits, provider, vendor_id)
                 )
                 if report is not None:
                     provider_reports.take(self._deps, name, report)
@@ -224,7 +224,7 @@ class Finder:
         providers = self._deps.providers
         work = partial(
             provider_requests.ask_all,
-            providers.limiter,
+            providers.limits,
             provider,
             requests,
             slots=providers.slots(provider.account),
@@ -316,7 +316,7 @@ class Finder:
         providers = self._deps.providers
         result = providers.event_loop.run(
             provider_requests.submit(
-                providers.limiter,
+                providers.limits,
                 provider,
                 new.id,
                 mine_alone,

@@ -13,11 +13,11 @@ from threading import Event
 from types import TracebackType
 from typing import Self
 
-from pricing.claims import KNOWN
 from pricing.findings import Finding, accepted
 from pricing.plans import Item
 from storage.findings.findings import Key
 from storage.jobs.chunks import TakenChunk
+from worker.findings.batch_contents import Contents, key_of
 from worker.findings.finder import Finder, Stopped
 from worker.findings.provider_registry import FindingDeps
 from worker.findings.providers.provider import Person
@@ -77,7 +77,21 @@ class LookupPrefetch:
         self._left.set()
         self._threads.shutdown(wait=True, cancel_futures=True)
 
-    def reach(self, stop: int) -> Wait | None:
+    def contents(self, start: int, stop: int) -> Contents | Wait:
+        """What a batch holds, once all of it was looked up; or why that takes time.
+
+        Of persons who were erased only the ids are left.
+        """
+        wait = self._reach(stop)
+        if wait is not None:
+            return wait
+        first = self._chunk.first_line
+        records = list(parse(list(self._lines[start - first : stop - first])))
+        erased = erased_persons.blocked(self._deps, self._chunk.license_id, records)
+        records = erased_persons.without(records, erased)
+        return Contents(records, erased, self._of(records, erased))
+
+    def _reach(self, stop: int) -> Wait | None:
         """Find what the records up to `stop` need, and more; or why that takes time."""
         if self._finder is None:
             return None
@@ -113,7 +127,7 @@ class LookupPrefetch:
     def _find(finder: Finder, until: int, asks: Sequence[Ask]) -> _Window:
         return until, finder.find(asks)
 
-    def of(self, records: Sequence[PricedRecord], erased: set[str]) -> Found:
+    def _of(self, records: Sequence[PricedRecord], erased: set[str]) -> Found:
         """What may be disclosed of persons; of those who were erased nothing."""
         asks = _asks(records, erased)
         if not self._chunk.retrieve or not asks:
@@ -137,15 +151,6 @@ class LookupPrefetch:
             email=Item.EMAIL in self._chunk.retrieve,
             phone=Item.PHONE in self._chunk.retrieve,
         )
-
-
-def key_of(priced: PricedRecord) -> Key:
-    """What a record's person is looked up by, as it was priced."""
-    digest = next(
-        (claim.digest for claim in priced.claims if claim.item is not Item.COMPANY),
-        KNOWN,
-    )
-    return Key(priced.record.person_id or "", digest)
 
 
 def _asks(records: Sequence[PricedRecord], erased: set[str]) -> list[Ask]:

@@ -1,6 +1,6 @@
 """The providers that the settings name, in their order, and what they are asked by.
 
-A process makes the loop, the connections and the limiter when they are first needed.
+A process makes the loop, the connections and the limits when they are first needed.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -9,6 +9,7 @@ from functools import cached_property
 
 from limits import RateLimitItem, parse_many
 
+from worker.findings.provider_limits import ProviderLimits
 from worker.findings.provider_requests import Slots
 from worker.findings.providers.directory import Directory
 from worker.findings.providers.fullenrich import FullEnrich
@@ -20,11 +21,7 @@ from worker.findings.waterfall import DIRECTORY
 from worker.infrastructure.dependencies import Deps
 from worker.infrastructure.errors import NotConfigured
 from worker.infrastructure.event_loop_thread import EventLoopThread
-from worker.infrastructure.pauses import OUT_OF_CREDITS, Pause
-from worker.infrastructure.rate_limiter import RateLimiter
 from worker.infrastructure.settings import Settings
-
-_OUT_OF_CREDITS_S = 600.0
 
 _IMMEDIATE: Mapping[str, Callable[[Http, str, str], Immediate]] = {
     Hunter.name: lambda http, key, url: Hunter(http, key=key, url=url),
@@ -89,12 +86,12 @@ class ProviderRegistry:
         return self._slots[name]
 
     @cached_property
-    def limiter(self) -> RateLimiter:
+    def limits(self) -> ProviderLimits:
         """What lets requests through."""
         settings = self._settings
         if settings.limits_url is None:
             raise _without_redis()
-        return RateLimiter(
+        return ProviderLimits(
             settings.limits_url,
             {name: _rates(settings, name) for name in self.order if name != DIRECTORY},
             failures_max=settings.provider_failures_max,
@@ -103,13 +100,12 @@ class ProviderRegistry:
 
     def out_of_credits(self, name: str) -> None:
         """Let nobody ask a provider that said so for a while."""
-        pause = Pause(OUT_OF_CREDITS, _OUT_OF_CREDITS_S)
-        self.event_loop.run(self.limiter.pause(name, pause))
+        self.event_loop.run(self.limits.out_of_credits(name))
 
     def close(self) -> None:
         """Close the connections and end the loop."""
-        if "limiter" in self.__dict__:
-            self.event_loop.run(self.limiter.close())
+        if "limits" in self.__dict__:
+            self.event_loop.run(self.limits.close())
             self.event_loop.run(self._http.close())
         self.event_loop.close()
 

@@ -12,13 +12,8 @@ from dataclasses import dataclass, replace
 
 from pricing.plans import Item
 from storage.findings.findings import Key
-from worker.findings.providers.errors import (
-    InDoubt,
-    Misconfigured,
-    OutOfCredits,
-    ProviderError,
-    RateLimited,
-)
+from worker.findings.provider_limits import ProviderLimits, pause_of
+from worker.findings.providers.errors import InDoubt, ProviderError
 from worker.findings.providers.provider import (
     Answer,
     Deferred,
@@ -27,23 +22,12 @@ from worker.findings.providers.provider import (
     Report,
 )
 from worker.findings.waterfall import Ask
-from worker.infrastructure.pauses import (
-    DOWN,
-    MISCONFIGURED,
-    OUT_OF_CREDITS,
-    RATE_LIMITED,
-    Pause,
-    Paused,
-)
-from worker.infrastructure.rate_limiter import RateLimiter
+from worker.infrastructure.outbound_limits.pauses import DOWN, Pause, Paused
 
 log = logging.getLogger(__name__)
 
 _TRIES = 4
 _BACKOFF_S = 0.1
-_RATE_LIMITED_S = 10.0
-_OUT_OF_CREDITS_S = 600.0
-_MISCONFIGURED_S = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +91,7 @@ Emit = Callable[[Result], None]
 
 
 async def ask_all(
-    limiter: RateLimiter,
+    limits: ProviderLimits,
     provider: Immediate,
     requests: Sequence[Request],
     emit: Emit,
@@ -125,7 +109,7 @@ async def ask_all(
         while left and not stopped():
             async with slots.free:
                 if left:
-                    await _ask(limiter, provider, left.popleft(), emit)
+                    await _ask(limits, provider, left.popleft(), emit)
 
     async with asyncio.TaskGroup() as group:
         for _ in range(min(slots.count, len(left))):
@@ -133,24 +117,24 @@ async def ask_all(
 
 
 async def _ask(
-    limiter: RateLimiter, provider: Immediate, request: Request, emit: Emit
+    limits: ProviderLimits, provider: Immediate, request: Request, emit: Emit
 ) -> None:
     """Ask until everybody was answered, or trying on makes no sense."""
     answered = False
     tries = 0
     while tries < _TRIES:
         try:
-            await limiter.enter(provider.account)
+            await limits.enter(provider.account)
             answers = await provider.look_up(request.persons, request.items)
         except Paused as paused:
             emit(Unanswered(request, paused.pause))
             return
         except ProviderError as error:
             answered = False
-            tries += not await note(limiter, provider.account, error)
+            tries += not await limits.note(provider.account, error)
             await asyncio.sleep(_BACKOFF_S * (1 << tries))
             continue
-        await limiter.succeeded(provider.account)
+        await limits.succeeded(provider.account)
         emit(Answered(request, answers))
         request = request.without(answers)
         if not request.asks:
@@ -158,30 +142,6 @@ async def _ask(
         answered = True
         tries += 1
     emit(LeftOut(request) if answered else Unanswered(request, None))
-
-
-async def note(limiter: RateLimiter, provider: str, error: ProviderError) -> bool:
-    """Let all workers know of an error; whether it pauses the provider as such."""
-    pause = _pause_of(error)
-    if pause is None:
-        log.info("%s: %s", provider, error)
-        await limiter.failed(provider, error.until_s)
-        return False
-    if isinstance(error, Misconfigured):
-        log.critical("%s refuses us: %s", provider, error)
-    await limiter.pause(provider, pause)
-    return True
-
-
-def _pause_of(error: ProviderError) -> Pause | None:
-    for kind, reason, default_s in (
-        (RateLimited, RATE_LIMITED, _RATE_LIMITED_S),
-        (OutOfCredits, OUT_OF_CREDITS, _OUT_OF_CREDITS_S),
-        (Misconfigured, MISCONFIGURED, _MISCONFIGURED_S),
-    ):
-        if isinstance(error, kind):
-            return Pause(reason, default_s if error.until_s is None else error.until_s)
-    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +152,7 @@ class Submitted:
 
 
 async def submit(
-    limiter: RateLimiter,
+    limits: ProviderLimits,
     provider: Deferred,
     request_id: str,
     request: Request,
@@ -200,7 +160,7 @@ async def submit(
 ) -> Submitted | Unanswered:
     """Send a request, once. `Unanswered` says that it has not arrived."""
     try:
-        await limiter.enter(provider.name)
+        await limits.enter(provider.name)
     except Paused as paused:
         return Unanswered(request, paused.pause)
     try:
@@ -209,24 +169,24 @@ async def submit(
         )
     except InDoubt as error:
         log.warning("%s of %s is in doubt: %s", request_id, provider.name, error)
-        await limiter.failed(provider.name, error.until_s)
+        await limits.failed(provider.name, error.until_s)
         return Submitted(None)
     except ProviderError as error:
-        await note(limiter, provider.name, error)
-        return Unanswered(request, _pause_of(error) or Pause(DOWN, error.until_s or 0))
-    await limiter.succeeded(provider.name)
+        await limits.note(provider.name, error)
+        return Unanswered(request, pause_of(error) or Pause(DOWN, error.until_s or 0))
+    await limits.succeeded(provider.name)
     return Submitted(vendor_id)
 
 
 async def poll(
-    limiter: RateLimiter, provider: Deferred, vendor_id: str
+    limits: ProviderLimits, provider: Deferred, vendor_id: str
 ) -> Report | None:
     """How a request stands; None where that is not to be had now."""
     try:
-        await limiter.enter(provider.name)
+        await limits.enter(provider.name)
         return await provider.poll(vendor_id)
     except Paused as paused:
         log.info("%s is not asked about %s: %s", provider.name, vendor_id, paused)
     except ProviderError as error:
-        await note(limiter, provider.name, error)
+        await limits.note(provider.name, error)
     return None

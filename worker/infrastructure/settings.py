@@ -130,7 +130,7 @@ class Settings(BaseSettings):
     """How long what providers found is kept."""
 
     hubspot_client_id: str | None = None
-    """The house's app at HubSpot, for connections by consent; so for the others."""
+    """Our app at HubSpot, for connections by consent; so for the others."""
     hubspot_client_secret: SecretStr | None = None
     hubspot_authorize_url: str = "https://app.hubspot.com/oauth/authorize"
     """Where somebody consents."""

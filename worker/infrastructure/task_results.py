@@ -23,4 +23,4 @@ class Never:
     why: str
 
 
-Fate = Done | Later | Never
+TaskResult = Done | Later | Never

@@ -7,7 +7,6 @@ is sent again by the same keys.
 """
 
 import logging
-from collections.abc import Sequence
 
 from storage.errors import ArtifactError, Conflict, Superseded
 from storage.findings import lookups
@@ -19,10 +18,9 @@ from worker.findings.waterfall import Wait
 from worker.infrastructure.clock import Stopwatch
 from worker.infrastructure.errors import DeliveryError
 from worker.infrastructure.retry_policy import backoff_s
-from worker.infrastructure.task_results import Done, Fate, Later, Never
-from worker.jobs import batch_contents
-from worker.jobs.delivery import Delivery, JobDeps
-from worker.quotes.priced_records import read_slice
+from worker.infrastructure.task_results import Done, Later, Never, TaskResult
+from worker.jobs.delivery import JobDeps
+from worker.quotes.chunk_slices import read_slice
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +28,7 @@ _CONFLICTS_MAX = 20
 """Each conflict means that another batch went through: a few tries always do."""
 
 
-def run_chunk(deps: JobDeps, chunk_id: int) -> Fate:
+def run_chunk(deps: JobDeps, chunk_id: int) -> TaskResult:
     """Run a chunk from its cursor, as far as its job and its time budget allow."""
     with deps.database.transaction() as connection:
         chunk = chunks.take(
@@ -52,7 +50,7 @@ def run_chunk(deps: JobDeps, chunk_id: int) -> Fate:
         return _fail(deps, chunk, error)
 
 
-def _run(deps: JobDeps, chunk: TakenChunk) -> Fate:
+def _run(deps: JobDeps, chunk: TakenChunk) -> TaskResult:
     watch = Stopwatch()
     lines = read_slice(
         deps.artifacts,
@@ -68,40 +66,22 @@ def _run(deps: JobDeps, chunk: TakenChunk) -> Fate:
         delivery = deps.kinds[chunk.kind].delivery(deps, chunk, lines)
         if delivery is None:
             return _give_back(deps, chunk, "the job is cancelled")
-        return _run_batches(deps, chunk, delivery, prefetch, lines=lines, watch=watch)
-
-
-def _run_batches(
-    deps: JobDeps,
-    chunk: TakenChunk,
-    delivery: Delivery,
-    prefetch: LookupPrefetch,
-    *,
-    lines: Sequence[bytes],
-    watch: Stopwatch,
-) -> Fate:
-    cursor, first = chunk.cursor, chunk.first_line
-    while cursor < chunk.stop:
-        stop = min(cursor + delivery.batch_records, chunk.stop)
-        wait = prefetch.reach(stop)
-        if wait is not None:
-            return _wait(deps, chunk, wait)
-        delivery.prepare()
-        contents = batch_contents.read(
-            deps, chunk, prefetch, lines[cursor - first : stop - first]
-        )
-        batch = delivery.deliver(cursor, contents)
-        state = _checkpoint(deps, chunk, delivery, batch)
-        cursor = stop
-        why = _why_stop(deps, state, watch)
-        if cursor < chunk.stop and why is not None:
-            return _give_back(deps, chunk, why)
+        cursor = chunk.cursor
+        while cursor < chunk.stop:
+            stop = min(cursor + delivery.batch_records, chunk.stop)
+            contents = prefetch.contents(cursor, stop)
+            if isinstance(contents, Wait):
+                return _wait(deps, chunk, contents)
+            batch = delivery.deliver(cursor, contents)
+            state = _checkpoint(deps, chunk, batch)
+            cursor = stop
+            why = _why_stop(deps, state, watch)
+            if cursor < chunk.stop and why is not None:
+                return _give_back(deps, chunk, why)
     return Done()
 
 
-def _checkpoint(
-    deps: JobDeps, chunk: TakenChunk, delivery: Delivery, batch: Batch
-) -> JobState:
+def _checkpoint(deps: JobDeps, chunk: TakenChunk, batch: Batch) -> JobState:
     """Commit a batch; where another batch of the job got in between, once more."""
     for _ in range(_CONFLICTS_MAX):
         try:
@@ -111,7 +91,6 @@ def _checkpoint(
                 )
                 if (chunk.failures or chunk.job_waits) and batch.start == chunk.cursor:
                     jobs.wait_for(connection, chunk.job_id, None)
-                state = delivery.settled(connection, state)
         except Conflict:
             continue
         return state
@@ -134,7 +113,7 @@ def _is_spent(deps: JobDeps, watch: Stopwatch) -> str | None:
     return None
 
 
-def _wait(deps: JobDeps, chunk: TakenChunk, wait: Wait) -> Fate:
+def _wait(deps: JobDeps, chunk: TakenChunk, wait: Wait) -> TaskResult:
     """Let a chunk wait without a worker: providers will answer, or can be asked."""
     if wait.reason is None:
         return _give_back(deps, chunk, "the worker or the job is stopping")
@@ -151,7 +130,7 @@ def _wait(deps: JobDeps, chunk: TakenChunk, wait: Wait) -> Fate:
     return Later(wait.left_s, wait.reason)
 
 
-def _give_back(deps: JobDeps, chunk: TakenChunk, why: str) -> Fate:
+def _give_back(deps: JobDeps, chunk: TakenChunk, why: str) -> TaskResult:
     with deps.database.transaction() as connection:
         chunks.give_back(connection, chunk)
     _come_to_rest(deps, chunk)
@@ -167,7 +146,7 @@ def _come_to_rest(deps: JobDeps, chunk: TakenChunk) -> None:
         job_control.come_to_rest(connection, chunk.job_id)
 
 
-def _rest(deps: JobDeps, chunk: TakenChunk, error: DeliveryError) -> Fate:
+def _rest(deps: JobDeps, chunk: TakenChunk, error: DeliveryError) -> TaskResult:
     """Let a chunk wait for the other side, or for somebody who puts it right."""
     log.info("chunk %s of %s: %s", chunk.id, chunk.job_id, error)
     rest = deps.kinds[chunk.kind].rest_of(deps, chunk, error)
@@ -187,7 +166,7 @@ def _reason_of(error: Exception) -> str:
     return "storage" if isinstance(error, ArtifactError) else "retry"
 
 
-def _fail(deps: JobDeps, chunk: TakenChunk, error: Exception) -> Fate:
+def _fail(deps: JobDeps, chunk: TakenChunk, error: Exception) -> TaskResult:
     settings = deps.settings
     delay_s = backoff_s(
         chunk.failures, base_s=settings.retry_base_s, max_s=settings.retry_max_s

@@ -13,13 +13,13 @@ from storage.jobs import jobs, outbox
 from storage.jobs.jobs import Finished, Finishing
 from storage.ledger import release
 from storage.state_machine import JobState
-from worker.infrastructure.task_results import Done, Fate, Never
+from worker.infrastructure.task_results import Done, Never, TaskResult
 from worker.jobs.delivery import JobDeps, SealedFile
 
 log = logging.getLogger(__name__)
 
 
-def complete(deps: JobDeps, entry: outbox.Taken) -> Fate:
+def complete(deps: JobDeps, entry: outbox.Taken) -> TaskResult:
     """Complete the job that the entry names. Raises `Superseded` if fenced off."""
     with deps.database.transaction() as connection:
         job = jobs.finishing(connection, entry.key)

@@ -15,12 +15,11 @@ from storage.jobs.chunks import Batch, TakenChunk
 from storage.jobs.jobs import Finishing
 from storage.jobs.outbox import Taken
 from storage.quotes.quotes import Request
-from storage.state_machine import JobState
+from worker.findings.batch_contents import Contents
 from worker.findings.provider_registry import FindingDeps
 from worker.infrastructure.errors import DeliveryError
-from worker.infrastructure.task_results import Fate
-from worker.jobs.batch_contents import Contents
-from worker.quotes.job_kind import QuoteDeps, QuotedKind
+from worker.infrastructure.task_results import TaskResult
+from worker.quotes.quoted_kind import QuoteDeps, QuotedKind
 
 
 class Delivery(Protocol):
@@ -34,14 +33,8 @@ class Delivery(Protocol):
     def batch_records(self) -> int:
         """How many records the next batch has."""
 
-    def prepare(self) -> None:
-        """Before each batch: whatever must be there before anything is delivered."""
-
     def deliver(self, start: int, contents: Contents) -> Batch:
         """What became of the records of a batch, which begins at `start`."""
-
-    def settled(self, connection: Connection, state: JobState) -> JobState:
-        """How the job stands once its last batch is settled, in that transaction."""
 
 
 class Rest(NamedTuple):
@@ -97,5 +90,5 @@ class JobDeps(QuoteDeps, FindingDeps):
     handlers: Mapping[str, "Handler"]
 
 
-Handler = Callable[[JobDeps, Taken], Fate]
+Handler = Callable[[JobDeps, Taken], TaskResult]
 """Does what an entry asks for and marks it as done, in the same transaction."""

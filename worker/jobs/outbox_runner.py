@@ -5,13 +5,13 @@ import logging
 from storage.errors import Superseded
 from storage.jobs import jobs, outbox
 from worker.infrastructure.retry_policy import backoff_s
-from worker.infrastructure.task_results import Fate, Later, Never
+from worker.infrastructure.task_results import Later, Never, TaskResult
 from worker.jobs.delivery import JobDeps
 
 log = logging.getLogger(__name__)
 
 
-def run_entry(deps: JobDeps, entry_id: int) -> Fate:
+def run_entry(deps: JobDeps, entry_id: int) -> TaskResult:
     """Run an outbox entry once; a failure brings it back later."""
     with deps.database.transaction() as connection:
         entry = outbox.take(
@@ -28,14 +28,14 @@ def run_entry(deps: JobDeps, entry_id: int) -> Fate:
         return _fail(deps, entry, error)
 
 
-def _handle(deps: JobDeps, entry: outbox.Taken) -> Fate:
+def _handle(deps: JobDeps, entry: outbox.Taken) -> TaskResult:
     handler = deps.handlers.get(entry.topic)
     if handler is None:
         raise LookupError(f"nobody handles {entry.topic}")
     return handler(deps, entry)
 
 
-def _fail(deps: JobDeps, entry: outbox.Taken, error: Exception) -> Fate:
+def _fail(deps: JobDeps, entry: outbox.Taken, error: Exception) -> TaskResult:
     settings = deps.settings
     delay_s = backoff_s(
         entry.attempt - 1, base_s=settings.retry_base_s, max_s=settings.retry_max_s

@@ -21,7 +21,8 @@ from worker.infrastructure.errors import log_and_go_on
 from worker.infrastructure.retry_policy import backoff_s
 from worker.infrastructure.settings import Settings
 from worker.jobs.delivery import JobDeps
-from worker.quotes.priced_records import parse, read_slice
+from worker.quotes.chunk_slices import read_slice
+from worker.quotes.priced_records import parse
 
 log = logging.getLogger(__name__)
 

@@ -3,7 +3,7 @@
 import hashlib
 import secrets
 
-from storage.enumerations import Scope
+from storage.access_scopes import Scope
 from storage.licenses import api_keys, licenses
 from storage.licenses.api_keys import Key
 from worker.infrastructure.dependencies import Deps

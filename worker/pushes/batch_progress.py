@@ -10,14 +10,14 @@ from datetime import datetime
 from typing import NamedTuple
 
 from storage.connections.id_map import Entry, Key
-from storage.enumerations import Change
+from storage.crm_changes import Change
 from storage.pushes.intents import Intent
 from storage.pushes.pushed_batches import Pushed
 from worker.connections.connectors.connector import Kind, Link, Match, Rejected
 from worker.pushes.field_values import Ready
 from worker.pushes.push_options import Overwrite, Push
-from worker.pushes.push_plan import Left, Merged, Plan, Step, step_of
 from worker.pushes.record_outcomes import Done, Ended, Pair
+from worker.pushes.record_plan import Left, Merged, Plan, Step, step_of
 
 
 class Look(NamedTuple):

@@ -12,7 +12,7 @@ from storage.connections.id_map import Entry
 from storage.database import Database
 from worker.connections.connectors.connector import Kind, Match, Wanted
 from worker.pushes.field_values import Ready
-from worker.pushes.push_plan import Merged, theirs_of, unclaimed
+from worker.pushes.record_plan import Merged, theirs_of, unclaimed
 
 Find = Callable[[Kind, Sequence[Wanted]], Mapping[str, Match]]
 """Asks the CRM. Raises a `ConnectorError`."""

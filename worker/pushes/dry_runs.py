@@ -11,7 +11,7 @@ from functools import partial
 from itertools import islice
 
 from pricing.findings import NOTHING
-from storage.enumerations import Change, Forecast
+from storage.crm_changes import Change, Forecast
 from storage.errors import Superseded
 from storage.jobs import outbox
 from storage.licenses.idempotency_keys import Once
@@ -27,16 +27,16 @@ from worker.connections.connectors.errors import ConnectorError, Throttled, Unav
 from worker.infrastructure import ids
 from worker.infrastructure.dependencies import Deps
 from worker.infrastructure.errors import Code, Refused, bad
-from worker.infrastructure.task_results import Done, Fate
+from worker.infrastructure.task_results import Done, TaskResult
 from worker.pushes import crm_matches
 from worker.pushes.field_rules import refusal_of
 from worker.pushes.field_values import Ready, Values
 from worker.pushes.push_delivery import ready_values
 from worker.pushes.push_options import Push, push_of
-from worker.pushes.push_plan import AMBIGUOUS, Left, Plan, Step, step_of
+from worker.pushes.record_plan import AMBIGUOUS, Left, Plan, Step, step_of
 from worker.quotes import erased_persons, quote_maker
-from worker.quotes.job_kind import QuoteDeps
 from worker.quotes.priced_records import PricedRecord, parse
+from worker.quotes.quoted_kind import QuoteDeps
 from worker.quotes.readers.reader import Reading
 from worker.quotes.readers.records import Kept
 
@@ -81,7 +81,7 @@ def get(deps: Deps, dry_run_id: str) -> DryRun:
     return found
 
 
-def run(crms: ConnectionOpener, deps: Deps, entry: outbox.Taken) -> Fate:
+def run(crms: ConnectionOpener, deps: Deps, entry: outbox.Taken) -> TaskResult:
     """Run the dry run that an entry names, from its first record.
 
     A CRM that does not answer is asked again later; what only a person can put right

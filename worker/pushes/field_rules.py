@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from storage.enumerations import Change
+from storage.crm_changes import Change
 from worker.connections.connectors.connector import Field, Rejected
-from worker.pushes.push_plan import Plan, Step
+from worker.pushes.record_plan import Plan, Step
 
 MISSING_VALUE = "missing_value"
 INVALID_OPTION = "invalid_option"

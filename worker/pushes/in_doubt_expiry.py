@@ -5,19 +5,13 @@ has not answered for too long, what was intended counts as sent, and so as deliv
 it is flagged, and can be refunded.
 """
 
-from functools import partial
-
-from sqlalchemy import Connection
-
 from storage.connections.id_map import Key
 from storage.jobs.chunks import Batch, TakenChunk
-from storage.pushes import pushed_batches
 from storage.pushes.pushed_batches import Pushed
-from storage.state_machine import JobState
 from worker.connections import connection_opener, connector_registry
 from worker.connections.connectors.connector import Kind, Rejected
+from worker.findings.batch_contents import Contents
 from worker.infrastructure.dependencies import Deps
-from worker.jobs.batch_contents import Contents
 from worker.pushes import parked_pushes, record_outcomes
 from worker.pushes.batch_progress import BatchProgress
 from worker.pushes.field_values import Ready, Values
@@ -58,9 +52,6 @@ class InDoubtExpiry:
         self._doubt = doubt
         self.batch_records = doubt.records
 
-    def prepare(self) -> None:
-        """Nothing has to be there: nothing is sent."""
-
     def deliver(self, start: int, contents: Contents) -> Batch:
         """What counts as having become of the records of a batch."""
         left_out = record_outcomes.excluded(self._chunk, contents)
@@ -78,13 +69,8 @@ class InDoubtExpiry:
             start=start,
             outcomes=tuple(outcomes),
             claims=tuple(claims),
-            keep=partial(pushed_batches.keep, pushed=self._unknown(progress)),
+            keep=parked_pushes.keeping(self._deps, self._unknown(progress)),
         )
-
-    def settled(self, connection: Connection, state: JobState) -> JobState:
-        """How the job stands, once these count as delivered."""
-        job_id = self._chunk.job_id
-        return parked_pushes.park_where_rejected(self._deps, connection, job_id, state)
 
     def _note(self, progress: BatchProgress, kind: Kind, ready: Ready) -> None:
         intent = progress.intended.get(Key(kind, ready.wanted.id))

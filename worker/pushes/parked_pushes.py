@@ -4,9 +4,11 @@ from sqlalchemy import Connection
 
 from storage.connections import connections
 from storage.jobs import jobs, parked_jobs
-from storage.jobs.chunks import TakenChunk
+from storage.jobs.chunks import Batch, Keep, TakenChunk, keep_nothing
 from storage.jobs.job_control import NEEDS_RECONNECT
 from storage.licenses import notifications
+from storage.pushes import pushed_batches
+from storage.pushes.pushed_batches import Pushed
 from storage.state_machine import JobState
 from worker.connections.connection_limits import DAILY_LIMIT
 from worker.connections.connection_opener import ConnectionOpener
@@ -17,7 +19,7 @@ from worker.connections.connectors.errors import (
 )
 from worker.infrastructure.dependencies import Deps
 from worker.infrastructure.errors import DeliveryError
-from worker.infrastructure.pauses import RATE_LIMITED, Paused
+from worker.infrastructure.outbound_limits.pauses import RATE_LIMITED, Paused
 from worker.jobs.delivery import Rest
 from worker.pushes.push_options import push_of
 
@@ -75,15 +77,21 @@ def _tell(connection: Connection, chunk: TakenChunk, reason: str, why: str) -> N
     )
 
 
-def park_where_rejected(
-    deps: Deps, connection: Connection, job_id: str, state: JobState
-) -> JobState:
-    """Park a job whose CRM rejects too much; how the job stands then."""
-    settings = deps.settings
-    parked = state is JobState.RUNNING and parked_jobs.park_where_rejected(
-        connection,
-        job_id,
-        share=settings.push_rejections_share,
-        least=settings.push_rejections_min,
-    )
-    return JobState.PAUSING if parked else state
+def keeping(deps: Deps, pushed: Pushed | None) -> Keep:
+    """What remembers a batch with its settlement, and looks whether to park then.
+
+    Nothing where nothing was ever sent of it.
+    """
+    if pushed is None:
+        return keep_nothing
+
+    def keep(connection: Connection, chunk: TakenChunk, batch: Batch) -> None:
+        pushed_batches.keep(connection, chunk, batch, pushed=pushed)
+        parked_jobs.park_where_rejected(
+            connection,
+            chunk.job_id,
+            share=deps.settings.push_rejections_share,
+            least=deps.settings.push_rejections_min,
+        )
+
+    return keep

@@ -8,21 +8,16 @@ transaction. A batch that does not come that far is run again, by the same keys.
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from threading import Event
 from typing import TypeVar
-
-from sqlalchemy import Connection
 
 from storage.connections import connections
 from storage.connections.connections import ConnectionState
 from storage.connections.id_map import Key
 from storage.jobs import chunks
-from storage.jobs.chunks import Batch, Keep, TakenChunk, keep_nothing
-from storage.pushes import in_doubt, pushed_batches
+from storage.jobs.chunks import Batch, TakenChunk
+from storage.pushes import in_doubt
 from storage.pushes.intents import Intent
-from storage.pushes.pushed_batches import Pushed
-from storage.state_machine import JobState
 from worker.connections import connection_opener
 from worker.connections.connection_opener import ConnectionOpener
 from worker.connections.connectors.connector import (
@@ -38,17 +33,17 @@ from worker.connections.connectors.errors import (
     Misconfigured,
     Unavailable,
 )
+from worker.findings.batch_contents import Contents
 from worker.infrastructure.clock import Stopwatch, wait
 from worker.infrastructure.dependencies import Deps
 from worker.infrastructure.retry_policy import backoff_s
-from worker.jobs.batch_contents import Contents
 from worker.pushes import crm_matches, parked_pushes, record_outcomes
 from worker.pushes.batch_progress import BatchProgress, Look, rounds
 from worker.pushes.field_mapping import misfits
 from worker.pushes.field_values import Ready, Values
 from worker.pushes.in_doubt import Doubt
 from worker.pushes.push_options import Overwrite, push_of
-from worker.pushes.push_plan import Left, Plan, Step, step_of
+from worker.pushes.record_plan import Left, Plan, Step, step_of
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +84,6 @@ class PushDelivery:
             self._push, self._connector.defaults, chunk.columns, chunk.retrieve
         )
         self._is_prepared = False
-        self._has_sent = False
         self._usual_records = connection_opener.batch_records(
             there, self._connector, deps.settings, chunk.job_records
         )
@@ -100,23 +94,13 @@ class PushDelivery:
         """How many records the next batch has; all that is in doubt is in one."""
         return self._doubt.records if self._doubt else self._usual_records
 
-    def prepare(self) -> None:
-        """Once a run: whatever must be there before anything is sent."""
-        if self._is_prepared:
-            return
-        with self._opened.asking():
-            self._patiently(self._connector.prepare)
-            self._patiently(
-                lambda: ready_values(self._connector, self._values, self._push.owner)
-            )
-        self._is_prepared = True
-
     def deliver(self, start: int, contents: Contents) -> Batch:
         """What became of the records of a batch."""
         with self._opened.asking():
             return self._deliver(start, contents)
 
     def _deliver(self, start: int, contents: Contents) -> Batch:
+        self._prepare()
         left_out = record_outcomes.excluded(self._chunk, contents)
         doubt, self._doubt = self._doubt, None
         progress = doubt.begun() if doubt else BatchProgress()
@@ -141,22 +125,20 @@ class PushDelivery:
             start=start,
             outcomes=tuple(outcomes),
             claims=tuple(claims),
-            keep=self._keeping(progress.pushed(self._push.connection_id)),
+            keep=parked_pushes.keeping(
+                self._deps, progress.pushed(self._push.connection_id)
+            ),
         )
 
-    def _keeping(self, pushed: Pushed | None) -> Keep:
-        """What remembers a batch; nothing where nothing was ever sent of it."""
-        self._has_sent = pushed is not None
-        if pushed is None:
-            return keep_nothing
-        return partial(pushed_batches.keep, pushed=pushed)
-
-    def settled(self, connection: Connection, state: JobState) -> JobState:
-        """How the job stands: parked, where its CRM has rejected too much by now."""
-        if not self._has_sent:
-            return state
-        job_id = self._chunk.job_id
-        return parked_pushes.park_where_rejected(self._deps, connection, job_id, state)
+    def _prepare(self) -> None:
+        """Once a run: whatever must be there before anything is sent."""
+        if self._is_prepared:
+            return
+        self._patiently(self._connector.prepare)
+        self._patiently(
+            lambda: ready_values(self._connector, self._values, self._push.owner)
+        )
+        self._is_prepared = True
 
     def _note_that_it_works(self) -> None:
         """Once a batch went through: asking alone does not prove it."""

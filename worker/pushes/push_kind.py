@@ -30,15 +30,12 @@ class PushKind:
         self._crms = crms
 
     def resolved(self, deps: Deps, request: Request) -> Request:
-        """The request as it is: a push has no template."""
+        """The request as it is, where it names a connection: a push has no template."""
         del deps
-        return request
-
-    def check_options(self, request: Request) -> None:
-        """Raise `BadInput` where no connection is named."""
         if request.push is None:
             raise bad("push", "is missing: name a connection")
         push_of(request.push)
+        return request
 
     def quote_check(self, deps: Deps, request: Request) -> PushQuoteCheck:
         """Who holds connection, mapping, owner and values against the CRM."""

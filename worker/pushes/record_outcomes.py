@@ -13,17 +13,17 @@ from pricing.findings import Finding, passes
 from pricing.plans import Item
 from pricing.settlement import Outcome, Result
 from storage.connections.id_map import Key
-from storage.enumerations import Change
+from storage.crm_changes import Change
 from storage.jobs.chunks import TakenChunk
 from storage.jobs.outcomes import RecordOutcome
 from storage.ledger.settlement import Claim
 from worker.connections.connectors import connector
 from worker.connections.connectors.connector import Kind, Rejected, Written
+from worker.findings.batch_contents import Contents
 from worker.findings.redaction import without_findings
-from worker.jobs import batch_contents
-from worker.jobs.batch_contents import Contents
 from worker.pushes.field_values import Ready
-from worker.pushes.push_plan import Left, Plan
+from worker.pushes.record_plan import Left, Plan
+from worker.quotes import due_claims
 from worker.quotes.priced_records import PricedRecord
 
 _MESSAGE_MAX = 1_000
@@ -133,7 +133,7 @@ def of(
             person = persons.get(Pair(record.person_id or "", record.company_id))
             result, outcome = _of(priced, finding, company, person)
         outcomes.append(outcome)
-        claims.extend(batch_contents.claims_of(priced, result, finding))
+        claims.extend(due_claims.claims_of(priced, result, finding))
     return outcomes, claims
 
 

@@ -1,26 +1,20 @@
-"""The priced records of a job as a file: one JSON object a line, cut into slices.
+"""The priced records of a job, each a line of its input: a JSON array.
 
-The quote writes it, chunks read their slice of it. A line is `[number, fields,
-own, claims]`: the record's number, its fields by column, the digest that it was priced
-with, and its claims with their frozen prices, each `[item, digest, credits]`. The
-digest of most claims is `"own"`: the one of their line. A record that the export leaves
-out has no claims.
+A line is `[number, fields, own, claims]`: the record's number, its fields by column,
+the digest that it was priced with, and its claims with their frozen prices, each
+`[item, digest, credits]`. The digest of most claims is `"own"`: the one of their line.
+A record that the export leaves out has no claims.
 """
 
 import json
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import NamedTuple
 
 from pricing.claims import OWN, PricedClaim
 from pricing.plans import Item
-from storage.files.artifacts import Artifacts, Draft
-from storage.quotes.quotes import Slice
+from storage.files.artifacts import Artifacts
 from worker.quotes.duplicates import Seen
-from worker.quotes.readers.records import Change, KeptRecord, Record, encode
-
-# Most records of a job have the same few claims.
-_encoded = lru_cache(maxsize=1_000)(json.JSONEncoder(separators=(",", ":")).encode)
+from worker.quotes.readers.records import Change, Record, encode
 
 
 class PricedRecord(NamedTuple):
@@ -33,49 +27,6 @@ class PricedRecord(NamedTuple):
     def is_left_out(self) -> bool:
         """Whether the export does without it: every other asks for its company."""
         return not self.claims
-
-
-class InputWriter:
-    """Writes priced records and remembers where each slice begins."""
-
-    def __init__(self, draft: Draft, slice_records: int) -> None:
-        self._draft = draft
-        self._slice_records = slice_records
-        self._lines: list[str] = []
-        self.slices: list[Slice] = []
-
-    def add(
-        self, record: Record | KeptRecord, own: str, claims: tuple[PricedClaim, ...]
-    ) -> None:
-        """Append one record, which asked with the digest `own`."""
-        # Written around the fields as they are encoded; no digest needs escaping.
-        self._lines.append(
-            f'[{record.number},{record.encoded},"{own}",{_encoded(claims)}]\n'
-        )
-        if len(self._lines) == self._slice_records:
-            self.flush()
-
-    def flush(self) -> None:
-        """End the slice that is being written."""
-        if not self._lines:
-            return
-        data = "".join(self._lines).encode()
-        self.slices.append(Slice(self._draft.bytes, len(data), len(self._lines)))
-        self._draft.write(data)
-        self._lines.clear()
-
-
-def read_slice(
-    artifacts: Artifacts,
-    name: str,
-    *,
-    first_byte: int,
-    size: int,
-) -> list[bytes]:
-    """The lines of one slice, not yet parsed."""
-    with artifacts.open(name) as stream:
-        stream.seek(first_byte)
-        return stream.read(size).splitlines()
 
 
 def parse(lines: list[bytes]) -> Iterator[PricedRecord]:

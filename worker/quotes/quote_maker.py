@@ -13,8 +13,8 @@ from storage.quotes import quotes
 from worker.infrastructure.errors import bad
 from worker.infrastructure.ids import check_id, new_id
 from worker.licenses.licenses import open_license
-from worker.quotes.job_kind import QuoteDeps
-from worker.quotes.priced_records import InputWriter
+from worker.quotes.chunk_slices import InputWriter
+from worker.quotes.quoted_kind import QuoteDeps
 from worker.quotes.readers.reader import Reading
 from worker.quotes.readers.records import Kept
 from worker.quotes.record_pricing import price_all
@@ -55,7 +55,6 @@ def priced(
     kind = deps.kinds[request.kind]
     request = kind.resolved(deps, request)
     _check_request(request)
-    kind.check_options(request)
     license_ = open_license(deps, request.license_id)
     with deps.database.transaction() as connection:
         quoted_at = licenses.business_now(connection)

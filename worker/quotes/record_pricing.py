@@ -14,9 +14,9 @@ from storage.database import Database
 from storage.findings import directory
 from storage.ledger import entitlements
 from worker.infrastructure.errors import bad
-from worker.quotes.job_kind import QuoteCheck
-from worker.quotes.priced_records import InputWriter
+from worker.quotes.chunk_slices import InputWriter
 from worker.quotes.problems import Problems, limited
+from worker.quotes.quoted_kind import QuoteCheck
 from worker.quotes.readers.reader import Reading
 from worker.quotes.readers.records import Kept, KeptRecord, Record
 

@@ -75,7 +75,7 @@ def erase(deps: Deps, person_id: str, license_id: str | None = None) -> Erased:
         if license_id is not None and licenses.get(connection, license_id) is None:
             raise Refused(Code.NOT_FOUND, f"there is no license {license_id}")
         from_directory = erased_persons.put(connection, person_id, license_id)
-        # Like the directory they are the house's: for one license they stay.
+        # Like the directory they are our own: for one license they stay.
         found = findings.erase(connection, person_id) if license_id is None else 0
     of_uploads = _rewrite(deps, person_id, license_id, _UPLOADS)
     of_inputs = _rewrite(deps, person_id, license_id, _INPUTS)

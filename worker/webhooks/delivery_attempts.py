@@ -27,7 +27,7 @@ from worker.infrastructure.errors import (
 from worker.infrastructure.keyring import Undecipherable
 from worker.infrastructure.message_signatures import signature
 from worker.infrastructure.retry_policy import backoff_s
-from worker.infrastructure.task_results import Done, Fate, Later, Never
+from worker.infrastructure.task_results import Done, Later, Never, TaskResult
 from worker.responses import job_responses
 
 log = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ SIGNATURE = "Holdfast-Signature"
 _ACCEPTED = range(200, 300)
 
 
-def fan_out(deps: Deps, entry: outbox.Taken) -> Fate:
+def fan_out(deps: Deps, entry: outbox.Taken) -> TaskResult:
     """Queue a delivery for each webhook that wants the event of an entry."""
     with deps.database.transaction() as connection:
         if not outbox.done(connection, entry):
@@ -49,7 +49,7 @@ def fan_out(deps: Deps, entry: outbox.Taken) -> Fate:
     return Done()
 
 
-def deliver(deps: Deps, entry: outbox.Taken) -> Fate:
+def deliver(deps: Deps, entry: outbox.Taken) -> TaskResult:
     """Attempt the delivery that an entry names; what fails comes back later."""
     with deps.database.transaction() as connection:
         due = webhook_deliveries.due(connection, int(entry.key))
@@ -108,7 +108,9 @@ def _attempt(deps: Deps, due: Due, body: bytes) -> Attempt:
     return Attempt(response.status, None, watch.elapsed_s)
 
 
-def _conclude(deps: Deps, entry: outbox.Taken, due: Due, attempt: Attempt) -> Fate:
+def _conclude(
+    deps: Deps, entry: outbox.Taken, due: Due, attempt: Attempt
+) -> TaskResult:
     """Keep what came of an attempt, also where another worker holds the entry now."""
     settings = deps.settings
     why = attempt.error or f"answered {attempt.status}"

@@ -3,8 +3,8 @@
 from fastapi import APIRouter, Request
 from sqlalchemy import Connection
 
+from storage.access_scopes import Scope
 from storage.connections import connections as stored
-from storage.enumerations import Scope
 from worker.api import models
 from worker.api.access_control import CheckedRoute, Whose, allow, license_itself
 from worker.api.context import context_of

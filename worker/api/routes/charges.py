@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Request
 from sqlalchemy import Connection
 
-from storage.enumerations import Scope
+from storage.access_scopes import Scope
 from storage.ledger import charges, refunds
 from storage.ledger.refunds import RefundResult
 from storage.licenses.idempotency_keys import Once

@@ -5,8 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Request
 from sqlalchemy import Connection
 
+from storage.access_scopes import Scope
 from storage.connections import connections as stored
-from storage.enumerations import Scope
 from worker.api import cursors, models
 from worker.api.access_control import (
     CheckedRoute,

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Request
 
-from storage.enumerations import Scope
+from storage.access_scopes import Scope
 from storage.pushes import dry_runs as stored
 from storage.pushes.dry_runs import Item
 from worker.api import cursors, models

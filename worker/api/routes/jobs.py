@@ -11,7 +11,7 @@ from fastapi import APIRouter, Body, Path, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import RedirectResponse, Response, StreamingResponse
 
-from storage.enumerations import Scope
+from storage.access_scopes import Scope
 from storage.jobs import job_reports, jobs, outcomes
 from storage.jobs.job_reports import JobReport, WantedJobs
 from storage.ledger import charges

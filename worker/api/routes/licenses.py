@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 
 from pricing.permission import Role
 from pricing.plans import PaymentTerm, Plan
-from storage.enumerations import Scope
+from storage.access_scopes import Scope
 from storage.ledger import periods, usage
 from storage.licenses import licenses as kept_licenses
 from storage.licenses import notifications

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Request
 
-from storage.enumerations import Scope
+from storage.access_scopes import Scope
 from storage.findings import lookup_pages, provider_costs
 from storage.jobs import jobs
 from storage.state_machine import LookupState

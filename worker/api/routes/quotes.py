@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 
 from pricing.findings import EmailLevel, OnlyWith
 from pricing.plans import Item
-from storage.enumerations import Scope
+from storage.access_scopes import Scope
 from storage.quotes import quotes
 from storage.quotes.quotes import StoredQuote
 from worker.api import models

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Request
 
-from storage.enumerations import Scope
+from storage.access_scopes import Scope
 from storage.exports.templates import Export
 from worker.api import models
 from worker.api.access_control import CheckedRoute, Whose, allow, license_itself

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, Response
 
-from storage.enumerations import Scope
+from storage.access_scopes import Scope
 from storage.quotes.uploads import StoredUpload
 from worker.api import models
 from worker.api.access_control import CheckedRoute, allow

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Request
 from sqlalchemy import Connection
 
-from storage.enumerations import Scope
+from storage.access_scopes import Scope
 from storage.webhooks import webhooks as stored
 from worker.api import cursors, models
 from worker.api.access_control import (

@@ -1,4 +1,4 @@
 """Export formats, one module each; a writer turns rows of texts into a file's bytes.
 
-Imports nothing of the house. Start with `writer`, the protocol.
+Imports no other folder. Start with `writer`, the protocol.
 """

@@ -30,10 +30,10 @@ class QuotedKind(Protocol):
     """One kind of job, as far as quotes need to know it."""
 
     def resolved(self, deps: Deps, request: Request) -> Request:
-        """A request with what it names spelled out. Raises `Refused`."""
+        """A request with what it names spelled out.
 
-    def check_options(self, request: Request) -> None:
-        """Raise `BadInput` where no job of this kind can be as it is asked for."""
+        Raises `Refused`, and `BadInput` where no job of this kind can be like that.
+        """
 
     def quote_check(self, deps: Deps, request: Request) -> QuoteCheck:
         """Who looks at the records. Raises `BadInput` and `Refused`."""

@@ -3,7 +3,7 @@
 import pytest
 
 from storage.connections.id_map import Entry
-from storage.enumerations import Change
+from storage.crm_changes import Change
 from storage.pushes.intents import Intent
 from worker.connections.connectors.connector import (
     Ambiguous,
@@ -14,7 +14,7 @@ from worker.connections.connectors.connector import (
 )
 from worker.pushes.field_values import Ready
 from worker.pushes.push_options import Overwrite, Push
-from worker.pushes.push_plan import Left, Merged, Step, step_of, unclaimed
+from worker.pushes.record_plan import Left, Merged, Step, step_of, unclaimed
 
 FIELDS = {"name": "Ada", "email": "ada@example.com"}
 

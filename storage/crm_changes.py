@@ -1,4 +1,4 @@
-"""Words that columns hold and that are no states: scopes, changes, forecasts. Pure."""
+"""What becomes of a record in a CRM: what was done to it, or would be. Pure."""
 
 from enum import StrEnum
 
@@ -23,12 +23,3 @@ class Forecast(StrEnum):
     REFUSED = "refused"
     EXCLUDE = "exclude"
     """The customer has deleted it there, or says not to contact the person."""
-
-
-class Scope(StrEnum):
-    """What a key may do."""
-
-    PRODUCER = "producer"
-    OPERATOR = "operator"
-    FINANCE = "finance"
-    ADMIN = "admin"

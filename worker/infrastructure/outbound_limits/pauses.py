@@ -1,6 +1,6 @@
 """Pauses: why somebody is not asked for a while, known to all workers through Redis.
 
-They are what the circuit breaker opens, and what a vendor has asked for.
+The circuit breaker begins them; others have asked for them in so many words.
 """
 
 from typing import NamedTuple, Protocol
@@ -10,17 +10,11 @@ from redis.asyncio import Redis
 from worker.infrastructure.clock import monotonic_s
 
 PREFIX = "holdfast"
-
+"""What all keys in Redis begin with."""
 
 DOWN = "provider_down"
-
-
 RATE_LIMITED = "rate_limited"
-
-
 OUT_OF_CREDITS = "out_of_credits"
-
-
 MISCONFIGURED = "provider_misconfigured"
 
 
@@ -39,7 +33,7 @@ class Paused(Exception):
         self.pause = pause
 
 
-class Pauses(Protocol):
+class PauseStore(Protocol):
     """Where pauses are noted."""
 
     async def of(self, provider: str) -> Pause | None:
@@ -71,7 +65,7 @@ class OwnPauses:
 class SharedPauses:
     """Pauses that all workers know of: keys that expire."""
 
-    def __init__(self, redis: "Redis", family: str) -> None:
+    def __init__(self, redis: Redis, family: str) -> None:
         self._redis = redis
         self._family = family
 

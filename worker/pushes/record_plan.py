@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from storage.connections.id_map import Entry
-from storage.enumerations import Change
+from storage.crm_changes import Change
 from storage.pushes.intents import Intent
 from worker.connections.connectors.connector import Ambiguous, Existing, Match, Rejected
 from worker.pushes.field_values import Ready

@@ -1,0 +1,12 @@
+"""The scopes of API keys: what each lets its holder do. Pure."""
+
+from enum import StrEnum
+
+
+class Scope(StrEnum):
+    """What a key may do."""
+
+    PRODUCER = "producer"
+    OPERATOR = "operator"
+    FINANCE = "finance"
+    ADMIN = "admin"
