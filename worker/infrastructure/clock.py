@@ -24,10 +24,10 @@ def wall_s() -> float:
     return time.time()
 
 
-def end_of_minute() -> datetime:
-    """When the running minute of the wall clock ends."""
-    now_s = time.time()
-    return datetime.fromtimestamp(now_s - now_s % 60 + 60, tz=UTC)
+def end_of_minute(*, least_s: float) -> datetime:
+    """The first end of a minute of the wall clock that is at least so far away."""
+    soonest_s = time.time() + least_s
+    return datetime.fromtimestamp(soonest_s - soonest_s % 60 + 60, tz=UTC)
 
 
 class Stopwatch:

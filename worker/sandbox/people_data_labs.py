@@ -12,6 +12,8 @@ from worker.sandbox.vendor_behaviour import Fault, Vendor
 
 _REQUESTS_MAX = 100
 _REQUESTS_A_MINUTE = 1_000
+_LIMITED_S = 10.0
+"""At least, whatever the second of the minute: a try must always come out the same."""
 _OK, _NOT_FOUND = 200, 404
 _REFUSALS = {
     Fault.RATE_LIMITED: (429, "rate_limit_error", "The limit of a minute is reached."),
@@ -54,7 +56,9 @@ def _limits(*, remaining: int) -> dict[str, str]:
     return {
         "x-ratelimit-limit": limit,
         "x-ratelimit-remaining": left,
-        "x-ratelimit-reset": end_of_minute().strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "x-ratelimit-reset": end_of_minute(least_s=_LIMITED_S).strftime(
+            "%Y-%m-%dT%H:%M:%SZ"
+        ),
     }
 
 
