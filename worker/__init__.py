@@ -1,5 +1,6 @@
-"""Everything that runs: use cases by domain, and the doors that lead to them.
+"""Everything that runs: use cases by domain, and API, command line and tasks over them.
 
-`wiring` hands each use case what it needs; `celery_app` and `celery_tasks` are the door
-of the broker. Start with `docs/architecture.md`.
+`wiring` hands each use case what it needs; `celery_app` and `celery_tasks` are called
+through the broker. They import all but `api` and `cli`. Start with
+`docs/architecture.md`.
 """

@@ -1,4 +1,7 @@
-"""Alembic's migrations, and `migrate`, which runs them without any file outside."""
+"""Alembic's migrations, and `migrate`, which runs them without any file outside.
+
+Imports `database` and the tables. Start with the newest in `versions`.
+"""
 
 from alembic import command
 from alembic.config import Config

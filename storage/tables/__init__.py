@@ -2,8 +2,8 @@
 
 Ids that clients choose are compared exactly, byte by byte, hence the collation
 "C". Instants are `timestamptz`; whole numbers of credits are `bigint`. Triggers and
-functions stand in `triggers`, which the migrations repeat word for word. Start with
-`ledger`, then `jobs`.
+functions stand in `triggers`, which the migrations repeat word for word. Imports the
+words that columns hold, from `pricing` and `storage`. Start with `ledger`, then `jobs`.
 """
 
 from storage.tables.column_types import metadata

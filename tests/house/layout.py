@@ -97,7 +97,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "worker/sample": (),
     "worker/sandbox": ("worker/infrastructure",),
     "worker/embedded": ("worker/infrastructure",),
-    # -- The wiring and the doors, which may know all that stands above them here.
+    # -- The wiring, API and command line: they may know all that stands above.
     "worker": ("*",),
     "worker/api": ("*",),
     "worker/cli": ("*", "worker/api"),

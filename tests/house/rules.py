@@ -140,17 +140,17 @@ def imports_absolutely(source: Source) -> list[str]:
     ]
 
 
-def doors_are_entered_from_outside(source: Source) -> list[str]:
-    """Nothing is built on a door: what two doors need belongs in a use case."""
+def entries_are_imported_by_nobody(source: Source) -> list[str]:
+    """Nothing is built on API or command line: what both need is a use case."""
     return [
-        source.wrong(line, f"{name} is a door; move what you need out of it")
+        source.wrong(line, f"{name} leads to use cases; move what you need into one")
         for line, name in imports_of(source)
-        for door, entrances in IMPORTED_BY.items()
-        if within(name, door) and not source.path.startswith(entrances)
+        for entry, entrances in IMPORTED_BY.items()
+        if within(name, entry) and not source.path.startswith(entrances)
     ]
 
 
-def frameworks_stay_at_the_doors(source: Source) -> list[str]:
+def frameworks_stay_in_the_entries(source: Source) -> list[str]:
     """A use case is called by the API, the command line and Celery alike."""
     return [
         source.wrong(line, f"{framework} belongs in {', '.join(places)}")

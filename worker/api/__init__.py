@@ -1,4 +1,4 @@
-"""The HTTP API: a door to the same use cases as the command line.
+"""The HTTP API: leads to the same use cases as the command line.
 
 Imports every use case; nothing imports it but `cli`. Start with `app`, then `routes`.
 """

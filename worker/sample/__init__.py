@@ -1,4 +1,4 @@
 """The demo's data: the members of the U.S. Congress, as this package's files.
 
-Start with `SOURCE.md`.
+Imports nothing. Start with `SOURCE.md`.
 """
