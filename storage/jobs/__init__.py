@@ -1,5 +1,5 @@
 """The spine: jobs, their chunks and the outbox, each moved by guarded updates.
 
-Imports `quotes`, `ledger`, `files` and `webhooks`; of exports and pushes it knows
-nothing. Start with `jobs`, then `chunks`: the checkpoint is the heart of it.
+Imports `quotes`, `ledger`, `files` and `webhooks`; what exports and pushes remember of
+a batch is handed in. Start with `jobs`, then `chunks`: its checkpoint settles a batch.
 """

@@ -97,9 +97,18 @@ Keep = Callable[[Connection, TakenChunk, "Batch"], None]
 """Keeps what a delivery has to remember of a batch, in the transaction that settles
 it."""
 
+Park = Callable[[Connection, str, JobState], JobState]
+"""Looks, once a batch is settled, whether to park its job; how that stands then."""
+
 
 def keep_nothing(connection: Connection, chunk: TakenChunk, batch: "Batch") -> None:
     """Keep nothing beside the outcomes and the charges."""
+
+
+def never_park(connection: Connection, job_id: str, state: JobState) -> JobState:
+    """Let the job go on as it stands."""
+    del connection, job_id
+    return state
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +119,7 @@ class Batch:
     outcomes: tuple[RecordOutcome, ...]
     claims: tuple[settlement.Claim, ...]
     keep: Keep = keep_nothing
+    park: Park = never_park
 
     @property
     def stop(self) -> int:

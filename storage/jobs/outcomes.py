@@ -1,4 +1,4 @@
-"""What became of each record of a job, as people ask for it."""
+"""What became of each record of a job: recorded with its batch, and asked for later."""
 
 import json
 from collections.abc import Sequence

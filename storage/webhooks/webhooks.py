@@ -1,8 +1,4 @@
-"""Webhooks: where a license wants to be told of events, and what became of it.
-
-A delivery is one event for one webhook, made once; an attempt is one request for it.
-Attempts are facts: each is kept, also that of a worker that came too late.
-"""
+"""Webhooks: where a license wants to be told of which events."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -31,6 +31,7 @@ from worker.infrastructure.errors import Refused
 from worker.jobs import chunk_runner, job_control, job_retry
 from worker.pushes import dry_runs
 from worker.pushes.push_delivery import PushDelivery
+from worker.retention import person_erasure
 
 
 def _rules(house, job_id):
@@ -227,6 +228,25 @@ def test_a_job_whose_crm_rejects_too_much_parks_until_somebody_lets_it_go_on(
         "partial",
         {"created": 25, "rejected": 15},
     )
+
+
+def test_whoever_is_erased_while_the_crm_is_prepared_is_not_sent(
+    house, sandbox, connection, monkeypatch
+):
+    job_id = submit(house, connection, [contact("c1", "p1"), contact("c2", "p2")])
+    prepare = HubSpot.prepare
+
+    def prepare_slowly(self: HubSpot) -> None:
+        prepare(self)
+        person_erasure.erase(house, "p1")
+
+    monkeypatch.setattr(HubSpot, "prepare", prepare_slowly)
+    report = run(house, job_id)
+    assert (report.state, counts(report)) == (
+        "succeeded",
+        {"created": 1, "excluded": 1},
+    )
+    assert sandbox.tally("hubspot")["contacts"] == 1
 
 
 def test_the_rejected_alone_are_tried_again_after_the_mapping_and_nothing_paid_twice(

@@ -66,7 +66,7 @@ def command(
     *,
     negative_numbers: bool = False,
 ) -> Callable[[Callable[..., None]], click.Command]:
-    """A command that takes `--home` and `--json`, and a `Ground` first.
+    """A command that takes `--home` and `--json`, and a `Cli` first.
 
     With `negative_numbers`, `-5` is an argument for us to judge, not an option.
     """

@@ -1,4 +1,4 @@
-"""What the house keeps: `directory load`, `audit`, `migrate`."""
+"""Upkeep: `directory load`, `erase-person`, `rotate-secrets`, `audit`, `migrate`."""
 
 from pathlib import Path
 

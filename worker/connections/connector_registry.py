@@ -1,7 +1,4 @@
-"""Connections opened: which connectors there are, and what each is given.
-
-A process makes the client and the limits when they are first needed.
-"""
+"""The registry of connectors: which there are, and what each is given."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

@@ -27,7 +27,7 @@ _IN_USE = "already being processed"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grantor:
-    """One vendor's OAuth, and the house's app there.
+    """One vendor's OAuth, and our app there.
 
     `pkce` and `basic` say what its servers take: a code challenge, and the app's
     credentials as a header instead of in the body. `url_member` names what its answers
@@ -78,7 +78,7 @@ LOGIN, SANDBOX = "login", "sandbox"
 def grantor_of(
     settings: Settings, connector: str, chosen: Mapping[str, Any]
 ) -> Grantor | None:
-    """A connector's OAuth, where the house has an app at its vendor.
+    """A connector's OAuth, where we have an app at its vendor.
 
     `chosen` are the connection's settings.
     """
@@ -213,7 +213,7 @@ def _failure(status: int, answer: Mapping[str, Any]) -> Exception:
         return OutboundError(f"the token endpoint answered with {status}")
     if told & {_INVALID_GRANT, "BAD_REFRESH_TOKEN"}:
         return GrantRefused(words[:200])
-    # The house's own app is refused: nothing is wrong with the customer's grant.
+    # Our own app is refused: nothing is wrong with the customer's grant.
     return NotConfigured(f"the token endpoint refuses this app: {status} {error[:100]}")
 
 

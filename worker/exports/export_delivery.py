@@ -56,10 +56,10 @@ class ExportDelivery:
             start=start,
             outcomes=tuple(outcomes),
             claims=tuple(claims),
-            keep=self._keeping(part_name(chunk, start), rows),
+            keep=self._written_part(part_name(chunk, start), rows),
         )
 
-    def _keeping(self, name: str, rows: Sequence[Sequence[str]]) -> Keep:
+    def _written_part(self, name: str, rows: Sequence[Sequence[str]]) -> Keep:
         """Write a part of these rows; what records it."""
         if not rows:
             return keep_nothing

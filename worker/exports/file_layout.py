@@ -1,4 +1,4 @@
-"""The file of an export: its format, its columns, its rows, and its names.
+"""The layout of an export's file: its columns, their headings, and its rows.
 
 What a client chose is stored with the quote and read back here. A *field* is a
 column of the input or something that is found; its *heading* names it in the file.

@@ -23,7 +23,7 @@ from storage.findings.findings import Key, Memory
 from worker.findings.providers.provider import Answer, Person
 
 DIRECTORY = directory.NAME
-"""The provider that is the house's own: it is always up, and never paid."""
+"""The provider that is our own: it is always up, and never paid."""
 
 
 class Ask(NamedTuple):

@@ -1,5 +1,5 @@
 """What has nothing to do with credits: settings, clock, errors, keys, HTTP, limits.
 
-Imports `storage` alone, and nothing in here knows a job. Start with `dependencies`:
-what every use case is given.
+Imports `storage` alone, and no use case. Start with `dependencies`: what every use case
+is given.
 """

@@ -1,4 +1,4 @@
-"""What ids, names and amounts must look like, wherever they come in."""
+"""What ids and names must look like, wherever they come in."""
 
 import re
 import secrets

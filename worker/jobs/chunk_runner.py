@@ -91,6 +91,7 @@ def _checkpoint(deps: JobDeps, chunk: TakenChunk, batch: Batch) -> JobState:
                 )
                 if (chunk.failures or chunk.job_waits) and batch.start == chunk.cursor:
                     jobs.wait_for(connection, chunk.job_id, None)
+                state = batch.park(connection, chunk.job_id, state)
         except Conflict:
             continue
         return state

@@ -1,7 +1,7 @@
-"""What the spine knows of a delivery: exports and pushes implement it.
+"""The protocol of a delivery, all that is known here of exports and pushes.
 
-A third kind of job is one new folder with a `JobKind` of its own, and one line in the
-wiring.
+The code of a third kind of job is one new folder with a `JobKind` of its own, and one
+line in the wiring; the database and the API list the kinds by name.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What people ask of a job: cancel, pause, resume, give up, retry.
+"""What people ask of a job: cancel, pause, resume, give up.
 
 The same verb again changes nothing. A verb that does not fit the job's state is
 refused with `wrong_state`.

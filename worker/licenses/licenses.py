@@ -1,4 +1,4 @@
-"""Licenses, their users, their calendar and their credits.
+"""Licenses, their users and their calendar.
 
 A refusal is raised as `Refused`, and rolls back all that its transaction did.
 """

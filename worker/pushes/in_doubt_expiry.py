@@ -65,12 +65,9 @@ class InDoubtExpiry:
         outcomes, claims = record_outcomes.of(
             contents, left_out, progress.done, progress.persons
         )
-        return Batch(
-            start=start,
-            outcomes=tuple(outcomes),
-            claims=tuple(claims),
-            keep=parked_pushes.keeping(self._deps, self._unknown(progress)),
-        )
+        batch = Batch(start=start, outcomes=tuple(outcomes), claims=tuple(claims))
+        unknown = self._unknown(progress)
+        return parked_pushes.with_pushed(self._deps, batch, unknown)
 
     def _note(self, progress: BatchProgress, kind: Kind, ready: Ready) -> None:
         intent = progress.intended.get(Key(kind, ready.wanted.id))

@@ -1,10 +1,13 @@
 """When a push rests: for its CRM's limits, or until somebody puts something right."""
 
+from dataclasses import replace
+from functools import partial
+
 from sqlalchemy import Connection
 
 from storage.connections import connections
 from storage.jobs import jobs, parked_jobs
-from storage.jobs.chunks import Batch, Keep, TakenChunk, keep_nothing
+from storage.jobs.chunks import Batch, TakenChunk
 from storage.jobs.job_control import NEEDS_RECONNECT
 from storage.licenses import notifications
 from storage.pushes import pushed_batches
@@ -20,6 +23,7 @@ from worker.connections.connectors.errors import (
 from worker.infrastructure.dependencies import Deps
 from worker.infrastructure.errors import DeliveryError
 from worker.infrastructure.outbound_limits.pauses import RATE_LIMITED, Paused
+from worker.infrastructure.settings import Settings
 from worker.jobs.delivery import Rest
 from worker.pushes.push_options import push_of
 
@@ -77,21 +81,28 @@ def _tell(connection: Connection, chunk: TakenChunk, reason: str, why: str) -> N
     )
 
 
-def keeping(deps: Deps, pushed: Pushed | None) -> Keep:
-    """What remembers a batch with its settlement, and looks whether to park then.
+def with_pushed(deps: Deps, batch: Batch, pushed: Pushed | None) -> Batch:
+    """A batch whose settlement remembers what was sent, and looks whether to park.
 
-    Nothing where nothing was ever sent of it.
+    Neither where nothing was ever sent of it.
     """
     if pushed is None:
-        return keep_nothing
+        return batch
+    return replace(
+        batch,
+        keep=partial(pushed_batches.keep, pushed=pushed),
+        park=partial(_park_where_rejected, deps.settings),
+    )
 
-    def keep(connection: Connection, chunk: TakenChunk, batch: Batch) -> None:
-        pushed_batches.keep(connection, chunk, batch, pushed=pushed)
-        parked_jobs.park_where_rejected(
-            connection,
-            chunk.job_id,
-            share=deps.settings.push_rejections_share,
-            least=deps.settings.push_rejections_min,
-        )
 
-    return keep
+def _park_where_rejected(
+    settings: Settings, connection: Connection, job_id: str, state: JobState
+) -> JobState:
+    """Park a job whose CRM rejects too much; how the job stands then."""
+    parked = state is JobState.RUNNING and parked_jobs.park_where_rejected(
+        connection,
+        job_id,
+        share=settings.push_rejections_share,
+        least=settings.push_rejections_min,
+    )
+    return JobState.PAUSING if parked else state

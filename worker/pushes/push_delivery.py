@@ -39,9 +39,9 @@ from worker.infrastructure.dependencies import Deps
 from worker.infrastructure.retry_policy import backoff_s
 from worker.pushes import crm_matches, parked_pushes, record_outcomes
 from worker.pushes.batch_progress import BatchProgress, Look, rounds
-from worker.pushes.field_mapping import misfits
 from worker.pushes.field_values import Ready, Values
 from worker.pushes.in_doubt import Doubt
+from worker.pushes.mapping_checks import misfits
 from worker.pushes.push_options import Overwrite, push_of
 from worker.pushes.record_plan import Left, Plan, Step, step_of
 
@@ -121,14 +121,9 @@ class PushDelivery:
         outcomes, claims = record_outcomes.of(
             contents, left_out, progress.done, progress.persons
         )
-        return Batch(
-            start=start,
-            outcomes=tuple(outcomes),
-            claims=tuple(claims),
-            keep=parked_pushes.keeping(
-                self._deps, progress.pushed(self._push.connection_id)
-            ),
-        )
+        batch = Batch(start=start, outcomes=tuple(outcomes), claims=tuple(claims))
+        sent = progress.pushed(self._push.connection_id)
+        return parked_pushes.with_pushed(self._deps, batch, sent)
 
     def _prepare(self) -> None:
         """Once a run: whatever must be there before anything is sent."""

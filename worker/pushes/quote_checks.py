@@ -19,7 +19,7 @@ from worker.connections.connectors.connector import Kind
 from worker.connections.connectors.errors import ConnectorError, Misconfigured
 from worker.infrastructure.dependencies import Deps
 from worker.infrastructure.errors import BadInput, Code, Problem, Refused, bad
-from worker.pushes.field_mapping import OptionValues, lacking, misfits
+from worker.pushes.mapping_checks import OptionValues, lacking, misfits
 from worker.pushes.push_options import Push, sources_of
 from worker.quotes.readers.records import KeptRecord, Record
 

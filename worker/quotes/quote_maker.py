@@ -53,8 +53,8 @@ def priced(
 ) -> quotes.StoredQuote:
     """A quote whose input is written, and which no row knows of yet."""
     kind = deps.kinds[request.kind]
-    request = kind.resolved(deps, request)
     _check_request(request)
+    request = kind.resolved(deps, request)
     license_ = open_license(deps, request.license_id)
     with deps.database.transaction() as connection:
         quoted_at = licenses.business_now(connection)

@@ -1,4 +1,4 @@
-"""The objects that clients are answered with, the same for the API and `--json`."""
+"""Jobs as clients are told of them, and what became of their records."""
 
 from storage.jobs.job_reports import JobReport
 from storage.jobs.outcomes import OutcomeRow

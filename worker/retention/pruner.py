@@ -1,4 +1,4 @@
-"""Keeping: everything has a set time, after which it is removed, a little each turn.
+"""The pruner: everything has a set time, after which it is removed, a little each turn.
 
 A turn takes what is too old out of its rows, in short transactions, and then removes
 the files that are marked. It also walks through the files of the store, some hundred

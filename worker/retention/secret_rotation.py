@@ -1,4 +1,4 @@
-"""Rotating: all secrets encrypted with the first key, so that the others can go."""
+"""Secret rotation: all of them encrypted with the first key, so that others can go."""
 
 from storage.retention import secret_rotation
 from worker.infrastructure.dependencies import Deps

@@ -56,7 +56,7 @@ class Misconfigured(ConnectorError):
     """The connection or the mapping asks for what the CRM does not have or allow.
 
     `code` is stable: `forbidden`, `unknown_field`, `unknown_owner`, `not_found`, or
-    `app_refused` where the CRM does not take the house's app.
+    `app_refused` where the CRM does not take our app.
     """
 
     def __init__(self, code: str, message: str) -> None:

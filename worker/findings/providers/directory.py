@@ -1,4 +1,4 @@
-"""The house's own directory as a provider: the id alone decides."""
+"""Our own directory as a provider: the id alone decides."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 
@@ -10,7 +10,7 @@ LookUp = Callable[[Collection[str]], Mapping[str, Finding]]
 
 
 class Directory:
-    """Looks persons up in the house's data, through the function it is given."""
+    """Looks persons up in our data, through the function it is given."""
 
     name = "directory"
 

@@ -17,7 +17,7 @@ class RateLimited(ProviderError):
 
 
 class OutOfCredits(ProviderError):
-    """The house has nothing left to pay the vendor with."""
+    """We have nothing left to pay the vendor with."""
 
 
 class Unavailable(ProviderError):

@@ -46,7 +46,7 @@ _RATE_LIMIT_S = 60.0
 
 
 class FullEnrich:
-    """The bulk enrichment of contacts, with the house's key, which also signs.
+    """The bulk enrichment of contacts, with our key, which also signs.
 
     Whom it cannot work with it skips, but it takes no request without anybody else.
     """

@@ -1,6 +1,6 @@
 """HTTP for providers: one session for a process, its connections kept alive.
 
-The addresses are the house's own settings, so the guard on customers' addresses has
+The addresses are our own settings, so the guard on customers' addresses has
 nothing to do here. Measured against one another, aiohttp keeps a hundred look-ups under
 way at a fifth of a core.
 """

@@ -42,7 +42,7 @@ _VERIFICATION_WAIT_S = 1.0
 
 
 class Hunter:
-    """The e-mail finder and the verifier, with the house's key."""
+    """The e-mail finder and the verifier, with our key."""
 
     name = account = "hunter"
     items = frozenset({Item.EMAIL})

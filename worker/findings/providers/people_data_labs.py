@@ -28,7 +28,7 @@ _WINDOW_S = 60.0
 
 
 class PeopleDataLabs:
-    """The bulk enrichment of persons, with the house's key."""
+    """The bulk enrichment of persons, with our key."""
 
     name = account = "people_data_labs"
     items = frozenset({Item.EMAIL, Item.PHONE})
@@ -120,7 +120,7 @@ def _answers(listed: list[Any], items: frozenset[Item]) -> list[tuple[str, Answe
 
 
 def _finding(data: Mapping[str, Any], items: frozenset[Item]) -> Finding:
-    # A field that the house's plan does not show is `true` where there is something.
+    # A field that our plan does not show is `true` where there is something.
     found = {item: text_of(data, _FIELDS[item]) for item in items & set(_FIELDS)}
     return Finding(
         email=found.get(Item.EMAIL),
