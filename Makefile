@@ -9,7 +9,7 @@ TESTS := tests --ignore tests/odoo
 KEPT := $(addprefix tests/,tables files ledger quotes jobs exports findings/test_findings.py \
 	findings/test_directory.py infrastructure/test_database.py webhooks retention)
 
-.PHONY: help setup demo test test-fast test-slow test-speed test-full test-odoo test-servers lint format lock clean
+.PHONY: help setup demo test test-fast test-slow test-speed test-full test-blows test-odoo test-servers lint format lock clean
 .DEFAULT_GOAL := help
 
 help: ## Show what can be made
@@ -45,6 +45,9 @@ test-full: setup ## The million records, the crash loops, the long fuzzing
 
 test-servers: setup ## What the database keeps, and workers, on the servers in HOLDFAST_TEST_*_URL
 	$(PYTEST) -m "not full and not alone and not quick" $(KEPT) tests/system/test_crashes.py
+
+test-blows: setup ## Forty minutes of blows on each installation; servers by HOLDFAST_TEST_*_URL
+	HOLDFAST_TEST_BLOWS_S=2400 $(PYTEST) --timeout 7200 tests/system/test_blows.py
 
 test-odoo: setup ## Pushes into a real Odoo, where HOLDFAST_TEST_ODOO_UP or the PATH has odoo-up
 	$(PYTEST) tests/odoo

@@ -15,7 +15,8 @@ import psutil
 import pytest
 
 from tests.support.fleet import QUICK, until
-from worker.embedded.home import open_home, remove_home
+from tests.support.homes import living
+from worker.embedded.home import remove_home
 
 _CONTACTS = "company_id,person_id\n" + "".join(
     f"c{number // 5},p{number}\n" for number in range(2_000)
@@ -56,27 +57,9 @@ def _begin(home: Path, *words: str) -> subprocess.Popen[str]:
 def home(tmp_path: Path) -> Iterator[Path]:
     home = tmp_path / "home"
     yield home
-    for process in _living(home):
+    for process in living(home):
         process.kill()
     remove_home(home)
-
-
-def _living(home: Path) -> list[psutil.Process]:
-    """All processes that work in this home, by the folder they were started in."""
-    opened = open_home(home)
-    places = tuple(str(path.resolve()) for path in (opened.root, opened.base))
-    return [
-        process
-        for process in psutil.process_iter()
-        if _folder_of(process).startswith(places)
-    ]
-
-
-def _folder_of(process: psutil.Process) -> str:
-    try:
-        return process.cwd() if process.status() != psutil.STATUS_ZOMBIE else ""
-    except (psutil.NoSuchProcess, psutil.AccessDenied):
-        return ""
 
 
 def _ready(up: subprocess.Popen[str]) -> str:
@@ -95,7 +78,7 @@ def _up(home: Path) -> Iterator[str]:
             yield _ready(up)
             up.send_signal(signal.SIGINT)
             assert up.wait(timeout=60) == 0
-            until(lambda: not _living(home), within_s=10)
+            until(lambda: not living(home), within_s=10)
         finally:
             up.kill()
 
@@ -141,7 +124,7 @@ def _child(home: Path, word: str) -> psutil.Process:
             return False
         return leads and (word in words or Path(words[0]).name.startswith(word))
 
-    return until(lambda: [p for p in _living(home) if matches(p)])[0]
+    return until(lambda: [p for p in living(home) if matches(p)])[0]
 
 
 def test_up_is_ready_once_everything_answers(home):
@@ -216,8 +199,8 @@ def test_nothing_is_left_when_up_is_killed_and_the_next_one_starts(home):
 
 def test_a_killed_up_leaves_no_process(home):
     with _killed_up(home):
-        assert len(_living(home)) > len(("postgres", "valkey", "api", "worker"))
-    until(lambda: not _living(home), within_s=25)
+        assert len(living(home)) > len(("postgres", "valkey", "api", "worker"))
+    until(lambda: not living(home), within_s=25)
 
 
 def test_a_bad_line_in_the_directory_stops_the_start(home, tmp_path):
@@ -228,7 +211,7 @@ def test_a_bad_line_in_the_directory_stops_the_start(home, tmp_path):
     up = _holdfast(home, "up", "--port", "0", DIRECTORY=str(bad))
     assert up.returncode == 2
     assert "line 2: email_status: is none of" in up.stderr
-    assert not _living(home)
+    assert not living(home)
 
 
 @pytest.mark.slow
@@ -265,4 +248,4 @@ def test_short_commands_at_once_take_turns_or_share(home):
         ]
         answers = [json.loads(command.communicate()[0]) for command in commands]
     assert [answer["available"] for answer in answers] == [5000] * 4
-    assert not _living(home)
+    assert not living(home)

@@ -199,36 +199,40 @@ def kill(process: subprocess.Popen[bytes]) -> None:
 # -- Jobs with known answers --------------------------------------------------
 
 
-def _email(number: int) -> bool:
+def email_of(number: int) -> bool:
     return number % 3 != 0
 
 
-def _phone(number: int) -> bool:
+def phone_of(number: int) -> bool:
     return number % 2 == 0
 
 
-def load_persons(deps: Wired, count: int) -> None:
-    """Fill the directory: e-mails for two of three, phones for every second."""
-    lines = (
+def directory_lines(count: int) -> Iterator[bytes]:
+    """A directory's file: e-mails for two of three, phones for every second."""
+    return (
         json.dumps(
             {
                 "person_id": f"p{number}",
-                "email": f"p{number}@example.com" if _email(number) else None,
+                "email": f"p{number}@example.com" if email_of(number) else None,
                 "email_status": "valid",
-                "phone": f"+1 555 {number}" if _phone(number) else None,
+                "phone": f"+1 555 {number}" if phone_of(number) else None,
             },
         ).encode()
         for number in range(count)
     )
-    load_directory(deps, lines)
+
+
+def load_persons(deps: Wired, count: int) -> None:
+    """Fill the directory."""
+    load_directory(deps, directory_lines(count))
 
 
 def answer(first: int, stop: int) -> Answer:
     """What the persons from `first` to `stop` cost a license that had none of them."""
     numbers = range(first, stop)
     companies = len({number // _PERSONS_A_COMPANY for number in numbers})
-    emails = sum(map(_email, numbers))
-    phones = sum(map(_phone, numbers))
+    emails = sum(map(email_of, numbers))
+    phones = sum(map(phone_of, numbers))
     return Answer(len(numbers), companies + emails + 2 * phones, emails, phones)
 
 
@@ -291,9 +295,9 @@ def assert_file(fleet: Fleet, report: JobReport, persons: range) -> None:
         [
             f"c{number // _PERSONS_A_COMPANY}",
             f"p{number}",
-            f"p{number}@example.com" if _email(number) else "",
-            "valid" if _email(number) else "",
-            f"+1 555 {number}" if _phone(number) else "",
+            f"p{number}@example.com" if email_of(number) else "",
+            "valid" if email_of(number) else "",
+            f"+1 555 {number}" if phone_of(number) else "",
         ]
         for number in persons
     ]

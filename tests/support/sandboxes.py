@@ -1,9 +1,15 @@
-"""The sandbox of vendors in a test: over real HTTP, in a loop of its own."""
+"""The sandbox of vendors in a test: in a loop of its own, or in a process."""
 
 import asyncio
+import json
+import subprocess
+import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
+from urllib.request import urlopen
 
 import httpx
 from aiohttp import web
@@ -44,3 +50,31 @@ class Sandbox:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+
+class Vendor:
+    """One vendor of a sandbox that is a process of its own."""
+
+    def __init__(self, url: str, name: str) -> None:
+        self._url = f"{url}/_sandbox/{name}"
+
+    def tally(self) -> dict[str, Any]:
+        """What it has done so far."""
+        with urlopen(self._url) as answer:
+            found: dict[str, Any] = json.load(answer)
+        return found
+
+
+@contextmanager
+def sandbox_process(*words: str) -> Iterator[str]:
+    """The URL of a sandbox that is a process of its own, started with these options."""
+    with subprocess.Popen(
+        [sys.executable, "-P", "-m", "worker.cli", "sandbox", "--port", "0", *words],
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        try:
+            yield process.stdout.readline().removeprefix("ready ").strip()
+        finally:
+            process.terminate()

@@ -17,7 +17,8 @@ _DATABASES_BYTES = 4 << 30
 
 
 @contextmanager
-def _supervised(folder: Path) -> Iterator[tuple[Home, Supervisor]]:
+def supervised(folder: Path) -> Iterator[tuple[Home, Supervisor]]:
+    """A home and who starts servers in it; both are gone after the block."""
     home = open_home(folder)
     with Locks(home.root).owned() as lock_fd:
         assert lock_fd is not None
@@ -57,7 +58,7 @@ def postgres_server() -> Iterator[str]:
     if named:
         yield named
         return
-    with _quick_folder() as folder, _supervised(folder) as (home, supervisor):
+    with _quick_folder() as folder, supervised(folder) as (home, supervisor):
         supervisor.start(postgres.child_of(home, durable=False))
         yield postgres.url_of(home)
 

@@ -1,13 +1,8 @@
 """Workers killed while providers are asked: nobody is asked or charged twice."""
 
-import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
-from typing import Any
-from urllib.request import urlopen
 
 import pytest
 
@@ -16,6 +11,7 @@ from pricing.plans import Item
 from storage.findings import provider_costs
 from storage.quotes import quotes
 from tests.support.fleet import LICENSE, Fleet, fleet_of, kill, until
+from tests.support.sandboxes import Vendor, sandbox_process
 from worker.jobs import submission
 from worker.quotes import quote_maker
 from worker.quotes.readers import inline_records
@@ -26,32 +22,6 @@ _DOMAIN = "engine.example"
 _HIT_RATE = 0.7
 _AT_ONCE = 5
 _CHUNKS = 3
-
-
-class Vendor:
-    """One vendor of a sandbox that is a process of its own."""
-
-    def __init__(self, url: str, name: str) -> None:
-        self._url = f"{url}/_sandbox/{name}"
-
-    def tally(self) -> dict[str, Any]:
-        with urlopen(self._url) as answer:
-            found: dict[str, Any] = json.load(answer)
-        return found
-
-
-@contextmanager
-def _sandbox(*words: str) -> Iterator[str]:
-    with subprocess.Popen(
-        [sys.executable, "-P", "-m", "worker.cli", "sandbox", "--port", "0", *words],
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdout is not None
-        try:
-            yield process.stdout.readline().removeprefix("ready ").strip()
-        finally:
-            process.terminate()
 
 
 @contextmanager
@@ -121,7 +91,7 @@ def test_workers_killed_between_submit_and_poll_submit_nothing_twice(
     tmp_path, database_url, broker
 ):
     with (
-        _sandbox("--finish-ms", "5000") as url,
+        sandbox_process("--finish-ms", "5000") as url,
         _fleet(tmp_path, database_url, broker, url, "fullenrich") as fleet,
     ):
         vendor = Vendor(url, "fullenrich")
@@ -142,7 +112,7 @@ def test_a_worker_killed_while_it_asks_repeats_no_more_than_was_under_way(
     tmp_path, database_url, broker
 ):
     with (
-        _sandbox("--latency-ms", "200") as url,
+        sandbox_process("--latency-ms", "200") as url,
         _fleet(tmp_path, database_url, broker, url, "hunter") as fleet,
     ):
         vendor = Vendor(url, "hunter")

@@ -9,7 +9,7 @@ import pytest
 from storage.jobs.job_reports import JobReport
 from tests.support.fleet import Fleet, fleet_of, kill, until
 from tests.support.push_runs import connect, contact, submit
-from tests.system.test_provider_crashes import Vendor, _sandbox
+from tests.support.sandboxes import Vendor, sandbox_process
 from worker.jobs import job_control
 from worker.sandbox.webhook import SECRET
 
@@ -62,7 +62,7 @@ def _wait_for(vendor: Vendor, contacts: int) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", list(_CRMS))
 def test_workers_killed_again_and_again_push_each_record_once(fleet, name):
-    with _sandbox("--latency-ms", "10", "--finish-ms", "50") as url:
+    with sandbox_process("--latency-ms", "10", "--finish-ms", "50") as url:
         ample = {"searches": 100_000}
         httpx.put(f"{url}/_sandbox/pipedrive", json=ample).raise_for_status()
         vendor = Vendor(url, _CRMS[name][0])
@@ -81,7 +81,7 @@ def test_workers_killed_again_and_again_push_each_record_once(fleet, name):
 # As long as a job runs, the worker that comes after runs into it.
 @pytest.mark.slow
 def test_workers_killed_while_an_ingest_job_is_under_way_push_each_record_once(fleet):
-    with _sandbox("--latency-ms", "10", "--finish-ms", str(_JOB_MS)) as url:
+    with sandbox_process("--latency-ms", "10", "--finish-ms", str(_JOB_MS)) as url:
         vendor = Vendor(url, "salesforce")
         connection = _connect(fleet, url, "salesforce, bulk")
         job_id = submit(fleet.deps, connection, _contacts(_RECORDS))
@@ -100,7 +100,7 @@ def test_workers_killed_while_an_ingest_job_is_under_way_push_each_record_once(f
 
 
 def test_a_job_cancelled_in_doubt_pays_for_what_is_there_and_releases_the_rest(fleet):
-    with _sandbox("--latency-ms", "20") as url:
+    with sandbox_process("--latency-ms", "20") as url:
         vendor = Vendor(url, "hubspot")
         job_id = submit(fleet.deps, _connect(fleet, url), _contacts(_RECORDS))
         (_, worker) = fleet.start("dispatcher", "worker")

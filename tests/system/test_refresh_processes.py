@@ -13,7 +13,7 @@ from tests.connections.oauth_app import complete, consent, wish_for
 from tests.support.fleet import Fleet, fleet_of, kill, until
 from tests.support.push_runs import contact, submit
 from tests.support.receivers import Receiver, Reply, receiver
-from tests.system.test_provider_crashes import Vendor, _sandbox
+from tests.support.sandboxes import Vendor, sandbox_process
 from worker.sandbox.oauth_server import CLIENT_ID, CLIENT_SECRET
 
 pytestmark = pytest.mark.slow
@@ -68,7 +68,7 @@ def test_eight_worker_processes_with_an_expired_token_make_exactly_one_refresh(
     tmp_path, database_url, broker
 ):
     with (
-        _sandbox() as url,
+        sandbox_process() as url,
         receiver() as door,
         _fleet(tmp_path, database_url, broker, url, door, LEASE_S="30") as fleet,
     ):
@@ -103,7 +103,7 @@ def test_a_worker_killed_while_it_refreshes_leaves_the_refresh_to_another_once(
     tmp_path, database_url, broker
 ):
     with (
-        _sandbox() as url,
+        sandbox_process() as url,
         receiver() as door,
         _fleet(tmp_path, database_url, broker, url, door) as fleet,
     ):
