@@ -30,6 +30,22 @@ settings.register_profile(
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 
+_TELLS_PROGRAMS = ("HOLDFAST_", "PG", "CELERY_")
+"""How variables begin by which a machine could lead a test elsewhere."""
+
+_ARE_OURS = ("HOLDFAST_TEST_", "PGPASS")
+"""What a person says to the tests."""
+
+
+def pytest_configure() -> None:
+    """Let nothing that a machine's environment says change what a test finds."""
+    for name in list(os.environ):
+        if name.startswith(_TELLS_PROGRAMS) and not name.startswith(_ARE_OURS):
+            del os.environ[name]
+    # Whatever proxy leads out, the servers of tests are on this machine.
+    os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add what `make test` gives: a shared machine is not what promises are made on."""
     parser.addoption(

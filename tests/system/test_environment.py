@@ -1,5 +1,7 @@
 """What a machine's environment says to other programs leads nothing of ours astray."""
 
+import os
+
 import pytest
 
 from storage.database import Database
@@ -43,3 +45,8 @@ def test_the_database_of_a_home_is_reached_whatever_libpq_is_told(monkeypatch):
         with database.transaction() as connection:
             assert connection.exec_driver_sql("SELECT 1").scalar() == 1
         database.close()
+
+
+def test_no_test_sees_the_settings_of_the_machine_it_runs_on():
+    ours = {name for name in os.environ if name.startswith(("HOLDFAST_", "PGH"))}
+    assert {name for name in ours if not name.startswith("HOLDFAST_TEST_")} == set()
