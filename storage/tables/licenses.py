@@ -13,6 +13,8 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     Table,
     Text,
+    UniqueConstraint,
+    text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -99,9 +101,12 @@ keys = Table(
 requests = Table(
     "requests",
     metadata,
-    # The key that asked, and the Idempotency-Key it sent: they do a thing once.
+    # The API key that asked, and the Idempotency-Key it sent.
     Column("key_id", Id, nullable=False),
     Column("idempotency_key", Id, nullable=False),
+    # Whose the Idempotency-Key is: a license's id, or empty for the house. None where
+    # two API keys of one license had sent the same one before it was the license's.
+    Column("scope", Id),
     Column("digest", Text, nullable=False),
     # What the request made, written with it; the answer follows.
     Column("made", Id),
@@ -110,6 +115,12 @@ requests = Table(
     Column("answer", Text),
     Column("created_at", Instant, nullable=False, server_default=NOW),
     PrimaryKeyConstraint("key_id", "idempotency_key"),
+    UniqueConstraint("scope", "idempotency_key"),
     CheckConstraint("(status IS NULL) = (answer IS NULL)", name="answer"),
     Index("requests_created_at_idx", "created_at"),
+    Index(
+        "requests_unscoped_idx",
+        "idempotency_key",
+        postgresql_where=text("scope IS NULL"),
+    ),
 )

@@ -69,7 +69,7 @@ _ALLOWED = {
     "DELETE /webhooks/{webhook}": {_PRODUCER},
     "GET /webhooks/{webhook}/deliveries": {_PRODUCER},
 }
-_FAMILIES = (
+FAMILIES = (
     licenses,
     templates,
     uploads,
@@ -84,7 +84,7 @@ _FAMILIES = (
 )
 _ROUTES = sorted(
     f"{method} {route.path}"
-    for family in _FAMILIES
+    for family in FAMILIES
     for route in family.router.routes
     if isinstance(route, APIRoute)
     for method in route.methods or ()

@@ -1,5 +1,8 @@
 """`Idempotency-Key`: the same request again is answered as it was the first time.
 
+It belongs to the license that an API key is bound to, or to the house: a retry with
+another API key of the same license finds what the first one made. An answer that holds
+a secret is given again to the API key alone that asked for it.
 What a request makes is noted in the transaction that makes it
 (`storage.licenses.idempotency_keys`);
 the answer is kept once it is there. A refusal is not remembered.
@@ -14,6 +17,7 @@ from fastapi.responses import Response
 from sqlalchemy import Connection
 
 from storage.licenses import idempotency_keys
+from storage.licenses.api_keys import Key
 from storage.licenses.idempotency_keys import AlreadyMade, Once, Remembered
 from worker.infrastructure.errors import Code, Refused
 from worker.infrastructure.ids import check_id
@@ -56,7 +60,7 @@ async def answered_once(
 ) -> Response:
     """Look for the answer that was given, or give it and keep it."""
     for _ in range(_TRIES_MAX):
-        before = await run_in_threadpool(_look_up, deps, asked)
+        before = await run_in_threadpool(_look_up, deps, asked, secret=secret)
         if before is not None and before.status is not None:
             return _again(deps, before, secret=secret)
         request.state.asked = asked
@@ -67,7 +71,7 @@ async def answered_once(
             continue
         except Refused:
             # What the same request made at this moment may be why: a used quote.
-            if await run_in_threadpool(_look_up, deps, asked) == before:
+            if await run_in_threadpool(_look_up, deps, asked, secret=secret) == before:
                 raise
             continue
         if answer.status_code >= _ERROR:
@@ -78,25 +82,41 @@ async def answered_once(
 
 
 def _asked(request: Request, body: bytes) -> idempotency_keys.Request:
-    """A request by the key that asks, and its own key for it. Raises `BadInput`."""
+    """A request by who asks, and its own key for it. Raises `BadInput`."""
     key = request.headers[IDEMPOTENCY_KEY]
     check_id(IDEMPOTENCY_KEY, key)
     url = request.url
     parts = (request.method, url.path, url.query)
     digest = hashlib.sha256("\n".join(parts).encode() + b"\n" + body)
+    caller: Key = request.state.caller
     return idempotency_keys.Request(
-        key_id=request.state.caller.id, idempotency_key=key, digest=digest.hexdigest()
+        key_id=caller.id,
+        license_id=caller.license_id,
+        idempotency_key=key,
+        digest=digest.hexdigest(),
     )
 
 
-def _look_up(deps: Wired, asked: idempotency_keys.Request) -> Remembered | None:
-    """What came of the same request. Raises `Refused` if it was another."""
+def _look_up(
+    deps: Wired, asked: idempotency_keys.Request, *, secret: bool
+) -> Remembered | None:
+    """What came of the same request.
+
+    Raises `Refused` if it was another, or another API key's whose answer is secret.
+    """
     with deps.database.transaction() as connection:
         before = idempotency_keys.find(connection, asked)
     if before is not None and before.digest != asked.digest:
         raise Refused(
             Code.IDEMPOTENCY_MISMATCH,
             "this Idempotency-Key was used for another request",
+        )
+    if before is not None and secret and before.key_id != asked.key_id:
+        raise Refused(
+            Code.IDEMPOTENCY_MISMATCH,
+            "another API key has sent this request, and its answer holds a secret, "
+            "which is shown again to that API key alone: what it made is there; to "
+            "make another, send another Idempotency-Key",
         )
     return before
 
