@@ -82,6 +82,7 @@ def test_columns_come_in_the_order_and_under_the_headings_that_were_asked_for():
         {"field": "phone", "heading": "Téléphone"},
         {"field": "company_id"},
         {"field": "phone", "heading": "again"},
+        retrieve=(Item.PHONE,),
     )
     layout.check()
     assert layout.headings == ["Téléphone", "company_id", "again"]
@@ -111,11 +112,43 @@ def test_a_field_that_is_not_there_is_refused_with_those_that_are():
     assert "'email' is none of" in _refused(_layout({"field": "email"}, retrieve=()))
 
 
-def test_two_equal_headings_are_refused():
-    columns = {"field": "note", "heading": "x"}, {"field": "phone", "heading": "x"}
-    assert _refused(_layout(*columns)) == (
-        "export.columns: the heading 'x' is there twice"
+@pytest.mark.parametrize("format_", ["csv", "xlsx", "jsonl", "parquet"])
+@pytest.mark.parametrize(
+    ("fields", "retrieve", "lacking"),
+    [
+        (["note"], BOTH, ["e-mail: add email", "phone: add phone"]),
+        (["email_status", "phone"], BOTH, ["e-mail: add email"]),
+        (["input_email", "email"], BOTH, ["phone: add phone"]),
+        (["input_phone"], (Item.PHONE,), ["phone: add phone"]),
+        (["email", "phone"], BOTH, []),
+        (["note"], (), []),
+    ],
+)
+def test_what_is_retrieved_has_a_column_or_is_refused(
+    fields, retrieve, lacking, format_
+):
+    layout = _layout(
+        *({"field": field} for field in fields),
+        input_=(*INPUT, "email", "phone"),
+        retrieve=retrieve,
+        format_=format_,
     )
+    if not lacking:
+        layout.check()
+        return
+    with pytest.raises(BadInput) as refused:
+        layout.check()
+    assert [problem.field for problem in refused.value.problems] == [
+        "export.columns"
+    ] * len(lacking)
+    for problem, words in zip(refused.value.problems, lacking, strict=True):
+        assert problem.message.startswith(f"has no column for the {words}, or leave")
+
+
+def test_two_equal_headings_are_refused():
+    columns = {"field": "note", "heading": "x"}, {"field": "title", "heading": "x"}
+    layout = _layout(*columns, input_=(*INPUT, "title"), retrieve=())
+    assert _refused(layout) == ("export.columns: the heading 'x' is there twice")
 
 
 @pytest.mark.parametrize(
@@ -123,16 +156,16 @@ def test_two_equal_headings_are_refused():
     [(" ", "has no name"), ("a\nb", "cannot be read"), ("\ud800", "cannot be read")],
 )
 def test_a_heading_that_cannot_be_read_is_refused(heading, message):
-    refused = _refused(_layout({"field": "note", "heading": heading}))
+    refused = _refused(_layout({"field": "note", "heading": heading}, retrieve=()))
     assert refused.startswith("export.columns: the heading of note")
     assert message in refused
 
 
 def test_more_columns_than_a_format_has_are_refused():
     columns = [{"field": "note", "heading": f"h{n}"} for n in range(16_385)]
-    _layout(*columns, format_="csv").check()
-    _layout(*columns[1:], format_="xlsx").check()
-    assert _refused(_layout(*columns, format_="xlsx")) == (
+    _layout(*columns, retrieve=(), format_="csv").check()
+    _layout(*columns[1:], retrieve=(), format_="xlsx").check()
+    assert _refused(_layout(*columns, retrieve=(), format_="xlsx")) == (
         "export.columns: 16,385 are too many; xlsx has 16,384"
     )
 

@@ -252,7 +252,10 @@ def test_a_job_that_delivers_nothing_leaves_a_file_of_headings(deps, name):
 
 
 def test_the_manifest_says_what_is_in_the_file_and_what_it_cost(deps):
-    columns = [{"field": "note", "heading": "Note"}]
+    columns = [
+        {"field": "note", "heading": "Note"},
+        {"field": "phone", "heading": "phone"},
+    ]
     job_id = _submit(deps, {"format": "csv", "columns": columns, "profile": "excel"})
     report = job_runs.run(deps, job_id)
     manifest = _manifest(deps, job_id)
@@ -280,7 +283,7 @@ def test_the_manifest_says_what_is_in_the_file_and_what_it_cost(deps):
         },
         "format": "csv",
         "profile": "excel",
-        "columns": [{"field": "note", "heading": "Note"}],
+        "columns": columns,
         "file": {
             "name": f"{job_id}.csv",
             "records": 7,

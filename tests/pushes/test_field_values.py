@@ -69,6 +69,13 @@ def test_what_was_found_is_sent_and_known_to_be_found():
     assert ready.found[Item.EMAIL] == {"email"}
 
 
+def test_the_status_of_an_address_is_not_the_address_that_is_paid_for():
+    values = _values([Item.EMAIL], mapping={"person": {"email_status": "x_status"}})
+    ready = values.person(ADA, FOUND)
+    assert ready.found[Item.EMAIL] == {"email"}
+    assert ready.tells_of == {"x_status": "email"}
+
+
 def test_an_address_of_the_input_is_sent_where_none_was_found():
     record = Record(1, ADA.fields | {"person_email": "own@one.example"})
     values = Values(
@@ -114,6 +121,10 @@ def test_an_owner_is_sent_with_each_and_is_part_of_its_digest():
         ({"person": {"nothing": "name"}}, "'nothing' is none of"),
         ({"person": {"title": "x", "industry": "x"}}, "'x' is filled twice"),
         ({"person": {"email": None}}, "email is retrieved and goes nowhere"),
+        (
+            {"person": {"email": None, "email_status": "x"}},
+            "email is retrieved and goes nowhere",
+        ),
     ],
 )
 def test_a_mapping_that_cannot_be_is_refused(mapping, words):

@@ -30,9 +30,10 @@ def _ready(**changed):
     )
 
 
-def _plan(known=None, intent=None, match=None, **how):
+def _plan(known=None, intent=None, match=None, tells_of=None, **how):
     push = Push(connection_id="x", **how)
-    return step_of(_ready(), known=known, intent=intent, match=match, push=push)
+    ready = _ready(tells_of=tells_of or {})
+    return step_of(ready, known=known, intent=intent, match=match, push=push)
 
 
 def _known(digest):
@@ -65,6 +66,17 @@ def test_only_empty_fields_are_filled_where_that_is_asked_for():
         Change.UPDATED,
         {"email": "ada@example.com"},
     )
+
+
+def test_the_status_of_our_address_is_not_written_beside_another_one():
+    there = {"email": "other@example.com"}
+    for existing, written in (({}, FIELDS), (there, {})):
+        step = _plan(
+            match=_existing(**existing),
+            overwrite=Overwrite.IF_EMPTY,
+            tells_of={"name": "email"},
+        )
+        assert step.fields == written
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from pricing.findings import Finding, passes
+from pricing.plans import Item
 from pricing.settlement import Outcome, Result
 from storage.exports import file_parts as kept_parts
 from storage.jobs.chunks import Batch, Keep, TakenChunk, keep_nothing
@@ -41,7 +42,7 @@ class ExportDelivery:
         for priced in contents.records:
             record = priced.record
             finding = contents.finding(priced)
-            result = _result(chunk, priced, finding)
+            result = _result(chunk, layout, priced, finding)
             refusal = None
             if result.outcome is Outcome.DELIVERED:
                 row = layout.row(record, finding)
@@ -67,14 +68,17 @@ class ExportDelivery:
         return partial(kept_parts.keep, part=part)
 
 
-def _result(chunk: TakenChunk, priced: PricedRecord, finding: Finding) -> Result:
+def _result(
+    chunk: TakenChunk, layout: Layout, priced: PricedRecord, finding: Finding
+) -> Result:
+    """How a record ends; what the file has no column for is found by nobody."""
     is_person = priced.record.person_id is not None
     if priced.is_left_out or (is_person and not passes(finding, chunk.only_with)):
         return Result(outcome=Outcome.EXCLUDED)
     return Result(
         outcome=Outcome.DELIVERED,
-        email_found=finding.email is not None,
-        phone_found=finding.phone is not None,
+        email_found=finding.email is not None and Item.EMAIL in layout.held,
+        phone_found=finding.phone is not None and Item.PHONE in layout.held,
     )
 
 

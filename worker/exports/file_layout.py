@@ -10,11 +10,14 @@ from typing import NamedTuple
 from pricing.findings import Finding
 from pricing.plans import Item
 from worker.exports.export_options import Column, Export
-from worker.infrastructure.errors import bad
+from worker.infrastructure.errors import BadInput, Problem, bad
 from worker.quotes.readers.reader import name_problem
 from worker.quotes.readers.records import Record
 
 _OF_ITEM = {Item.EMAIL: ("email", "email_status"), Item.PHONE: ("phone",)}
+_VALUE_OF = {Item.EMAIL: "email", Item.PHONE: "phone"}
+"""The field that is paid for: a status alone is no address."""
+_NAMES = {Item.EMAIL: "e-mail", Item.PHONE: "phone"}
 _OF_INPUT = "input_"
 
 
@@ -32,9 +35,13 @@ class Layout:
         self, export: Export, columns: Sequence[str], retrieve: Sequence[Item]
     ) -> None:
         self._format = export.format
+        self._retrieve = retrieve
         self._sources = _sources(columns, retrieve)
         every = tuple(Column(field, field) for field in self._sources)
         self.columns = every if export.columns is None else export.columns
+        fields = {column.field for column in self.columns}
+        self.held = frozenset(item for item in retrieve if _VALUE_OF[item] in fields)
+        """What is retrieved and has its column: nothing else is ever charged."""
 
     @property
     def headings(self) -> list[str]:
@@ -50,6 +57,7 @@ class Layout:
             message = name_problem(heading)
             if message is not None:
                 raise bad("export.columns", f"the heading of {field} {message}")
+        self._check_that_it_holds_what_is_paid_for()
         headings = self.headings
         if len(set(headings)) < len(headings):
             twice = next(name for name in headings if headings.count(name) > 1)
@@ -64,6 +72,20 @@ class Layout:
         if refused is not None:
             field = self.columns[refused[0]].field
             raise bad("export.columns", f"the heading of {field[:50]} {refused[1]}")
+
+    def _check_that_it_holds_what_is_paid_for(self) -> None:
+        problems = [
+            Problem(
+                0,
+                "export.columns",
+                f"has no column for the {_NAMES[item]}: add {_VALUE_OF[item]}, "
+                f"or leave {item} out of retrieve",
+            )
+            for item in self._retrieve
+            if item not in self.held
+        ]
+        if problems:
+            raise BadInput(problems)
 
     def row(self, record: Record, finding: Finding) -> list[str]:
         """One row of the file; `finding` holds only what may be disclosed."""

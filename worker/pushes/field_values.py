@@ -3,22 +3,25 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pricing.findings import Finding
 from pricing.plans import Item
 from worker.connections.connectors.connector import Kind, Wanted
-from worker.pushes.push_options import FULL_NAME, Push, sources_of
+from worker.pushes.push_options import FULL_NAME, VALUE_OF, Push, sources_of
 from worker.quotes.readers.records import Record
 
 _DIGEST_HEX = 32
+_STATUS = "email_status"
+_ADDRESS = VALUE_OF[Item.EMAIL]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ready:
     """One company or person as it is to be sent, with what tells it from what was.
 
-    `found` are the targets that are filled by what was found, by item.
+    `found` are the targets that are filled by what was found, by item; `tells_of` those
+    that only tell of what another target holds, by that one.
     """
 
     wanted: Wanted
@@ -26,6 +29,7 @@ class Ready:
     input_digest: str
     company_id: str | None
     found: Mapping[Item, frozenset[str]]
+    tells_of: Mapping[str, str] = field(default_factory=dict)
 
 
 class Values:
@@ -59,20 +63,16 @@ class Values:
         """A record's person; an e-mail address is what else they may be known by."""
         assert record.person_id is not None  # noqa: S101 - the caller has looked
         values = {
-            "email": (Item.EMAIL, finding.email),
-            "email_status": (
-                Item.EMAIL,
-                finding.email_status.value if finding.email else None,
-            ),
-            "phone": (Item.PHONE, finding.phone),
+            "email": finding.email,
+            _STATUS: finding.email_status.value if finding.email else None,
+            "phone": finding.phone,
         }
         given = self._given(Kind.PERSON, record)
         found = {
-            target: (item, value or "")
+            source: (target, values[source] or "")
             for source, target in self.targets[Kind.PERSON].items()
             if source in values and self._sources.get(source, "") is None
-            for item, value in (values[source],)
-            if value or (self._push.send_blanks and not given.get(target))
+            if values[source] or (self._push.send_blanks and not given.get(target))
         }
         match = finding.email or _email_of_input(record)
         return self._ready(
@@ -105,12 +105,12 @@ class Values:
         kind: Kind,
         our_id: str,
         given: Mapping[str, str],
-        found: Mapping[str, tuple[Item, str]],
+        found: Mapping[str, tuple[str, str]],
         *,
         match: str,
         company_id: str | None = None,
     ) -> Ready:
-        fields = {**given, **{target: value for target, (_, value) in found.items()}}
+        fields = {**given, **dict(found.values())}
         what = [kind, self._push.overwrite, self._push.tags, company_id]
         return Ready(
             wanted=Wanted(id=our_id, fields=fields, match=match),
@@ -119,10 +119,15 @@ class Values:
             company_id=company_id,
             found={
                 item: frozenset(
-                    t for t, (of, value) in found.items() if of is item and value
+                    target
+                    for source, (target, value) in found.items()
+                    if source == paid_for and value
                 )
-                for item in (Item.EMAIL, Item.PHONE)
+                for item, paid_for in VALUE_OF.items()
             },
+            tells_of={found[_STATUS][0]: found[_ADDRESS][0]}
+            if _STATUS in found and _ADDRESS in found
+            else {},
         )
 
 

@@ -19,6 +19,9 @@ FULL_NAME = "full_name"
 OF_ITEM = {Item.EMAIL: ("email", "email_status"), Item.PHONE: ("phone",)}
 """The sources that a retrieved item fills."""
 
+VALUE_OF = {Item.EMAIL: "email", Item.PHONE: "phone"}
+"""The source that is paid for: a status alone is no address."""
+
 _OF_INPUT = "input_"
 _ALSO = {
     "email": ("person_email", "input_email"),
@@ -84,7 +87,7 @@ class Push:
         known = sources_of(columns, retrieve)
         filled = self.targets(Kind.PERSON, defaults[Kind.PERSON], known)
         for item in retrieve:
-            if not any(source in filled for source in OF_ITEM.get(item, ())):
+            if VALUE_OF[item] not in filled:
                 raise bad(
                     "push.mapping.person", f"{item} is retrieved and goes nowhere"
                 )

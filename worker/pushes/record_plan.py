@@ -90,7 +90,7 @@ def step_of(
         and (known.digest, known.their_id) == (ready.digest, match.their_id)
         and match.has_key
     )
-    return _update(fields, match, push.overwrite, is_known=is_known)
+    return _update(ready, match, push.overwrite, is_known=is_known)
 
 
 def _resumed(
@@ -115,11 +115,16 @@ def _resumed(
 
 
 def _update(
-    fields: Mapping[str, str], match: Existing, overwrite: Overwrite, *, is_known: bool
+    ready: Ready, match: Existing, overwrite: Overwrite, *, is_known: bool
 ) -> Step:
+    fields = ready.wanted.fields
     if overwrite is Overwrite.IF_EMPTY:
+        empty = {name for name in fields if not match.fields.get(name)}
+        # Beside another address than ours, its status is told to nobody.
         fields = {
-            name: value for name, value in fields.items() if not match.fields.get(name)
+            name: value
+            for name, value in fields.items()
+            if name in empty and ready.tells_of.get(name, name) in empty
         }
     if is_known or overwrite is Overwrite.NEVER or not fields:
         return Step(
