@@ -164,6 +164,26 @@ def test_an_answer_that_nobody_understands_is_no_yes(house, connection, crm):
     assert crm.there() == (8, 8)
 
 
+def test_a_firewalls_no_is_waited_for_and_rejects_nobody(house, connection, crm):
+    crm.behave(fault="blocked", times=3)
+    report = push(house, connection, _records(3))
+    assert crm.faults_left == 0
+    assert (counts(report), report.settled) == ({"created": 3}, 3)
+
+
+def test_a_firewall_that_lets_nothing_through_parks_the_job_and_costs_nothing(
+    house, connection, crm
+):
+    crm.behave(fault="blocked", times=99)
+    report = push(house, connection, _records(3))
+    assert (report.state, report.waiting_reason) == ("paused", "forbidden")
+    assert (counts(report), report.settled) == ({}, 0)
+    crm.behave()
+    job_control.resume(house, report.id)
+    report = run(house, report.id)
+    assert (counts(report), report.settled) == ({"created": 3}, 3)
+
+
 def test_fewer_results_than_rows_are_no_success_and_nobody_is_lost(
     house, connection, crm
 ):

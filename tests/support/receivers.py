@@ -71,7 +71,7 @@ class _Handler(BaseHTTPRequestHandler):
         except OSError:
             self.close_connection = True  # whoever asked has gone
 
-    do_GET = do_PUT = do_POST  # noqa: N815 - the names that http.server calls
+    do_GET = do_PUT = do_PATCH = do_POST  # noqa: N815 - the names that http.server calls
 
     def log_message(self, *_: object) -> None:
         pass

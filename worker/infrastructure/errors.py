@@ -104,10 +104,12 @@ class ForbiddenTarget(OutboundError):
 class DeliveryError(WorkerError):
     """The other side of a delivery did not do what it was asked.
 
-    `waiting_reason` is what the job says while it is tried again.
+    `waiting_reason` is what the job says while it is tried again, `until_s` the seconds
+    that pass before, where the other side says so.
     """
 
     waiting_reason = "retry"
+    until_s: float | None = None
 
 
 @contextmanager

@@ -172,6 +172,8 @@ def _fail(deps: JobDeps, chunk: TakenChunk, error: Exception) -> TaskResult:
     delay_s = backoff_s(
         chunk.failures, base_s=settings.retry_base_s, max_s=settings.retry_max_s
     )
+    if isinstance(error, DeliveryError):
+        delay_s = max(delay_s, error.until_s or 0)
     reason = _reason_of(error)
     with deps.database.transaction() as connection:
         held = chunks.give_back(

@@ -19,6 +19,7 @@ from worker.connections.connectors.errors import (
     Misconfigured,
     Throttled,
     Unauthorized,
+    Unavailable,
 )
 from worker.infrastructure.dependencies import Deps
 from worker.infrastructure.errors import DeliveryError
@@ -27,6 +28,8 @@ from worker.infrastructure.settings import Settings
 from worker.jobs.delivery import Rest
 from worker.pushes.push_options import push_of
 
+_KEEPS_COMING = 5
+"""Failures in a row after which what passes as a rule waits for a person."""
 _RECONNECTED = "reconnected"
 """Why a chunk is given back whose connection has other secrets by now."""
 
@@ -37,7 +40,8 @@ def rest_of(
     """What follows of an error; None where it counts as a failure like any other.
 
     Throttling pauses the connection for all its jobs. What only a person can put right
-    parks the job, and tells its user; one that is being cancelled tries again.
+    parks the job, and tells its user, and so does what should pass and keeps coming;
+    one that is being cancelled tries again.
     """
     match error:
         case Throttled(until_s=until_s, daily=daily):
@@ -50,6 +54,8 @@ def rest_of(
         case Unauthorized(version=version):
             return _park(deps, chunk, NEEDS_RECONNECT, str(error), version)
         case Misconfigured(code=code):
+            return _park(deps, chunk, code, str(error))
+        case Unavailable(parks_as=str(code)) if chunk.failures >= _KEEPS_COMING:
             return _park(deps, chunk, code, str(error))
     return None
 

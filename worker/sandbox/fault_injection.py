@@ -32,6 +32,9 @@ def disturbed(vendors: Mapping[str, Vendor]) -> Any:  # noqa: ANN401 - a middlew
                 return web.Response(status=502, text="<html>bad gateway</html>")
             case Fault.GARBLED:
                 return web.Response(text="<html>maintenance</html>")
+            case Fault.BLOCKED:
+                page = "<html>you have been blocked</html>"
+                return web.Response(status=403, text=page, content_type="text/html")
             case Fault.SLOW:
                 await asyncio.sleep(vendor.behaviour.slow_ms / 1_000)
             case Fault.CUT:
@@ -49,7 +52,8 @@ async def _fault(vendor: Vendor, request: web.Request) -> Fault | None:
         body = (await request.read())[:_BEGINNING_BYTES].decode(errors="replace")
         if not re.search(pattern, f"{request.method} {request.path} {body}"):
             return None
-    return vendor.take_fault(Fault.SERVER_ERROR, Fault.SLOW, Fault.GARBLED, Fault.CUT)
+    disturbing = (Fault.SERVER_ERROR, Fault.SLOW, Fault.GARBLED, Fault.CUT)
+    return vendor.take_fault(*disturbing, Fault.BLOCKED)
 
 
 def _cut(request: web.Request) -> None:

@@ -16,6 +16,8 @@ class Fault(StrEnum):
     SERVER_ERROR = "server_error"
     SLOW = "slow"
     GARBLED = "garbled"
+    BLOCKED = "blocked"
+    """A firewall answers before the vendor does: 403, and a page."""
     CUT = "cut"
     """The work is done, and paid for, and then the connection is cut."""
     NOT_YET = "not_yet"

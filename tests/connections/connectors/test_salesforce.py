@@ -41,6 +41,50 @@ def test_rows_that_stay_locked_are_left_for_later(org):
     assert org.tally["contacts"] == 8
 
 
+_OF_OTHERS = "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", "CANNOT_EXECUTE_FLOW_TRIGGER"
+_LIMITS = [
+    *(
+        (code, words)
+        for code in _OF_OTHERS
+        for words in (
+            "Roll: System.LimitException: Too many SOQL queries: 101",
+            "Apex CPU time limit exceeded",
+            "npsp: Too many query rows: 50001",
+            "Apex heap size too large: 6000001",
+            "Too many DML statements: 151",
+        )
+    ),
+    ("REQUEST_RUNNING_TOO_LONG", "Your request was running for too long"),
+    ("UNKNOWN_EXCEPTION", "System.LimitException: Too many SOQL queries: 101"),
+]
+
+
+@pytest.mark.parametrize(("code", "words"), _LIMITS)
+def test_rows_that_hit_a_limit_together_go_in_when_they_are_fewer(org, code, words):
+    org.configure(crowd=[3, code, words])
+    results = org.salesforce.write(Kind.PERSON, rows_of(12))
+    assert not rejected(results)
+    assert org.tally["contacts"] == 12
+    assert org.asked(UPSERT) <= 7
+
+
+def test_a_row_that_hits_a_limit_alone_is_left_for_later_and_never_rejected(org):
+    org.salesforce.write(Kind.PERSON, rows_of(1))
+    org.configure(crowd=[0, *_LIMITS[0]])
+    with pytest.raises(Unavailable, match="Too many SOQL") as caught:
+        org.salesforce.write(Kind.PERSON, rows_of(2))
+    assert caught.value.parks_as == "limit_exceeded"
+    org.configure(crowd=None)
+    assert not rejected(org.salesforce.write(Kind.PERSON, rows_of(2)))
+
+
+@pytest.mark.parametrize("code", _OF_OTHERS)
+def test_a_lock_that_an_orgs_own_automation_met_is_no_rows_fault(org, code):
+    org.configure(crowd=[0, code, "Roll: UNABLE_TO_LOCK_ROW, unable to obtain"])
+    org.on_wait = lambda _: org.configure(crowd=None)
+    assert not rejected(org.salesforce.write(Kind.PERSON, rows_of(3)))
+
+
 def test_contacts_of_one_account_are_beside_each_other(org):
     accounts = [org.plant(Kind.COMPANY, Name=f"A{n}") for n in range(3)]
     rows = [

@@ -20,14 +20,22 @@ class Unavailable(ConnectorError):
     """No answer that tells what became of a request.
 
     Everything that was in it is in doubt until it has been asked again by its key, not
-    at once where `until_s` is given. `sent` says that all of the request was written.
+    at once where `until_s` is given. `sent` says that all of the request was written;
+    `parks_as` is the code by which a job parks where this keeps coming: what passes as
+    a rule, and may be for a person to put right.
     """
 
     def __init__(
-        self, message: str, until_s: float | None = None, *, sent: bool = True
+        self,
+        message: str,
+        until_s: float | None = None,
+        *,
+        sent: bool = True,
+        parks_as: str | None = None,
     ) -> None:
         self.until_s = until_s
         self.sent = sent
+        self.parks_as = parks_as
         super().__init__(message)
 
 
@@ -36,6 +44,8 @@ class Throttled(ConnectorError):
 
     `daily` says that a day's budget is used up.
     """
+
+    until_s: float
 
     def __init__(self, message: str, until_s: float, *, daily: bool = False) -> None:
         self.until_s = until_s

@@ -177,6 +177,8 @@ class _Salesforce:
             if size is not None and not _is_number(str(size)):
                 raise _Failed(400, "JSON_PARSER_ERROR", f"Cannot deserialize {size!r}")
         locks = self.vendor.take_fault(Fault.LOCKED) is not None
+        if self.org.crowd is not None and len(pairs) > self.org.crowd[0]:
+            return web.json_response([_failed(*self.org.crowd[1:])] * len(pairs))
         results = []
         for place, (their_id, row) in enumerate(pairs):
             if locks and place % _LOCKED_EVERY == 0:
@@ -245,6 +247,8 @@ class _Salesforce:
         given = await request.json()
         troubles = self.org.troubles | given.get("troubles", {})
         self.org.troubles = {name: one for name, one in troubles.items() if one}
+        if "crowd" in given:
+            self.org.crowd = given["crowd"]
         for id_ in given.get("hidden", ()):
             self.org.records[id_].committed = False
         for type_, fields in given.get("fields", {}).items():
@@ -263,18 +267,25 @@ _GONE = {
     "message": "entity is deleted",
     "fields": [],
 }
+
+
+def _failed(code: str, message: str) -> dict[str, Any]:
+    """A row that was not written, as collections answer it."""
+    error = {"statusCode": code, "message": message, "fields": []}
+    return {"success": False, "errors": [error]}
+
+
 _LOCKS = [
-    {
-        "success": False,
-        "errors": [{"statusCode": code, "message": message, "fields": []}],
-    }
-    for code, message in (
-        ("UNABLE_TO_LOCK_ROW", "unable to obtain exclusive access to this record"),
-        (
-            "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY",
-            "Roll: execution of AfterInsert caused by: UNABLE_TO_LOCK_ROW, again",
-        ),
-    )
+    _failed("UNABLE_TO_LOCK_ROW", "unable to obtain exclusive access to this record"),
+    _failed(
+        "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY",
+        "Roll: execution of AfterInsert caused by: UNABLE_TO_LOCK_ROW, again",
+    ),
+    _failed(
+        "CANNOT_EXECUTE_FLOW_TRIGGER",
+        "We can't save this record because the process failed. UNABLE_TO_LOCK_ROW: "
+        "unable to obtain exclusive access to this record or 1 records",
+    ),
 ]
 
 

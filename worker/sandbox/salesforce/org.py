@@ -59,10 +59,15 @@ class Record:
 
 @dataclass(slots=True)
 class Org:
-    """One org; `troubles` are refusals, by the type of what would be created."""
+    """One org; `troubles` are refusals, by the type of what would be created.
+
+    `crowd` is a trigger that fails all rows of a call of more than so many, with a code
+    and words.
+    """
 
     records: dict[str, Record] = field(default_factory=dict)
     troubles: dict[str, str] = field(default_factory=dict)
+    crowd: tuple[int, str, str] | None = None
     fields: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
     _ids: Iterator[int] = field(default_factory=lambda: count(1))
 

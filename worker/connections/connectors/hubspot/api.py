@@ -10,7 +10,8 @@ from worker.connections.connectors.errors import (
     Unauthorized,
     Unavailable,
 )
-from worker.connections.connectors.hubspot.errors import text_of
+from worker.connections.connectors.http_answers import raise_if_blocked, retry_after_s
+from worker.connections.connectors.hubspot.errors import is_passing, text_of
 
 KEY = "holdfast_id"
 """The property that holds our id; no two records have the same."""
@@ -25,7 +26,12 @@ _FAMILIES = {
 }
 """What is asked for; of the numbered API, those that have a number of their own."""
 _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _TIMEOUT = 401, 403, 404, 408
-_LOCKED, _TOO_MANY_REQUESTS, _MIGRATING = 423, 429, 477
+_TOO_MANY_REQUESTS = 429
+_PASSING = {_TIMEOUT, 423, 425, 477}
+"""423: a lock of two seconds; 477: the account is being moved elsewhere. Beside them
+502, 503, 504 and Cloudflare's 520 to 526, as all of 500 and more."""
+_TOO_LARGE = {413, 414}
+"""What fewer rows at once may not meet."""
 _OK, _REFUSED = range(200, 300), range(400, 500)
 _WINDOW_S = 10.0
 _SEARCH_WINDOW_S = 1.0
@@ -168,17 +174,19 @@ def _answer(reply: Reply) -> Mapping[str, Any]:
         return error
     if reply.status == _UNAUTHORIZED:
         raise Unauthorized(f"HubSpot does not take the token: {text_of(error)}")
+    raise_if_blocked(reply, "HubSpot")
     if reply.status == _FORBIDDEN:
         raise Misconfigured("forbidden", text_of(error))
     if reply.status == _TOO_MANY_REQUESTS:
         raise _throttled(reply, error)
     if reply.status == _NOT_FOUND and not is_json:
         raise Misconfigured("not_found", "there is no HubSpot at the URL that is set")
-    passing = reply.status in {_TIMEOUT, _LOCKED, _MIGRATING}
-    if reply.status in _REFUSED and is_json and not passing:
+    passing = reply.status in _PASSING or is_passing(error)
+    is_told = is_json or reply.status in _TOO_LARGE
+    if reply.status in _REFUSED and is_told and not passing:
         raise Refused(reply.status, error)
     what = f"answered with {reply.status}" + ("" if is_json else " and no JSON")
-    raise Unavailable(f"HubSpot {what}", _number(reply.headers, "retry-after"))
+    raise Unavailable(f"HubSpot {what}", retry_after_s(reply.headers))
 
 
 def _throttled(reply: Reply, error: Mapping[str, Any]) -> Throttled:
@@ -192,7 +200,7 @@ def _throttled(reply: Reply, error: Mapping[str, Any]) -> Throttled:
         usual_s = _SEARCH_WINDOW_S
     if daily:
         usual_s = _DAY_S
-    until_s = _number(reply.headers, "retry-after")
+    until_s = retry_after_s(reply.headers)
     return Throttled(
         text_of(error), usual_s if until_s is None else until_s, daily=daily
     )

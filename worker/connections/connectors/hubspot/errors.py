@@ -44,13 +44,22 @@ _INVALID = "invalid_value"
 # No row can be written by a mapping that names these.
 _MAPPING = {"PROPERTY_DOESNT_EXIST", "PROPERTY_DEFINITION_NOT_FOUND", "READ_ONLY_VALUE"}
 _PASSING = {
+    "CONNECTION_ERROR",
+    "DEADLINE_EXCEEDED",
     "INTERNAL_ERROR",
+    "INTERNAL_SERVER_ERROR",
+    "LOCKED",
     "RATE_LIMIT",
     "RATE_LIMITS",
+    "REQUEST_TIMEOUT",
     "SERVER_ERROR",
     "SERVICE_UNAVAILABLE",
     "TIMEOUT",
+    "TRANSIENT",
+    "TRANSIENT_ERROR",
 }
+"""Categories, and codes of what is wrong, that say nothing of a row, with whatever
+status they come."""
 _EXISTING = re.compile(r"Existing ID: (\d+)")
 _HOLDER = re.compile(r"\b(\d+) already has that value")
 _NOT_UNIQUE = re.compile(r"non-unique \S+ property (\S+)")
@@ -93,8 +102,14 @@ def refusal_of(error: Mapping[str, Any]) -> Refusal:
         Rejected(code=code, message=_message(error, details), field=field),
         trace_ids=_named(context, _TRACE_ID),
         ids=_named(context, "ids"),
-        is_passing=category in _PASSING,
+        is_passing=is_passing(error),
     )
+
+
+def is_passing(error: Mapping[str, Any]) -> bool:
+    """Whether the same may go in later."""
+    told = {str(error.get(name) or "") for name in ("category", "errorType")}
+    return bool(_PASSING & {*told, *(detail.code for detail in _details(error))})
 
 
 def misconfigured(error: Mapping[str, Any]) -> Misconfigured | None:

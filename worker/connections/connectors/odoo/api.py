@@ -10,6 +10,8 @@ from worker.connections.connectors.errors import (
     Unauthorized,
     Unavailable,
 )
+from worker.connections.connectors.http_answers import raise_if_blocked, retry_after_s
+from worker.connections.connectors.odoo.load_errors import is_passing
 
 MODULE = "holdfast"
 """The module that our external ids belong to."""
@@ -36,7 +38,7 @@ _NO_ACCIDENTS = frozenset(
 )
 """Names of errors in a 500 that the same would end in, however often it is tried."""
 _OK, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 200, 401, 403, 404
-_CONFLICT, _UNPROCESSABLE, _TOO_MANY, _BROKEN = 409, 422, 429, 500
+_TOO_LARGE, _UNPROCESSABLE, _TOO_MANY, _BROKEN = 413, 422, 429, 500
 
 
 def external_id(kind: Kind, our_id: str) -> str:
@@ -105,10 +107,18 @@ class OdooApi:
 
 
 def _error_of(reply: Reply) -> Exception:
-    """What a status means; of the body's `debug`, a stack trace, nothing is kept."""
+    """What a status means; of the body's `debug`, a stack trace, nothing is kept.
+
+    A transaction that lost against another one is told with 409, or as whatever error
+    it surfaced in: its words count.
+    """
     body = reply.json if isinstance(reply.json, dict) else {}
     words = str(body.get("message") or f"answered with {reply.status}")[:500]
     name = str(body.get("name", "")).rpartition(".")[2]
+    raise_if_blocked(reply, "Odoo")
+    pause_s = retry_after_s(reply.headers)
+    if reply.status in {_UNPROCESSABLE, _BROKEN} and is_passing(f"{name} {words}"):
+        return Unavailable(f"Odoo: {words}", pause_s)
     match reply.status:
         case status if status == _UNAUTHORIZED:
             return Unauthorized(f"Odoo does not take the key: {words}")
@@ -117,12 +127,11 @@ def _error_of(reply: Reply) -> Exception:
         case status if status == _NOT_FOUND:
             return Misconfigured("not_found", f"Odoo: {words}")
         case status if status == _TOO_MANY:
-            after = reply.headers.get("retry-after", "")
-            return Throttled(words, float(after) if after.isdecimal() else _THROTTLED_S)
-        case status if status == _UNPROCESSABLE:
+            return Throttled(words, _THROTTLED_S if pause_s is None else pause_s)
+        case status if status in {_UNPROCESSABLE, _TOO_LARGE}:
             return Refused(words)
         case status if status == _BROKEN and words.startswith(_UNKNOWN_FIELD):
             return Misconfigured("unknown_field", f"Odoo: {words}")
         case status if status == _BROKEN and name in _NO_ACCIDENTS:
             return Refused(words)
-    return Unavailable(f"Odoo: {words}")
+    return Unavailable(f"Odoo: {words}", pause_s)

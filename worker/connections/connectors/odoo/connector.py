@@ -291,6 +291,8 @@ class Odoo:
             except Refused as refused:
                 why = [{"type": "error", "message": refused.words}]
                 raise Poisoned(rejected_of(why)) from refused
+            if not isinstance(answer, dict):
+                raise Unavailable("Odoo answered without what became of the rows")
             ids, messages = answer.get("ids"), answer.get("messages") or []
             if ids and len(ids) == len(rows) and all(ids):
                 return {

@@ -1,11 +1,21 @@
 """What the messages of Odoo's `load` mean. Pure."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from worker.connections.connectors.connector import Rejected
 
-_CONFLICTS = ("could not serialize access", "deadlock detected", "concurrent update")
+_PASSING = re.compile(
+    r"could not serialize access|concurrent(ly)? (update|access|modif)"
+    r"|deadlock detected|could not obtain lock|lock ?timeout|LockNotAvailable"
+    r"|SerializationFailure|DeadlockDetected|QueryCanceled|statement timeout"
+    r"|current transaction is aborted|locked by another"
+    r"|another (user|process|transaction) is",
+    re.IGNORECASE,
+)
+"""Words of PostgreSQL, of psycopg and of Odoo for a transaction that lost against
+another one."""
 _CODES = (
     ("missing required value", "missing_value"),
     ("no matching record found", "unknown_reference"),
@@ -17,10 +27,14 @@ _CODES = (
 """What a message says somewhere, and what we call that."""
 
 
+def is_passing(words: str) -> bool:
+    """Whether something was rolled back for another's sake, and may be done again."""
+    return _PASSING.search(words) is not None
+
+
 def is_conflict(messages: Sequence[dict[str, Any]]) -> bool:
     """Whether a batch was rolled back for another's sake, and may be loaded again."""
-    words = " ".join(str(message.get("message", "")) for message in messages).lower()
-    return any(conflict in words for conflict in _CONFLICTS)
+    return any(is_passing(str(message.get("message", ""))) for message in messages)
 
 
 def rejected_of(messages: Sequence[dict[str, Any]]) -> Rejected:

@@ -23,10 +23,17 @@ from worker.connections.connectors.errors import (
     Unauthorized,
     Unavailable,
 )
+from worker.connections.connectors.http_answers import raise_if_blocked, retry_after_s
 
 GONE = {404, 410}
 _UNAUTHORIZED, _UNPAID, _FORBIDDEN, _NOT_FOUND, _TOO_MANY = 401, 402, 403, 404, 429
 _OK, _REFUSED = range(200, 300), range(400, 500)
+_PASSING = {408, 423, 425}
+_PASSING_WORDS = re.compile(
+    r"deadlock|lock wait|timed out|temporarily unavailable|too many requests",
+    re.IGNORECASE,
+)
+"""What is nobody's fault, in whichever refusal it stands."""
 _STOPS = ("scope", "feature_capping")
 """What a 403 says that concerns all requests alike, and not one record."""
 _WINDOW_S = 2.0
@@ -48,7 +55,6 @@ _PENALTY_MAX_S = 10.0
 """So long a search that came too soon is waited for where it stands: to begin anew
 would spend the tokens of all searches before it once more."""
 _MARKETING = "marketing_status"
-_BLOCKED_S = 60.0
 
 Record = Mapping[str, Any]
 
@@ -260,16 +266,16 @@ def _answer(reply: Reply, cost: int) -> Record:
         raise Unauthorized(f"Pipedrive does not take the token: {words}")
     if reply.status == _TOO_MANY:
         raise _throttled(reply.headers, words, cost)
-    if reply.status == _FORBIDDEN and not body:
-        # Whoever keeps asking beyond the limit is told so by a page, not by the API.
-        raise Throttled(f"Pipedrive {words}", _BLOCKED_S)
+    raise_if_blocked(reply, "Pipedrive")
     if reply.status == _UNPAID or (reply.status == _FORBIDDEN and _stops(body)):
         raise Misconfigured("forbidden", f"Pipedrive: {words}")
     if reply.status == _NOT_FOUND and not body:
         raise Misconfigured("not_found", "there is no Pipedrive at the URL that is set")
-    if body.get("success") is False and reply.status in (*_OK, *_REFUSED):
+    passing = reply.status in _PASSING or _PASSING_WORDS.search(words)
+    is_told = body.get("success") is False and reply.status in (*_OK, *_REFUSED)
+    if is_told and not passing:
         raise Refused(reply.status, body)
-    raise Unavailable(f"Pipedrive {words}")
+    raise Unavailable(f"Pipedrive {words}", retry_after_s(reply.headers))
 
 
 def _stops(body: Record) -> bool:
@@ -286,9 +292,11 @@ def _throttled(headers: Mapping[str, str], words: str, cost: int) -> Throttled:
     )
     if is_daily or _DAILY in words.lower():
         return Throttled(words, _DAY_S, daily=True)
-    given = (headers.get(name, "") for name in ("retry-after", "x-ratelimit-reset"))
-    pauses_s = [float(one) for one in given if one.isdecimal()]
-    return Throttled(words, max(pauses_s, default=_WINDOW_S))
+    names = ("retry-after", "x-ratelimit-reset")
+    given = (retry_after_s(headers, name) for name in names)
+    return Throttled(
+        words, max((one for one in given if one is not None), default=_WINDOW_S)
+    )
 
 
 _CODES = (

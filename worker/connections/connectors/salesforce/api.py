@@ -12,7 +12,13 @@ from worker.connections.connectors.errors import (
     Unauthorized,
     Unavailable,
 )
-from worker.connections.connectors.salesforce.row_errors import code_of, rejected_of
+from worker.connections.connectors.http_answers import raise_if_blocked, retry_after_s
+from worker.connections.connectors.salesforce.row_errors import (
+    code_of,
+    is_crowded,
+    is_passing,
+    rejected_of,
+)
 
 _VERSION = "v62.0"
 _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _TOO_MANY = 401, 403, 404, 429
@@ -108,6 +114,8 @@ class SalesforceApi:
         try:
             told = self.send("GET", path)
         except Refused as refused:
+            if is_passing(refused.errors) or is_crowded(refused.errors):
+                raise Unavailable(f"Salesforce: {refused}") from refused
             raise Misconfigured("not_found", f"Salesforce: {refused}") from refused
         if not isinstance(told, dict):
             raise Unavailable("Salesforce answered without an object")
@@ -183,17 +191,21 @@ def _check(reply: Reply) -> None:
     """Raise what a status means, unless it is a success."""
     if reply.status in _OK:
         return
-    errors = [one for one in reply.json or () if isinstance(one, dict)]
+    given = reply.json if isinstance(reply.json, list) else [reply.json]
+    errors = [one for one in given if isinstance(one, dict)]
     code = code_of(errors[0]) if errors else ""
     words = str(errors[0].get("message")) if errors else f"answered {reply.status}"
     if reply.status == _UNAUTHORIZED:
         raise Unauthorized(f"Salesforce does not take the token: {words}")
     if code == _LIMIT_EXCEEDED or code in _QUOTA or reply.status == _TOO_MANY:
         daily = code in _QUOTA or words.startswith(_OF_THE_DAY)
-        raise Throttled(words, _DAY_S if daily else _PAUSE_S, daily=daily)
+        usual_s = _DAY_S if daily else _PAUSE_S
+        pause_s = retry_after_s(reply.headers)
+        raise Throttled(words, usual_s if pause_s is None else pause_s, daily=daily)
     if reply.status in _MOVED:
         there = reply.headers.get("location", "elsewhere")
         raise Misconfigured("not_found", f"Salesforce has moved the org to {there}")
+    raise_if_blocked(reply, "Salesforce")
     if reply.status == _FORBIDDEN:
         raise Misconfigured("forbidden", f"Salesforce: {words}")
     if code in _UNKNOWN:
@@ -202,4 +214,4 @@ def _check(reply: Reply) -> None:
         raise Misconfigured("not_found", f"Salesforce: {words}")
     if reply.status in _REFUSED and errors:
         raise Refused(errors)
-    raise Unavailable(f"Salesforce {words}")
+    raise Unavailable(f"Salesforce {words}", retry_after_s(reply.headers))

@@ -43,7 +43,11 @@ from worker.connections.connectors.salesforce.record_writes import (
 from worker.connections.connectors.salesforce.record_writes import (
     write as write_by_calls,
 )
-from worker.connections.connectors.salesforce.row_errors import DUPLICATES, code_of
+from worker.connections.connectors.salesforce.row_errors import (
+    DUPLICATES,
+    code_of,
+    is_crowded,
+)
 from worker.connections.connectors.salesforce.rows import KEY, Parted, values_of
 
 _POLLS_MAX = 1_000
@@ -68,9 +72,10 @@ def write(
 ) -> dict[str, Result]:
     """Write many rows; each to its end.
 
-    What a job does not take to its end goes by calls: all of one that has failed, and
-    what a duplicate rule has refused, for jobs have neither the header that lifts the
-    rule nor a link to the other record.
+    What a job does not take to its end goes by calls: all of one that has failed, what
+    hit a limit of one transaction, for a job's batches are Salesforce's own, and what a
+    duplicate rule has refused, for jobs have neither the header that lifts the rule nor
+    a link to the other record.
     """
     results: dict[str, Result] = {}
     for some, operation in ((parted.fresh, "upsert"), (parted.known, "update")):
@@ -191,7 +196,7 @@ def _results(api: SalesforceApi, kind: Kind, path: str, *, upserts: bool) -> Tol
         )
     for line in _lines(api, f"{path}/failedResults"):
         error = _error(line.get("sf__Error", ""))
-        if code_of(error) == DUPLICATES:
+        if code_of(error) == DUPLICATES or is_crowded([error]):
             written[line[KEY]] = _BY_CALLS
         else:
             refused[line[KEY]] = [error]

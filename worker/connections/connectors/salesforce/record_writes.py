@@ -1,7 +1,9 @@
 """Writing accounts and contacts, each row to its end.
 
 Few rows go by collections, 200 a call, many by an ingest job. Either way a row that was
-locked by somebody else is asked again, and so is one that an answer leaves out.
+locked by somebody else is asked again, and so is one that an answer leaves out. Rows
+that hit a limit of one transaction, with all that the org's own triggers and flows do,
+are sent again by halves: alone if need be, and then later.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +22,7 @@ from worker.connections.connectors.salesforce.api import (
 )
 from worker.connections.connectors.salesforce.row_errors import (
     check_shared,
+    is_crowded,
     is_odd,
     is_passing,
     is_taken,
@@ -34,6 +37,8 @@ _PAUSES_S = (0.0, 0.2, 0.5, 1.0, 2.0)
 
 LATER = "later"
 """The code of a row that somebody else stood in the way of: it is asked again."""
+CROWDED = "crowded"
+"""The code of a row that hit a limit, with others or alone: fewer go at once."""
 _SILENT, _TAKEN, _ODD = "silent", "taken", "odd"
 _CONFLICT, _INVALID = "conflict", "invalid_value"
 
@@ -71,7 +76,7 @@ def settled(rows: Sequence[Row], once: Once, wait: Wait) -> dict[str, Result]:
     for pause_s in _PAUSES_S:
         if pause_s:
             wait(pause_s)
-        told = bisected(left, partial(_told, once))
+        told = _fewer_at_once(left, once)
         results |= {
             our_id: _seen(result, our_id in silent)
             for our_id, result in told.items()
@@ -84,7 +89,22 @@ def settled(rows: Sequence[Row], once: Once, wait: Wait) -> dict[str, Result]:
     results |= _given_up([told[row.id] for row in left], left, results)
     if len(results) == len(rows):
         return results
-    raise Unavailable(f"Salesforce does not write {len(left)} rows of {len(rows)}")
+    why = next((one for one in told.values() if _is_open(one, CROWDED)), None)
+    words = f"Salesforce does not write {len(left)} rows of {len(rows)}"
+    if isinstance(why, Rejected):
+        raise Unavailable(f"{words}: {why.message}", parks_as="limit_exceeded")
+    raise Unavailable(words)
+
+
+def _fewer_at_once(rows: Sequence[Row], once: Once) -> dict[str, Result]:
+    """What is told of each row, of those that hit a limit when they are fewer."""
+    told = bisected(rows, partial(_told, once))
+    crowded = [row for row in rows if _is_open(told[row.id], CROWDED)]
+    if len(rows) > 1 and crowded:
+        middle = (len(crowded) + 1) // 2
+        told |= _fewer_at_once(crowded[:middle], once)
+        told |= _fewer_at_once(crowded[middle:], once)
+    return told
 
 
 def _given_up(
@@ -106,7 +126,7 @@ def _given_up(
 
 def _is_open(result: Result, *codes: str) -> bool:
     """Whether a row has to be asked again."""
-    open_ = codes or (LATER, _SILENT, _TAKEN, _ODD)
+    open_ = codes or (LATER, CROWDED, _SILENT, _TAKEN, _ODD)
     return isinstance(result, Rejected) and result.code in open_
 
 
@@ -122,7 +142,11 @@ def _told(once: Once, rows: Sequence[Row]) -> dict[str, Result]:
     try:
         told = once(rows)
     except Refused as refused:
-        raise Poisoned(rejected_of(refused.errors)) from refused
+        why = rejected_of(refused.errors)
+        if is_crowded(refused.errors) or is_passing(refused.errors):
+            code = CROWDED if is_crowded(refused.errors) else LATER
+            return dict.fromkeys((row.id for row in rows), replace(why, code=code))
+        raise Poisoned(why) from refused
     silent = {row.id: Rejected(code=_SILENT, message="again") for row in rows}
     return {**silent, **told.later, **told.results}
 
@@ -187,6 +211,8 @@ def told_of(
         why = _with_link(api, kind, errors)
         if upserts and is_taken(errors):
             later[our_id] = replace(why, code=_TAKEN)
+        elif is_crowded(errors):
+            later[our_id] = replace(why, code=CROWDED)
         elif is_passing(errors):
             later[our_id] = replace(why, code=_ODD if is_odd(errors) else LATER)
         else:

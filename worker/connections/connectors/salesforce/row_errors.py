@@ -1,5 +1,11 @@
-"""What Salesforce's errors of rows mean: whose fault they are, and if they pass."""
+"""What Salesforce's errors of rows mean: whose fault they are, and if they pass.
 
+A trigger, a flow or a process of the org tells its own failure under a code of its own
+(`CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY`, `CANNOT_EXECUTE_FLOW_TRIGGER` and others) and
+what it failed of in the message: so the words count whatever the code.
+"""
+
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,13 +24,29 @@ _ODD = "UNKNOWN_EXCEPTION"
 _PASSING = {
     "UNABLE_TO_LOCK_ROW",
     "SERVER_UNAVAILABLE",
-    "REQUEST_RUNNING_TOO_LONG",
     "ALL_OR_NONE_OPERATION_ROLLED_BACK",
     _ODD,
 }
-_OF_TRIGGER = "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY"
-"""What a trigger of the org has failed with stands in the message."""
-_LOCK = "UNABLE_TO_LOCK_ROW"
+_PASSING_WORDS = re.compile(
+    r"UNABLE_TO_LOCK_ROW|unable to obtain exclusive access|SERVER_UNAVAILABLE"
+    r"|Record Currently Unavailable|deadlock",
+    re.IGNORECASE,
+)
+_CROWDED = {
+    "REQUEST_RUNNING_TOO_LONG",
+    "QUERY_TIMEOUT",
+    "OPERATION_TOO_LARGE",
+    "EXCEEDED_MAX_SIZE_REQUEST",
+    "LIMIT_EXCEEDED",
+}
+_CROWDED_WORDS = re.compile(
+    r"LimitException|Too many [a-z ]+: \d+|CPU (time )?limit|heap size too large"
+    r"|REQUEST_RUNNING_TOO_LONG|QUERY_TIMEOUT|maximum stack depth"
+    r"|exceeded.{0,40}governor limit|maximum duration",
+    re.IGNORECASE,
+)
+"""Limits of one transaction, by the words of Apex ("Execution Governors and Limits")
+and of flows."""
 _FULL = "STORAGE_LIMIT_EXCEEDED"
 _SHARED = {
     "INVALID_FIELD": "unknown_field",
@@ -62,10 +84,17 @@ def rejected_of(errors: Sequence[Error]) -> Rejected:
 
 
 def is_passing(errors: Sequence[Error]) -> bool:
-    """Whether a row was not written for somebody else's sake."""
+    """Whether a row was not written for somebody else's sake: it goes in later."""
     return any(
-        code_of(error) in _PASSING
-        or (code_of(error) == _OF_TRIGGER and _LOCK in str(error.get("message")))
+        code_of(error) in _PASSING or _PASSING_WORDS.search(_words(error))
+        for error in errors
+    )
+
+
+def is_crowded(errors: Sequence[Error]) -> bool:
+    """Whether a limit of one transaction was hit, which fewer rows at once may not."""
+    return any(
+        code_of(error) in _CROWDED or _CROWDED_WORDS.search(_words(error))
         for error in errors
     )
 
@@ -99,6 +128,10 @@ def check_shared(refused: Mapping[str, Sequence[Error]], rows: int) -> None:
     if 1 < rows == len(firsts) and None not in codes:
         code = _SHARED[code_of(firsts[0])]
         raise Misconfigured(code, f"Salesforce: {firsts[0].get('message')}")
+
+
+def _words(error: Error) -> str:
+    return str(error.get("message") or "")
 
 
 def code_of(error: Error) -> str:

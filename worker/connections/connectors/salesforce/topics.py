@@ -13,6 +13,7 @@ from worker.connections.connectors.salesforce.record_writes import CALL_MAX
 from worker.connections.connectors.salesforce.row_errors import (
     DUPLICATE_VALUE,
     code_of,
+    is_crowded,
     is_passing,
     rejected_of,
 )
@@ -61,6 +62,6 @@ def _create(api: SalesforceApi, name: str, records: list[dict[str, Any]]) -> Non
         words += rejected_of(errors).message
         raise (
             Unavailable(words)
-            if is_passing(errors)
+            if is_passing(errors) or is_crowded(errors)
             else Misconfigured("forbidden", words)
         )

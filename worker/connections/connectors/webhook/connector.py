@@ -34,6 +34,11 @@ from worker.connections.connectors.errors import (
     Throttled,
     Unavailable,
 )
+from worker.connections.connectors.http_answers import (
+    FORBIDDEN,
+    raise_if_blocked,
+    retry_after_s,
+)
 
 SIGNATURE = "Holdfast-Signature"
 
@@ -44,7 +49,7 @@ _TYPES = {Kind.COMPANY: "push.companies", Kind.PERSON: "push.persons"}
 _TRIES_S = (0.0, 0.25, 1.0)
 """How long to wait before each try."""
 _OK, _FAILED = range(200, 300), range(500, 600)
-_PASSING = {408, 425, 429}
+_PASSING = {408, 423, 425, 429}
 _TOO_MANY_REQUESTS = 429
 _USUAL_PAUSE_S = 10.0
 _HEX = 32
@@ -84,11 +89,11 @@ class Webhook:
             return
         words = f"the endpoint answers with {reply.status}"
         if reply.status == _TOO_MANY_REQUESTS:
-            after = reply.headers.get("retry-after", "")
-            pause_s = float(after) if after.isdecimal() else _USUAL_PAUSE_S
-            raise Throttled(words, pause_s)
-        if reply.status in _FAILED or reply.status in _PASSING:
-            raise Unavailable(words)
+            pause_s = retry_after_s(reply.headers)
+            raise Throttled(words, _USUAL_PAUSE_S if pause_s is None else pause_s)
+        raise_if_blocked(reply, "the endpoint")
+        if _passes(reply):
+            raise Unavailable(words, retry_after_s(reply.headers))
         raise Misconfigured("not_accepted", words)
 
     def prepare(self) -> None:
@@ -152,7 +157,7 @@ class Webhook:
                 why = Rejected(code="not_acknowledged", message=words)
             elif why is None:
                 raise Poisoned(Rejected(code="not_accepted", message=words))
-            if reply.status not in _FAILED and reply.status not in _PASSING:
+            if not _passes(reply):
                 break
         return {
             row.id: Written(
@@ -174,6 +179,12 @@ class Webhook:
             headers={SIGNATURE: self._sign(body)},
             body=Content("application/json", body),
         )
+
+
+def _passes(reply: Reply) -> bool:
+    """Whether the same may be taken later; a 403 that is no JSON is a firewall's."""
+    is_firewall = reply.status == FORBIDDEN and reply.json is None
+    return reply.status in _FAILED or reply.status in _PASSING or is_firewall
 
 
 def _record(row: Row) -> dict[str, object]:
