@@ -173,3 +173,16 @@ def forget_notifications(connection: Connection, *, after_s: float, limit: int) 
                ORDER BY created_at LIMIT :limit)"""),  # noqa: S608 - a constant
         {"after_s": after_s, "limit": limit},
     ).rowcount
+
+
+def forget_replaced_secrets(
+    connection: Connection, *, after_s: float, limit: int
+) -> int:
+    """Secrets of webhooks that were replaced, and have not signed for so long."""
+    return connection.execute(
+        text(f"""
+            DELETE FROM replaced_secrets WHERE id IN (
+              SELECT id FROM replaced_secrets WHERE signs_until < {_LONG_AGO}
+               ORDER BY signs_until LIMIT :limit FOR UPDATE SKIP LOCKED)"""),  # noqa: S608 - a constant
+        {"after_s": after_s, "limit": limit},
+    ).rowcount

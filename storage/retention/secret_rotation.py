@@ -4,34 +4,42 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
-_PLACES = {"connections": "secrets", "webhooks": "secret"}
-"""The column of each table that holds one."""
+_PLACES = {
+    "connections": ("secrets", "deleted_at IS NULL"),
+    "webhooks": ("secret", "deleted_at IS NULL"),
+    "replaced_secrets": ("secret", "true"),
+}
+"""The column of each table that holds one, and where it is still needed.
+
+Webhooks come before what was replaced of theirs: a secret that is replaced meanwhile is
+found there.
+"""
 
 
 class Sealed(NamedTuple):
     """One encrypted secret, and the row that holds it."""
 
     table: str
-    id: str
+    id: str | int
     secret: str
 
 
 def every(connection: Connection) -> list[Sealed]:
-    """All that are still needed."""
+    """All that are still needed; nobody replaces one until the transaction ends."""
     return [
         Sealed(table, *row)
-        for table, column in _PLACES.items()
+        for table, (column, needed) in _PLACES.items()
         for row in connection.execute(
             text(f"""
                 SELECT id, {column} FROM {table}
-                 WHERE deleted_at IS NULL ORDER BY id"""),  # noqa: S608 - two constants
+                 WHERE {needed} ORDER BY id FOR NO KEY UPDATE"""),  # noqa: S608 - constants
         )
     ]
 
 
 def replace(connection: Connection, old: Sealed, fresh: str) -> bool:
     """Keep a secret as encrypted anew; False where somebody has changed it since."""
-    column = _PLACES[old.table]
+    column, _ = _PLACES[old.table]
     moved = connection.execute(
         text(f"""
             UPDATE {old.table} SET {column} = :fresh

@@ -36,7 +36,13 @@ from storage.tables.licenses import (
 from storage.tables.pushes import dry_run_items, dry_runs, intents, unchanged_claims
 from storage.tables.quotes import quotes, uploads
 from storage.tables.retention import erasures, removals
-from storage.tables.webhooks import deliveries, delivery_attempts, events, webhooks
+from storage.tables.webhooks import (
+    deliveries,
+    delivery_attempts,
+    events,
+    replaced_secrets,
+    webhooks,
+)
 
 __all__ = [
     "charge_ids",
@@ -70,6 +76,7 @@ __all__ = [
     "quotes",
     "refunds",
     "removals",
+    "replaced_secrets",
     "requests",
     "reservations",
     "templates",

@@ -25,11 +25,24 @@ webhooks = Table(
     Column("license_id", Id, ForeignKey("licenses.id"), nullable=False),
     Column("url", Text, nullable=False),
     Column("events", ARRAY(Text), nullable=False),
-    # Encrypted; shown once, when it was made.
+    # Encrypted; shown once, by the request that made it.
     Column("secret", Text, nullable=False),
     Column("created_at", Instant, nullable=False, server_default=NOW),
     Column("deleted_at", Instant),
     Index("webhooks_license_id_idx", "license_id"),
+)
+
+
+replaced_secrets = Table(
+    "replaced_secrets",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("webhook_id", Id, ForeignKey("webhooks.id"), nullable=False),
+    # Encrypted; until then it signs beside the one that has replaced it.
+    Column("secret", Text, nullable=False),
+    Column("signs_until", Instant, nullable=False),
+    Index("replaced_secrets_webhook_id_idx", "webhook_id"),
+    Index("replaced_secrets_signs_until_idx", "signs_until"),
 )
 
 

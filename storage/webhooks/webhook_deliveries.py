@@ -51,11 +51,14 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Due:
-    """What a delivery needs to be attempted now; `ended` says that it must not be."""
+    """What a delivery needs to be attempted now; `ended` says that it must not be.
+
+    `secrets` are encrypted, the newest first: those that it is signed with.
+    """
 
     id: int
     url: str
-    secret: str
+    secrets: list[str]
     event_id: str
     type: str
     data: dict[str, Any]
@@ -89,9 +92,13 @@ def due(connection: Connection, delivery_id: int) -> Due:
     """A delivery as its next attempt needs it, and the time to sign it with."""
     row = connection.execute(
         text("""
-            SELECT d.id, w.url, w.secret, d.event_id, e.type, e.data, e.created_at,
+            SELECT d.id, w.url, d.event_id, e.type, e.data, e.created_at,
                    d.delivered_at IS NOT NULL OR d.given_up_at IS NOT NULL AS ended,
                    w.deleted_at IS NOT NULL AS deleted,
+                   w.secret || ARRAY(
+                     SELECT secret FROM replaced_secrets
+                      WHERE webhook_id = w.id AND signs_until > clock_timestamp()
+                      ORDER BY id DESC) AS secrets,
                    CAST(extract(epoch FROM clock_timestamp()) AS bigint) AS unix_s
               FROM deliveries AS d JOIN webhooks AS w ON w.id = d.webhook_id
               JOIN events AS e ON e.id = d.event_id

@@ -20,6 +20,8 @@ class Webhook:
 
 
 _COLUMNS = "id, license_id, url, events, created_at"
+_REPLACED_MAX = 4
+"""Each makes the headers of every message longer."""
 
 
 def create(
@@ -91,4 +93,60 @@ def delete(connection: Connection, webhook_id: str) -> bool:
              WHERE id = :id AND deleted_at IS NULL"""),
         {"id": webhook_id},
     )
+    _keep_replaced(connection, webhook_id, at_most=0)
     return moved.rowcount == 1
+
+
+# -- Secrets that are replaced.
+
+
+def secret_to_replace(connection: Connection, webhook_id: str) -> str | None:
+    """The encrypted secret, held until the transaction ends; None without a webhook."""
+    secret: str | None = connection.execute(
+        text("""
+            SELECT secret FROM webhooks
+             WHERE id = :id AND deleted_at IS NULL FOR NO KEY UPDATE"""),
+        {"id": webhook_id},
+    ).scalar_one_or_none()
+    return secret
+
+
+def replace_secret(
+    connection: Connection, webhook_id: str, *, secret: str, overlap_s: int
+) -> datetime | None:
+    """Sign with another secret, and for so long with what was good till now as well.
+
+    What was replaced before ends no later than what is replaced now. `secret` is
+    encrypted already. When the old ones end; None where they have ended.
+    """
+    given = {"id": webhook_id, "secret": secret, "overlap_s": overlap_s}
+    end = "clock_timestamp() + make_interval(secs => :overlap_s)"
+    connection.execute(
+        text(f"""
+            UPDATE replaced_secrets SET signs_until = least(signs_until, {end})
+             WHERE webhook_id = :id"""),  # noqa: S608 - a constant
+        given,
+    )
+    until: datetime = connection.execute(
+        text(f"""
+            INSERT INTO replaced_secrets (webhook_id, secret, signs_until)
+            SELECT id, secret, {end} FROM webhooks WHERE id = :id
+            RETURNING signs_until"""),  # noqa: S608 - a constant
+        given,
+    ).scalar_one()
+    connection.execute(
+        text("UPDATE webhooks SET secret = :secret WHERE id = :id"), given
+    )
+    _keep_replaced(connection, webhook_id, at_most=_REPLACED_MAX if overlap_s else 0)
+    return until if overlap_s else None
+
+
+def _keep_replaced(connection: Connection, webhook_id: str, *, at_most: int) -> None:
+    """Forget all but the newest replaced secrets of a webhook."""
+    connection.execute(
+        text("""
+            DELETE FROM replaced_secrets WHERE id IN (
+              SELECT id FROM replaced_secrets WHERE webhook_id = :id
+               ORDER BY id DESC OFFSET :at_most)"""),
+        {"id": webhook_id, "at_most": at_most},
+    )

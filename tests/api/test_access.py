@@ -67,6 +67,7 @@ _ALLOWED = {
     "POST /webhooks": {_PRODUCER},
     "GET /webhooks": {_PRODUCER},
     "DELETE /webhooks/{webhook}": {_PRODUCER},
+    "POST /webhooks/{webhook}/rotate": {_PRODUCER},
     "GET /webhooks/{webhook}/deliveries": {_PRODUCER},
 }
 FAMILIES = (

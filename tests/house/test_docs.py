@@ -13,7 +13,7 @@ from storage.ledger.audit import CHECKS
 from storage.state_machine import JobState
 from storage.webhooks.events import EventType
 from worker.cli import holdfast
-from worker.infrastructure.message_signatures import signature
+from worker.infrastructure.message_signatures import new_secret, signed_headers
 from worker.infrastructure.settings import Settings
 
 _ROOT = Path(__file__).parents[2]
@@ -79,14 +79,27 @@ def test_every_event_is_described_and_its_examples_are_json():
 
 def test_the_signature_is_verified_as_described():
     page = _read("docs/webhooks.md")
-    (snippet,) = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
-    described: dict[str, Any] = {}
-    exec(snippet, described)
-    header = signature("whsec_1", int(time.time()), b"{}")
-    assert described["verified"]("whsec_1", header, b"{}")
-    assert not described["verified"]("whsec_2", header, b"{}")
-    assert not described["verified"]("whsec_1", header, b"[]")
-    assert not described["verified"]("whsec_1", signature("whsec_1", 1, b"{}"), b"{}")
+    snippets = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    right, other, old = (new_secret() for _ in range(3))
+    headers = signed_headers([right, old], "evt_1", int(time.time()), b"{}")
+    late = signed_headers([right, old], "evt_1", 1, b"{}")
+    assert len(snippets) == 3
+    for snippet in snippets:
+
+        def accepts(*given: Any, snippet: str = snippet) -> bool:
+            body, headers, secret = given
+            names = {"body": body, "headers": headers, "secret": secret}
+            try:
+                exec(snippet, names)
+            except Exception:  # noqa: BLE001 - each library has its own
+                return False
+            return bool(names.get("is_ours", True))
+
+        assert accepts(b"{}", headers, right)
+        assert accepts(b"{}", headers, old)
+        assert not accepts(b"{}", headers, other)
+        assert not accepts(b"[]", headers, right)
+        assert not accepts(b"{}", late, right)
 
 
 def test_the_readme_begins_with_the_two_commands_that_exist():

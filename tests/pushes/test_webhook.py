@@ -1,7 +1,11 @@
 """Pushes to a customer's own endpoint: what was sent in full is delivered."""
 
+import json
+
 import httpx
 import pytest
+from standardwebhooks import Webhook as Standard
+from stripe import WebhookSignature
 
 from pricing.plans import Item
 from tests.support import job_runs
@@ -18,6 +22,7 @@ from tests.support.push_runs import (
 )
 from tests.support.receivers import Reply, receiver
 from worker.connections import connections
+from worker.infrastructure.message_signatures import SIGNATURE, new_secret
 from worker.sandbox.webhook import SECRET
 
 
@@ -103,6 +108,38 @@ def test_a_batch_in_doubt_is_sent_again_by_the_id_it_had(
     assert counts(report) == {"created": 1}
     told = sandbox.tally("webhook")
     assert (told["batches"], told["again"]) == (2, 2)
+
+
+def test_pushes_are_signed_by_both_schemes_where_the_secret_can_be(house):
+    secrets = {new_secret(): True, "free words of a customer": False}
+    for secret, is_standard in secrets.items():
+        with receiver() as there:
+            url = {"url": there.url()}
+            made = connect(house, "webhook", url, {"signing_secret": secret})
+            assert connections.test(house, made).ok
+            push(house, made, [contact("c1", "p1")])
+            calls = there.calls
+        assert len(calls) == 4
+        for call in calls:
+            header = call.headers[SIGNATURE]
+            WebhookSignature.verify_header(call.body, header, secret, 300)
+            assert ("webhook-id" in call.headers) == is_standard
+            if is_standard:
+                message = Standard(secret).verify(call.body, call.headers)
+                assert message["id"] == call.headers["webhook-id"]
+
+
+def test_each_ping_has_an_id_of_its_own(house):
+    with receiver() as there:
+        url = {"url": there.url()}
+        for _ in range(2):
+            made = connect(house, "webhook", url, {"signing_secret": "s"})
+            for _ in range(2):
+                assert connections.test(house, made).ok
+            push(house, made, [contact("c1")])
+        messages = [json.loads(call.body) for call in there.calls]
+    pings = [one["id"] for one in messages if one["type"] == "push.ping"]
+    assert len(pings) == len(set(pings)) == 6
 
 
 def test_nothing_is_disclosed_or_paid_for_where_the_endpoint_says_no_beforehand(

@@ -24,14 +24,13 @@ from storage.webhooks.webhooks import Webhook
 from tests.support import job_runs
 from tests.support.receivers import Call, Receiver, Reply, receiver
 from worker.exports import download_links
-from worker.infrastructure import clock
+from worker.infrastructure import clock, message_signatures
 from worker.infrastructure.errors import BadInput, Refused
 from worker.infrastructure.settings import Settings
 from worker.infrastructure.task_results import Done, Later, Never, TaskResult
 from worker.jobs import submission
 from worker.jobs.outbox_runner import run_entry
 from worker.responses import job_responses, webhook_responses
-from worker.webhooks import delivery_attempts
 from worker.webhooks import webhooks as use
 from worker.wiring import Wired, wire
 
@@ -121,7 +120,7 @@ def _verify(call: Call, secret: str) -> int:
     """As docs/webhooks.md says; the second it was signed in."""
     header = dict(
         part.split("=", 1)
-        for part in call.headers[delivery_attempts.SIGNATURE].split(",")
+        for part in call.headers[message_signatures.SIGNATURE].split(",")
     )
     signed = f"{header['t']}.".encode() + call.body
     right = hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()
@@ -456,7 +455,10 @@ def test_the_secret_is_shown_once_and_nowhere_else(deps, there, hook, caplog):
         ),
     ]
     with deps.database.transaction() as connection:
-        for table in ("webhooks", "events", "deliveries", "delivery_attempts"):
+        for table in (
+            *("webhooks", "replaced_secrets"),
+            *("events", "deliveries", "delivery_attempts"),
+        ):
             rows = connection.execute(text(f"SELECT {table}::text FROM {table}"))
             shown.append(repr(rows.all()))
     assert not any(secret in text_ for text_ in shown)

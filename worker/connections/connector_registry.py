@@ -14,7 +14,7 @@ from worker.connections.connectors.salesforce.connector import Salesforce
 from worker.connections.connectors.webhook.connector import Webhook
 from worker.connections.token_refresh import ACCESS_TOKEN
 from worker.infrastructure.clock import wait, wall_s
-from worker.infrastructure.message_signatures import signature
+from worker.infrastructure.message_signatures import signed_headers
 
 _BEAT_S = 0.2
 
@@ -29,9 +29,10 @@ class Opening(NamedTuple):
     run: str
     """What is written belongs to this part of a job; empty where nothing is written."""
 
-    def sign(self, body: bytes) -> str:
-        """The signature of a body, of this second."""
-        return signature(self.access.secrets["signing_secret"], int(wall_s()), body)
+    def sign(self, message_id: str, body: bytes) -> Mapping[str, str]:
+        """The headers that a message is sent with in this second."""
+        secret = self.access.secrets["signing_secret"]
+        return signed_headers([secret], message_id, int(wall_s()), body)
 
     def wait(self, pause_s: float) -> None:
         """Wait, and hold on to the chunk meanwhile. Raises `Superseded`."""

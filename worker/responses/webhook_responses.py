@@ -1,5 +1,7 @@
 """Webhooks and their deliveries as clients see them."""
 
+from datetime import datetime
+
 from storage.webhooks.webhook_deliveries import Delivery
 from storage.webhooks.webhooks import Webhook
 from worker.infrastructure.clock import instant
@@ -16,6 +18,16 @@ def of_webhook(webhook: Webhook, *, secret: str | None = None) -> Answer:
         "created_at": instant(webhook.created_at),
     }
     return answer if secret is None else answer | {"secret": secret}
+
+
+def of_rotated(
+    webhook: Webhook, secret: str | None, old_secret_until: datetime | None
+) -> Answer:
+    """A webhook with the secret that it was just given, and when the old one ends."""
+    return of_webhook(webhook) | {
+        "secret": secret,
+        "old_secret_until": instant(old_secret_until),
+    }
 
 
 def of_delivery(delivery: Delivery) -> Answer:

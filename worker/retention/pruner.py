@@ -89,6 +89,7 @@ def _steps(settings: Settings) -> list[tuple[Callable[..., object], float, int]]
         (oauth_authorizations.forget, settings.request_kept_s, _LIMIT),
         (key_locks.forget, settings.request_kept_s, _LIMIT),
         (dry_runs.forget, settings.dry_run_kept_s, _JOBS_MAX),
+        (expired_rows.forget_replaced_secrets, 0, _LIMIT),
     ]
 
 

@@ -25,16 +25,12 @@ from worker.infrastructure.errors import (
     OutboundError,
 )
 from worker.infrastructure.keyring import Undecipherable
-from worker.infrastructure.message_signatures import signature
+from worker.infrastructure.message_signatures import signed_headers
 from worker.infrastructure.retry_policy import backoff_s
 from worker.infrastructure.task_results import Done, Later, Never, TaskResult
 from worker.responses import job_responses
 
 log = logging.getLogger(__name__)
-
-SIGNATURE = "Holdfast-Signature"
-"""The header that proves who sent a delivery, and when."""
-
 
 _ACCEPTED = range(200, 300)
 
@@ -92,14 +88,14 @@ def _body(deps: Deps, due: Due, report: JobReport | None, now: datetime) -> byte
 def _attempt(deps: Deps, due: Due, body: bytes) -> Attempt:
     watch = Stopwatch()
     try:
-        secret = deps.keyring.decrypt(due.secret)
+        secrets = [deps.keyring.decrypt(one) for one in due.secrets]
         response = deps.outbound.request(
             "POST",
             due.url,
             headers={
                 "Content-Type": "application/json",
                 "User-Agent": "Holdfast",
-                SIGNATURE: signature(secret, due.unix_s, body),
+                **signed_headers(secrets, due.event_id, due.unix_s, body),
             },
             content=body,
         )

@@ -6,8 +6,9 @@ open while a webhook is asked.
 """
 
 import logging
-import secrets
 from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
@@ -24,6 +25,8 @@ from worker.infrastructure.errors import (
     bad,
 )
 from worker.infrastructure.ids import new_id
+from worker.infrastructure.keyring import Undecipherable
+from worker.infrastructure.message_signatures import new_secret
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +34,8 @@ log = logging.getLogger(__name__)
 Once = Callable[[Connection, str], None]
 """Notes in the same transaction what a request has made."""
 
+OVERLAP_S_MAX = 30 * 24 * 3600
+"""How long a secret may sign beside the one that has replaced it."""
 _URL_LENGTH_MAX = 2000
 
 
@@ -51,7 +56,7 @@ def create(
     """
     _check_events(events)
     _check_url(deps, url)
-    secret = f"whsec_{secrets.token_urlsafe(32)}"
+    secret = new_secret()
     sealed = deps.keyring.encrypt(secret)
     with deps.database.transaction() as connection:
         if licenses.get(connection, license_id) is None:
@@ -67,6 +72,50 @@ def create(
         if once is not None:
             once(connection, webhook.id)
     return webhook, secret
+
+
+class Rotated(NamedTuple):
+    """A webhook with its new secret, shown this once, and when the old one ends."""
+
+    webhook: Webhook
+    secret: str
+    old_secret_until: datetime | None
+
+
+def rotate(
+    deps: Deps, webhook_id: str, overlap_s: int, once: Once | None = None
+) -> Rotated:
+    """Give a webhook another secret; for `overlap_s` the old one signs beside it.
+
+    An old one that no key can read any more cannot sign: it ends at once. Raises
+    `BadInput` for an overlap that is too long, and `Refused` without the webhook.
+    """
+    if not 0 <= overlap_s <= OVERLAP_S_MAX:
+        raise bad("overlap_s", f"must be 0 to {OVERLAP_S_MAX} seconds")
+    secret = new_secret()
+    sealed = deps.keyring.encrypt(secret)
+    with deps.database.transaction() as connection:
+        old = webhooks.secret_to_replace(connection, webhook_id)
+        webhook = _need(connection, webhook_id)
+        until = webhooks.replace_secret(
+            connection,
+            webhook_id,
+            secret=sealed,
+            overlap_s=overlap_s if _is_readable(deps, old) else 0,
+        )
+        if once is not None:
+            once(connection, webhook_id)
+    log.info(
+        "webhook %s has a new secret; the old one signs until %s", webhook_id, until
+    )
+    return Rotated(webhook, secret, until)
+
+
+def _is_readable(deps: Deps, sealed: str | None) -> bool:
+    try:
+        return bool(sealed and deps.keyring.decrypt(sealed))
+    except Undecipherable:
+        return False
 
 
 def get(deps: Deps, webhook_id: str) -> Webhook:

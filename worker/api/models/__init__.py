@@ -100,6 +100,8 @@ from worker.api.models.webhooks import (
     Event,
     NewlyMadeWebhook,
     NewWebhook,
+    RotatedWebhook,
+    Rotation,
     Webhook,
 )
 
@@ -171,6 +173,8 @@ __all__ = [
     "RetriedPush",
     "Retry",
     "Role",
+    "RotatedWebhook",
+    "Rotation",
     "ShownDryRun",
     "State",
     "Taken",

@@ -3,9 +3,10 @@
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, StrictStr
+from pydantic import BaseModel, Field, StrictInt, StrictStr
 
 from worker.api.models.field_types import Body, ClientId
+from worker.webhooks.webhooks import OVERLAP_S_MAX
 
 Event = Literal["job.finished", "credits.low", "reservation.expired", "period.closed"]
 
@@ -32,6 +33,18 @@ class NewlyMadeWebhook(Webhook):
     """A webhook with its secret, which is shown this once."""
 
     secret: str | None
+
+
+class Rotation(Body):
+    """For how long the old secret signs beside the new one, at most 30 days."""
+
+    overlap_s: Annotated[StrictInt, Field(ge=0, le=OVERLAP_S_MAX)]
+
+
+class RotatedWebhook(NewlyMadeWebhook):
+    """A webhook with its new secret; null where the old one has ended."""
+
+    old_secret_until: datetime | None
 
 
 class DeliveryAttempt(BaseModel):

@@ -48,6 +48,19 @@ def create_webhook(request: Request, body: models.NewWebhook) -> Answer:
     return webhook_responses.of_webhook(webhook, secret=secret)
 
 
+@router.post("/webhooks/{webhook}/rotate", response_model=models.RotatedWebhook)
+@allow(Scope.PRODUCER, of=_OF_IT, secret=True)
+def rotate_secret(
+    request: Request, webhook: WebhookId, body: models.Rotation
+) -> Answer:
+    """Give a webhook another secret; it is shown this once."""
+    deps = context_of(request).deps
+    if made_by(request) is not None:
+        return webhook_responses.of_rotated(webhooks.get(deps, webhook), None, None)
+    rotated = webhooks.rotate(deps, webhook, body.overlap_s, once_of(request))
+    return webhook_responses.of_rotated(*rotated)
+
+
 @router.get("/webhooks", response_model=models.Page[models.Webhook])
 @allow(Scope.PRODUCER)
 def list_webhooks(

@@ -10,6 +10,7 @@ the endpoint is asked for a plain yes: nothing is disclosed to one that says no.
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 from worker.connections.connectors.bisection import Poisoned, bisected
 from worker.connections.connectors.connector import (
@@ -39,11 +40,10 @@ from worker.connections.connectors.http_answers import (
     raise_if_blocked,
     retry_after_s,
 )
+from worker.infrastructure.ids import new_id
 
-SIGNATURE = "Holdfast-Signature"
-
-Sign = Callable[[bytes], str]
-"""The signature of a body, as its header says it."""
+Sign = Callable[[str, bytes], Mapping[str, str]]
+"""The headers that prove who sends a message, by its id and its body."""
 
 _TYPES = {Kind.COMPANY: "push.companies", Kind.PERSON: "push.persons"}
 _TRIES_S = (0.0, 0.25, 1.0)
@@ -53,6 +53,13 @@ _PASSING = {408, 423, 425, 429}
 _TOO_MANY_REQUESTS = 429
 _USUAL_PAUSE_S = 10.0
 _HEX = 32
+
+
+class _Message(NamedTuple):
+    """What is posted; whoever has seen its id has seen the message."""
+
+    id: str
+    body: bytes
 
 
 class Webhook:
@@ -83,8 +90,12 @@ class Webhook:
         self._run = run
 
     def test(self) -> None:
-        """Ask for a plain yes; nothing is disclosed."""
-        reply = self._post(self._message("push.ping", {}))
+        """Ask for a plain yes; nothing is disclosed.
+
+        Each question has an id of its own: who drops what he has seen would not answer
+        the same again.
+        """
+        reply = self._post(_message(new_id("ping"), "push.ping", {}))
         if reply.status in _OK:
             return
         words = f"the endpoint answers with {reply.status}"
@@ -166,18 +177,18 @@ class Webhook:
             for row in rows
         }
 
-    def _message(self, type_: str, data: Mapping[str, object]) -> bytes:
+    def _message(self, type_: str, data: Mapping[str, object]) -> _Message:
         """A message with an id that the same message of this run has again."""
         content = json.dumps([self._run, type_, data], sort_keys=True)
         id_ = f"batch_{hashlib.sha256(content.encode()).hexdigest()[:_HEX]}"
-        return json.dumps({"id": id_, "type": type_, "data": data}).encode()
+        return _message(id_, type_, data)
 
-    def _post(self, body: bytes) -> Reply:
+    def _post(self, message: _Message) -> Reply:
         return self._http.ask(
             "POST",
             self._url,
-            headers={SIGNATURE: self._sign(body)},
-            body=Content("application/json", body),
+            headers=self._sign(message.id, message.body),
+            body=Content("application/json", message.body),
         )
 
 
@@ -185,6 +196,10 @@ def _passes(reply: Reply) -> bool:
     """Whether the same may be taken later; a 403 that is no JSON is a firewall's."""
     is_firewall = reply.status == FORBIDDEN and reply.json is None
     return reply.status in _FAILED or reply.status in _PASSING or is_firewall
+
+
+def _message(id_: str, type_: str, data: Mapping[str, object]) -> _Message:
+    return _Message(id_, json.dumps({"id": id_, "type": type_, "data": data}).encode())
 
 
 def _record(row: Row) -> dict[str, object]:
