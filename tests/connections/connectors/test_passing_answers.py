@@ -34,12 +34,16 @@ def _wait(_: float) -> None:
     pass
 
 
+def _sign(_: str, __: bytes) -> dict[str, str]:
+    return {}
+
+
 _MADE: dict[str, Callable[[PlainHttp, Access], Connector]] = {
     "hubspot": HubSpot,
     "odoo": Odoo,
     "pipedrive": lambda http, access: Pipedrive(http, access, _Keys(), _wait),
     "salesforce": lambda http, access: Salesforce(http, access, _wait),
-    "webhook": lambda http, access: Webhook(http, access, lambda _: "s", _wait, "r"),
+    "webhook": lambda http, access: Webhook(http, access, _sign, _wait, "r"),
 }
 
 
