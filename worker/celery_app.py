@@ -7,11 +7,12 @@ attempts) is a row in PostgreSQL, so no option here may decide it a second time.
 
 import gc
 import os
+from collections.abc import Sequence
 from multiprocessing import Value
 from typing import Any
 
 from celery import Celery
-from celery.signals import worker_process_init, worker_shutting_down
+from celery.signals import worker_init, worker_process_init, worker_shutting_down
 from kombu.entity import Queue
 
 from worker.infrastructure.errors import NotConfigured
@@ -153,3 +154,18 @@ def make_app(settings: Settings) -> Celery:
         **_broker_options(settings, broker_url),
     )
     return app
+
+
+def run_worker(app: Celery, options: Sequence[str]) -> int:
+    """Work until told to stop, or until Celery fails; the exit status.
+
+    `worker_main` drops the status of the command that it runs.
+    """
+    workers = []
+
+    def note(sender: Any, **_: object) -> None:  # noqa: ANN401 - Celery has no types
+        workers.append(sender)
+
+    worker_init.connect(note, weak=False)
+    app.worker_main(["worker", *options])
+    return next((worker.exitcode or 0 for worker in workers), 1)

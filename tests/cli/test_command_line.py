@@ -2,13 +2,8 @@
 
 import csv
 import json
-import os
-import resource
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa  # type: ignore[import-untyped]
 import pytest
@@ -19,51 +14,10 @@ from pricing.plans import PaymentTerm
 from storage.database import Database
 from storage.tables import metadata
 from tests.support.stored_jobs import make_license
+from tests.support.terminals import Terminal
 from worker.embedded.home import remove_home
 
 _EXIT_BAD = 2
-
-
-class Terminal:
-    """Runs commands on one database and one home."""
-
-    def __init__(self, home: Path, database_url: str) -> None:
-        self.home = home
-        self._env = dict(os.environ) | {
-            "HOLDFAST_HOME": str(home),
-            "HOLDFAST_DATABASE_URL": database_url,
-        }
-
-    def run(
-        self, *words: str, file_bytes_max: int | None = None
-    ) -> subprocess.CompletedProcess[str]:
-        """Run a command; `file_bytes_max` stands for a disk with so much room."""
-
-        def limit() -> None:
-            if file_bytes_max is not None:
-                resource.setrlimit(
-                    resource.RLIMIT_FSIZE, (file_bytes_max, resource.RLIM_INFINITY)
-                )
-
-        return subprocess.run(
-            [sys.executable, "-P", "-m", "worker.cli", *words],
-            env=self._env,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-            preexec_fn=limit,
-        )
-
-    def answer(self, *words: str) -> dict[str, Any]:
-        """The object that a command answers with."""
-        done = self.run(*words, "--json")
-        assert done.returncode == 0, done.stderr
-        answer: dict[str, Any] = json.loads(done.stdout)
-        return answer
-
-    def files(self) -> set[Path]:
-        return {path for path in self.home.rglob("*") if path.is_file()}
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """The command line: the same use cases as the API, for a terminal.
 
-Exit status: 0 done, 1 refused, failed or violated, 2 bad input. With `--json`
-standard output holds the answer's object alone; problems go to standard error.
+Exit status: 0 done, 1 refused, failed or violated, 2 bad input, 130 interrupted. With
+`--json` standard output holds the answer's object alone; problems go to standard error.
 
 Imports every use case, and the API to serve it. Start with `invocation`: what each
 command stands on.
@@ -57,11 +57,10 @@ def holdfast() -> None:
 
 
 def main() -> None:
-    """Run one command."""
+    """Run one command, and end with its exit status."""
     try:
-        holdfast.main(standalone_mode=False)
-    except click.exceptions.Exit as exit_:
-        sys.exit(exit_.exit_code)
+        # Out of its standalone mode click returns the status of an `Exit`.
+        sys.exit(holdfast.main(standalone_mode=False))
     except (click.Abort, KeyboardInterrupt):
         click.echo("stopped", err=True)
         sys.exit(130)

@@ -2,7 +2,7 @@
 
 import click
 
-from worker.celery_app import make_app
+from worker.celery_app import make_app, run_worker
 from worker.celery_tasks import register
 from worker.cli.invocation import Cli, command
 from worker.cli.long_running import log_to_stderr, need, need_schema, stop_event
@@ -20,9 +20,9 @@ def worker(cli: Cli) -> None:
     need_schema(settings)
     app = make_app(settings)
     register(app, settings)
-    app.worker_main(
+    status = run_worker(
+        app,
         [
-            "worker",
             "--pool=prefork",
             f"--concurrency={settings.worker_concurrency}",
             f"--hostname={new_owner().replace(':', '-')}",
@@ -32,6 +32,7 @@ def worker(cli: Cli) -> None:
             "--loglevel=INFO",
         ],
     )
+    raise click.exceptions.Exit(status)
 
 
 @command("dispatcher")
