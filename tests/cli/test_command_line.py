@@ -344,6 +344,26 @@ def test_without_a_broker_a_worker_says_which_setting_is_missing(terminal):
     assert done.stderr.strip() == "unavailable: HOLDFAST_BROKER_URL is not set"
 
 
+_PROVIDER = {"PROVIDERS": "directory,hunter", "HUNTER_KEY": "k"}
+
+
+@pytest.mark.parametrize("name", ["worker", "api"])
+def test_who_asks_providers_says_at_its_start_that_nothing_counts(
+    database_url, tmp_path, name
+):
+    broker = {"BROKER_URL": "amqp://127.0.0.1:1"}
+    done = Terminal(tmp_path, database_url, **_PROVIDER, **broker).run(name)
+    assert done.returncode == 1
+    assert "HOLDFAST_REDIS_URL is not set: providers need it" in done.stderr
+
+
+def test_who_asks_nobody_needs_nothing_that_counts(terminal, database_url):
+    asking = Terminal(terminal.home, database_url, **_PROVIDER)
+    for words in (("balance", "acme"), ("audit",), ("jobs",)):
+        done = asking.run(*words)
+        assert done.returncode == 0, done.stderr
+
+
 def test_home_and_json_stand_before_a_command_or_after_it(terminal, tmp_path):
     after = terminal.answer("license", "show", "acme")
     for words in (

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
 
@@ -16,6 +16,7 @@ import pytest
 
 from tests.support.fleet import QUICK, until
 from tests.support.homes import living
+from tests.support.sandboxes import Sandbox
 from worker.embedded.home import remove_home
 
 _CONTACTS = "company_id,person_id\n" + "".join(
@@ -47,9 +48,9 @@ def _holdfast(
     )
 
 
-def _begin(home: Path, *words: str) -> subprocess.Popen[str]:
+def _begin(home: Path, *words: str, **settings: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        _argv(home, *words), env=_env(), stdout=subprocess.PIPE, text=True
+        _argv(home, *words), env=_env(**settings), stdout=subprocess.PIPE, text=True
     )
 
 
@@ -71,9 +72,9 @@ def _ready(up: subprocess.Popen[str]) -> str:
 
 
 @contextmanager
-def _up(home: Path) -> Iterator[str]:
+def _up(home: Path, **settings: str) -> Iterator[str]:
     """`up` until the block ends; then it has been stopped by Ctrl-C, cleanly."""
-    with _begin(home, "up", "--port", "0") as up:
+    with _begin(home, "up", "--port", "0", **settings) as up:
         try:
             yield _ready(up)
             up.send_signal(signal.SIGINT)
@@ -104,11 +105,12 @@ def _get(address: str, path: str) -> tuple[int, dict[str, str]]:
         connection.close()
 
 
-def _create_license(home: Path) -> None:
+def _create_license(home: Path, **settings: str) -> None:
     created = _holdfast(
         home,
         *("license", "create", "acme", "--name", "Acme", "--plan", "V2"),
         *("--payment-term", "monthly", "--credits", "5000"),
+        **settings,
     )
     assert created.returncode == 0, created.stderr
 
@@ -248,4 +250,43 @@ def test_short_commands_at_once_take_turns_or_share(home):
         ]
         answers = [json.loads(command.communicate()[0]) for command in commands]
     assert [answer["available"] for answer in answers] == [5000] * 4
+    assert not living(home)
+
+
+def _ask_beside(home: Path, folder: Path, name: str, settings: dict[str, str]) -> None:
+    """Every command of a person, with a provider that is asked for one e-mail."""
+    entries, contacts = folder / "directory.jsonl", folder / "contacts.csv"
+    entries.write_text('{"person_id": "p1", "phone": "+1 555 1"}\n')
+    columns = "company_id,company_domain,person_id,first_name,last_name"
+    contacts.write_text(f"{columns}\n{name},{name}.example,{name},Ada,Lovelace\n")
+    who = ("--license", "acme", "--user", "u")
+    what = ("--retrieve", "email", "--email-level", "accept_all")
+    asked = (str(contacts), *who, *what)
+    for words in (
+        ("directory", "load", str(entries)),
+        ("quote", *asked),
+        ("export", *asked, "--out", str(folder / f"{name}.csv")),
+        ("jobs",),
+        ("balance", "acme"),
+        ("audit",),
+    ):
+        done = _holdfast(home, *words, **settings)
+        assert done.returncode == 0, (words, done.stderr)
+    assert f"@{name}.example" in (folder / f"{name}.csv").read_text()
+
+
+@pytest.mark.slow
+def test_a_provider_is_asked_under_up_and_without(home, tmp_path):
+    with closing(Sandbox()) as sandbox:
+        sandbox.behave("hunter")
+        asking = {
+            "PROVIDERS": "directory,hunter",
+            "HUNTER_KEY": "k",
+            "HUNTER_URL": f"{sandbox.url}/hunter",
+        }
+        with _up(home, **asking) as address:
+            _create_license(home, **asking)
+            _ask_beside(home, tmp_path, "beside", asking)
+            assert _get(address, "/readyz")[0] == 200
+        _ask_beside(home, tmp_path, "alone", asking)
     assert not living(home)

@@ -8,6 +8,7 @@ import uvicorn
 from worker.api.app import make_api
 from worker.cli.invocation import Cli, command
 from worker.cli.long_running import log_to_stderr, need
+from worker.findings.provider_registry import check_limits
 
 
 @command("api")
@@ -18,6 +19,7 @@ def api(cli: Cli, *, host: str, port: int, fd: int | None) -> None:
     """Serve the API."""
     log_to_stderr()
     need(cli.settings, "database_url", "broker_url")
+    check_limits(cli.settings)
     config = uvicorn.Config(
         make_api(cli.settings), host=host, port=port, log_level="warning"
     )

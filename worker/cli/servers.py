@@ -10,7 +10,9 @@ from storage import migrations
 from storage.database import Database
 from storage.jobs import heartbeats
 from worker.cli.invocation import Cli
+from worker.embedded.locks import Note
 from worker.embedded.stack import Wanted, running
+from worker.findings.provider_registry import check_limits
 from worker.infrastructure.dependencies import connect
 from worker.infrastructure.settings import MISSED_REPORTS, Settings
 from worker.wiring import Wired, wire
@@ -29,9 +31,7 @@ def with_database(cli: Cli, *, migrate: bool = False) -> Iterator[Wired]:
         yield from _wired(settings)
         return
     with running(Wanted(home=settings.home, prepare=migrate_at)) as note:
-        yield from _wired(
-            settings.model_copy(update={"database_url": note.database_url}),
-        )
+        yield from _wired(_reaching(settings, note))
 
 
 @contextmanager
@@ -43,6 +43,7 @@ def with_workers(cli: Cli, *, migrate: bool = False) -> Iterator[Wired]:
     if settings.database_url and settings.broker_url and _workers_live(settings):
         yield from _wired(settings)
         return
+    check_own_workers(settings)
     wanted = Wanted(
         home=settings.home,
         prepare=_leave_alone if settings.database_url else migrate_at,
@@ -55,8 +56,25 @@ def with_workers(cli: Cli, *, migrate: bool = False) -> Iterator[Wired]:
         ),
     )
     with running(wanted) as note:
-        urls = {"database_url": note.database_url, "broker_url": note.broker_url}
-        yield from _wired(settings.model_copy(update=urls))
+        yield from _wired(_reaching(settings, note))
+
+
+def check_own_workers(settings: Settings) -> None:
+    """Refuse what workers that are started here would refuse, before they are.
+
+    Where no broker is named they have the home's own, which is a Redis.
+    """
+    if settings.broker_url:
+        check_limits(settings)
+
+
+def _reaching(settings: Settings, note: Note) -> Settings:
+    """Settings that lead to what runs in a home."""
+    urls = {
+        "database_url": note.database_url,
+        "broker_url": note.broker_url or settings.broker_url,
+    }
+    return settings.model_copy(update=urls)
 
 
 def _leave_alone(_: str) -> None:

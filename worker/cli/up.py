@@ -4,7 +4,7 @@ import click
 
 from worker.cli.invocation import Cli, command
 from worker.cli.long_running import log_to_stderr, stop_event
-from worker.cli.servers import migrate_at
+from worker.cli.servers import check_own_workers, migrate_at
 from worker.embedded.stack import Wanted, running
 from worker.findings.directory_import import load_directory
 from worker.infrastructure.settings import Settings
@@ -18,6 +18,7 @@ def up(cli: Cli, *, host: str, port: int) -> None:
     """Run everything in one place until Ctrl-C: servers, API, worker, dispatcher."""
     log_to_stderr()
     settings = cli.settings
+    check_own_workers(settings)
     stop = stop_event()
     wanted = Wanted(
         home=settings.home,

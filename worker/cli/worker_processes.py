@@ -6,6 +6,7 @@ from worker.celery_app import make_app, run_worker
 from worker.celery_tasks import register
 from worker.cli.invocation import Cli, command
 from worker.cli.long_running import log_to_stderr, need, need_schema, stop_event
+from worker.findings.provider_registry import check_limits
 from worker.infrastructure.dependencies import new_owner
 from worker.jobs.dispatcher import Dispatcher
 from worker.wiring import chores_of, wire
@@ -17,6 +18,7 @@ def worker(cli: Cli) -> None:
     log_to_stderr()
     settings = cli.settings
     need(settings, "database_url", "broker_url")
+    check_limits(settings)
     need_schema(settings)
     app = make_app(settings)
     register(app, settings)

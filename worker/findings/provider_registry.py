@@ -65,8 +65,6 @@ class ProviderRegistry:
         self._slots = {
             name: Slots(settings.provider_concurrency) for name in self._immediate
         }
-        if self.any and settings.limits_url is None:
-            raise _without_redis()
 
     @property
     def any(self) -> bool:
@@ -87,7 +85,7 @@ class ProviderRegistry:
 
     @cached_property
     def limits(self) -> ProviderLimits:
-        """What lets requests through."""
+        """What lets requests through. Raises `NotConfigured` without a Redis."""
         settings = self._settings
         if settings.limits_url is None:
             raise _without_redis()
@@ -108,6 +106,16 @@ class ProviderRegistry:
             self.event_loop.run(self.limits.close())
             self.event_loop.run(self._http.close())
         self.event_loop.close()
+
+
+def check_limits(settings: Settings) -> None:
+    """Refuse to ask providers where nothing counts how often.
+
+    For whoever will ask them, at its start: who asks nobody needs no Redis.
+    """
+    asks = any(name != DIRECTORY for name in _order(settings))
+    if asks and settings.limits_url is None:
+        raise _without_redis()
 
 
 def _without_redis() -> NotConfigured:
