@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
+from fastapi import FastAPI
 from sqlalchemy import text
 
 from storage.access_scopes import Scope
@@ -106,6 +107,23 @@ def api(
 
 
 @contextmanager
+def served(app: FastAPI) -> Iterator[str]:
+    """The URL of an app over real HTTP, as long as the block."""
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    never = threading.Event()
+    while not server.started:
+        wait(never, 0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        thread.join(timeout=30)
+
+
+@contextmanager
 def serving(
     database_url: str, home: Path, settings: dict[str, object], *, days: float = 0
 ) -> Iterator[Api]:
@@ -118,26 +136,14 @@ def serving(
         "clock_offset_s": days * 24 * 3600,
         **settings,
     }
-    server = uvicorn.Server(
-        uvicorn.Config(
-            make_api(Settings.model_validate(given)), port=0, log_level="warning"
+    store_url = settings.get("artifacts_url")
+    store: dict[str, Any] = {"artifacts_url": store_url} if store_url else {}
+    with served(make_api(Settings.model_validate(given))) as url:
+        deps = job_runs.wire_to(
+            database_url, home, days=days, webhook_allow_private=True, **store
         )
-    )
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    never = threading.Event()
-    while not server.started:
-        wait(never, 0.01)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    url = settings.get("artifacts_url")
-    store: dict[str, Any] = {"artifacts_url": url} if url else {}
-    deps = job_runs.wire_to(
-        database_url, home, days=days, webhook_allow_private=True, **store
-    )
-    api = Api(f"http://127.0.0.1:{port}", deps)
-    try:
-        yield api
-    finally:
-        api.close()
-        server.should_exit = True
-        thread.join(timeout=30)
+        api = Api(url, deps)
+        try:
+            yield api
+        finally:
+            api.close()

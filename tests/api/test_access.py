@@ -222,6 +222,10 @@ def test_lists_never_show_a_bound_key_the_rows_of_another_license(api):
                 None,
             )
         assert bound.get(f"/v1/{path}?license=theirs").status_code == 404
+    charges = api.admin.get("/v1/charges").json()["items"]
+    assert {charge["license"] for charge in charges} == {"ours", "theirs"}
+    charges = bound.get(f"/v1/jobs/{ours['job']}/charges").json()["items"]
+    assert {charge["license"] for charge in charges} == {"ours"}
     listed = bound.get("/v1/licenses").json()
     assert [license_["id"] for license_ in listed["items"]] == ["ours"]
 

@@ -1,8 +1,9 @@
 """Who may call what: each route says it, and a route that says nothing is admin's.
 
 The checks come in one order: the key (401), its scope (403), whose thing it is (404),
-then what was sent (422). A key that is bound to a license does not learn that the
-things of another exist, whether its path, its query or its body names them.
+then what was sent (422): first the names in the query. A key that is bound to a license
+does not learn that the things of another exist, whether its path, its query or its body
+names them.
 """
 
 from collections.abc import Callable, Coroutine
@@ -21,6 +22,7 @@ from storage.licenses.api_keys import Key
 from worker.api.context import ApiContext, context_of
 from worker.api.encoded_paths import piece
 from worker.api.idempotency_keys import IDEMPOTENCY_KEY, replayed
+from worker.api.query_parameters import QueryParameters
 from worker.infrastructure.errors import Code, Refused
 from worker.infrastructure.ids import id_problem
 from worker.licenses.api_keys import digest_of, keep_bootstrap_key
@@ -100,8 +102,12 @@ class CheckedRoute(APIRoute):
         self,
     ) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The handler, behind the checks."""
-        handle = super().get_route_handler()
-        rule = rule_of(self.endpoint)
+        answer = super().get_route_handler()
+        rule, query = rule_of(self.endpoint), QueryParameters(self.dependant)
+
+        async def handle(request: Request) -> Response:
+            query.check(request)
+            return await answer(request)
 
         async def guarded(request: Request) -> Response:
             context = context_of(request)

@@ -76,6 +76,7 @@ def make_api(settings: Settings) -> FastAPI:
     api.add_middleware(
         BodyLimit, bytes_max=settings.body_bytes_max, uploads="/v1/uploads"
     )
+    api.add_middleware(problem_details.UnforeseenErrors)
     metrics.add_route(api, settings)
     api.add_middleware(EncodedPaths)
     return api

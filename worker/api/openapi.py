@@ -19,8 +19,9 @@ Document = dict[str, Any]
 _SUMMARY = "Bulk exports and CRM pushes that can never cost more than their quote."
 _METHODS = ("get", "put", "post", "patch", "delete")
 _HOOK = "/v1/hooks/{provider}"
-_OPEN = ("/healthz", "/readyz", "/v1/files/{job}", _HOOK)
-_EVERYWHERE = {401, 403, 404, 422, 429, 503}
+_CALLBACK = "/v1/authorizations/callback"
+_OPEN = ("/healthz", "/readyz", "/v1/files/{job}", _CALLBACK, _HOOK)
+_EVERYWHERE = {401, 403, 404, 422, 429, 500, 503}
 _OF_CHANGES = {402, 409, 413}
 
 _TITLES = {
@@ -32,6 +33,7 @@ _TITLES = {
     413: "Too large",
     422: "Something that was sent cannot be used",
     429: "Too many requests",
+    500: "Something failed that should not; its id stands in the log",
     503: "Something that this needs does not answer",
 }
 

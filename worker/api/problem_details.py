@@ -1,4 +1,8 @@
-"""Errors as RFC 9457 has them: `application/problem+json`, with a stable code."""
+"""Errors as RFC 9457 has them: `application/problem+json`, with a stable code.
+
+What nobody has foreseen is one too (`internal_error`): its `id` stands in the log, with
+where it came from.
+"""
 
 import logging
 from http import HTTPStatus
@@ -12,10 +16,12 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.routing import Match
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from storage.errors import StorageError
 from worker.api import models
 from worker.infrastructure.errors import BadInput, Code, NotConfigured, Refused
+from worker.infrastructure.ids import new_id
 from worker.responses import response
 
 log = logging.getLogger(__name__)
@@ -37,6 +43,7 @@ STATUS = {
     Code.TOO_LARGE: 413,
     Code.RATE_LIMITED: 429,
     Code.UNAVAILABLE: 503,
+    Code.INTERNAL_ERROR: 500,
 }
 
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
@@ -86,8 +93,55 @@ def add_handlers(api: FastAPI) -> None:
     api.add_exception_handler(RequestValidationError, _invalid)
     api.add_exception_handler(HTTPException, _http)
     api.add_exception_handler(ClientDisconnect, _hung_up)
+    api.add_exception_handler(RecursionError, _nested)
+    # What fails outside of `UnforeseenErrors`, in a middleware around it.
+    api.add_exception_handler(Exception, _unforeseen)
     for accident in (OperationalError, PoolTimeout, StorageError, NotConfigured):
         api.add_exception_handler(accident, _unavailable)
+
+
+class UnforeseenErrors:
+    """Answers what nobody has foreseen, wherever inside it was raised."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on; where it fails, say so, or break off what was begun."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = False
+
+        async def note(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self._app(scope, receive, note)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is answered
+            answer = _unforeseen(Request(scope), error)
+            if not started:
+                await answer(scope, receive, send)
+            # Else the server sees an answer without its end, and cuts the client off.
+
+
+def _unforeseen(request: Request, error: Exception) -> JSONResponse:
+    error_id = new_id("error")
+    what = (request.method, request.url.path)
+    # The path as repr: a line end in it must not begin a line of the log.
+    log.error("%s: %s %r failed", error_id, *what, exc_info=error)
+    return problem(
+        Code.INTERNAL_ERROR,
+        f"something failed that should not; the log says what, under {error_id}",
+        id=error_id,
+    )
+
+
+def _nested(_: Request, error: Exception) -> JSONResponse:
+    log.info("refused what is nested too deeply: %r", error)
+    return problem(Code.INVALID_REQUEST, "what was sent is nested too deeply")
 
 
 def _bad_input(_: Request, error: Exception) -> JSONResponse:

@@ -66,6 +66,7 @@ class Code(StrEnum):
     TOO_LARGE = "too_large"
     RATE_LIMITED = "rate_limited"
     UNAVAILABLE = "unavailable"
+    INTERNAL_ERROR = "internal_error"
 
 
 class Refused(WorkerError):

@@ -13,6 +13,7 @@ def of_charge(charge: Charge) -> Answer:
     """A charge."""
     return {
         "id": charge.id,
+        "license": charge.license_id,
         "job": charge.job_id,
         "view": charge.view_id,
         "user": charge.user_id,

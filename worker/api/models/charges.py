@@ -12,6 +12,7 @@ class Charge(BaseModel):
     """One credit line."""
 
     id: int
+    license: str
     job: str | None
     view: str | None
     user: str

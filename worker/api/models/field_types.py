@@ -92,6 +92,7 @@ class Problem(BaseModel):
     code: str
     detail: str
     errors: list[ErrorItem] | None = None
+    id: str | None = Field(default=None, description="Of `internal_error`: in the log.")
 
 
 _T = TypeVar("_T")
