@@ -9,6 +9,8 @@ from functools import partial
 
 from pricing.findings import Finding
 from storage.files.artifact_store import open_artifacts
+from storage.files.artifacts import Artifacts
+from storage.files.local_folder import close_to_others
 from storage.findings import directory
 from storage.jobs import jobs
 from storage.pushes import dry_runs as kept_dry_runs
@@ -55,8 +57,7 @@ def wire(
     return Wired(
         settings=settings,
         database=database,
-        # Three tries and their pauses end before a lease does.
-        artifacts=open_artifacts(settings.store_url, timeout_s=settings.lease_s / 6),
+        artifacts=_artifacts(settings),
         directory=Directory(look_up),
         providers=ProviderRegistry(settings),
         crms=crms,
@@ -75,6 +76,14 @@ def wire(
         owner=new_owner(),
         draining=draining,
     )
+
+
+def _artifacts(settings: Settings) -> Artifacts:
+    if settings.artifacts_url is None:
+        # In the home, and ours: a folder that somebody has named keeps its mode.
+        close_to_others(settings.files_folder)
+    # Three tries and their pauses end before a lease does.
+    return open_artifacts(settings.store_url, timeout_s=settings.lease_s / 6)
 
 
 def _kinds(crms: ConnectionOpener) -> Mapping[str, JobKind]:

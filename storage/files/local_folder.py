@@ -1,6 +1,11 @@
-"""Files in a folder of this machine, or in one that all workers mount."""
+"""Files in a folder of this machine, or in one that all workers mount.
+
+They hold what customers know of persons: no other user of the machine may enter their
+folders or read them, whatever the umask says.
+"""
 
 import errno
+import logging
 import os
 import re
 import secrets
@@ -12,6 +17,13 @@ from typing import BinaryIO
 
 from storage.errors import ArtifactError, DiskFull
 from storage.files.artifacts import _NAME, Draft, is_name
+
+log = logging.getLogger(__name__)
+
+_PRIVATE_FOLDER, _PRIVATE_FILE = 0o700, 0o600
+_OF_OTHERS = 0o077
+_HALF_CLOSED = 0o710
+"""Of a folder in which not all is closed yet: whoever is stopped then begins anew."""
 
 _DRAFT = re.compile(rf"({_NAME.pattern}/)?\.[A-Za-z0-9_.-]+\.[0-9a-f]{{8}}")
 
@@ -34,15 +46,16 @@ def _translated(name: str) -> Iterator[None]:
 
 
 @contextmanager
-def written(path: Path, *, make_folder: bool = False) -> Iterator[BinaryIO]:
+def written(path: Path, *, private_below: Path | None = None) -> Iterator[BinaryIO]:
     """Write beside the place, make it durable, then move it there.
 
-    Raises `DiskFull` or `ArtifactError`; then nothing has appeared.
+    Below `private_below` folders are made where they are missing, and nobody else may
+    read the file. Raises `DiskFull` or `ArtifactError`; then nothing has appeared.
     """
     draft_path = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     with _translated(str(path)):
         try:
-            with _opened(draft_path, make_folder=make_folder) as stream:
+            with _opened(draft_path, private_below) as stream:
                 yield stream
                 stream.flush()
                 os.fsync(stream.fileno())
@@ -52,13 +65,51 @@ def written(path: Path, *, make_folder: bool = False) -> Iterator[BinaryIO]:
             draft_path.unlink(missing_ok=True)
 
 
-def _opened(draft: Path, *, make_folder: bool) -> BinaryIO:
+def _opened(draft: Path, private_below: Path | None) -> BinaryIO:
     """Open a new draft. Its folder, once made, may be removed while it is empty."""
-    for _ in range(_TRIES_MAX if make_folder else 0):
+    if private_below is None:
+        return draft.open("xb")
+    for _ in range(_TRIES_MAX):
         with suppress(FileNotFoundError, FileExistsError):
-            draft.parent.mkdir(parents=True, exist_ok=True)
-            return draft.open("xb")
-    return draft.open("xb")
+            _make_folders(draft.parent, private_below)
+            return _open_private(draft)
+    return _open_private(draft)
+
+
+def _open_private(draft: Path) -> BinaryIO:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    return os.fdopen(os.open(draft, flags, _PRIVATE_FILE), "wb")
+
+
+def _make_folders(folder: Path, root: Path) -> None:
+    """Make a folder and those above it, each for its owner alone from `root` down."""
+    if folder.is_dir():
+        return
+    if folder == root:
+        root.parent.mkdir(parents=True, exist_ok=True)
+    else:
+        _make_folders(folder.parent, root)
+    folder.mkdir(mode=_PRIVATE_FOLDER, exist_ok=True)
+
+
+def close_to_others(root: Path) -> None:
+    """Close a folder, and once all in it, where an older version left it open."""
+    try:
+        if not root.is_dir() or not root.stat().st_mode & _OF_OTHERS:
+            return
+        root.chmod(_HALF_CLOSED)
+        for place, folders, files in os.walk(root):
+            for name, mode in (
+                *((name, _PRIVATE_FOLDER) for name in folders),
+                *((name, _PRIVATE_FILE) for name in files),
+            ):
+                path = Path(place, name)
+                with suppress(FileNotFoundError):
+                    if not path.is_symlink():
+                        path.chmod(mode)
+        root.chmod(_PRIVATE_FOLDER)
+    except OSError as error:
+        log.warning("others may read %s, which cannot be closed: %s", root, error)
 
 
 class LocalFolder:
@@ -75,7 +126,7 @@ class LocalFolder:
     @contextmanager
     def create(self, name: str) -> Iterator[Draft]:
         """Write a file, whole or not at all."""
-        with written(self._path(name), make_folder=True) as stream:
+        with written(self._path(name), private_below=self._root) as stream:
             yield Draft(stream)
 
     @contextmanager

@@ -2,10 +2,13 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
+import stat
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from http.client import HTTPConnection
@@ -50,7 +53,12 @@ def _holdfast(
 
 def _begin(home: Path, *words: str, **settings: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        _argv(home, *words), env=_env(**settings), stdout=subprocess.PIPE, text=True
+        # The widest umask: nobody else may read what lies at home all the same.
+        _argv(home, *words),
+        env=_env(**settings),
+        stdout=subprocess.PIPE,
+        text=True,
+        umask=0,
     )
 
 
@@ -290,3 +298,69 @@ def test_a_provider_is_asked_under_up_and_without(home, tmp_path):
             assert _get(address, "/readyz")[0] == 200
         _ask_beside(home, tmp_path, "alone", asking)
     assert not living(home)
+
+
+def _open_to_others(home: Path) -> list[Path]:
+    """What others may read or change: all but the home and links in it is closed."""
+    opened = open_home(home)
+    places = {opened.root, opened.base, opened.sockets}
+    paths = [path for place in places for path in place.rglob("*")]
+    return [
+        path
+        for path in (*paths, opened.sockets)
+        if not path.is_symlink() and stat.S_IMODE(path.lstat().st_mode) & 0o077
+    ]
+
+
+_AS_SOMEBODY_ELSE = """
+import os, sys
+os.setgroups([]); os.setgid(54321); os.setuid(54321)
+for path in sys.stdin.read().split("\\n"):
+    try:
+        os.listdir(path) if os.path.isdir(path) else open(path, "rb").close()
+        print(path)
+    except (PermissionError, FileNotFoundError):
+        pass
+"""
+
+
+@pytest.mark.slow
+def test_nothing_in_a_home_can_be_read_by_another_user_of_the_machine():
+    place = Path(tempfile.mkdtemp())
+    place.chmod(0o755)
+    (place / "control").write_bytes(b"for all")
+    home = place / "home"
+    contacts = place / "contacts.csv"
+    contacts.write_text(_CONTACTS)
+    try:
+        with _up(home):
+            _create_license(home)
+            out = place / "out.csv"
+            export = ("export", str(contacts), "--license", "acme", "--user", "ada")
+            exported = _holdfast(home, *export, "--out", str(out))
+            assert exported.returncode == 0, exported.stderr
+            assert _open_to_others(home) == []
+            paths = [place / "control", *home.rglob("*"), home]
+            assert {"files", "logs", "postgres", "valkey", "running.json"} <= {
+                path.name for path in paths
+            }
+            if os.geteuid() == 0:
+                read = subprocess.run(
+                    [sys.executable, "-c", _AS_SOMEBODY_ELSE],
+                    input="\n".join(map(str, paths)),
+                    capture_output=True,
+                    text=True,
+                    check=True,
+                )
+                assert read.stdout.split() == [str(place / "control")]
+        # As older versions have left it.
+        for path in [home / "files", home / "logs", *(home / "files").rglob("*")]:
+            path.chmod(0o755)
+        (home / "logs" / "api.log").chmod(0o644)
+        with _up(home):
+            assert _open_to_others(home) == []
+    finally:
+        for process in living(home):
+            process.kill()
+        remove_home(home)
+        shutil.rmtree(place)

@@ -1,9 +1,12 @@
 """A folder as a store: drafts, folders, room; what all stores keep to is beside it."""
 
 import os
+import stat
 import subprocess
 import sys
+import tempfile
 import threading
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,7 +15,7 @@ import pytest
 
 from storage.errors import ArtifactError
 from storage.files.artifact_store import open_artifacts
-from storage.files.local_folder import LocalFolder
+from storage.files.local_folder import LocalFolder, close_to_others
 
 
 @pytest.fixture
@@ -111,7 +114,7 @@ def test_a_place_that_cannot_be_written_is_an_error(tmp_path):
 _FILL = """
 import resource, signal, sys
 from pathlib import Path
-from storage.files.local_folder import LocalFolder
+from storage.files.local_folder import LocalFolder, close_to_others
 from storage.errors import DiskFull
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -230,7 +233,7 @@ def test_names_are_those_below_a_folder_that_are_old_enough(folder, tmp_path):
 _KILLED = """
 import os, signal, sys
 from pathlib import Path
-from storage.files.local_folder import LocalFolder
+from storage.files.local_folder import LocalFolder, close_to_others
 
 with LocalFolder(Path(sys.argv[1])).create("jobs/a.csv") as draft:
     draft.write(b"half")
@@ -245,3 +248,75 @@ def test_the_draft_of_a_killed_writer_is_found_and_removed(folder, tmp_path):
     assert draft.startswith("jobs/.a.csv.")
     folder.remove(draft)
     assert _names(tmp_path) == []
+
+
+_AS_SOMEBODY_ELSE = """
+import os, sys
+os.setgroups([]); os.setgid(54321); os.setuid(54321)
+for path in sys.argv[1:]:
+    try:
+        os.listdir(path) if os.path.isdir(path) else open(path, "rb").close()
+        print("read")
+    except PermissionError:
+        print("refused")
+"""
+
+
+@pytest.fixture
+def public_place() -> Iterator[Path]:
+    """A folder that every user of the machine can look into, umask or not."""
+    before = os.umask(0)
+    with tempfile.TemporaryDirectory() as name:
+        place = Path(name)
+        place.chmod(0o755)
+        (place / "control").write_bytes(b"for all")
+        yield place
+    os.umask(before)
+
+
+def _modes(root: Path) -> set[tuple[bool, int]]:
+    paths = [root, *root.rglob("*")]
+    return {(path.is_dir(), stat.S_IMODE(path.stat().st_mode)) for path in paths}
+
+
+def _read_by_somebody_else(*paths: Path) -> list[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", _AS_SOMEBODY_ELSE, *map(str, paths)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.split()
+
+
+def _refuses_somebody_else(place: Path, *paths: Path) -> bool:
+    if os.geteuid() != 0:
+        return True  # nobody else can be had
+    control, *answers = _read_by_somebody_else(place / "control", *paths)
+    assert control == "read"
+    return set(answers) == {"refused"}
+
+
+_CLOSED = {(True, 0o700), (False, 0o600)}
+
+
+def test_nobody_else_on_the_machine_can_read_a_file_whatever_the_umask(public_place):
+    root = public_place / "home" / "files"
+    with LocalFolder(root).create("jobs/j/parts/a.csv") as draft:
+        draft.write(b"ada@engine.example")
+        draft_modes = _modes(root)
+    assert draft_modes == _modes(root) == _CLOSED
+    assert _refuses_somebody_else(public_place, root, root / "jobs/j/parts/a.csv")
+
+
+def test_a_folder_that_an_older_version_left_open_is_closed(public_place):
+    root = public_place / "files"
+    (root / "jobs" / "j").mkdir(parents=True)
+    (root / "jobs" / "j" / "a.csv").write_bytes(b"ada@engine.example")
+    (root / "elsewhere").symlink_to(public_place / "control")
+    close_to_others(root)
+    (root / "elsewhere").unlink()
+    assert _modes(root) == _CLOSED
+    assert stat.S_IMODE((public_place / "control").stat().st_mode) == 0o666
+    assert _refuses_somebody_else(public_place, root, root / "jobs/j/a.csv")
+    close_to_others(public_place / "missing")

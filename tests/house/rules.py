@@ -70,6 +70,13 @@ ASKS_OTHERS = (
 )
 """Whom customers name, whom the house's settings name, and the stand-in of those."""
 
+WRITES_CSV = (
+    "worker/exports/writers/",
+    "worker/connections/connectors/",
+    "worker/sandbox/",
+)
+"""For people, and for a CRM's bulk interface and its stand-in, which nobody opens."""
+
 MIGRATIONS = "storage/migrations/versions/"
 """Written once, with every table in one function, and never edited again."""
 
@@ -248,6 +255,17 @@ def one_place_publishes(source: Source) -> list[str]:
         source.wrong(node.lineno, f".{name}() belongs in {PUBLISHES}; write a row")
         for node, name in _method_calls(source)
         if name in publishes
+    ]
+
+
+def one_place_writes_csv(source: Source) -> list[str]:
+    """What a spreadsheet opens comes from others: the writers keep it from living."""
+    if source.path.startswith(WRITES_CSV):
+        return []
+    return [
+        source.wrong(node.lineno, f"csv.{name} lets formulas live; use {WRITES_CSV[0]}")
+        for node, name in _method_calls(source)
+        if name in {"writer", "DictWriter"} and getattr(node.value, "id", None) == "csv"
     ]
 
 

@@ -80,6 +80,10 @@ def test_one_place_publishes():
     assert _broken(rules.one_place_publishes) == []
 
 
+def test_one_place_writes_csv():
+    assert _broken(rules.one_place_writes_csv) == []
+
+
 def test_one_place_asks_others():
     assert _broken(rules.one_place_asks_others) == []
 
@@ -169,6 +173,8 @@ BREAKING = [
     ),
     (rules.one_place_publishes, "worker/celery_tasks.py", "run.delay(1)"),
     (rules.one_place_publishes, "worker/jobs/sweeper.py", "run.apply_async(args=[1])"),
+    (rules.one_place_writes_csv, "worker/api/a.py", "csv.writer(line).writerow(cells)"),
+    (rules.one_place_writes_csv, "worker/cli/a.py", "csv.DictWriter(text, names)"),
     (rules.one_place_asks_others, "worker/webhooks/a.py", "import httpx"),
     (rules.one_place_asks_others, "worker/connectors/a.py", "from httpx import post"),
     (rules.one_place_asks_others, "worker/a.py", "from urllib import request"),
@@ -222,6 +228,8 @@ KEEPING = [
     (rules.one_place_reads_the_clock, "storage/a.py", "x = func.now()"),
     (rules.one_place_commits, rules.COMMITS, "engine.begin()"),
     (rules.one_place_publishes, rules.PUBLISHES, "app.send_task('a')"),
+    (rules.one_place_writes_csv, f"{rules.WRITES_CSV[0]}a.py", "csv.writer(text)"),
+    (rules.one_place_writes_csv, "worker/cli/a.py", "csv.reader([words])"),
     (rules.one_place_asks_others, rules.ASKS_OTHERS[0], "import httpcore, httpx"),
     (rules.one_place_asks_others, "worker/a.py", "from urllib.parse import urlsplit"),
     (rules.functions_are_short, "worker/a.py", COMMENTED_FUNCTION),

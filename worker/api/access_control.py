@@ -25,7 +25,7 @@ from worker.api.idempotency_keys import IDEMPOTENCY_KEY, replayed
 from worker.api.query_parameters import QueryParameters
 from worker.infrastructure.errors import Code, Refused
 from worker.infrastructure.ids import id_problem
-from worker.licenses.api_keys import digest_of, keep_bootstrap_key
+from worker.licenses.api_keys import digest_of, is_bootstrap_key, keep_bootstrap_key
 
 _Endpoint = TypeVar("_Endpoint", bound=Callable[..., Any])
 
@@ -140,7 +140,7 @@ def _let_in(context: ApiContext, request: Request, rule: Rule) -> Key:
 def _caller(context: ApiContext, given: str) -> Key | None:
     if not given.isprintable():
         return None
-    if given == context.deps.settings.bootstrap_key:
+    if is_bootstrap_key(context.deps.settings, given):
         keep_bootstrap_key(context.deps)
     with context.deps.database.transaction() as connection:
         return api_keys.use(connection, digest_of(given))

@@ -2,7 +2,8 @@
 
 PostgreSQL refuses to run as root. There it runs as `nobody`, and where `nobody`
 cannot reach the home, its data lies in /var/lib/holdfast, with a link to it at home.
-The modes of folders that were there before are never changed.
+A folder that was there before keeps its mode as a home: all that we put into it is
+closed to other users of the machine, whatever the umask says.
 """
 
 import hashlib
@@ -14,7 +15,7 @@ import stat
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 from worker.embedded.errors import StartFailed
 
@@ -23,7 +24,10 @@ STATE_FOLDER = Path("/var/lib/holdfast")
 
 _PLAIN = re.compile(rb"[A-Za-z0-9/._-]+")
 _PRIVATE = 0o700
-_PASSABLE = 0o755
+_PRIVATE_FILE = 0o600
+_PASSABLE = 0o711
+"""For `nobody` on its way to its own folder; what lies here cannot be listed."""
+_PUBLIC = 0o755
 _SOCKET_PATH_MAX = 90
 """Bytes; the limit of the system is 104 to 108, and a file's name follows."""
 
@@ -60,9 +64,10 @@ def open_home(root: Path) -> Home:
     root = root.resolve()
     logs = root / "logs"
     logs.mkdir(mode=_PRIVATE, exist_ok=True)
+    _close(logs)
     base = root if owner is None or reachable(root, owner) else _elsewhere(root)
     if base != root:
-        STATE_FOLDER.mkdir(parents=True, mode=_PASSABLE, exist_ok=True)
+        STATE_FOLDER.mkdir(parents=True, mode=_PUBLIC, exist_ok=True)
         base.mkdir(mode=_PASSABLE, exist_ok=True)
     return Home(root, base, _socket_folder(base, owner), logs, owner)
 
@@ -87,10 +92,27 @@ def reachable(folder: Path, owner: Owner) -> bool:
 def own_folder(folder: Path, owner: Owner | None) -> None:
     """Make a folder that only its owner can enter. Raises `StartFailed` if foreign."""
     folder.mkdir(mode=_PRIVATE, exist_ok=True)
+    status = folder.lstat()
+    # In a folder for all, such as /tmp, somebody else may have been faster.
+    ours = {os.geteuid()} if owner is None else {os.geteuid(), owner.uid}
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid not in ours:
+        raise StartFailed(f"{folder} belongs to somebody else")
+    folder.chmod(_PRIVATE)
     if owner is not None:
         os.chown(folder, *owner)
-    elif folder.stat().st_uid != os.geteuid():
-        raise StartFailed(f"{folder} belongs to somebody else")
+
+
+def open_log(path: Path) -> IO[bytes]:
+    """Open a log to write at its end; nobody else may read it."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+    return os.fdopen(os.open(path, flags, _PRIVATE_FILE), "ab")
+
+
+def _close(logs: Path) -> None:
+    """Close what an older version has left open."""
+    logs.chmod(_PRIVATE)
+    for path in logs.glob("*.log"):
+        path.chmod(_PRIVATE_FILE)
 
 
 def _unprivileged() -> Owner:

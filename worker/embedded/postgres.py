@@ -42,6 +42,7 @@ def child_of(home: Home, *, durable: bool = True) -> Child:
     options = {
         "listen_addresses": "",
         "unix_socket_directories": str(home.sockets),
+        "unix_socket_permissions": "0700",
         "port": str(_PORT),
         "max_connections": "200",
         "timezone": "UTC",

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import IO
 
 from worker.embedded.errors import StartFailed
-from worker.embedded.home import Owner
+from worker.embedded.home import Owner, open_log
 from worker.infrastructure.clock import Stopwatch, wait
 from worker.infrastructure.retry_policy import backoff_s
 
@@ -33,6 +33,8 @@ _STEADY_S = 30.0
 """A child that lived so long has not failed to start."""
 _LOG_BYTES_MAX = 10 << 20
 _TAIL_BYTES = 4_000
+_UMASK = 0o077
+"""What a child makes is for its own user alone."""
 
 
 class Kind(StrEnum):
@@ -125,6 +127,7 @@ class Supervisor:
                 user=owner.uid if owner else None,
                 group=owner.gid if owner else None,
                 extra_groups=[] if owner else None,
+                umask=_UMASK,
             )
         self._guardian.add(child.kind, process.pid)
         if process.stdin is not None:
@@ -136,7 +139,7 @@ class Supervisor:
         path = self._logs / f"{child.name}.log"
         if path.exists() and path.stat().st_size > _LOG_BYTES_MAX:
             path.replace(path.with_suffix(".1.log"))
-        return path.open("ab")
+        return open_log(path)
 
     def _tail(self, child: Child) -> str:
         data = (self._logs / f"{child.name}.log").read_bytes()[-_TAIL_BYTES:]

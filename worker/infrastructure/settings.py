@@ -222,4 +222,9 @@ class Settings(BaseSettings):
         """Where files are kept."""
         if self.artifacts_url:
             return self.artifacts_url
-        return (self.home.expanduser().absolute() / "files").as_uri()
+        return self.files_folder.as_uri()
+
+    @property
+    def files_folder(self) -> Path:
+        """Where files are kept that are kept nowhere else: in the home."""
+        return self.home.expanduser().absolute() / "files"

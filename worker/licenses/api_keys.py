@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+from hmac import compare_digest
 
 from storage.access_scopes import Scope
 from storage.licenses import api_keys, licenses
@@ -9,6 +10,7 @@ from storage.licenses.api_keys import Key
 from worker.infrastructure.dependencies import Deps
 from worker.infrastructure.errors import Code, Refused
 from worker.infrastructure.ids import check_name, new_id
+from worker.infrastructure.settings import Settings
 
 BOOTSTRAP_NAME = "bootstrap"
 
@@ -39,6 +41,13 @@ def create(
             license_id=license_id,
         )
     return key_id, key
+
+
+def is_bootstrap_key(settings: Settings, given: str) -> bool:
+    """Whether this is the key that the settings name: as slowly where it is not."""
+    key = settings.bootstrap_key
+    # By their digests: of another length, too, they are compared to the end.
+    return key is not None and compare_digest(digest_of(given), digest_of(key))
 
 
 def keep_bootstrap_key(deps: Deps) -> None:

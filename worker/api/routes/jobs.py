@@ -1,8 +1,6 @@
 """Jobs: submitted, followed, steered, and what became of them."""
 
 import asyncio
-import csv
-import io
 import json
 from collections.abc import AsyncIterator, Iterator
 from typing import Annotated, Any, Literal
@@ -26,6 +24,7 @@ from worker.api.access_control import (
     seen_license,
 )
 from worker.api.context import ApiContext, context_of
+from worker.api.csv_response import csv_response
 from worker.api.idempotency_keys import made_by, once_of
 from worker.api.routes.quotes import reading_of, wanted_of
 from worker.exports import manifest
@@ -259,7 +258,7 @@ def list_rejections(
     if format == "csv":
         context = context_of(request)
         _report(context, job)
-        return StreamingResponse(_rejections(context, job), media_type="text/csv")
+        return csv_response(_REJECTION_COLUMNS, _rejections(context, job))
     return _outcomes(request, job, limit, cursor, rejected=True)
 
 
@@ -291,26 +290,17 @@ _REJECTION_COLUMNS = (
 )
 
 
-def _rejections(context: ApiContext, job_id: str) -> Iterator[str]:
+def _rejections(context: ApiContext, job_id: str) -> Iterator[list[Answer]]:
     after = 0
-    yield _row(_REJECTION_COLUMNS)
     while True:
         with context.deps.database.transaction() as connection:
             found = outcomes.of_job(
                 connection, job_id, after=after, limit=_PAGE, rejected=True
             )
-        for row in found:
-            answer = job_responses.of_rejection(row)
-            yield _row([answer[name] for name in _REJECTION_COLUMNS])
-            after = row.record
+        yield [job_responses.of_rejection(row) for row in found]
         if len(found) < _PAGE:
             return
-
-
-def _row(cells: object) -> str:
-    line = io.StringIO(newline="")
-    csv.writer(line).writerow(cells)  # type: ignore[arg-type]
-    return line.getvalue()
+        after = found[-1].record
 
 
 @router.get("/jobs/{job}/file", status_code=307, response_class=RedirectResponse)

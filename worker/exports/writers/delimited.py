@@ -1,8 +1,8 @@
 """CSV: UTF-8 and CRLF as RFC 4180 has it, in a profile for whoever reads it.
 
-For machines every value stays as it is. The profiles for Excel begin with a byte
-order mark, without which Excel takes UTF-8 for something else, and keep values from
-becoming formulas.
+For machines every value stays as it is. Where a spreadsheet opens it, values are kept
+from becoming formulas. The profiles for Excel begin with a byte order mark too, without
+which Excel takes UTF-8 for something else.
 """
 
 import csv
@@ -22,12 +22,15 @@ class Profile:
     """For whom a CSV is written."""
 
     delimiter: str
-    for_excel: bool
+    marked: bool
+    """Whether it begins with a byte order mark."""
+    only_texts: bool
+    """Whether no value may be read as a formula."""
 
     @contextmanager
     def open(self, target: Target, headings: Sequence[str]) -> Iterator["_Delimited"]:
         """Open a CSV; its header line is there at once."""
-        if self.for_excel:
+        if self.marked:
             target.write(_BYTE_ORDER_MARK)
         writer = _Delimited(target, self)
         writer.add([headings])
@@ -47,13 +50,16 @@ class _Delimited:
             dialect="excel",
             delimiter=self._profile.delimiter,
             lineterminator="\r\n",
-        ).writerows(as_texts(rows) if self._profile.for_excel else rows)
+        ).writerows(as_texts(rows) if self._profile.only_texts else rows)
         self._target.write(text.getvalue().encode())
 
 
 PROFILES = {
-    "machine": Profile(",", for_excel=False),
-    "excel": Profile(",", for_excel=True),
-    "excel_eu": Profile(";", for_excel=True),
+    "machine": Profile(",", marked=False, only_texts=False),
+    "excel": Profile(",", marked=True, only_texts=True),
+    "excel_eu": Profile(";", marked=True, only_texts=True),
 }
 """By name; `excel_eu` is for where the comma is the decimal mark."""
+
+FOR_PEOPLE = Profile(",", marked=False, only_texts=True)
+"""For lists that people open and programs read: a mark would be part of a heading."""
