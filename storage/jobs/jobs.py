@@ -135,6 +135,21 @@ def retried_by(connection: Connection, job_id: str) -> str | None:
     ).scalar_one_or_none()
 
 
+def line_of(connection: Connection, job_id: str) -> list[str]:
+    """The ids of a job and of those before it, each of which retried the next."""
+    rows = connection.execute(
+        text("""
+            WITH RECURSIVE line AS (
+              SELECT id, retry_of, 1 AS place FROM jobs WHERE id = :job_id
+              UNION ALL
+              SELECT jobs.id, jobs.retry_of, place + 1
+                FROM jobs JOIN line ON jobs.id = line.retry_of)
+            SELECT id FROM line ORDER BY place"""),
+        {"job_id": job_id},
+    )
+    return list(rows.scalars())
+
+
 def license_of(connection: Connection, job_id: str) -> str | None:
     """Whose job it is, if it exists."""
     return connection.execute(

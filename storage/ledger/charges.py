@@ -1,9 +1,14 @@
 """Charges as people ask for them: one, those of a job, those of a period."""
 
+import json
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import Connection, text
+
+from pricing.plans import Item
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,3 +79,34 @@ def find(
         },
     )
     return [Charge(**row) for row in rows.mappings()]
+
+
+class ClaimKey(NamedTuple):
+    """What a line of a job is for: an item, and whom it belongs to."""
+
+    item: Item
+    subject: str
+    digest: str
+
+
+# What was unchanged when a job ended was not sent, and is paid for where it is.
+_SETTLED = text("""
+SELECT c.item, c.subject, c.digest
+  FROM json_array_elements(CAST(:claims AS json)) AS k
+ CROSS JOIN unnest(CAST(:job_ids AS text[])) AS j (id)
+  JOIN charges AS c ON c.job_id = j.id COLLATE "C"
+   AND c.item = (k ->> 0) COLLATE "C" AND c.subject = (k ->> 1) COLLATE "C"
+   AND c.digest = (k ->> 2) COLLATE "C"
+ WHERE c.rule <> 'unchanged'
+   AND NOT EXISTS (SELECT 1 FROM refunds WHERE charge_id = c.id)
+""")
+
+
+def settled_claims(
+    connection: Connection, job_ids: Sequence[str], claims: Collection[ClaimKey]
+) -> set[ClaimKey]:
+    """Which of these claims the jobs have settled, and nobody has given back since."""
+    rows = connection.execute(
+        _SETTLED, {"job_ids": list(job_ids), "claims": json.dumps(list(claims))}
+    )
+    return {ClaimKey(Item(item), subject, digest) for item, subject, digest in rows}

@@ -93,6 +93,40 @@ def test_a_retry_looks_as_the_job_that_it_retries(acme):
     assert again["file"]["name"].endswith(".xlsx")
 
 
+def _cancelled(acme) -> str:
+    job_id = acme.admin.post("/v1/jobs", json=_body({"format": "xlsx"})).json()["id"]
+    acme.admin.post(f"/v1/jobs/{job_id}/cancel")
+    acme.ended(job_id)
+    return f"/v1/jobs/{job_id}/retry"
+
+
+def test_a_retry_may_say_how_its_file_looks(acme):
+    options = {"columns": [{"field": "note"}], "skip_exported": True}
+    acme.admin.put(f"{_TEMPLATES}/notes", json=options)
+    look = {"template": "notes", "format": "csv", "profile": "excel_eu"}
+    again = acme.admin.post(_cancelled(acme), json={"export": look})
+    assert again.status_code == 202, again.text
+    file = acme.ended(again.json()["id"])["file"]
+    data = acme.client(None).get(file["url"]).content
+    assert WRITERS["csv excel_eu"][1](data) == (["note"], [["'=1+1"], ["0012"]])
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"export": {"columns": [{"field": "nope"}]}}, "export.columns"),
+        ({"export": {"contacts_per_company": 9}}, "export.contacts_per_company"),
+        ({"export": {"format": "csv", "profile": "mac"}}, "export.profile"),
+        ({"push": {"mapping": {}}}, "push"),
+    ],
+    ids=str,
+)
+def test_a_retry_that_no_export_can_be_is_refused(acme, body, field):
+    answer = acme.admin.post(_cancelled(acme), json=body)
+    assert answer.status_code == 422, answer.text
+    assert [error["field"] for error in answer.json()["errors"]] == [field]
+
+
 _TEMPLATES = "/v1/licenses/acme/templates"
 
 

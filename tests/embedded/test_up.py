@@ -20,7 +20,7 @@ import pytest
 from tests.support.fleet import QUICK, until
 from tests.support.homes import living
 from tests.support.sandboxes import Sandbox
-from worker.embedded.home import remove_home
+from worker.embedded.home import open_home, remove_home
 
 _CONTACTS = "company_id,person_id\n" + "".join(
     f"c{number // 5},p{number}\n" for number in range(2_000)

@@ -20,6 +20,7 @@ from tests.support.push_runs import (
 from worker.connections import connections
 from worker.infrastructure.errors import BadInput
 from worker.jobs import job_control, job_retry
+from worker.jobs.delivery import RetryChanges
 from worker.pushes import dry_runs
 
 FORTUNE = Path(__file__).parents[1] / "data" / "fortune500.csv"
@@ -91,7 +92,11 @@ def test_of_two_hundred_only_the_two_bad_ones_are_rejected_and_named(
 
     retried = run(
         house,
-        job_retry.retry(house, report.id, mapping={"company": {}, "person": {}}),
+        job_retry.retry(
+            house,
+            report.id,
+            changes=RetryChanges(mapping={"company": {}, "person": {}}),
+        ),
     )
     assert (counts(retried), retried.settled) == ({"created": 2}, 2)
     assert len(crm.ours()) == 200
@@ -244,7 +249,9 @@ def test_a_person_at_fault_is_rejected_and_the_company_that_was_created_is_paid_
     assert (counts(report), report.settled) == ({"created": 1, "rejected": 1}, 2)
     rejected = outcomes_of(house, report.id)[1]
     assert (rejected.code, rejected.field) == ("unknown_reference", "country_id")
-    again = run(house, job_retry.retry(house, report.id, mapping={}))
+    again = run(
+        house, job_retry.retry(house, report.id, changes=RetryChanges(mapping={}))
+    )
     assert (counts(again), again.settled) == ({"created": 1}, 0)
 
 

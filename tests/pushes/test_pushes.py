@@ -29,6 +29,7 @@ from worker.connections.connectors.errors import Throttled, Unavailable
 from worker.connections.connectors.hubspot.connector import HubSpot
 from worker.infrastructure.errors import Refused
 from worker.jobs import chunk_runner, job_control, job_retry
+from worker.jobs.delivery import RetryChanges
 from worker.pushes import dry_runs
 from worker.pushes.push_delivery import PushDelivery
 from worker.retention import person_erasure
@@ -261,7 +262,10 @@ def test_the_rejected_alone_are_tried_again_after_the_mapping_and_nothing_paid_t
     assert (counts(report), report.settled) == ({"created": 1, "rejected": 1}, 2)
     (rejected,) = [row for row in outcomes_of(house, report.id) if row.code]
     assert (rejected.code, rejected.field) == ("invalid_option", "lifecyclestage")
-    again = run(house, job_retry.retry(house, report.id, mapping={"person": {}}))
+    again = run(
+        house,
+        job_retry.retry(house, report.id, changes=RetryChanges(mapping={"person": {}})),
+    )
     assert (again.records, counts(again), again.settled) == (1, {"created": 1}, 0)
     assert sandbox.tally("hubspot")["contacts"] == 2
 

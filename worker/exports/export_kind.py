@@ -1,8 +1,7 @@
 """Exports as a kind of job: what quotes and the spine ask of them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
-from typing import Any
 
 from sqlalchemy import Connection
 
@@ -16,7 +15,7 @@ from worker.exports.file_layout import Layout
 from worker.exports.record_filters import RecordFilters
 from worker.infrastructure.dependencies import Deps
 from worker.infrastructure.errors import DeliveryError, bad
-from worker.jobs.delivery import JobDeps, SealedFile
+from worker.jobs.delivery import JobDeps, RetryChanges, SealedFile
 from worker.quotes.readers.records import KeptRecord, Record
 
 
@@ -36,10 +35,16 @@ class ExportKind:
     def check_submission(self, connection: Connection, request: Request) -> None:
         """An export goes nowhere that could be gone."""
 
-    def remapped(self, request: Request, mapping: Mapping[str, Any]) -> Request:
-        """Raise `BadInput`: a file has columns."""
-        del request, mapping
-        raise bad("push", "an export has no mapping")
+    def retried(self, deps: Deps, request: Request, changes: RetryChanges) -> Request:
+        """A request whose file looks otherwise; the same records are in it.
+
+        Raises `BadInput`: a file has columns, and no mapping.
+        """
+        if changes.mapping is not None:
+            raise bad("push", "an export has no mapping")
+        if changes.export is None:
+            return request
+        return templates.relaid(deps, request, changes.export)
 
     def delivery(
         self, deps: JobDeps, chunk: TakenChunk, lines: Sequence[bytes]

@@ -12,6 +12,9 @@ from worker.exports.writers import formats, numbered_files
 from worker.exports.writers.writer import Format
 from worker.infrastructure.errors import bad
 
+LOOK = ("format", "profile", "columns", "split_records")
+"""What of an export says how its file looks; all else says which records are in it."""
+
 
 class Column(NamedTuple):
     """A column of the file."""

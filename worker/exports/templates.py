@@ -1,12 +1,14 @@
 """Templates: a license's ways of exporting, kept by name and named by its quotes."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from storage.exports import templates
 from storage.exports.templates import Export
 from storage.licenses import licenses
 from storage.quotes import quotes
-from worker.exports.export_options import export_of
+from worker.exports.export_options import LOOK, export_of
 from worker.infrastructure.dependencies import Deps
 from worker.infrastructure.errors import Code, Refused
 from worker.infrastructure.ids import check_id
@@ -55,3 +57,21 @@ def applied(deps: Deps, request: quotes.Request) -> quotes.Request:
     if name is None:
         return request
     return replace(request, export=get(deps, request.license_id, name) | own)
+
+
+def relaid(
+    deps: Deps, request: quotes.Request, look: Mapping[str, Any]
+) -> quotes.Request:
+    """A request with another look of its file, which a template may say in part.
+
+    Which records it leaves out was decided when it was quoted, and is said by neither.
+    """
+    own = dict(look)
+    name = own.pop(_TEMPLATE, None)
+    template = {} if name is None else get(deps, request.license_id, name)
+    said = {field: template[field] for field in LOOK if field in template} | own
+    kept = dict(request.export or {})
+    if said.get("format", kept.get("format")) != kept.get("format"):
+        # It was one of the format that the file had.
+        kept.pop("profile", None)
+    return replace(request, export=kept | said)

@@ -17,6 +17,7 @@ from storage.jobs.outbox import Taken
 from storage.quotes.quotes import Request
 from worker.findings.batch_contents import Contents
 from worker.findings.provider_registry import FindingDeps
+from worker.infrastructure.dependencies import Deps
 from worker.infrastructure.errors import DeliveryError
 from worker.infrastructure.task_results import TaskResult
 from worker.quotes.quoted_kind import QuoteDeps, QuotedKind
@@ -51,14 +52,24 @@ class SealedFile(NamedTuple):
     written: Written
 
 
+class RetryChanges(NamedTuple):
+    """What a retry does otherwise: a push's mapping, or how an export looks."""
+
+    mapping: Mapping[str, Any] | None = None
+    export: Mapping[str, Any] | None = None
+
+
 class JobKind(QuotedKind, Protocol):
     """One kind of job: how it is quoted, submitted, delivered and ended."""
 
     def check_submission(self, connection: Connection, request: Request) -> None:
         """Raise `Refused` where what a quote goes to is not there any more."""
 
-    def remapped(self, request: Request, mapping: Mapping[str, Any]) -> Request:
-        """A request with another mapping. Raises `BadInput` where it has none."""
+    def retried(self, deps: Deps, request: Request, changes: RetryChanges) -> Request:
+        """A job's request with what its retry does otherwise.
+
+        Raises `BadInput` where this kind has no such thing, and `Refused`.
+        """
 
     def delivery(
         self, deps: "JobDeps", chunk: TakenChunk, lines: Sequence[bytes]

@@ -1,19 +1,18 @@
 """The retry of an ended job: its rejected and unreached records, as a new job."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from storage.jobs import jobs, outcomes
 from storage.quotes import quotes
 from storage.state_machine import ENDED, JobState
 from worker.infrastructure.errors import Code, Refused
 from worker.jobs import submission
-from worker.jobs.delivery import JobDeps
-from worker.quotes.priced_records import parse
-from worker.quotes.readers.reader import Reading
-from worker.quotes.readers.records import Record
+from worker.jobs.delivery import JobDeps, RetryChanges
+from worker.quotes.decided_records import Decided
+from worker.quotes.priced_records import PricedRecord, parse
 
 _RETRIED = ENDED - {JobState.SUCCEEDED}
+_AS_IT_WAS = RetryChanges()
 
 
 def retry(
@@ -21,19 +20,20 @@ def retry(
     job_id: str,
     *,
     max_credits: int | None = None,
-    mapping: Mapping[str, Any] | None = None,
+    changes: RetryChanges = _AS_IT_WAS,
 ) -> str:
     """Try the rejected and unreached records of an ended job again, as a new job.
 
-    A push may be given another `mapping`, in the place of the one that it had.
-    They are quoted anew, and keep their numbers. A job is retried once: the same
-    again answers the job that the first made.
+    They keep their numbers, and what their quote has decided of them: at the terms of
+    that quote they cost at most what they would have cost. A job is retried once: the
+    same again answers the job that the first made.
     """
     with deps.database.transaction() as connection:
         made = jobs.retried_by(connection, job_id)
         state = jobs.state_of(connection, job_id)
         stored = quotes.of_job(connection, job_id)
         settled = outcomes.settled_records(connection, job_id)
+        line = jobs.line_of(connection, job_id)
     if made is not None:
         return made
     if stored is None:
@@ -45,23 +45,28 @@ def retry(
     if stored.input.name is None:
         detail = f"the records of {job_id} have been removed: send them again"
         raise Refused(Code.WRONG_STATE, detail)
-    left = _left(deps, stored.input.name, settled)
-    reading = Reading(stored.input.columns, left, duplicates=0)
     request = stored.request
-    if mapping is not None:
-        request = deps.kinds[request.kind].remapped(request, mapping)
     try:
         return submission.submit_at_once(
-            deps, request, reading, max_credits=max_credits, retry_of=job_id
+            deps,
+            deps.kinds[request.kind].retried(deps, request, changes),
+            Decided(
+                columns=stored.input.columns,
+                rows=_left(deps, stored.input.name, settled),
+                terms=stored.quote.terms,
+                job_ids=line,
+            ),
+            max_credits=max_credits,
+            retry_of=job_id,
         )
     except jobs.AlreadyRetried:
         return retry(deps, job_id)
 
 
-def _left(deps: JobDeps, name: str, settled: set[int]) -> Iterator[Record]:
+def _left(deps: JobDeps, name: str, settled: set[int]) -> Iterator[PricedRecord]:
     """The records of a job's input that have not been delivered or excluded."""
     with deps.artifacts.open(name) as stream:
         for line in stream:
-            for record, _ in parse([line]):
-                if record.number not in settled:
-                    yield record
+            for priced in parse([line]):
+                if priced.record.number not in settled:
+                    yield priced

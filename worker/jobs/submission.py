@@ -24,6 +24,7 @@ from worker.licenses.spending_permission import (
     check_permission,
     telling_who_may_not_spend,
 )
+from worker.quotes.decided_records import Decided
 from worker.quotes.priced_records import fits_records
 from worker.quotes.quote_maker import input_name, priced
 from worker.quotes.readers.reader import Reading
@@ -51,7 +52,7 @@ def submit(
 def submit_at_once(
     deps: JobDeps,
     request: quotes.Request,
-    reading: Reading | Kept,
+    reading: Reading | Kept | Decided,
     *,
     name: str | None = None,
     max_credits: int | None = None,

@@ -1,8 +1,7 @@
 """Pushes as a kind of job: what quotes and the spine ask of them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
 
 from sqlalchemy import Connection
 
@@ -14,7 +13,7 @@ from storage.quotes.quotes import Request
 from worker.connections.connection_opener import ConnectionOpener
 from worker.infrastructure.dependencies import Deps
 from worker.infrastructure.errors import DeliveryError, bad
-from worker.jobs.delivery import JobDeps, Rest
+from worker.jobs.delivery import JobDeps, Rest, RetryChanges
 from worker.pushes import parked_pushes, quote_checks
 from worker.pushes.in_doubt import doubt_of
 from worker.pushes.in_doubt_expiry import InDoubtExpiry
@@ -46,9 +45,17 @@ class PushKind:
         """Raise `Refused` where the connection is not there any more."""
         quote_checks.connected(connection, request, push_of(request.push or {}))
 
-    def remapped(self, request: Request, mapping: Mapping[str, Any]) -> Request:
-        """A request with another mapping in the place of the one that it had."""
-        push = (request.push or {}) | {"mapping": dict(mapping)}
+    def retried(self, deps: Deps, request: Request, changes: RetryChanges) -> Request:
+        """A request with another mapping in the place of the one that it had.
+
+        Raises `BadInput`: a push leaves no file.
+        """
+        del deps
+        if changes.export is not None:
+            raise bad("export", "a push leaves no file")
+        if changes.mapping is None:
+            return request
+        push = (request.push or {}) | {"mapping": dict(changes.mapping)}
         return replace(request, push=push)
 
     def delivery(

@@ -10,7 +10,8 @@ from worker.quotes.readers.records import COMPANY_ID, PERSON_ID
 
 def blocked(deps: Deps, license_id: str, records: Sequence[PricedRecord]) -> set[str]:
     """Which persons of a batch were erased, for this license or for everybody."""
-    persons = {record.person_id for record, _ in records if record.person_id}
+    asked = (priced.record.person_id for priced in records)
+    persons = {person_id for person_id in asked if person_id}
     if not persons:
         return set()
     with deps.database.transaction() as connection:

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from pricing.claims import OWN, PricedClaim
+from pricing.claims import KNOWN, OWN, PricedClaim
 from pricing.plans import Item
 from storage.files.artifacts import Artifacts
 from worker.quotes.duplicates import Seen
@@ -18,10 +18,11 @@ from worker.quotes.readers.records import Change, Record, encode
 
 
 class PricedRecord(NamedTuple):
-    """A record with the claims it was quoted at."""
+    """A record with the claims it was quoted at, and the digest that it asked with."""
 
     record: Record
     claims: tuple[PricedClaim, ...]
+    own: str = KNOWN
 
     @property
     def is_left_out(self) -> bool:
@@ -39,6 +40,7 @@ def parse(lines: list[bytes]) -> Iterator[PricedRecord]:
                 PricedClaim(Item(item), own if digest == OWN else digest, credits_)
                 for item, digest, credits_ in claims
             ),
+            own,
         )
 
 
@@ -62,11 +64,11 @@ def fits_records(artifacts: Artifacts, name: str, available: int) -> int:
     cost = count = 0
     with artifacts.open(name) as stream:
         for line in stream:
-            for record, claims in parse([line]):
+            for priced in parse([line]):
                 cost += sum(
                     claim.credits
-                    for claim in claims
-                    if claim.credits and not seen.before(_key_of(record, claim))
+                    for claim in priced.claims
+                    if claim.credits and not seen.before(_key_of(priced.record, claim))
                 )
             if cost > available:
                 return count
@@ -76,6 +78,10 @@ def fits_records(artifacts: Artifacts, name: str, available: int) -> int:
 
 def _key_of(record: Record, claim: PricedClaim) -> str:
     """One text for each item and subject; no id holds the character between."""
+    return f"{claim.item}\0{subject_of(record, claim)}\0{claim.digest}"
+
+
+def subject_of(record: Record, claim: PricedClaim) -> str:
+    """The id that a claim of a record belongs to."""
     company = claim.item is Item.COMPANY
-    subject = record.company_id if company else record.person_id or ""
-    return f"{claim.item}\0{subject}\0{claim.digest}"
+    return record.company_id if company else record.person_id or ""

@@ -14,6 +14,7 @@ from worker.infrastructure.errors import bad
 from worker.infrastructure.ids import check_id, new_id
 from worker.licenses.licenses import open_license
 from worker.quotes.chunk_slices import InputWriter
+from worker.quotes.decided_records import Decided
 from worker.quotes.quoted_kind import QuoteDeps
 from worker.quotes.readers.reader import Reading
 from worker.quotes.readers.records import Kept
@@ -23,7 +24,7 @@ from worker.quotes.record_pricing import price_all
 def quote(
     deps: QuoteDeps,
     request: quotes.Request,
-    reading: Reading | Kept,
+    reading: Reading | Kept | Decided,
     once: Once | None = None,
 ) -> quotes.StoredQuote:
     """Price a file's records and keep the quote with them; it moves no credits.
@@ -49,7 +50,7 @@ def input_name(quote_id: str) -> str:
 
 
 def priced(
-    deps: QuoteDeps, request: quotes.Request, reading: Reading | Kept
+    deps: QuoteDeps, request: quotes.Request, reading: Reading | Kept | Decided
 ) -> quotes.StoredQuote:
     """A quote whose input is written, and which no row knows of yet."""
     kind = deps.kinds[request.kind]
@@ -61,7 +62,9 @@ def priced(
         balance = balances.balance(connection, license_.id)
     check = kind.quote_check(deps, request)
     tally = Tally(
-        terms=terms_of(license_.plan, license_.payment_term),
+        terms=reading.terms
+        if isinstance(reading, Decided)
+        else terms_of(license_.plan, license_.payment_term),
         quoted_at=quoted_at,
         retrieve=request.retrieve,
         available=balance.available if balance else 0,

@@ -15,6 +15,7 @@ from storage.findings import directory
 from storage.ledger import entitlements
 from worker.infrastructure.errors import bad
 from worker.quotes.chunk_slices import InputWriter
+from worker.quotes.decided_records import Decided, price_again
 from worker.quotes.problems import Problems, limited
 from worker.quotes.quoted_kind import QuoteCheck
 from worker.quotes.readers.reader import Reading
@@ -26,7 +27,7 @@ _BATCH_RECORDS = 5_000
 def price_all(
     database: Database,
     license_id: str,
-    reading: Reading | Kept,
+    reading: Reading | Kept | Decided,
     tally: Tally,
     writer: InputWriter,
     *,
@@ -38,6 +39,9 @@ def price_all(
     Raises `BadInput` with the first problems once the whole file has been read: then
     the input must not be kept. Raises `Refused` where there are too many.
     """
+    if isinstance(reading, Decided):
+        price_again(database, license_id, reading, tally, writer, check=check)
+        return
     problems = Problems()
     rows: Iterator[Record | KeptRecord] = (
         reading.rows

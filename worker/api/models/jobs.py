@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Discriminator, Tag
 
 from worker.api.models.field_types import Body, ClientId, Credits, Name
-from worker.api.models.quotes import Mapping, QuoteBody
+from worker.api.models.quotes import FileOptions, Mapping, QuoteBody
 
 State = Literal[
     "queued",
@@ -65,11 +65,21 @@ class RetriedPush(Body):
     mapping: Mapping
 
 
+class RetriedExport(FileOptions):
+    """How the file looks this time; of a `template` what is not given here.
+
+    What is said by neither stays as it was, and so do the records that are left out.
+    """
+
+    template: ClientId | None = None
+
+
 class Retry(Body):
-    """How to try again: at most at this cost, a push with another mapping."""
+    """How to try again: at most at this cost, with another mapping or another file."""
 
     max_credits: Credits | None = None
     push: RetriedPush | None = None
+    export: RetriedExport | None = None
 
 
 class Waiting(BaseModel):

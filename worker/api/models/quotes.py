@@ -18,12 +18,8 @@ class Column(Body):
     heading: Name | None = None
 
 
-class ExportOptions(Body):
-    """What an export looks like, and which records it leaves out.
-
-    `profile` is for CSV, `split_records` makes a ZIP. `contacts_per_company` takes the
-    first persons of a company, `skip_exported` leaves out what the license has had.
-    """
+class FileOptions(Body):
+    """What a file looks like: `profile` is for CSV, `split_records` makes a ZIP."""
 
     format: Literal["csv", "xlsx", "jsonl", "parquet"] = "csv"
     profile: Literal["machine", "excel", "excel_eu"] | None = None
@@ -31,6 +27,15 @@ class ExportOptions(Body):
         None
     )
     split_records: Annotated[StrictInt, Field(ge=100)] | None = None
+
+
+class ExportOptions(FileOptions):
+    """What an export looks like, and which records it leaves out.
+
+    `contacts_per_company` takes the first persons of a company, `skip_exported` leaves
+    out what the license has had.
+    """
+
     contacts_per_company: Annotated[StrictInt, Field(ge=0)] | None = None
     skip_exported: StrictBool = False
 

@@ -31,6 +31,7 @@ from worker.exports import manifest
 from worker.infrastructure.clock import Every
 from worker.infrastructure.errors import Code, Refused
 from worker.jobs import job_control, job_retry, submission
+from worker.jobs.delivery import RetryChanges
 from worker.responses import credit_responses, job_responses
 from worker.responses.response import Answer
 
@@ -164,9 +165,12 @@ def retry_job(
     """Try the rejected and unreached records again, as a new job."""
     context = context_of(request)
     wanted = body or models.Retry()
-    mapping = wanted.push.mapping.model_dump() if wanted.push else None
+    changes = RetryChanges(
+        mapping=wanted.push.mapping.model_dump() if wanted.push else None,
+        export=wanted.export.model_dump(exclude_unset=True) if wanted.export else None,
+    )
     made = job_retry.retry(
-        context.deps, job, max_credits=wanted.max_credits, mapping=mapping
+        context.deps, job, max_credits=wanted.max_credits, changes=changes
     )
     return _job(context, request, made)
 

@@ -1,0 +1,102 @@
+"""Records that are quoted once more, for a retry: what was decided stays decided.
+
+What a filter left out stays left out, a digest stays the one that its record asked
+with, and no claim costs more than it was quoted at: what was free is free, and what the
+jobs before have settled is not paid for again, however long ago that was. So a job and
+its retries together cost at most its quote, and deliver what it would have.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from pricing.claims import KNOWN, Entitlement, Entitlements
+from pricing.plans import Terms
+from pricing.quote import Tally
+from storage.database import Database
+from storage.ledger import charges, entitlements
+from storage.ledger.charges import ClaimKey
+from worker.quotes.chunk_slices import InputWriter
+from worker.quotes.priced_records import PricedRecord, subject_of
+from worker.quotes.quoted_kind import QuoteCheck
+
+_BATCH_RECORDS = 5_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decided:
+    """Some records of a job as they were quoted, with its terms.
+
+    `job_ids` name the job and, where it is a retry itself, those before it.
+    """
+
+    columns: Sequence[str]
+    rows: Iterator[PricedRecord]
+    terms: Terms
+    job_ids: Sequence[str]
+    duplicates: int = 0
+
+
+def price_again(
+    database: Database,
+    license_id: str,
+    decided: Decided,
+    tally: Tally,
+    writer: InputWriter,
+    *,
+    check: QuoteCheck,
+) -> None:
+    """Price every record but those that were left out, and write all to the input."""
+    while batch := list(islice(decided.rows, _BATCH_RECORDS)):
+        check.look_at([priced.record for priced in batch])
+        free = _free(database, license_id, decided, batch, tally)
+        for priced in batch:
+            record = priced.record
+            if priced.is_left_out:
+                tally.leave_out()
+                writer.add(record, KNOWN, ())
+            else:
+                claims = tally.price(record.number, record, priced.own, free)
+                writer.add(record, priced.own, claims)
+    writer.flush()
+
+
+def _free(
+    database: Database,
+    license_id: str,
+    decided: Decided,
+    batch: Sequence[PricedRecord],
+    tally: Tally,
+) -> Entitlements:
+    """What is free now, was free before, or was settled by a job before."""
+    asking = [priced for priced in batch if not priced.is_left_out]
+    claims = dict(pair for priced in asking for pair in _keys(priced))
+    with database.transaction() as connection:
+        free = dict(
+            entitlements.paid(
+                connection,
+                license_id,
+                tally.terms.window_starts(tally.quoted_at),
+                companies={priced.record.company_id for priced in asking},
+                persons={
+                    priced.record.person_id
+                    for priced in asking
+                    if priced.record.person_id is not None
+                },
+                items=tally.retrieve,
+            )
+        )
+        settled = charges.settled_claims(connection, decided.job_ids, claims)
+    for key, credits_ in claims.items():
+        if credits_ == 0 or key in settled:
+            before = free.get((key.item, key.subject), ())
+            again = Entitlement(key.digest, tally.quoted_at, None)
+            free[key.item, key.subject] = [*before, again]
+    return free
+
+
+def _keys(priced: PricedRecord) -> Iterator[tuple[ClaimKey, int]]:
+    """What a record asks to pay for, at which price."""
+    for claim in priced.claims:
+        subject = subject_of(priced.record, claim)
+        yield ClaimKey(claim.item, subject, claim.digest), claim.credits
