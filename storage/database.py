@@ -3,9 +3,31 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Any
 
-from sqlalchemy import Connection, create_engine, make_url
+import psycopg
+from sqlalchemy import Connection, create_engine, event, make_url, text
 from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError
+
+from storage.bounded_connection import (
+    CONNECT_S,
+    BoundedConnection,
+    NoAnswer,
+    Resolve,
+    Silence,
+)
+
+_SERVER_FIRST_S = 3.0
+"""So much sooner than we give up the server ends a statement, which is cleaner."""
+
+_KEPT_ALIVE = {
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    # Also where data is on its way that nobody confirms.
+    "tcp_user_timeout": 15_000,
+}
 
 _open: ContextVar[bool] = ContextVar("transaction_open", default=False)
 
@@ -20,7 +42,8 @@ class Database:
 
     `clock_offset_s` shifts business time (windows, periods, expiries), never leases.
     A transaction that stands still for `idle_s` is ended: a worker that froze inside
-    one must let go of its locks.
+    one must let go of its locks. A statement is given `answer_s`, then the server ends
+    it, or we the connection where the server does not answer.
     """
 
     def __init__(
@@ -29,9 +52,14 @@ class Database:
         *,
         clock_offset_s: float = 0,
         idle_s: float = 60,
+        answer_s: float = 30,
         pool: int = 5,
+        resolve: Resolve | None = None,
     ) -> None:
         self.url: URL = make_url(url)
+        self._answer_s = answer_s
+        self._resolve = resolve
+        self._silence = Silence()
         self._engine = create_engine(
             self.url,
             isolation_level="READ COMMITTED",
@@ -39,38 +67,86 @@ class Database:
             pool_pre_ping=True,
             pool_size=pool,
             max_overflow=pool,
+            pool_timeout=10,
             connect_args={
                 **_only_where_it_says(self.url),
+                **_KEPT_ALIVE,
                 "application_name": "holdfast",
-                "connect_timeout": 10,
+                "connect_timeout": CONNECT_S,
                 "options": (
                     f"-c holdfast.clock_offset_s={clock_offset_s} "
                     # Waiting longer means something hangs; the caller retries.
-                    "-c lock_timeout=30s "
+                    f"-c lock_timeout={min(30, answer_s * 0.8) * 1000:.0f} "
+                    f"-c statement_timeout={answer_s * 1000:.0f} "
                     f"-c idle_in_transaction_session_timeout={idle_s * 1000:.0f} "
                     "-c timezone=UTC"
                 ),
             },
         )
+        self._bound_connections()
+
+    def _bound_connections(self) -> None:
+        """Let connections be ours: quick to show that they live, patient in use."""
+        in_use_s = self._answer_s + _SERVER_FIRST_S
+
+        @event.listens_for(self._engine, "do_connect")
+        def connect(
+            _: object, __: object, ___: object, params: dict[str, Any]
+        ) -> BoundedConnection:
+            connection = BoundedConnection.open(self._resolve, **params)
+            connection.answer_s = CONNECT_S
+            return connection
+
+        @event.listens_for(self._engine, "checkout")
+        def in_use(connection: BoundedConnection, _: object, __: object) -> None:
+            connection.answer_s = in_use_s
+
+        @event.listens_for(self._engine, "checkin")
+        def in_pool(connection: BoundedConnection | None, _: object) -> None:
+            if connection is not None:
+                connection.answer_s = CONNECT_S
 
     @contextmanager
-    def transaction(self) -> Iterator[Connection]:
+    def transaction(self, *, patient: bool = False) -> Iterator[Connection]:
         """Commit what happens inside, or nothing where it raises.
 
         Transactions do not nest; a function that is given a connection never ends it.
+        In a patient one a statement may take as long as it takes: for what looks at
+        all there is.
         """
         if _open.get():
             raise RuntimeError("a transaction is already open here")
-        with self._engine.begin() as connection:
-            mark = _open.set(True)
-            try:
-                yield connection
-            finally:
-                _open.reset(mark)
+        self._silence.check()
+        try:
+            with self._engine.begin() as connection:
+                if patient:
+                    _wait_for_ever(connection)
+                self._silence.end()
+                mark = _open.set(True)
+                try:
+                    yield connection
+                finally:
+                    _open.reset(mark)
+        except DBAPIError as error:
+            if _is_silence(error):
+                self._silence.begin()
+            raise
 
     def close(self) -> None:
         """Close all pooled connections."""
         self._engine.dispose()
+
+
+def _wait_for_ever(connection: Connection) -> None:
+    raw = connection.connection.driver_connection
+    if isinstance(raw, BoundedConnection):
+        raw.answer_s = None
+    connection.execute(text("SET LOCAL statement_timeout = 0"))
+
+
+def _is_silence(error: DBAPIError) -> bool:
+    """Whether the server did not answer, rather than refuse or cancel something."""
+    return isinstance(error.orig, NoAnswer | psycopg.errors.ConnectionTimeout)
 
 
 def _only_where_it_says(url: URL) -> dict[str, str]:

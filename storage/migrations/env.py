@@ -10,7 +10,7 @@ _MIGRATION_LOCK = 4_846_001
 """An advisory lock: two deployments that migrate at once take turns."""
 
 database: Database = context.config.attributes["database"]
-with database.transaction() as connection:
+with database.transaction(patient=True) as connection:
     connection.execute(text("SET LOCAL lock_timeout = '30s'"))
     connection.execute(
         text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK}

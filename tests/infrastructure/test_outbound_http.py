@@ -23,7 +23,7 @@ PUBLIC = "93.184.215.14"
 
 def _guarded(*addresses: str) -> OutboundHttp:
     """With the guard, and a resolver that knows one answer."""
-    return OutboundHttp(resolve=lambda _host, _port: addresses)
+    return OutboundHttp(resolve=lambda _host, _port: list(addresses))
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from storage.database import Database
 from storage.files.artifacts import Artifacts
 from worker.infrastructure.errors import NotConfigured
 from worker.infrastructure.keyring import Keyring
+from worker.infrastructure.name_resolution import resolve
 from worker.infrastructure.outbound_http import OutboundHttp
 from worker.infrastructure.settings import Settings
 
@@ -39,8 +40,10 @@ def new_owner() -> str:
     return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
 
 
-def connect(settings: Settings, *, pool: int = 5) -> Database:
-    """The database that the settings name."""
+def connect(
+    settings: Settings, *, pool: int = 5, answer_s: float | None = None
+) -> Database:
+    """The database that the settings name; a statement is given `answer_s`."""
     if not settings.database_url:
         raise NotConfigured("HOLDFAST_DATABASE_URL is not set")
     return Database(
@@ -48,7 +51,9 @@ def connect(settings: Settings, *, pool: int = 5) -> Database:
         clock_offset_s=settings.clock_offset_s,
         # A frozen worker lets go of its locks before its lease has lapsed.
         idle_s=min(60, settings.lease_s / 2),
+        answer_s=answer_s or settings.database_timeout_s,
         pool=pool,
+        resolve=resolve,
     )
 
 

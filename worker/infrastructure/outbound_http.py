@@ -4,13 +4,12 @@ Where customers say to whom, they could name our own machines. So a name is reso
 once, each address it has must be public, and the connection is made to an address
 that was looked at, never to the name again: a name that changes its mind in between
 changes nothing. Redirects are not followed, a proxy named in the environment is not
-used, and a request has one deadline for all that it waits for.
+used, and a request has one deadline for all that it waits for, its name included.
 """
 
 import contextlib
-import socket
 import ssl
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -19,24 +18,13 @@ import httpx
 
 from worker.infrastructure.clock import monotonic_s
 from worker.infrastructure.errors import ForbiddenTarget, OutboundError
+from worker.infrastructure.name_resolution import SHARED, Lookup, Resolver
 from worker.infrastructure.public_addresses import not_public_because
-
-Resolve = Callable[[str, int], Sequence[str]]
-"""All addresses that a name has. Raises `OSError` where it has none."""
 
 _PORTS = {"http": 80, "https": 443}
 _PORT_MAX = 65_535
 _LEAST_WAIT_S = 0.001
 _ALL_WRITTEN = "http11.send_request_body.complete"
-
-
-def resolve(host: str, port: int) -> list[str]:
-    """What the machine's own resolver says, which also reads 127.1 and 2130706433."""
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except UnicodeError as error:
-        raise OSError("this cannot be a name") from error
-    return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
 class Response(NamedTuple):
@@ -68,13 +56,13 @@ class OutboundHttp:
         allow_private: bool = False,
         timeout_s: float = 10,
         response_bytes_max: int = 1 << 20,
-        resolve: Resolve = resolve,
+        resolve: Lookup | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self._allow_private = allow_private
         self._timeout_s = timeout_s
         self._response_bytes_max = response_bytes_max
-        self._resolve = resolve
+        self._resolver = SHARED if resolve is None else Resolver(resolve)
         self._given_tls = tls
 
     def check(self, url: str) -> None:
@@ -83,7 +71,7 @@ class OutboundHttp:
         A name that has no address yet passes: it is looked at again at each request.
         """
         with contextlib.suppress(_NoAddress):
-            self._target(url)
+            self._target(url, _Deadline(self._timeout_s))
 
     def request(
         self,
@@ -98,8 +86,8 @@ class OutboundHttp:
         Raises `ForbiddenTarget`, and `OutboundError` where no answer came in time or
         it was too large. No transaction may be open meanwhile.
         """
-        target = self._target(url)
         deadline = _Deadline(self._timeout_s)
+        target = self._target(url, deadline)
         progress = _Progress()
         given = {"Host": target.url.netloc.decode(), **(headers or {})}
         try:
@@ -141,11 +129,13 @@ class OutboundHttp:
                 )
         return bytes(body)
 
-    def _target(self, url: str) -> Target:
+    def _target(self, url: str, deadline: "_Deadline") -> Target:
         parsed = _parse(url)
         port = parsed.port or _PORTS[parsed.scheme]
         try:
-            addresses = self._resolve(parsed.raw_host.decode(), port)
+            addresses = self._resolver.resolve(
+                parsed.raw_host.decode(), port, within_s=deadline.left_s(OSError)
+            )
         except OSError as error:
             raise _NoAddress("the host's name has no address", sent=False) from error
         if not addresses:

@@ -26,6 +26,9 @@ class Settings(BaseSettings):
     """Where the embedded servers, the files and the logs live."""
     database_url: str | None = None
     """PostgreSQL 15 or newer; unset: the embedded one of `home`."""
+    database_timeout_s: float = Field(default=30, gt=0)
+    """PostgreSQL must have done a statement within this time; the audit may take
+    longer."""
     broker_url: str | None = None
     """Redis 6.2 or newer, Valkey, or RabbitMQ; unset: the embedded Valkey."""
     artifacts_url: str | None = None
@@ -191,8 +194,9 @@ class Settings(BaseSettings):
     """How long a job's file may take to be sealed."""
     visibility_timeout_s: int = Field(default=900, ge=1)
     """After so long Redis delivers an unacknowledged message again."""
-    message_lost_s: float = Field(default=60, gt=0)
-    """After so long a message that nobody took is sent again."""
+    message_lost_s: float = Field(default=15, gt=0)
+    """After so long a message that nobody took, and that the broker no longer has, is
+    sent again."""
     retry_base_s: float = Field(default=5, gt=0)
     """The first delay after a failure; it doubles with each further one."""
     retry_max_s: float = Field(default=600, gt=0)

@@ -10,7 +10,7 @@ log = logging.getLogger(__name__)
 
 def audit(deps: Deps) -> list[checks.Violation]:
     """Check the ledger's promises, and say loudly where one is broken."""
-    with deps.database.transaction() as connection:
+    with deps.database.transaction(patient=True) as connection:
         violations = checks.run(connection)
     for violation in violations:
         log.critical("audit: %s: %s", violation.check, violation.detail)
