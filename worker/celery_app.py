@@ -18,6 +18,7 @@ from kombu.entity import Queue
 from worker.infrastructure.errors import NotConfigured
 from worker.infrastructure.settings import Settings
 from worker.jobs.message_queues import CHUNKS, CONTROL
+from worker.jobs.messages import redis_transport
 
 # Made before the pool forks: `worker_shutting_down` fires in the parent alone, and
 # its children read this between two batches.
@@ -45,7 +46,7 @@ def draining() -> bool:
     return bool(_draining.value)
 
 
-def _redis_options(settings: Settings) -> dict[str, Any]:
+def _redis_options(settings: Settings, within_s: float) -> dict[str, Any]:
     return {
         # Longer than any task may run: an early copy would only find its chunk taken.
         "visibility_timeout": settings.visibility_timeout_s,
@@ -53,8 +54,8 @@ def _redis_options(settings: Settings) -> dict[str, Any]:
         "unacked_restore_interval": 10,
         "unacked_restore_throttle": 1,
         # A half-open connection is noticed, not waited on.
-        "socket_timeout": 30,
-        "socket_connect_timeout": 5,
+        "socket_timeout": within_s,
+        "socket_connect_timeout": min(5, within_s),
         "socket_keepalive": True,
         "health_check_interval": 25,
         # Control before chunks.
@@ -64,15 +65,22 @@ def _redis_options(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _broker_options(settings: Settings, broker_url: str) -> dict[str, Any]:
+def _broker_options(
+    settings: Settings, broker_url: str, within_s: float | None
+) -> dict[str, Any]:
     if broker_url.startswith("amqp"):
+        # A worker notices a broker that hangs by missed heartbeats: it reads nothing
+        # most of the time.
+        bounds = {"read_timeout": within_s, "write_timeout": within_s}
         return {
             # Without confirms RabbitMQ drops messages silently when it is in need.
-            "broker_transport_options": {"confirm_publish": True},
+            "broker_transport_options": {"confirm_publish": True}
+            | (bounds if within_s else {}),
+            "broker_heartbeat": 20,
             "task_default_queue_type": "quorum",
             "task_default_exchange_type": "topic",
         }
-    return {"broker_transport_options": _redis_options(settings)}
+    return {"broker_transport_options": _redis_options(settings, within_s or 30)}
 
 
 def _queue(name: str, broker_url: str) -> Queue:
@@ -90,70 +98,78 @@ _OVERRULING = (
 """Variables that overrule what Celery is told, set for other programs by others."""
 
 
-def make_app(settings: Settings) -> Celery:
+def make_app(settings: Settings, *, within_s: float | None = None) -> Celery:
     """The app for the broker that the settings name, and for no other.
 
+    Whoever publishes lets the broker answer `within_s` at most; workers wait for it.
     Raises `NotConfigured` where they name none: Celery would take a RabbitMQ of this
     machine.
     """
-    broker_url = settings.broker_url
-    if not broker_url:
+    if not settings.broker_url:
         raise NotConfigured("HOLDFAST_BROKER_URL is not set")
     for name in _OVERRULING:
         os.environ.pop(name, None)
-    app = Celery("holdfast", broker=broker_url)
-    app.conf.update(
+    redis_transport.install()
+    app = Celery("holdfast", broker=settings.broker_url)
+    app.conf.update(_options(settings, settings.broker_url))
+    app.conf.update(_broker_options(settings, settings.broker_url, within_s))
+    return app
+
+
+def _options(settings: Settings, broker_url: str) -> dict[str, Any]:
+    """What holds whatever the broker."""
+    return {
         # -- What travels: JSON with ids, nothing to unpickle, nothing to leak.
-        task_serializer="json",
-        accept_content=["json"],
-        enable_utc=True,
-        task_queues=[
+        "task_serializer": "json",
+        "accept_content": ["json"],
+        "enable_utc": True,
+        "task_queues": [
             _queue(CONTROL, broker_url),
             _queue(CHUNKS, broker_url),
         ],
-        task_default_queue=CONTROL,
+        "task_default_queue": CONTROL,
         # A typo in a queue's name must fail, not make a queue that nobody reads.
-        task_create_missing_queues=False,
+        "task_create_missing_queues": False,
         # -- Delivery: late acknowledgement costs nothing, the database drops copies.
-        task_acks_late=True,
+        "task_acks_late": True,
         # One at a time: what waits in a busy worker cannot go to an idle one.
-        worker_prefetch_multiplier=1,
+        "worker_prefetch_multiplier": 1,
         # The lease brings work back, with a count; the broker would do it for ever.
-        task_reject_on_worker_lost=False,
-        task_retry_on_worker_lost=False,
-        task_acks_on_failure=True,
-        task_acks_on_timeout=True,
+        "task_reject_on_worker_lost": False,
+        "task_retry_on_worker_lost": False,
+        "task_acks_on_failure": True,
+        "task_acks_on_timeout": True,
         # Results live in PostgreSQL.
-        task_ignore_result=True,
-        result_backend=None,
+        "task_ignore_result": True,
+        "result_backend": None,
         # -- Bounds: the time budget (240 s), then soft, then hard, then visibility.
-        task_soft_time_limit=settings.chunk_budget_s + 30,
-        task_time_limit=settings.chunk_budget_s + 60,
+        "task_soft_time_limit": settings.chunk_budget_s + 30,
+        "task_time_limit": settings.chunk_budget_s + 60,
         # -- Publishing: the dispatcher alone, and it is a loop that tries again.
-        task_publish_retry=False,
-        broker_pool_limit=10,
-        broker_pool_acquire_timeout=5.0,
-        broker_connection_timeout=4.0,
+        "task_publish_retry": False,
+        "broker_pool_limit": 10,
+        "broker_pool_acquire_timeout": 5.0,
+        "broker_connection_timeout": 4.0,
         # A worker that is up before its broker waits for it.
-        broker_connection_retry_on_startup=True,
-        broker_connection_max_retries=None,
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
         # -- Workers: children are renewed before a leak matters (the size is in KB).
-        worker_max_tasks_per_child=200,
-        worker_max_memory_per_child=400_000,
+        "worker_max_tasks_per_child": 200,
+        "worker_max_memory_per_child": 400_000,
         # A task whose message was lost with the connection would run beside its copy.
-        worker_cancel_long_running_tasks_on_connection_loss=True,
+        "worker_cancel_long_running_tasks_on_connection_loss": True,
         # Stopping: batches end and chunks are given back well before this.
-        worker_soft_shutdown_timeout=min(60.0, settings.worker_grace_s / 2),
+        "worker_soft_shutdown_timeout": min(60.0, settings.worker_grace_s / 2),
         # Delays are rows; no message carries one.
-        worker_eta_task_limit=1000,
-        worker_disable_rate_limits=True,
-        worker_send_task_events=False,
-        worker_proc_alive_timeout=30.0,
+        "worker_eta_task_limit": 1000,
+        "worker_disable_rate_limits": True,
+        "worker_send_task_events": False,
+        # Whoever reaches the broker could stop workers; whatever steers is a row.
+        "worker_enable_remote_control": False,
+        "worker_proc_alive_timeout": 30.0,
         # Logging is set up by us, the same in each process.
-        worker_hijack_root_logger=False,
-        **_broker_options(settings, broker_url),
-    )
-    return app
+        "worker_hijack_root_logger": False,
+    }
 
 
 def run_worker(app: Celery, options: Sequence[str]) -> int:

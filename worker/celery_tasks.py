@@ -4,6 +4,7 @@ Names are stable: messages under way outlive a deployment.
 """
 
 import logging
+from functools import partial
 
 from celery import Celery
 from celery.signals import worker_process_init
@@ -11,8 +12,10 @@ from celery.signals import worker_process_init
 from worker.celery_app import draining
 from worker.infrastructure.settings import Settings
 from worker.jobs.chunk_runner import run_chunk
-from worker.jobs.heartbeat import report_while_alive
+from worker.jobs.heartbeat import Heartbeat
 from worker.jobs.message_queues import RUN_CHUNK, RUN_ENTRY
+from worker.jobs.messages.consumer import Consumer
+from worker.jobs.messages.waiting_rows import WaitingRows
 from worker.jobs.outbox_runner import run_entry
 from worker.wiring import Wired, wire
 
@@ -25,8 +28,11 @@ class _Process:
     deps: Wired | None = None
 
 
-def register(app: Celery, settings: Settings) -> None:
-    """Give the app its tasks, and each of its processes what they need."""
+def register(app: Celery, settings: Settings) -> Heartbeat:
+    """Give the app its tasks, its consumer, and each process what it needs.
+
+    The worker's heartbeat is returned: it knows whether something has ended the worker.
+    """
 
     def deps() -> Wired:
         if _Process.deps is None:
@@ -53,4 +59,11 @@ def register(app: Celery, settings: Settings) -> None:
         _Process.deps = None
 
     worker_process_init.connect(forget_parents_connections, weak=False)
-    report_while_alive(settings)
+    heartbeat = Heartbeat(settings)
+    heartbeat.connect_signals()
+    app.conf.worker_consumer = partial(
+        Consumer,
+        still_waits=WaitingRows(settings).still_waits,
+        on_failure=heartbeat.failed,
+    )
+    return heartbeat

@@ -84,30 +84,49 @@ def waiting(
     return [Waiting(*row) for row in rows]
 
 
-def in_flight(connection: Connection) -> int:
+class InFlight(NamedTuple):
+    """Chunks that wait in the broker, and chunks that workers run."""
+
+    dispatched: int
+    running: int
+
+
+def in_flight(connection: Connection) -> InFlight:
     """How many chunks the broker or a worker holds."""
-    count: int = connection.execute(
-        text("SELECT count(*) FROM chunks WHERE state IN ('dispatched', 'running')"),
-    ).scalar_one()
-    return count
+    row = connection.execute(
+        text("""
+            SELECT count(*) FILTER (WHERE state = 'dispatched'),
+                   count(*) FILTER (WHERE state = 'running')
+              FROM chunks WHERE state IN ('dispatched', 'running')"""),
+    ).one()
+    return InFlight(*row)
 
 
 def mark_chunks(connection: Connection, chunk_ids: Sequence[int]) -> list[int]:
-    """Mark chunks as handed to the broker; return those that still waited."""
+    """Mark chunks as handed to the broker in this order; return those that waited.
+
+    `dispatched_at` keeps the order, by microseconds: what was sent first is what a
+    broker gives out first.
+    """
     rows = connection.execute(
         text("""
-            UPDATE chunks SET state = 'dispatched', dispatched_at = clock_timestamp()
-             WHERE id IN (SELECT id FROM chunks
-                           WHERE id = ANY (CAST(:ids AS bigint[])) AND state = 'pending'
-                           ORDER BY id FOR NO KEY UPDATE SKIP LOCKED)
-            RETURNING id"""),
+            UPDATE chunks AS c
+               SET state = 'dispatched', dispatched_at = statement_timestamp()
+                     + given.place * interval '1 microsecond'
+              FROM unnest(CAST(:ids AS bigint[])) WITH ORDINALITY AS given (id, place)
+             WHERE c.id = given.id
+               AND c.id IN (SELECT id FROM chunks
+                             WHERE id = ANY (CAST(:ids AS bigint[]))
+                               AND state = 'pending'
+                             ORDER BY id FOR NO KEY UPDATE SKIP LOCKED)
+            RETURNING c.id"""),
         {"ids": list(chunk_ids)},
     )
     return sorted(rows.scalars())
 
 
 _MARK_ENTRIES = text("""
-UPDATE outbox SET state = 'dispatched', dispatched_at = clock_timestamp()
+UPDATE outbox SET state = 'dispatched', dispatched_at = statement_timestamp()
  WHERE id IN (
    SELECT id FROM outbox
     WHERE state = 'pending' AND run_at <= clock_timestamp()

@@ -145,24 +145,6 @@ def reject_crashing(
     return True
 
 
-def bring_back_lost_messages(connection: Connection, *, after_s: float) -> int:
-    """Let what the broker was given and nobody took wait again."""
-    count = 0
-    for table in ("chunks", "outbox"):
-        moved = connection.execute(
-            text(f"""
-                UPDATE {table} SET state = 'pending', dispatched_at = NULL
-                 WHERE id IN (
-                   SELECT id FROM {table}
-                    WHERE state = 'dispatched' AND dispatched_at
-                        < clock_timestamp() - make_interval(secs => :after_s)
-                    ORDER BY id FOR NO KEY UPDATE SKIP LOCKED)"""),  # noqa: S608 - two constants
-            {"after_s": after_s},
-        )
-        count += moved.rowcount
-    return count
-
-
 def bring_back_entries(connection: Connection, *, delay_s: float) -> int:
     """Let outbox entries whose lease is over be tried again."""
     moved = connection.execute(

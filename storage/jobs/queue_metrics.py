@@ -4,9 +4,14 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
+from storage.jobs import worker_health
+
 
 class Queues(NamedTuple):
-    """Jobs and chunks by state, entries by topic, all without what has ended."""
+    """Jobs and chunks by state, entries by topic, all without what has ended.
+
+    `dropped` are messages that workers dropped so far, by queue and reason.
+    """
 
     jobs: dict[str, int]
     chunks: dict[str, int]
@@ -15,6 +20,7 @@ class Queues(NamedTuple):
     oldest_entry_s: float
     credits_reserved: int
     processes: dict[str, int]
+    dropped: dict[tuple[str, str], int]
 
 
 _JOBS = "SELECT state, count(*) FROM jobs WHERE finished_at IS NULL GROUP BY state"
@@ -49,6 +55,7 @@ def look(connection: Connection, *, processes_within_s: float) -> Queues:
         oldest_entry_s=float(numbers.oldest_entry_s),
         credits_reserved=int(numbers.credits_reserved),
         processes=_counts(connection, _PROCESSES, within_s=processes_within_s),
+        dropped=worker_health.dropped(connection),
     )
 
 

@@ -242,3 +242,24 @@ processes = Table(
     Column("seen_at", Instant, nullable=False, server_default=NOW),
     CheckConstraint("role IN ('worker', 'dispatcher')", name="role"),
 )
+
+# Starts of workers that have not lasted yet, or never did.
+worker_starts = Table(
+    "worker_starts",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("started_at", Instant, nullable=False, server_default=NOW),
+    Column("failed_at", Instant),
+    Column("error", Text),
+)
+
+dropped_messages = Table(
+    "dropped_messages",
+    metadata,
+    Column("queue", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("count", BigInteger, nullable=False),
+    Column("last_at", Instant, nullable=False, server_default=NOW),
+    PrimaryKeyConstraint("queue", "reason"),
+    CheckConstraint("count > 0", name="count"),
+)

@@ -439,17 +439,7 @@ def test_only_so_many_chunks_of_a_job_are_in_flight(database):
         assert [
             chunk.chunk_id for chunk in dispatch_queue.waiting(connection, window=3)
         ] == [ids[2]]
-        assert dispatch_queue.in_flight(connection) == 2
-
-
-def test_a_chunk_whose_message_was_lost_waits_again(job):
-    with job.transaction() as connection:
-        ids = _chunk_ids(connection)
-        dispatch_queue.mark_chunks(connection, ids)
-        assert lost_work.bring_back_lost_messages(connection, after_s=HOUR_S) == 0
-        assert dispatch_queue.waiting(connection, window=3) == []
-        assert lost_work.bring_back_lost_messages(connection, after_s=0) == 1
-        assert len(dispatch_queue.waiting(connection, window=3)) == 1
+        assert dispatch_queue.in_flight(connection) == (2, 0)
 
 
 def test_what_the_broker_did_not_take_waits_again_unless_it_was_taken(two_chunks):

@@ -1,7 +1,7 @@
 """Whose chunk goes next."""
 
-from storage.jobs.dispatch_queue import Waiting
-from worker.jobs.fair_scheduler import Turn, choose
+from storage.jobs.dispatch_queue import InFlight, Waiting
+from worker.jobs.fair_scheduler import Turn, choose, free_places
 
 
 def _chunks(license_id: str, job_records: int, ids: range, records: int = 1000):
@@ -80,3 +80,15 @@ def test_a_license_that_comes_new_waits_for_one_turn_of_the_others():
 
 def test_a_license_that_has_nothing_left_keeps_nothing():
     assert _choose(_chunks("a", 900, range(1), records=900)).deficits == {}
+
+
+def test_few_wait_in_the_broker_however_many_may_be_in_flight():
+    assert free_places(InFlight(0, 0), flight_max=64) == 8
+    assert free_places(InFlight(8, 0), flight_max=64) == 0
+
+
+def test_more_may_wait_there_where_more_are_run():
+    assert free_places(InFlight(8, 10), flight_max=64) == 22
+    assert free_places(InFlight(30, 10), flight_max=64) == 0
+    assert free_places(InFlight(20, 30), flight_max=64) == 14
+    assert free_places(InFlight(60, 10), flight_max=64) == 0

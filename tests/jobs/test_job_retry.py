@@ -51,7 +51,7 @@ def clocks(database_url, tmp_path) -> Iterator[list[Wired]]:
 
 
 @pytest.fixture
-def deps(clocks) -> Wired:
+def deps(clocks: list[Wired]) -> Wired:
     job_runs.create_license(clocks[0])
     return clocks[0]
 
@@ -94,7 +94,7 @@ def _run_some(deps: Wired, job_id: str, chunks: int) -> JobReport:
 
 def _ends(deps: Wired, job_ids: list[str]) -> dict[int, str]:
     """How each record ended in the last of these jobs that reached it."""
-    ends = {}
+    ends: dict[int, str] = {}
     for job_id in job_ids:
         with deps.database.transaction() as connection:
             rows = outcomes.of_job(connection, job_id, after=0, limit=100)

@@ -131,15 +131,6 @@ def test_whoever_comes_late_changes_nothing(database, act):
         assert act(connection, now)
 
 
-def test_a_message_that_nobody_took_is_sent_again(database):
-    entry_id = _put(database)
-    with database.transaction() as connection:
-        dispatch_queue.mark_entries(connection, limit=10)
-        assert lost_work.bring_back_lost_messages(connection, after_s=HOUR_S) == 0
-        assert lost_work.bring_back_lost_messages(connection, after_s=0) == 1
-        assert dispatch_queue.mark_entries(connection, limit=10) == [entry_id]
-
-
 def test_what_the_broker_did_not_take_waits_again(database):
     entry_id = _put(database)
     with database.transaction() as connection:

@@ -171,16 +171,6 @@ def _give_up(deps: Wired, chunk_id: int) -> None:
     sweep(deps)
 
 
-def test_a_message_that_nobody_took_is_sent_again(deps, job_id):
-    waiting = _pending(deps, "chunks")
-    with deps.database.transaction() as connection:
-        assert dispatch_queue.mark_chunks(connection, waiting) == waiting
-    assert _pending(deps, "chunks") == []
-    sweep(deps)
-    assert _pending(deps, "chunks") == waiting
-    assert _finish(deps, job_id).state == "succeeded"
-
-
 def test_a_completion_whose_worker_died_is_done_by_another_once(deps, job_id):
     for chunk_id in _pending(deps, "chunks"):
         run_chunk(deps, chunk_id)
@@ -300,7 +290,7 @@ def test_a_sweep_that_fails_stops_none_of_the_others(deps, job_id):
                  WHERE id = :id"""),
             {"id": second},
         )
-        assert dispatch_queue.mark_chunks(connection, [first]) == [first]
+        assert chunks.take(connection, first, owner="dead", lease_s=_AT_ONCE)
     sweep(deps)
     assert first in _pending(deps, "chunks")
     path.write_bytes(data)

@@ -28,6 +28,19 @@ class Broker(Protocol):
     def flush(self) -> None:
         """Lose every message."""
 
+    def plant(self, queue: str, **message: object) -> None:
+        """Put a message into a queue as somebody else would, who knows no better."""
+
+
+_PLAIN: dict[str, object] = {"serializer": None, "content_encoding": "utf-8"}
+
+
+def _publish(connection: Connection, queue: str, message: dict[str, object]) -> None:
+    given = {"content_type": "application/json", **_PLAIN, **message}
+    exchange, key = ("", queue)
+    with connection.Producer() as producer:
+        producer.publish(given.pop("body"), exchange=exchange, routing_key=key, **given)
+
 
 class _Redis:
     def __init__(self, url: str) -> None:
@@ -38,6 +51,23 @@ class _Redis:
     def flush(self) -> None:
         for key in self._client.scan_iter("holdfast:*"):
             self._client.delete(key)
+
+    def plant(self, queue: str, **message: object) -> None:
+        options = {"global_keyprefix": "holdfast:"}
+        with Connection(self.url, transport_options=options) as connection:
+            _publish(connection, queue, message)
+
+    def plant_raw(self, queue: str, text: str) -> None:
+        """Put there what is no message at all."""
+        self._client.lpush(f"holdfast:{queue}", text)
+
+    def spoil(self, queue: str) -> None:
+        """Let something else stand in a queue's place."""
+        self._client.set(f"holdfast:{queue}", "hello")
+
+    def waiting(self, queue: str) -> int:
+        """How many messages wait in a queue."""
+        return int(self._client.llen(f"holdfast:{queue}"))
 
 
 _DELAYS = [f"celery_delayed_{level}" for level in range(28)]
@@ -61,6 +91,15 @@ class _Rabbit:
         with Connection(self.url) as connection:
             for queue in (CHUNKS, CONTROL):
                 connection.default_channel.queue_purge(queue)
+
+    def plant(self, queue: str, **message: object) -> None:
+        with Connection(self.url) as connection:
+            _publish(connection, queue, message)
+
+    def waiting(self, queue: str) -> int:
+        with Connection(self.url) as connection:
+            declared = connection.default_channel.queue_declare(queue, passive=True)
+            return int(declared.message_count)
 
     def remove(self) -> None:
         with Connection(self.url) as connection:

@@ -8,7 +8,11 @@ from collections.abc import Iterator, Mapping
 
 from fastapi import FastAPI, Response
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    Metric,
+)
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -47,7 +51,7 @@ class _Queues:
         self._database = database
         self._within_s = settings.report_interval_s * MISSED_REPORTS
 
-    def collect(self) -> Iterator[GaugeMetricFamily]:
+    def collect(self) -> Iterator[Metric]:
         """Yield the gauges of one look."""
         try:
             with self._database.transaction() as connection:
@@ -62,7 +66,7 @@ class _Queues:
             yield from _gauges(found)
 
 
-def _gauges(found: Queues) -> Iterator[GaugeMetricFamily]:
+def _gauges(found: Queues) -> Iterator[Metric]:
     yield _by("jobs", "Jobs that have not ended.", "state", found.jobs)
     yield _by("chunks", "Chunks that are not done.", "state", found.chunks)
     yield _by("outbox_entries", "Entries that are not done.", "topic", found.outbox)
@@ -82,6 +86,14 @@ def _gauges(found: Queues) -> Iterator[GaugeMetricFamily]:
         "Credits that open reservations still hold.",
         found.credits_reserved,
     )
+    dropped = CounterMetricFamily(
+        "holdfast_messages_dropped",
+        "Messages of the broker that no worker could run.",
+        labels=["queue", "reason"],
+    )
+    for labels, count in found.dropped.items():
+        dropped.add_metric(labels, count)
+    yield dropped
 
 
 def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:

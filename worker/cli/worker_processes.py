@@ -8,7 +8,7 @@ from worker.cli.invocation import Cli, command
 from worker.cli.long_running import log_to_stderr, need, need_schema, stop_event
 from worker.findings.provider_registry import check_limits
 from worker.infrastructure.dependencies import new_owner
-from worker.jobs.dispatcher import Dispatcher
+from worker.jobs.dispatcher import BROKER_WITHIN_S, Dispatcher
 from worker.wiring import chores_of, wire
 
 
@@ -21,7 +21,7 @@ def worker(cli: Cli) -> None:
     check_limits(settings)
     need_schema(settings)
     app = make_app(settings)
-    register(app, settings)
+    heartbeat = register(app, settings)
     status = run_worker(
         app,
         [
@@ -34,7 +34,7 @@ def worker(cli: Cli) -> None:
             "--loglevel=INFO",
         ],
     )
-    raise click.exceptions.Exit(status)
+    raise click.exceptions.Exit(1 if heartbeat.has_failed else status)
 
 
 @command("dispatcher")
@@ -46,7 +46,8 @@ def dispatcher(cli: Cli) -> None:
     need_schema(settings)
     stop = stop_event()
     deps = wire(settings)
-    Dispatcher(deps, make_app(settings), chores_of(deps)).run(stop)
+    app = make_app(settings, within_s=BROKER_WITHIN_S)
+    Dispatcher(deps, app, chores_of(deps)).run(stop)
 
 
 COMMANDS: tuple[click.Command, ...] = (worker, dispatcher)

@@ -16,13 +16,19 @@ from kombu.exceptions import OperationalError
 from storage.jobs import dispatch_queue, heartbeats
 from worker.infrastructure.clock import Every, wait
 from worker.jobs.delivery import JobDeps
-from worker.jobs.fair_scheduler import Turn, choose
+from worker.jobs.fair_scheduler import Turn, choose, free_places
 from worker.jobs.message_queues import CHUNKS, CONTROL, RUN_CHUNK, RUN_ENTRY
+from worker.jobs.messages import lost_messages
+from worker.jobs.messages.broker_purge import purge_where_workers_end
+from worker.jobs.messages.broker_queues import BrokerQueues
 
 log = logging.getLogger(__name__)
 
 _ENTRIES_MAX = 200
 _BROKER_PAUSE_S = 1.0
+
+BROKER_WITHIN_S = 5.0
+"""A broker that has not answered by then does not: its chores must go on."""
 
 
 class Chore(NamedTuple):
@@ -41,12 +47,17 @@ class Dispatcher:
         self._app = app
         self._chores = chores
         self._turn = Turn()
+        self._broker = BrokerQueues(app)
 
     def run(self, stop: Event) -> None:
         """Report, do chores and dispatch; an accident is logged and does not end it."""
         settings = self._deps.settings
         report = Every(settings.report_interval_s)
-        chores = [(Every(c.every_s, at_once=c.at_once), c.do) for c in self._chores]
+        broker = Chore(settings.sweep_interval_s, self._look_after_broker)
+        chores = [
+            (Every(chore.every_s, at_once=chore.at_once), chore.do)
+            for chore in (broker, *self._chores)
+        ]
         while not stop.is_set():
             pause_s = settings.dispatch_interval_s
             try:
@@ -82,6 +93,10 @@ class Dispatcher:
             return False
         return True
 
+    def _look_after_broker(self) -> None:
+        purge_where_workers_end(self._deps, self._broker)
+        lost_messages.bring_back(self._deps, self._broker)
+
     def _mark(self) -> tuple[list[int], list[int]]:
         settings = self._deps.settings
         with self._deps.database.transaction() as connection:
@@ -102,7 +117,9 @@ class Dispatcher:
             self._turn = turn = choose(
                 waiting,
                 self._turn,
-                room=max(0, settings.flight_max - dispatch_queue.in_flight(connection)),
+                room=free_places(
+                    dispatch_queue.in_flight(connection), flight_max=settings.flight_max
+                ),
                 quantum_records=settings.chunk_records,
                 small_job_records=settings.small_job_records,
             )

@@ -11,10 +11,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
-from storage.jobs.dispatch_queue import Waiting
+from storage.jobs.dispatch_queue import InFlight, Waiting
 
 _SMALL_SHARE = 4
 """One in so many places is kept for small jobs."""
+
+_AHEAD_MIN = 8
+_AHEAD_EACH = 3
+"""So many chunks wait in the broker for each that runs, and never fewer than the least:
+enough to keep workers busy between two turns."""
 
 
 class Turn(NamedTuple):
@@ -27,6 +32,17 @@ class Turn(NamedTuple):
     chunk_ids: tuple[int, ...] = ()
     deficits: Mapping[str, int] = MappingProxyType({})
     last: str = ""
+
+
+def free_places(flight: InFlight, *, flight_max: int) -> int:
+    """How many chunks more may go to the broker.
+
+    A broker hands out what it was given first, whoever has come since: few may wait
+    there, and the rest here, where licenses take turns.
+    """
+    ahead = max(_AHEAD_MIN, _AHEAD_EACH * flight.running)
+    left = flight_max - flight.dispatched - flight.running
+    return max(0, min(ahead - flight.dispatched, left))
 
 
 def choose(

@@ -1,8 +1,8 @@
-"""The sweeper: brings back what a crash, a lost message or a long pause left behind.
+"""The sweeper: brings back what a crash or a long pause left behind.
 
 Each sweep looks, decides by a pure function, and writes under a guard, in short
 transactions of their own. It closes no reservation: it brings work back or cancels,
-and completion closes.
+and completion closes. What the broker has lost is found by `lost_messages`.
 """
 
 import logging
@@ -68,7 +68,6 @@ def sweep(deps: JobDeps) -> None:
 def _bring_back(deps: JobDeps) -> None:
     settings = deps.settings
     with deps.database.transaction() as connection:
-        lost_work.bring_back_lost_messages(connection, after_s=settings.message_lost_s)
         lost_work.bring_back_entries(connection, delay_s=settings.retry_base_s)
         heartbeats.forget_silent(connection, after_s=_SILENT_S)
         idempotency_keys.forget(connection, after_s=settings.request_kept_s)
