@@ -28,11 +28,16 @@ _DIGEST_HEX = 32
 
 
 class Entitlement(NamedTuple):
-    """What a license has paid for of one subject, and when it last used it."""
+    """What a license has paid for of one subject, and when it last used it.
+
+    Each use stands on a charge, by its id.
+    """
 
     digest: str
     exported_at: datetime | None
     viewed_at: datetime | None
+    exported_by: int | None = None
+    viewed_by: int | None = None
 
 
 Entitlements = Mapping[tuple[Item, str], Sequence[Entitlement]]

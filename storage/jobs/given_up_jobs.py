@@ -17,7 +17,7 @@ def give_up(connection: Connection, job_id: str) -> SteerResult:
     """
     if not outbox.withdraw(connection, jobs.COMPLETE, job_id):
         return _unless(connection, job_id)
-    charge_ids = refunds.lock_paid_by(connection, job_id)
+    charge_ids = refunds.lock_paid(connection, job_id)
     release.close(connection, job_id)
     refunds.refund_all(connection, charge_ids, "the job was given up")
     failed = Finished(

@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
+from storage.ledger import entitlements
+
 
 class Violation(NamedTuple):
     """One row that breaks a promise."""
@@ -73,38 +75,61 @@ SELECT format('reservation of %s: amount %s, settled %s, released %s; charges %s
        IS DISTINCT FROM (t.reserved, t.settled, c.charged, t.released)
 """
 
+# Every earlier payer is compared, not the one before alone: a view between two exports
+# hides nothing. Spellings of an id that were paid for before ids were trimmed are told
+# apart, as they were then; from then on one entitlement decides for all of them.
 _ONE_PAYER_A_WINDOW = """
-SELECT format('%s %s of %s: charge %s at %s and charge %s at %s, window from %s',
-              item, subject, license_id, earlier_id, earlier_at, id, charged_at,
-              free_since)
+SELECT format('%s %s of %s: charge %s at %s pays within the window from %s, in which '
+              'another did, at %s', item, subject, license_id, id, charged_at,
+              free_since, greatest(
+                exported_at, CASE WHEN views_count THEN viewed_at END))
   FROM (SELECT c.id, c.license_id, c.item, c.subject, c.charged_at,
                coalesce(c.free_since,
                         date_trunc('second', q.quoted_at) - make_interval(
                           days => (q.terms ->> 'window_days')::integer)) AS free_since,
                coalesce((q.terms ->> 'views_count')::boolean, true) AS views_count,
-               lag(c.id) OVER same AS earlier_id,
-               lag(c.charged_at) OVER same AS earlier_at,
-               lag(c.view_id) OVER same AS earlier_view
+               max(c.charged_at) FILTER (WHERE c.view_id IS NULL) OVER earlier
+                 AS exported_at,
+               max(c.charged_at) FILTER (WHERE c.view_id IS NOT NULL) OVER earlier
+                 AS viewed_at
           FROM charges AS c
+         CROSS JOIN LATERAL (VALUES (c.digest), (c.also_digest)) AS named (digest)
           LEFT JOIN jobs AS j ON j.id = c.job_id
           LEFT JOIN quotes AS q ON q.id = j.quote_id
-         WHERE c.credits > 0
+         WHERE c.credits > 0 AND named.digest IS NOT NULL
            AND NOT EXISTS (SELECT 1 FROM refunds WHERE charge_id = c.id)
-        WINDOW same AS (PARTITION BY c.license_id, c.item, c.subject, c.digest
-                        ORDER BY c.charged_at, c.id)) AS paid
- WHERE earlier_at >= free_since AND (views_count OR earlier_view IS NULL)
+        WINDOW earlier AS (
+          PARTITION BY c.license_id, c.item, c.subject, named.digest
+          ORDER BY c.charged_at, c.id
+          ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)) AS paid
+ WHERE exported_at >= free_since OR (views_count AND viewed_at >= free_since)
 """
 
 _PAYERS_PAID = """
-SELECT format('%s %s of %s is paid by charge %s, which %s', e.item, e.subject,
-              e.license_id, e.paid_by,
-              CASE WHEN c.id IS NULL THEN 'does not exist' ELSE 'did not pay' END)
-  FROM entitlements AS e LEFT JOIN charges AS c
-    ON c.id = e.paid_by AND c.license_id = e.license_id AND c.item = e.item
-   AND c.subject = e.subject AND c.digest = e.digest AND c.credits > 0
- WHERE e.paid_by IS NOT NULL
-   AND (c.id IS NULL OR EXISTS (SELECT 1 FROM refunds WHERE charge_id = c.id))
+SELECT format('charge %s, the %s %s of %s, was free for charge %s, which %s', c.id,
+              c.item, c.subject, c.license_id, c.paid_by,
+              CASE WHEN p.id IS NULL THEN 'does not exist'
+                   WHEN p.credits = 0 THEN 'did not pay'
+                   ELSE 'paid for something else' END)
+  FROM charges AS c LEFT JOIN charges AS p ON p.id = c.paid_by
+ WHERE c.paid_by IS NOT NULL
+   AND (p.license_id, p.item, holdfast_trim(p.subject), p.credits > 0)
+       IS DISTINCT FROM (c.license_id, c.item, holdfast_trim(c.subject), true)
 """
+
+_ENTITLEMENTS_ARE_THEIR_LINES = f"""
+SELECT format('%s %s of %s%s: exported %s by %s, viewed %s by %s, also paid by %s; '
+              'its lines say %s by %s, %s by %s, paid by %s', item, subject, license_id,
+              CASE WHEN digest = '' THEN '' ELSE ' as ' || digest END,
+              e.exported_at, e.exported_by, e.viewed_at, e.viewed_by, e.former_payers,
+              s.exported_at, s.exported_by, s.viewed_at, s.viewed_by, s.payers)
+  FROM entitlements AS e
+  FULL JOIN ({entitlements.of_charges("charges")}) AS s
+ USING (license_id, item, subject, digest)
+ WHERE (e.exported_at, e.exported_by, e.viewed_at, e.viewed_by)
+       IS DISTINCT FROM (s.exported_at, s.exported_by, s.viewed_at, s.viewed_by)
+    OR NOT s.payers <@ (e.former_payers || ARRAY[e.exported_by, e.viewed_by])
+"""  # noqa: S608 - a constant
 
 _DELIVERED = """
 SELECT job_id, 'company' AS item, company_id AS subject FROM outcomes
@@ -198,6 +223,7 @@ CHECKS: dict[str, str] = {
     "reservation_is_its_charges": _RESERVATION_IS_ITS_CHARGES,
     "one_payer_a_window": _ONE_PAYER_A_WINDOW,
     "payers_paid": _PAYERS_PAID,
+    "entitlements_are_their_lines": _ENTITLEMENTS_ARE_THEIR_LINES,
     "delivered_has_a_line": _DELIVERED_HAS_A_LINE,
     "line_was_delivered": _LINE_WAS_DELIVERED,
     "chunks_cover_the_job": _CHUNKS_COVER_THE_JOB,

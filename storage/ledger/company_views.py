@@ -38,16 +38,26 @@ WITH claim AS MATERIALIZED (
   SELECT nextval('charges_id_seq') AS charge_id, holdfast_now() AS at),
 entitled AS (
   INSERT INTO entitlements AS e
-         (license_id, item, subject, digest, settled_as, paid_by, viewed_at)
-  SELECT :license_id, 'company', :company_id, '', charge_id, charge_id, at FROM claim
+         (license_id, item, subject, digest, settled_as, viewed_at, viewed_by)
+  SELECT :license_id, 'company', holdfast_trim(:company_id), '', charge_id, at,
+         charge_id FROM claim
   ON CONFLICT (license_id, item, subject, digest) DO UPDATE SET
-    settled_as = excluded.settled_as,
-    paid_by = CASE WHEN e.paid_by IS NOT NULL
-                    AND (e.exported_at >= :free_since OR e.viewed_at >= :free_since)
-                   THEN e.paid_by ELSE excluded.paid_by END,
-    viewed_at = greatest(e.viewed_at, excluded.viewed_at)
-  RETURNING paid_by, exported_at)
-SELECT charge_id, at, paid_by, coalesce(exported_at >= :free_since, false) AS exported
+    (settled_as, viewed_at, viewed_by, former_payers) = (
+      SELECT excluded.settled_as,
+             greatest(excluded.viewed_at, e.exported_at + interval '1 microsecond',
+                      e.viewed_at + interval '1 microsecond'),
+             on_charge,
+             CASE WHEN e.viewed_by <> on_charge
+                   AND e.viewed_by IS DISTINCT FROM e.exported_by
+                  THEN array_append(array_remove(e.former_payers, e.viewed_by),
+                                    e.viewed_by)
+                  ELSE e.former_payers END
+        FROM (SELECT CASE WHEN e.exported_at >= :free_since THEN e.exported_by
+                          WHEN e.viewed_at >= :free_since THEN e.viewed_by
+                          ELSE excluded.viewed_by END AS on_charge) AS stands)
+  RETURNING viewed_by, viewed_at, exported_at)
+SELECT charge_id, viewed_at AS at, viewed_by AS stands_on,
+       coalesce(exported_at >= :free_since, false) AS exported
   FROM claim, entitled
 """)
 
@@ -65,9 +75,9 @@ WITH moved AS (
   SELECT :license_id, :period_id, 'view', 'available', 'spent', :credits
    WHERE :credits > 0)
 INSERT INTO charges (id, license_id, period_id, view_id, user_id, item, subject, digest,
-                     credits, rule, paid_by, charged_at, free_since)
+                     credits, rule, paid_by, charged_at, free_since, free_because)
 VALUES (:charge_id, :license_id, :period_id, :view_id, :user_id, 'company', :company_id,
-        '', :credits, :rule, :paid_by, :at, :free_since)
+        '', :credits, :rule, :paid_by, :at, :free_since, :free_because)
 """)
 
 
@@ -83,8 +93,10 @@ def book(connection: Connection, view: View) -> Booked | None:
         "free_since": view.free_since,
     }
     claim = connection.execute(_ENTITLE, parameters).one()
-    pays = claim.paid_by == claim.charge_id
-    credits_ = view.credits if pays else 0
+    because = None
+    if claim.stands_on != claim.charge_id:
+        because = FreeBecause.EXPORTED if claim.exported else FreeBecause.VIEWED
+    credits_ = 0 if because else view.credits
     period_id = connection.execute(
         _SPEND, {"license_id": view.license_id, "credits": credits_}
     ).scalar_one_or_none()
@@ -99,30 +111,31 @@ def book(connection: Connection, view: View) -> Booked | None:
             "view_id": view.id,
             "user_id": view.user_id,
             "credits": credits_,
-            "rule": "price" if pays else "paid_meanwhile",
-            "paid_by": None if pays else claim.paid_by,
+            "rule": "paid_meanwhile" if because else "price",
+            "paid_by": claim.stands_on if because else None,
             "at": claim.at,
+            "free_because": because,
         },
     )
-    if pays:
-        return Booked(credits_, None)
-    because = FreeBecause.EXPORTED if claim.exported else FreeBecause.VIEWED
-    return Booked(0, because)
+    return Booked(credits_, because)
 
 
-def of_id(connection: Connection, view_id: str, free_since: datetime) -> Booked | None:
-    """A view as it was booked; None where there is none of this id."""
+def of_id(connection: Connection, view_id: str) -> Booked | None:
+    """A view as it was booked; None where there is none of this id.
+
+    Why one was free that was booked before that was noted is told by what stands.
+    """
     row = connection.execute(
         text("""
-            SELECT c.credits, e.exported_at >= :free_since AS exported
+            SELECT c.credits, coalesce(
+                     c.free_because, CASE WHEN e.exported_at >= c.free_since
+                                          THEN 'exported' ELSE 'viewed' END) AS because
               FROM charges AS c LEFT JOIN entitlements AS e
                 ON e.license_id = c.license_id AND e.item = c.item
-               AND e.subject = c.subject AND e.digest = c.digest
+               AND e.subject = holdfast_trim(c.subject) AND e.digest = c.digest
              WHERE c.view_id = :view_id"""),
-        {"view_id": view_id, "free_since": free_since},
+        {"view_id": view_id},
     ).one_or_none()
     if row is None:
         return None
-    if row.credits:
-        return Booked(row.credits, None)
-    return Booked(0, FreeBecause.EXPORTED if row.exported else FreeBecause.VIEWED)
+    return Booked(row.credits, None if row.credits else FreeBecause(row.because))

@@ -4,6 +4,8 @@ from enum import StrEnum
 
 from sqlalchemy import Connection, text
 
+from storage.ledger import entitlements
+
 
 class RefundResult(StrEnum):
     """What became of a refund."""
@@ -14,21 +16,6 @@ class RefundResult(StrEnum):
     NOTHING_TO_REFUND = "nothing_to_refund"
     RESERVATION_OPEN = "reservation_open"
 
-
-_LOCK = text("""
-SELECT 1 FROM entitlements AS e JOIN charges AS c ON e.paid_by = c.id
- WHERE c.id = ANY (CAST(:charge_ids AS bigint[]))
- ORDER BY e.license_id, e.item, e.subject COLLATE "C", e.digest COLLATE "C"
-   FOR NO KEY UPDATE OF e
-""")
-
-_FREE = text("""
-UPDATE entitlements AS e SET paid_by = NULL, exported_at = NULL, viewed_at = NULL
-  FROM charges AS c
- WHERE c.id = ANY (CAST(:charge_ids AS bigint[]))
-   AND e.paid_by = c.id AND e.license_id = c.license_id
-   AND e.item = c.item AND e.subject = c.subject AND e.digest = c.digest
-""")
 
 _NOTE = text("""
 INSERT INTO refunds (charge_id, license_id, period_id, job_id, credits, reason,
@@ -67,8 +54,8 @@ SELECT license_id, period_id, 'expire', 'available', 'expired', credits
 def refund(connection: Connection, charge_id: int, reason: str) -> RefundResult:
     """Give one charge back, once and in full, after its reservation has closed.
 
-    Its subject is not free any more where no later charge has paid for it; lines
-    that were free on it stay so. For an ended period the credits expire at once.
+    Its subject stays free as far as other charges carry it; lines that were free on
+    this one stay so. For an ended period the credits expire at once.
     """
     charge = connection.execute(
         text("""
@@ -83,15 +70,14 @@ def refund(connection: Connection, charge_id: int, reason: str) -> RefundResult:
         return RefundResult.NOTHING_TO_REFUND
     if charge.state == "open":
         return RefundResult.RESERVATION_OPEN
-    if not _note(connection, [charge_id], reason):
-        return RefundResult.ALREADY_REFUNDED
     # Entitlement before period, as settling and closing lock them.
-    connection.execute(_FREE, {"charge_ids": [charge_id]})
-    connection.execute(_REFUND, {"charge_ids": [charge_id]})
+    entitlements.lock_all_of(connection, [charge_id])
+    if not refund_all(connection, [charge_id], reason):
+        return RefundResult.ALREADY_REFUNDED
     return RefundResult.REFUNDED
 
 
-def lock_paid_by(connection: Connection, job_id: str) -> list[int]:
+def lock_paid(connection: Connection, job_id: str) -> list[int]:
     """The paid charges of a job that settles no more; what they paid for is locked.
 
     `refund_all` gives them back. In between the reservation is closed: entitlements
@@ -102,21 +88,22 @@ def lock_paid_by(connection: Connection, job_id: str) -> list[int]:
         {"job_id": job_id},
     )
     charge_ids = list(rows.scalars())
-    connection.execute(_LOCK, {"charge_ids": charge_ids})
+    entitlements.lock_all_of(connection, charge_ids)
     return charge_ids
 
 
-def refund_all(connection: Connection, charge_ids: list[int], reason: str) -> None:
-    """Give many charges of one closed reservation back, as `refund` does one."""
-    given = _note(connection, charge_ids, reason)
-    connection.execute(_FREE, {"charge_ids": given})
-    connection.execute(_REFUND, {"charge_ids": given})
+def refund_all(connection: Connection, charge_ids: list[int], reason: str) -> list[int]:
+    """Give charges of closed reservations back, whose entitlements are locked.
 
-
-def _note(connection: Connection, charge_ids: list[int], reason: str) -> list[int]:
-    """Write down what is given back; return what had not been given back before."""
+    Returns those that had not been given back before. What their entitlements are is
+    read once the refunds stand, by a statement that sees all that was waited for.
+    """
     noted = connection.execute(_NOTE, {"charge_ids": charge_ids, "reason": reason})
-    return list(noted.scalars())
+    given = list(noted.scalars())
+    if given:
+        entitlements.recompute(connection, given)
+        connection.execute(_REFUND, {"charge_ids": given})
+    return given
 
 
 def free_on(connection: Connection, charge_id: int) -> list[int]:

@@ -44,68 +44,105 @@ class Claim(NamedTuple):
     unchanged: bool = False
     provider: str | None = None
     """Who found what is charged for, where somebody had to."""
+    also: str | None = None
+    """The other digest of an id that the directory knows: it is free by either."""
 
 
-# A claim that was quoted above 0 is paid by whoever the entitlement's row says,
-# decided inside DO UPDATE under the row's lock: never from an earlier read. An
-# entitlement names its payer's charge, so the id of each possible charge is drawn
-# before; it also names the charge that it was last settled as, and where that is
-# not ours the claim has its line in this job already, and pays for nothing more.
-# Looking lines up is left to claims that come back, and writing one needs no
-# ON CONFLICT: both would cost a fifth of the speed, and the key stands behind them.
-# Claims travel as JSON: psycopg writes arrays at a third of the speed.
+# What a claim stands on is decided inside DO UPDATE under the row's lock, never from an
+# earlier read: the charge that its row names where that is recent enough, else its own,
+# so the id of each possible charge is drawn before. The row also names the charge that
+# it was last settled as, and where that is not ours the claim has its line in this job
+# already: then the row is left alone. Looking lines up is left to claims that come
+# back, and writing one needs no ON CONFLICT: both would cost a fifth of the speed, and
+# the key stands behind them. OFFSET 0 has it looked up once. A claim under two digests
+# takes two rows, which come to differ where only one of them knew a payer: such lines
+# are returned, to be made even. Claims travel as JSON: psycopg writes arrays at a third
+# of the speed.
 _SETTLE = text("""
 WITH moment AS MATERIALIZED (SELECT holdfast_now() AS at),
 claim AS MATERIALIZED (
-  SELECT item, subject, digest, CAST(credits AS integer) AS credits,
+  SELECT item, subject, CASE WHEN :spaced THEN holdfast_trim(subject) ELSE subject END
+           AS id, digest, also, CAST(credits AS integer) AS credits,
          provider, nextval('charges_id_seq') AS charge_id
     FROM ROWS FROM (json_array_elements_text(CAST(:items AS json)),
                     json_array_elements_text(CAST(:subjects AS json)),
                     json_array_elements_text(CAST(:digests AS json)),
+                    json_array_elements_text(CAST(:also AS json)),
                     json_array_elements_text(CAST(:credits AS json)),
                     json_array_elements_text(CAST(:providers AS json)))
-         AS asked (item, subject, digest, credits, provider)),
+         AS asked (item, subject, digest, also, credits, provider)),
 entitled AS (
   INSERT INTO entitlements AS e
-         (license_id, item, subject, digest, settled_as, paid_by, exported_at)
-  SELECT :license_id, item, subject, digest, charge_id,
-         CASE WHEN credits > 0 THEN charge_id END,
-         CASE WHEN credits > 0 THEN at END
-    FROM claim, moment
-   ORDER BY item COLLATE "C", subject COLLATE "C", digest COLLATE "C"
+         (license_id, item, subject, digest, settled_as, exported_at, exported_by)
+  SELECT :license_id, item, id, asked.digest, charge_id,
+         CASE WHEN credits > 0 THEN at END, CASE WHEN credits > 0 THEN charge_id END
+    FROM moment, (SELECT item, id, digest, charge_id, credits FROM claim
+                  UNION ALL
+                  SELECT item, id, also, charge_id, credits FROM claim
+                   WHERE also IS NOT NULL) AS asked
+   ORDER BY item COLLATE "C", id COLLATE "C", asked.digest COLLATE "C"
   ON CONFLICT (license_id, item, subject, digest) DO UPDATE SET
-    settled_as = CASE
-      WHEN EXISTS (SELECT 1 FROM charges AS c
-                    WHERE c.job_id = :job_id AND c.item = excluded.item
-                      AND c.subject = excluded.subject AND c.digest = excluded.digest)
-      THEN e.settled_as ELSE excluded.settled_as END,
-    paid_by = CASE
-      WHEN excluded.paid_by IS NULL THEN e.paid_by
-      WHEN e.paid_by IS NOT NULL
-       AND (e.exported_at >= :cut OR (:views_count AND e.viewed_at >= :cut))
-      THEN e.paid_by
-      WHEN EXISTS (SELECT 1 FROM charges AS c
-                    WHERE c.job_id = :job_id AND c.item = excluded.item
-                      AND c.subject = excluded.subject AND c.digest = excluded.digest)
-      THEN e.paid_by
-      ELSE excluded.paid_by END,
-    exported_at = CASE
-      WHEN e.paid_by IS NULL AND excluded.paid_by IS NULL THEN e.exported_at
-      ELSE greatest(e.exported_at, (SELECT at FROM moment)) END
-  RETURNING item, subject, digest, settled_as, paid_by),
+    (settled_as, exported_at, exported_by, former_payers) = (
+      SELECT CASE WHEN stands.is_there THEN e.settled_as ELSE excluded.settled_as END,
+             CASE WHEN stands.is_renewed
+                  THEN greatest((SELECT at FROM moment),
+                                e.exported_at + interval '1 microsecond',
+                                e.viewed_at + interval '1 microsecond')
+                  ELSE e.exported_at END,
+             CASE WHEN stands.is_renewed THEN stands.on_charge
+                  ELSE e.exported_by END,
+             CASE WHEN stands.is_renewed AND e.exported_by <> stands.on_charge
+                   AND e.exported_by IS DISTINCT FROM e.viewed_by
+                  THEN array_append(array_remove(e.former_payers, e.exported_by),
+                                    e.exported_by)
+                  ELSE e.former_payers END
+        FROM (SELECT found.*, NOT is_there AND on_charge IS NOT NULL AS is_renewed
+                FROM (SELECT NOT :spaced AND EXISTS (
+                        SELECT 1 FROM charges AS c
+                         WHERE c.job_id = :job_id AND c.item = excluded.item
+                           AND c.subject = excluded.subject
+                           AND c.digest = excluded.digest)
+                      OR excluded.digest <> '' AND NOT :spaced AND EXISTS (
+                        SELECT 1 FROM charges AS c
+                         WHERE c.job_id = :job_id AND c.item = excluded.item
+                           AND c.subject = excluded.subject
+                           AND c.digest = '') AS is_there,
+                      CASE WHEN e.exported_at >= :cut THEN e.exported_by
+                           WHEN :views_count AND e.viewed_at >= :cut THEN e.viewed_by
+                           ELSE excluded.exported_by END AS on_charge
+                      OFFSET 0) AS found)
+             AS stands)
+  RETURNING digest, settled_as, exported_at, exported_by,
+            CASE WHEN exported_by = settled_as OR exported_at >= :cut
+                 THEN exported_by END AS stands_on),
+line AS (
+  SELECT claim.*, other.digest AS also_digest,
+         CASE WHEN one.stands_on IS DISTINCT FROM charge_id THEN
+                coalesce(one.stands_on, other.stands_on)
+              ELSE coalesce(other.stands_on, charge_id) END AS stands_on,
+         greatest(CASE WHEN one.stands_on IS NOT NULL THEN one.exported_at END,
+                  CASE WHEN other.stands_on IS NOT NULL THEN other.exported_at END)
+           AS at,
+         other.digest IS NOT NULL AND (one.stands_on, one.exported_at)
+           IS DISTINCT FROM (other.stands_on, other.exported_at) AS is_uneven
+    FROM claim
+    JOIN entitled AS one
+      ON one.settled_as = charge_id AND one.digest = claim.digest
+    LEFT JOIN entitled AS other
+      ON other.settled_as = charge_id AND other.digest = claim.also),
 charged AS (
   INSERT INTO charges (id, license_id, period_id, reservation_id, job_id, user_id,
                        item, subject, digest, credits, rule, paid_by, charged_at,
-                       provider)
+                       provider, also_digest)
   SELECT charge_id, :license_id, :period_id, :reservation_id, :job_id, :user_id,
          item, subject, digest,
-         CASE WHEN paid_by = charge_id THEN credits ELSE 0 END,
+         CASE WHEN stands_on = charge_id THEN credits ELSE 0 END,
          CASE WHEN credits = 0 THEN 'free_as_quoted'
-              WHEN paid_by = charge_id THEN 'price'
+              WHEN stands_on = charge_id THEN 'price'
               ELSE 'paid_meanwhile' END,
-         nullif(paid_by, charge_id), at, provider
-    FROM moment, claim JOIN entitled USING (item, subject, digest)
-   WHERE settled_as = charge_id
+         nullif(stands_on, charge_id), coalesce(line.at, moment.at), provider,
+         also_digest
+    FROM moment, line
   RETURNING credits),
 bill AS (SELECT coalesce(sum(credits), 0) AS credits FROM charged),
 settled AS (
@@ -122,7 +159,33 @@ moved AS (
   SELECT :license_id, :period_id, :reservation_id, 'settle',
          'reservation', 'spent', credits
     FROM settled WHERE credits > 0)
-SELECT credits FROM settled
+SELECT credits, (SELECT array_agg(charge_id) FROM line WHERE is_uneven) AS uneven
+  FROM settled
+""")
+
+# Where only one of two digests knew a payer, both go on with the line that came of it.
+_MAKE_EVEN = text("""
+UPDATE entitlements AS e
+   SET exported_at = line.at, exported_by = line.stands_on,
+       former_payers = CASE WHEN e.exported_by IN (line.id, line.stands_on)
+                            THEN e.former_payers
+                            ELSE array_append(
+                              array_remove(e.former_payers, e.exported_by),
+                              e.exported_by) END
+  FROM (SELECT id, license_id, item, holdfast_trim(subject) AS subject, digest,
+               also_digest, charged_at AS at, coalesce(paid_by, id) AS stands_on
+          FROM charges
+         WHERE id = ANY (:uneven) AND (paid_by IS NOT NULL OR credits > 0)) AS line
+ WHERE e.license_id = line.license_id AND e.item = line.item
+   AND e.subject = line.subject AND e.digest IN (line.digest, line.also_digest)
+   AND (e.exported_by, e.exported_at) IS DISTINCT FROM (line.stands_on, line.at)
+""")
+
+_HAS_ITS_LINE = text("""
+SELECT c.item, c.subject, c.digest
+  FROM json_array_elements(CAST(:claims AS json)) AS asked
+  JOIN charges AS c ON c.job_id = :job_id AND c.item = asked ->> 0
+   AND c.subject = asked ->> 1 AND c.digest = asked ->> 2
 """)
 
 _LINE_KEY = "charges_job_id_item_subject_digest_key"
@@ -137,6 +200,21 @@ def settle(connection: Connection, payer: Payer, claims: Sequence[Claim]) -> int
     `Conflict` where another batch of the job settled the same subject at this moment.
     """
     distinct = _distinct([claim for claim in claims if not claim.unchanged])
+    if any(claim.subject != claim.subject.strip() for claim in distinct):
+        credits_ = _settle_spaced(connection, payer, distinct)
+    else:
+        credits_ = _settle(connection, payer, distinct)
+    _note_unchanged(connection, payer.job_id, claims)
+    return credits_
+
+
+def _settle(
+    connection: Connection,
+    payer: Payer,
+    claims: Sequence[Claim],
+    *,
+    spaced: bool = False,
+) -> int:
     parameters = {
         "license_id": payer.license_id,
         "period_id": payer.period_id,
@@ -145,22 +223,50 @@ def settle(connection: Connection, payer: Payer, claims: Sequence[Claim]) -> int
         "user_id": payer.user_id,
         "cut": payer.cut,
         "views_count": payer.views_count,
-        "items": json.dumps([claim.item.value for claim in distinct]),
-        "subjects": json.dumps([claim.subject for claim in distinct]),
-        "digests": json.dumps([claim.digest for claim in distinct]),
-        "credits": json.dumps([claim.credits for claim in distinct]),
-        "providers": json.dumps([claim.provider for claim in distinct]),
+        "spaced": spaced,
+        "items": json.dumps([claim.item.value for claim in claims]),
+        "subjects": json.dumps([claim.subject for claim in claims]),
+        "digests": json.dumps([claim.digest for claim in claims]),
+        "also": json.dumps([claim.also for claim in claims]),
+        "credits": json.dumps([claim.credits for claim in claims]),
+        "providers": json.dumps([claim.provider for claim in claims]),
     }
     try:
-        credits_ = connection.execute(_SETTLE, parameters).scalar_one_or_none()
+        settled = connection.execute(_SETTLE, parameters).one_or_none()
     except IntegrityError as error:
         if is_violation(error, _LINE_KEY):
             raise Conflict("another batch of the job settled the same") from error
         raise
-    if credits_ is None:
+    if settled is None:
         raise Superseded(f"the reservation of job {payer.job_id} is closed")
-    _note_unchanged(connection, payer.job_id, claims)
-    return int(credits_)
+    if settled.uneven is not None:
+        connection.execute(_MAKE_EVEN, {"uneven": settled.uneven})
+    return int(settled.credits)
+
+
+def _settle_spaced(
+    connection: Connection, payer: Payer, claims: Sequence[Claim]
+) -> int:
+    """Settle ids that came with white space around them, as those of old quotes did.
+
+    All spellings of an id have one entitlement, and each has a line of its own: of two
+    in a batch the second is settled after the first. Which of them have their line is
+    looked up before, by the spelling.
+    """
+    asked = json.dumps([claim[:3] for claim in claims])
+    rows = connection.execute(_HAS_ITS_LINE, {"job_id": payer.job_id, "claims": asked})
+    settled = {(Item(item), subject, digest) for item, subject, digest in rows}
+    waiting = [claim for claim in claims if claim[:3] not in settled]
+    credits_ = 0
+    while True:
+        batch: dict[tuple[Item, str], Claim] = {}
+        for claim in waiting:
+            batch.setdefault((claim.item, claim.subject.strip()), claim)
+        ours = set(batch.values())
+        credits_ += _settle(connection, payer, list(ours), spaced=True)
+        waiting = [claim for claim in waiting if claim not in ours]
+        if not waiting:
+            return credits_
 
 
 def _note_unchanged(
@@ -180,11 +286,17 @@ def _note_unchanged(
 
 
 def _distinct(claims: Sequence[Claim]) -> list[Claim]:
-    """One of each item and subject, sorted: two batches never lock crosswise.
+    """One of each item, subject and digest, sorted: two batches never lock crosswise.
 
-    What is claimed twice in a batch was quoted at one price.
+    What is claimed twice in a batch was quoted at one price. A digest that another
+    claim stands for is left to that one.
     """
     merged: dict[tuple[str, str, str], Claim] = {}
     for claim in claims:
         merged.setdefault(claim[:3], claim)
-    return [merged[key] for key in sorted(merged)]
+    return [
+        claim._replace(also=None)
+        if claim.also is not None and (*key[:2], claim.also) in merged
+        else claim
+        for key, claim in sorted(merged.items())
+    ]

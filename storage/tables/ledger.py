@@ -1,6 +1,7 @@
 """Credits: periods, reservations, transfers, charges, refunds, entitlements."""
 
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     CheckConstraint,
     Column,
@@ -155,6 +156,10 @@ charges = Table(
     Column("free_since", Instant),
     # Who found what is charged for; None where nobody had to.
     Column("provider", Id),
+    # Of an id that the directory knew: the other digest that it was settled under.
+    Column("also_digest", Id),
+    # Of a view that cost nothing: what it was answered, for whoever asks again.
+    Column("free_because", Id),
     # The idempotency key: a delivered claim is settled once, whoever repeats it.
     UniqueConstraint("job_id", "item", "subject", "digest"),
     one_of("item", Item),
@@ -169,6 +174,12 @@ charges = Table(
     CheckConstraint("(rule = 'price') = (credits > 0)", name="priced"),
     CheckConstraint("rule <> 'price' OR paid_by IS NULL", name="payer"),
     CheckConstraint("rule <> 'paid_meanwhile' OR paid_by IS NOT NULL", name="paid_by"),
+    CheckConstraint("also_digest <> digest", name="also_digest"),
+    CheckConstraint(
+        "free_because IS NULL OR (view_id IS NOT NULL AND credits = 0"
+        " AND free_because IN ('exported', 'viewed'))",
+        name="free_because",
+    ),
     Index("charges_license_id_id_idx", "license_id", "id"),
     # A view is charged once.
     Index(
@@ -204,15 +215,25 @@ entitlements = Table(
     metadata,
     Column("license_id", Id, nullable=False),
     Column("item", Id, nullable=False),
+    # Without white space around it, however the charges spell it.
     Column("subject", Id, nullable=False),
     Column("digest", Id, nullable=False),
-    # The charge that it was last settled as, whoever paid; none after a view alone.
+    # The charge that it was last settled as, whoever paid.
     Column("settled_as", BigInteger),
-    # The charge that paid; none once that has been refunded.
-    Column("paid_by", BigInteger),
+    # Of the latest job line that stands, its time and the charge that it stands on.
     Column("exported_at", Instant),
+    Column("exported_by", BigInteger),
+    # The same of the latest view.
     Column("viewed_at", Instant),
+    Column("viewed_by", BigInteger),
+    # On which other charges its lines stand: what a refund leaves is told by them.
+    Column("former_payers", ARRAY(BigInteger)),
     PrimaryKeyConstraint("license_id", "item", "subject", "digest"),
     one_of("item", Item),
+    CheckConstraint(
+        "(exported_at IS NULL) = (exported_by IS NULL)"
+        " AND (viewed_at IS NULL) = (viewed_by IS NULL)",
+        name="stands",
+    ),
     postgresql_with={"fillfactor": "90"},
 )

@@ -1,4 +1,4 @@
-"""What tables alone cannot say: business time, and rows that are only ever added.
+"""What tables alone cannot say: business time, trimmed ids, rows only ever added.
 
 Each guard is one idempotent piece of SQL, run after the tables are created, here
 and by the migrations.
@@ -24,6 +24,15 @@ $$ BEGIN
        USING ERRCODE = 'restrict_violation';
    END $$
 """
+
+TRIM = r"""
+CREATE OR REPLACE FUNCTION holdfast_trim(id text) RETURNS text
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS
+$$ SELECT btrim(id, E'\t\n\x0b\f\r\x1c\x1d\x1e\x1f \u0085\u00a0\u1680\u2000\u2001'
+     '\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f'
+     '\u205f\u3000') $$
+"""
+"""An id without the white space around it, by Unicode, as Python's `str.strip`."""
 
 APPEND_ONLY = ("transfers", "charges", "refunds", "provider_costs")
 
@@ -51,6 +60,7 @@ EXECUTE FUNCTION holdfast_refuse_change()
 GUARDS: tuple[str, ...] = (
     BUSINESS_NOW,
     REFUSE_CHANGE,
+    TRIM,
     *(trigger for table in APPEND_ONLY for trigger in append_only(table)),
     CLOSED_FOR_GOOD,
 )

@@ -7,7 +7,7 @@ reserve acme job-1 60              a job's reservation           -> created
 settle job-1 company:c1=1          deliver claims at a price     -> 1
 close job-1                        release what was not used     -> released 59
 refund job-1 company:c1            give one charge back          -> refunded
-viewed acme company:c1             a view that frees the company
+view acme c1                       view a company               -> 1
 days 31                            business time goes on
 end                                end what is over              -> 1
 balance acme                       the running period            -> granted 500 ...
@@ -16,6 +16,7 @@ charges job-1                      a job's lines                 -> company:c1 1
 transfers acme                     all that was moved, by kind   -> grant 500, ...
 """
 
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -23,12 +24,21 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
-from pricing.plans import PaymentTerm, Plan
+from pricing.plans import PaymentTerm, Plan, terms_of
+from pricing.settlement import FreeBecause
 from storage.database import Database
 from storage.errors import Superseded
-from storage.ledger import balances, grants, periods, refunds
+from storage.ledger import balances, company_views, grants, periods, refunds
+from storage.ledger.company_views import View
 from storage.licenses import licenses
-from tests.support.stored_jobs import charge_of, end_job, make_job, make_license, settle
+from tests.support.stored_jobs import (
+    USER,
+    charge_of,
+    end_job,
+    make_job,
+    make_license,
+    settle,
+)
 
 
 class Step(NamedTuple):
@@ -129,15 +139,25 @@ def _refund(connection: Connection, job_id: str, words: str) -> str:
     return refunds.refund(connection, charge_of(connection, job_id, words), "a test")
 
 
-def _viewed(connection: Connection, license_id: str, words: str) -> str:
-    item, _, subject = words.partition(":")
-    connection.execute(
-        text("""
-            UPDATE entitlements SET viewed_at = holdfast_now()
-             WHERE (license_id, item, subject) = (:license_id, :item, :subject)"""),
-        {"license_id": license_id, "item": item, "subject": subject},
+def _view(connection: Connection, license_id: str, company_id: str) -> str:
+    license_ = licenses.get(connection, license_id)
+    assert license_ is not None
+    terms = terms_of(license_.plan, license_.payment_term)
+    if not terms.views_count:
+        return FreeBecause.PLAN
+    booked = company_views.book(
+        connection,
+        View(
+            id=f"view-{uuid.uuid4().hex}",
+            license_id=license_id,
+            user_id=USER,
+            company_id=company_id,
+            credits=terms.view,
+            free_since=terms.window_starts(licenses.business_now(connection)),
+        ),
     )
-    return ""
+    assert booked is not None
+    return booked.free_because or str(booked.credits)
 
 
 def _end(connection: Connection) -> str:
@@ -199,7 +219,7 @@ _VERBS: dict[str, Callable[..., str]] = {
     "settle": _settle,
     "close": _close,
     "refund": _refund,
-    "viewed": _viewed,
+    "view": _view,
     "end": _end,
     "balance": _balance,
     "period": _period,

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import Connection, text
 
 from storage.database import Database
-from storage.ledger import audit
+from storage.ledger import audit, company_views, entitlements
+from storage.ledger.company_views import Booked, View
 from tests.support import job_runs
 from tests.support.stored_jobs import end_job, make_job, make_license, settle
 from worker.jobs import submission
@@ -37,16 +39,63 @@ def _give_back_without_a_refund(connection: Connection) -> None:
     connection.execute(text("UPDATE periods SET spent = spent - 1"))
 
 
+def _export(connection: Connection, job_id: str, *, settled: int = 1) -> None:
+    """A company that is paid for: its quote is of a day when nothing frees it."""
+    later = datetime.now(UTC) + timedelta(days=99 * settled)
+    make_job(connection, job_id, 1, quoted_at=later)
+    assert settle(connection, job_id, "company:c7=1") == settled
+    end_job(connection, job_id)
+
+
 def _pay_twice(connection: Connection) -> None:
-    for job_id in ("job-1", "job-2"):
-        make_job(connection, job_id, 1)
-        assert settle(connection, job_id, "company:c7=1") == 1
-        end_job(connection, job_id)
-        connection.execute(
-            text(
-                "UPDATE entitlements SET exported_at = exported_at - interval '99 days'"
-            )
+    _export(connection, "job-1")
+    _export(connection, "job-2")
+    connection.execute(text("UPDATE quotes SET quoted_at = now()"))
+
+
+def _pay_on_both_sides_of_a_view(connection: Connection) -> None:
+    """An old quote counts no views: its neighbour hides the first export from it."""
+    _export(connection, "job-1")
+    view = View(
+        id="view-1",
+        license_id="acme",
+        user_id="ada",
+        company_id="c7",
+        credits=1,
+        free_since=datetime.now(UTC) + timedelta(days=9),
+    )
+    assert company_views.book(connection, view) == Booked(1, None)
+    _export(connection, "job-2")
+    connection.execute(text("UPDATE quotes SET quoted_at = now()"))
+
+
+def _forget_who_paid_before(connection: Connection) -> None:
+    _export(connection, "job-1")
+    _export(connection, "job-2")
+    forgotten = "UPDATE entitlements SET former_payers = NULL WHERE subject = 'c7'"
+    connection.execute(text(forgotten))
+
+
+def _name_as_payer(payer: str) -> Breaking:
+    """Let a free line name another payer, and the entitlement be what that makes it."""
+
+    def break_it(connection: Connection) -> None:
+        for job_id, settled in (("job-1", 1), ("job-2", 0), ("job-3", 0)):
+            _export(connection, job_id, settled=settled)
+        _by(f"UPDATE charges SET paid_by = ({payer}) WHERE job_id = 'job-3'")(
+            connection
         )
+        connection.execute(text("DELETE FROM entitlements"))
+        connection.execute(
+            text(f"""
+                INSERT INTO entitlements (license_id, item, subject, digest,
+                       exported_at, exported_by, viewed_at, viewed_by, former_payers)
+                SELECT license_id, item, subject, digest, exported_at, exported_by,
+                       viewed_at, viewed_by, payers
+                  FROM ({entitlements.of_charges("charges")}) AS stands""")
+        )
+
+    return break_it
 
 
 BREAKINGS: list[tuple[str, Breaking]] = [
@@ -68,14 +117,29 @@ BREAKINGS: list[tuple[str, Breaking]] = [
         _by("UPDATE charges SET credits = credits + 1 WHERE credits > 0"),
     ),
     ("one_payer_a_window", _pay_twice),
-    ("payers_paid", _by("UPDATE entitlements SET paid_by = 999 WHERE subject = 'c1'")),
+    ("one_payer_a_window", _pay_on_both_sides_of_a_view),
+    ("payers_paid", _name_as_payer("SELECT 999")),
+    ("payers_paid", _name_as_payer("SELECT id FROM charges WHERE subject = 'c2'")),
+    ("payers_paid", _name_as_payer("SELECT id FROM charges WHERE job_id = 'job-2'")),
+    ("entitlements_are_their_lines", _by("DELETE FROM entitlements")),
     (
-        "payers_paid",
+        "entitlements_are_their_lines",
         _by("""
-            UPDATE entitlements SET paid_by = (
-              SELECT min(id) FROM charges WHERE subject = 'c2')
-             WHERE subject = 'c1'"""),
+            INSERT INTO entitlements (license_id, item, subject, digest, exported_at,
+                                      exported_by)
+            SELECT license_id, item, 'c9', digest, exported_at, exported_by
+              FROM entitlements WHERE subject = 'c1'"""),
     ),
+    *(
+        ("entitlements_are_their_lines", _by(f"UPDATE entitlements SET {changed}"))
+        for changed in (
+            "exported_at = exported_at - interval '1 microsecond'",
+            "exported_by = exported_by + 1",
+            "viewed_at = exported_at, viewed_by = exported_by",
+            "exported_at = NULL, exported_by = NULL",
+        )
+    ),
+    ("entitlements_are_their_lines", _forget_who_paid_before),
     (
         "delivered_has_a_line",
         _by("UPDATE outcomes SET email_found = true WHERE person_id = 'nobody'"),

@@ -44,7 +44,7 @@ def _timed_settle(database: Database, payer: Payer, claims: list[Claim]) -> floa
     return time.perf_counter() - began_s
 
 
-_COPIED = {"charges": "id > :after", "entitlements": "paid_by > :after"}
+_COPIED = {"charges": "id > :after", "entitlements": "exported_by > :after"}
 
 
 def _written_since(

@@ -124,9 +124,13 @@ def test_a_use_one_window_ago_to_the_second_still_counts(
         make_job(connection, "job-1", 1)
         settle(connection, "job-1", "email:p1=1")
         end_job(connection, "job-1")
+        connection.execute(text("SET LOCAL session_replication_role = replica"))
         used_at = connection.execute(
             text("""
-                UPDATE entitlements SET exported_at = date_trunc('second', exported_at)
+                WITH line AS (
+                  UPDATE charges SET charged_at = date_trunc('second', charged_at)
+                  RETURNING charged_at)
+                UPDATE entitlements SET exported_at = charged_at FROM line
                 RETURNING exported_at""")
         ).scalar_one()
     second = used_at + timedelta(seconds=seconds_more)

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, text
 
 from pricing.claims import KNOWN
 from pricing.findings import EmailLevel
-from pricing.plans import Item, PaymentTerm, Plan, terms_of
+from pricing.plans import Item, PaymentTerm, Plan, Terms, terms_of
 from pricing.quote import Quote
 from storage.jobs import jobs
 from storage.ledger import periods, release, reservations, settlement
@@ -56,6 +56,7 @@ def make_job(
     *,
     license_id: str = "acme",
     quoted_at: datetime | None = None,
+    terms: Terms | None = None,
     kind: str = "push",
     chunks: Sequence[int] = (),
 ) -> ReserveResult:
@@ -68,7 +69,7 @@ def make_job(
     )
     if result is ReserveResult.CREATED:
         stored = _stored_quote(
-            connection, license_id, job_id, amount, quoted_at, kind, chunks
+            connection, license_id, job_id, amount, quoted_at, terms, kind, chunks
         )
         quotes.put(connection, stored)
         jobs.create(connection, job_id, stored, name=None)
@@ -81,6 +82,7 @@ def _stored_quote(
     job_id: str,
     amount: int,
     quoted_at: datetime | None,
+    terms: Terms | None,
     kind: str,
     chunks: Sequence[int],
 ) -> quotes.StoredQuote:
@@ -100,7 +102,7 @@ def _stored_quote(
             export=None,
         ),
         quote=Quote(
-            terms=terms_of(license_.plan, license_.payment_term),
+            terms=terms or terms_of(license_.plan, license_.payment_term),
             quoted_at=moment,
             max_credits=amount,
             lines=(),

@@ -4,6 +4,8 @@ Both are read from the database's own catalogues, so that nothing is compared by
 tool's opinion of it.
 """
 
+import sys
+
 import pytest
 from sqlalchemy import Connection, text
 
@@ -105,6 +107,24 @@ def test_every_guard_is_written_into_the_migrations(database):
             before = _schema(connection)
             connection.execute(text(guard.replace(":", "\\:")))
             assert _schema(connection) == before
+
+
+def test_ids_are_trimmed_by_the_database_as_they_are_at_the_doors(database):
+    with database.transaction() as connection:
+        for first in range(1, sys.maxunicode + 1, 0x1000):
+            every = [
+                chr(code)
+                for code in range(first, min(first + 0x1000, sys.maxunicode + 1))
+                if not 0xD800 <= code < 0xE000
+            ]
+            trimmed = connection.execute(
+                text("""
+                    SELECT holdfast_trim(c || 'a' || c || 'b' || c)
+                      FROM unnest(CAST(:every AS text[])) WITH ORDINALITY AS u (c, n)
+                     ORDER BY n"""),
+                {"every": every},
+            ).scalars()
+            assert list(trimmed) == [f"{c}a{c}b{c}".strip() for c in every]
 
 
 def test_a_migrated_database_says_that_it_is(database, empty_database):

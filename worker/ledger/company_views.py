@@ -60,11 +60,9 @@ def view(
 
 def viewed(deps: Deps, license_id: str, view_id: str) -> Booked | None:
     """A view that was booked before, as it was answered."""
-    license_ = open_license(deps, license_id)
-    terms = terms_of(license_.plan, license_.payment_term)
+    open_license(deps, license_id)
     with deps.database.transaction() as connection:
-        since = terms.window_starts(licenses.business_now(connection))
-        return company_views.of_id(connection, view_id, since)
+        return company_views.of_id(connection, view_id)
 
 
 def _insufficient(needed: int) -> Refused:
