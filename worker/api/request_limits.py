@@ -6,12 +6,19 @@ import math
 from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage, Storage, storage_from_string
 from limits.strategies import FixedWindowRateLimiter
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from worker.api.problem_details import problem
 from worker.infrastructure.clock import until_s
 from worker.infrastructure.errors import Code, Refused
+from worker.infrastructure.outbound_limits.redis_silence import (
+    ANSWER_S,
+    StillSilent,
+    silence_of,
+)
 from worker.infrastructure.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -23,15 +30,17 @@ class RateLimit:
     def __init__(self, settings: Settings) -> None:
         self._limit = RateLimitItemPerMinute(settings.rate_a_minute)
         self._shared = FixedWindowRateLimiter(_storage(settings.limits_url))
+        self._silence = silence_of(settings.limits_url or "")
         self._own = FixedWindowRateLimiter(MemoryStorage())
 
     def count(self, key_id: str) -> None:
         """Count a request. Raises `Refused` with `rate_limited` above the limit."""
         try:
-            wait_s = self._wait_s(self._shared, key_id)
+            wait_s = self._shared_wait_s(key_id)
         except Exception as error:  # noqa: BLE001 - whatever the store raises
             # Without its Redis a process goes on counting for itself.
-            log.warning("requests are counted by this process alone: %s", error)
+            if not isinstance(error, StillSilent):
+                log.warning("requests are counted by this process alone: %r", error)
             wait_s = self._wait_s(self._own, key_id)
         if wait_s:
             raise Refused(
@@ -39,6 +48,17 @@ class RateLimit:
                 f"this key may make {self._limit.amount} requests a minute",
                 retry_after_s=wait_s,
             )
+
+    def _shared_wait_s(self, key_id: str) -> int:
+        """Count where all processes do. Raises where that does not answer."""
+        self._silence.check()
+        try:
+            wait_s = self._wait_s(self._shared, key_id)
+        except Exception:
+            self._silence.start()
+            raise
+        self._silence.end()
+        return wait_s
 
     def _wait_s(self, counted: FixedWindowRateLimiter, key_id: str) -> int:
         """Count a request: 0 lets it pass, else so long until the next one may."""
@@ -52,7 +72,12 @@ def _storage(url: str | None) -> Storage:
     if url is None:
         return MemoryStorage()
     # Its own scheme for a socket is redis+unix.
-    storage = storage_from_string(url.replace("redis+socket://", "redis+unix://"))
+    storage = storage_from_string(
+        url.replace("redis+socket://", "redis+unix://"),
+        socket_timeout=ANSWER_S,
+        socket_connect_timeout=ANSWER_S,
+        retry=Retry(NoBackoff(), 0),  # type: ignore[arg-type]
+    )
     assert isinstance(storage, Storage)  # noqa: S101 - for the type: no async scheme
     return storage
 
