@@ -10,27 +10,30 @@ from worker.sandbox.fault_injection import disturbed, tally
 from worker.sandbox.hubspot import api as hubspot
 from worker.sandbox.pipedrive import api as pipedrive
 from worker.sandbox.salesforce import api as salesforce
+from worker.sandbox.unspoken import in_their_words
 from worker.sandbox.vendor_behaviour import Behaviour, Vendor
 
 _VENDORS = {
-    "hunter": hunter.routes,
-    "people_data_labs": people_data_labs.routes,
-    "fullenrich": fullenrich.routes,
-    "hubspot": hubspot.routes,
-    "pipedrive": pipedrive.routes,
-    "salesforce": salesforce.routes,
-    "webhook": webhook.routes,
+    "hunter": hunter,
+    "people_data_labs": people_data_labs,
+    "fullenrich": fullenrich,
+    "hubspot": hubspot,
+    "pipedrive": pipedrive,
+    "salesforce": salesforce,
+    "webhook": webhook,
 }
+"""Each has `routes`, and says with `told` what it does not speak."""
 _BEHAVIOUR = TypeAdapter(Behaviour)
 
 
 def make_sandbox(behaviour: Behaviour | None = None) -> web.Application:
     """All vendors, each behaving so until told otherwise."""
     vendors = {name: Vendor() for name in _VENDORS}
-    app = web.Application(middlewares=[disturbed(vendors)])
+    told = in_their_words({name: one.told for name, one in _VENDORS.items()})
+    app = web.Application(middlewares=[told, disturbed(vendors)])
     for name, vendor in vendors.items():
         vendor.behave(behaviour or Behaviour())
-        app.add_routes(_VENDORS[name](vendor))
+        app.add_routes(_VENDORS[name].routes(vendor))
     app.add_routes(_control(vendors))
     return app
 

@@ -13,6 +13,7 @@ from aiohttp import web
 
 from worker.sandbox.fault_injection import mangled, refused
 from worker.sandbox.people import Contact, company_of, contact_of, key_of
+from worker.sandbox.unspoken import Unspoken, only
 from worker.sandbox.vendor_behaviour import Fault, Vendor
 
 _CONTACTS_MAX = 100
@@ -33,6 +34,10 @@ _STATUSES = {
 _PAID = {"DELIVERABLE", "CATCH_ALL", "HIGH_PROBABILITY"}
 _WORKING, _SHORT = "IN_PROGRESS", "CREDITS_INSUFFICIENT"
 _EMAIL, _PHONE = "contact.work_emails", "contact.phones"
+_ASKED = (
+    *("first_name", "last_name", "domain", "company_name"),
+    *("enrich_fields", "custom"),
+)
 _BULK = "/fullenrich/api/v2/contact/enrich/bulk"
 
 
@@ -64,6 +69,10 @@ class _FullEnrich:
             return _error(*_REFUSALS[fault])
         body = await request.json()
         contacts = body.get("data") or []
+        only(request.query, ("silentFail",))
+        only(body, ("name", "data", "webhook_url"))
+        for one in contacts:
+            _check(one)
         faulty = [code for one in contacts if (code := _fault_of(one))]
         if request.query.get("silentFail") == "true":
             contacts = [one for one in contacts if not _fault_of(one)]
@@ -83,6 +92,7 @@ class _FullEnrich:
         return web.json_response({"enrichment_id": vendor_id})
 
     async def poll(self, request: web.Request) -> web.Response:
+        only(request.query, ())
         enrichment = self.enrichments.get(request.match_info["id"])
         if enrichment is None or _key(request) != enrichment.key:
             return _error(404, "error.enrichment.not_found", "There is no such id")
@@ -120,6 +130,18 @@ def routes(vendor: Vendor) -> list[web.RouteDef]:
     """What FullEnrich answers to."""
     served = _FullEnrich(vendor)
     return [web.post(_BULK, served.submit), web.get(f"{_BULK}/{{id}}", served.poll)]
+
+
+def told(status: int, code: str, words: str) -> web.Response:
+    """An error of FullEnrich's."""
+    return _error(status, f"error.{code}", words)
+
+
+def _check(contact: dict[str, Any]) -> None:
+    """Raise `Unspoken` where a contact asks for what is not looked at here."""
+    only(contact, _ASKED)
+    if unknown := {*contact.get("enrich_fields", ())} - {_EMAIL, _PHONE}:
+        raise Unspoken(f"the sandbox does not know {', '.join(sorted(unknown))}")
 
 
 def _key(request: web.Request) -> str:

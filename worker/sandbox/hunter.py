@@ -7,9 +7,12 @@ from aiohttp import web
 
 from worker.sandbox.fault_injection import refused
 from worker.sandbox.people import company_of, contact_of, key_of
+from worker.sandbox.unspoken import only
 from worker.sandbox.vendor_behaviour import Fault, Vendor
 
 _KEY = "X-API-KEY"
+_WHO = ("api_key", "max_duration")
+"""Parameters that ask for nothing else: the key, and how long one would wait."""
 _REFUSALS = {
     Fault.RATE_LIMITED: (403, "rate_limit_reached", "You have reached the rate limit."),
     Fault.OUT_OF_CREDITS: (429, "usage_limit_reached", "The credits are used up."),
@@ -23,6 +26,7 @@ def routes(vendor: Vendor) -> list[web.RouteDef]:
         if refusal := _refusal(vendor, request):
             return refusal
         given = request.query
+        only(given, ("first_name", "last_name", "domain", "company", *_WHO))
         first, last = given.get("first_name", ""), given.get("last_name", "")
         company = company_of(given, "domain", "company")
         if not (first and last and company):
@@ -32,6 +36,7 @@ def routes(vendor: Vendor) -> list[web.RouteDef]:
     async def verify(request: web.Request) -> web.Response:
         if refusal := _refusal(vendor, request):
             return refusal
+        only(request.query, ("email", *_WHO))
         email = request.query.get("email", "")
         if vendor.take_fault(Fault.NOT_YET):
             return web.json_response({"data": {"email": email}}, status=202)
@@ -44,6 +49,11 @@ def routes(vendor: Vendor) -> list[web.RouteDef]:
         web.get("/hunter/v2/email-finder", find),
         web.get("/hunter/v2/email-verifier", verify),
     ]
+
+
+def told(status: int, code: str, words: str) -> web.Response:
+    """An error of Hunter's."""
+    return _error(status, code, words)
 
 
 def _refusal(vendor: Vendor, request: web.Request) -> web.Response | None:

@@ -76,7 +76,8 @@ class _Endpoints:
     async def authorize(self, request: web.Request) -> web.Response:
         """Consent at once, as somebody would on the vendor's page, or refuse."""
         asked = request.query
-        if asked.get("client_id") != CLIENT_ID or asked.get("response_type") != "code":
+        known = asked.get("client_id") == CLIENT_ID and "redirect_uri" in asked
+        if not known or asked.get("response_type") != "code":
             return refused(400, {"error": "invalid_request"})
         back = {"state": asked.get("state", "")}
         if self._vendor.take_fault(Fault.DENIED):
@@ -97,7 +98,9 @@ class _Endpoints:
         given = {name: str(value) for name, value in (await request.post()).items()}
         if not _is_app(request, given):
             return refused(401, {"error": "invalid_client"})
-        is_refresh = given.get("grant_type") != "authorization_code"
+        if given.get("grant_type") not in {"authorization_code", "refresh_token"}:
+            return refused(400, {"error": "unsupported_grant_type"})
+        is_refresh = given["grant_type"] == "refresh_token"
         if is_refresh and self._vendor.take_fault(Fault.BUSY):
             words = "token request is already being processed"
             told = {"error": "invalid_grant", "error_description": words}

@@ -8,6 +8,7 @@ from aiohttp import web
 from worker.infrastructure.clock import end_of_minute
 from worker.sandbox.fault_injection import mangled, refused
 from worker.sandbox.people import company_of, contact_of, key_of
+from worker.sandbox.unspoken import Unspoken, only
 from worker.sandbox.vendor_behaviour import Fault, Vendor
 
 _REQUESTS_MAX = 100
@@ -20,6 +21,8 @@ _REFUSALS = {
     Fault.OUT_OF_CREDITS: (402, "payment_required", "The credits are used up."),
 }
 _FIELDS = ("work_email", "mobile_phone")
+_SHOWN = {*_FIELDS, "full_name", "job_company_name"}
+_PARAMS = ("first_name", "last_name", "company", "website", "required", "data_include")
 
 
 def routes(vendor: Vendor) -> list[web.RouteDef]:
@@ -32,9 +35,14 @@ def routes(vendor: Vendor) -> list[web.RouteDef]:
             refusal = _error(*_REFUSALS[fault])
             refusal.headers.update(_limits(remaining=0))
             return refusal
-        asked = (await request.json()).get("requests")
+        given = await request.json()
+        only(request.query, ())
+        only(given, ("requests",))
+        asked = given.get("requests")
         if not isinstance(asked, list) or not 1 <= len(asked) <= _REQUESTS_MAX:
             return _error(400, "invalid_request_error", "1 to 100 requests are taken.")
+        for one in asked:
+            _check(one)
         results = mangled(vendor, [_result(vendor, one) for one in asked])
         matches = sum(result["status"] == _OK for result in results)
         headers = {
@@ -45,6 +53,22 @@ def routes(vendor: Vendor) -> list[web.RouteDef]:
         return web.json_response(results, headers=headers)
 
     return [web.post("/people_data_labs/v5/person/bulk", bulk)]
+
+
+def told(status: int, code: str, words: str) -> web.Response:
+    """An error of People Data Labs'."""
+    return _error(status, code, words)
+
+
+def _check(asked: dict[str, Any]) -> None:
+    """Raise `Unspoken` where a request asks for what is not looked at here."""
+    only(asked, ("params", "metadata"))
+    params = asked["params"]
+    only(params, _PARAMS)
+    wanted = {*params.get("required", _FIELDS[0]).split(" OR ")}
+    shown = {*params.get("data_include", _FIELDS[0]).split(",")}
+    if unknown := (wanted | shown) - _SHOWN:
+        raise Unspoken(f"the sandbox does not know {', '.join(sorted(unknown))}")
 
 
 def _limits(*, remaining: int) -> dict[str, str]:

@@ -68,6 +68,11 @@ def routes(vendor: Vendor) -> list[web.RouteDef]:
     ]
 
 
+def told(status: int, code: str, words: str) -> web.Response:
+    """An error of a customer's own, in no shape that anybody looks at."""
+    return web.Response(status=status, text=f"{code}: {words}")
+
+
 def _is_signed(header: str, body: bytes) -> bool:
     said = dict(part.partition("=")[::2] for part in header.split(","))
     signed = f"{said.get('t', '')}.".encode() + body

@@ -14,6 +14,7 @@ from worker.sandbox.hubspot.batches import Batch, inputs_of, read, rows_of, writ
 from worker.sandbox.hubspot.limits import Limits
 from worker.sandbox.hubspot.portal import (
     TYPE_IDS,
+    USUAL,
     Objects,
     Portal,
     Record,
@@ -23,7 +24,14 @@ from worker.sandbox.hubspot.portal import (
     normal,
 )
 from worker.sandbox.hubspot.refusals import PORTAL_ID, Refusal, malformed
+from worker.sandbox.hubspot.single_records import (
+    SingleRecords,
+    json_of,
+    number_of,
+    paging,
+)
 from worker.sandbox.oauth_server import Grants
+from worker.sandbox.unspoken import Unspoken, only
 from worker.sandbox.vendor_behaviour import Fault, Refusals, Vendor
 
 _Handler = Callable[[web.Request], Awaitable[web.Response]]
@@ -35,6 +43,11 @@ _SEARCHED_MAX, _SEARCHED_USUALLY = 200, 10
 _OWNERS_MAX, _OWNERS_USUALLY = 500, 100
 _CONTACT_TO_COMPANY, _COMPANY_TO_CONTACT = 279, 280
 _ROOT = "/hubspot"
+_SEARCH = ("filterGroups", "limit", "after", "properties")
+_PROPERTY = (
+    *("name", "label", "type", "fieldType", "groupName", "description", "options"),
+    *("displayOrder", "hasUniqueValue", "hidden", "formField"),
+)
 _DATED = "2026-03"
 _TYPE = "{type:contacts|companies}"
 
@@ -43,6 +56,7 @@ class _HubSpot:
     def __init__(self, vendor: Vendor) -> None:
         self.vendor = vendor
         self.portal = Portal()
+        self.single = SingleRecords(vendor, self.portal)
         self.limits = Limits(vendor)
         self.grants = Grants()
         self.paths: Counter[str] = Counter()
@@ -62,8 +76,11 @@ class _HubSpot:
             "reused": self.grants.reused,
         }
 
-    def served(self, handler: _Handler) -> _Handler:
-        """The handler behind what comes before it: the token, and the limits."""
+    def served(self, handler: _Handler, query: str) -> _Handler:
+        """The handler behind what comes before it: the token, and the limits.
+
+        `query` names the parameters that it looks at.
+        """
 
         async def serve(request: web.Request) -> web.Response:
             path = request.path.removeprefix(_ROOT)
@@ -73,6 +90,7 @@ class _HubSpot:
                 if self.vendor.take_fault(Fault.RATE_LIMITED):
                     raise self.limits.refusal("TEN_SECONDLY_ROLLING")
                 self.limits.take(is_search=path.endswith("/search"))
+                only(request.query, query.split())
                 response = await handler(request)
             except Refusal as refusal:
                 response = refused(refusal.status, refusal.body())
@@ -89,7 +107,7 @@ class _HubSpot:
         return web.json_response({"results": list(known.values())})
 
     async def define(self, request: web.Request) -> web.Response:
-        objects, given = self.objects(request), await _json(request)
+        objects, given = self.objects(request), await json_of(request, *_PROPERTY)
         needed = ("name", "label", "type", "fieldType", "groupName")
         if lacking := [name for name in needed if not given.get(name)]:
             raise malformed(f"Some required fields were not set: {lacking}")
@@ -108,7 +126,7 @@ class _HubSpot:
         return await self._write(request, creates=False)
 
     async def _write(self, request: web.Request, *, creates: bool) -> web.Response:
-        rows = rows_of(await _json(request))
+        rows = rows_of(await json_of(request, "inputs"))
         return self._answer(
             write(
                 self.objects(request),
@@ -119,23 +137,14 @@ class _HubSpot:
         )
 
     async def read(self, request: web.Request) -> web.Response:
-        return self._answer(read(self.objects(request), await _json(request)))
-
-    async def show_one(self, request: web.Request) -> web.Response:
-        objects, wanted = self.objects(request), request.match_info["id"]
-        record = objects.get(wanted)
-        if record is None:
-            raise Refusal(404, "OBJECT_NOT_FOUND", "resource not found")
-        names = request.query.get("properties", "").split(",")
-        known = [name for name in names if name in objects.properties]
-        return web.json_response(record.shown(known))
+        return self._answer(read(self.objects(request), await json_of(request)))
 
     def _answer(self, batch: Batch) -> web.Response:
         batch = batch._replace(results=mangled(self.vendor, batch.results))
         return web.json_response(batch.body(), status=batch.status)
 
     async def search(self, request: web.Request) -> web.Response:
-        body = await _json(request)
+        body = await json_of(request, *_SEARCH)
         limit = body.get("limit", _SEARCHED_USUALLY)
         if not 1 <= limit <= _SEARCHED_MAX:
             raise malformed(f"limit must be between 1 and {_SEARCHED_MAX}")
@@ -145,19 +154,19 @@ class _HubSpot:
             for record in self.objects(request).alive()
             if record.changed_s <= indexed_s and _is_found(record, body)
         ]
-        start = int(body.get("after") or 0)
+        start, usual = int(body.get("after") or 0), USUAL[self.objects(request).type]
         page = found[start : start + limit]
         answer: dict[str, Any] = {
             "total": len(found),
-            "results": [one.shown(body.get("properties") or []) for one in page],
+            "results": [one.shown(body.get("properties") or usual) for one in page],
         }
-        return web.json_response(answer | _paging(start + limit, len(found)))
+        return web.json_response(answer | paging(start + limit, len(found)))
 
     async def associate(self, request: web.Request) -> web.Response:
         contacts, companies = self.portal.objects.values()
         pairs: list[tuple[str, str]] = []
         refusals: list[Refusal] = []
-        for one in inputs_of(await _json(request), _ASSOCIATIONS_MAX):
+        for one in inputs_of(await json_of(request), _ASSOCIATIONS_MAX):
             pair = (one["from"]["id"], one["to"]["id"])
             if contacts.get(pair[0]) is None:
                 refusals.append(_no_such("CONTACT", pair[0]))
@@ -180,17 +189,17 @@ class _HubSpot:
         return web.json_response(batch.body(), status=batch.status)
 
     async def owners(self, request: web.Request) -> web.Response:
-        limit = int(request.query.get("limit", _OWNERS_USUALLY))
+        limit = number_of(request, "limit", _OWNERS_USUALLY)
         if not 1 <= limit <= _OWNERS_MAX:
             raise malformed(f"limit must be between 1 and {_OWNERS_MAX}")
         email = request.query.get("email", "").lower()
         found = [one for one in self.portal.owners if email in {"", one["email"]}]
-        start = int(request.query.get("after") or 0)
+        start = number_of(request, "after", 0)
         answer = {"results": found[start : start + limit]}
-        return web.json_response(answer | _paging(start + limit, len(found)))
+        return web.json_response(answer | paging(start + limit, len(found)))
 
     async def make_list(self, request: web.Request) -> web.Response:
-        given = await _json(request)
+        given = await json_of(request, "objectTypeId", "name", "processingType")
         type_id, name = given.get("objectTypeId"), given.get("name")
         if type_id not in TYPE_IDS.values() or not name:
             raise malformed("Some required fields were not set: [objectTypeId, name]")
@@ -221,7 +230,7 @@ class _HubSpot:
             raise Refusal(404, "OBJECT_NOT_FOUND", "List does not exist")
         if there.processing not in {"MANUAL", "SNAPSHOT"}:
             raise malformed("Memberships of a list with filters cannot be edited")
-        ids = [str(one) for one in await _json(request)]
+        ids = [str(one) for one in await json_of(request)]
         (objects,) = (
             one for one in self.portal.objects.values() if one.type_id == there.type_id
         )
@@ -262,14 +271,15 @@ def routes(vendor: Vendor) -> list[web.RouteDef]:
     return [
         *oauth_server.routes(vendor, "hubspot", served.grants),
         *(
-            web.route(method, f"{_ROOT}{path}", served.served(handler))
-            for method, path, handler in api
+            # HubSpot takes a slash at the end, and its own client sends some.
+            web.route(method, f"{_ROOT}{path}{{end:/?}}", served.served(handler, query))
+            for method, path, handler, query in api
         ),
         *inspection.routes(served.portal),
     ]
 
 
-def _api(served: _HubSpot, version: str) -> list[tuple[str, str, _Handler]]:
+def _api(served: _HubSpot, version: str) -> list[tuple[str, str, _Handler, str]]:
     """What a version answers to; a number stands before the family, a date behind."""
 
     def of(family: str, numbered: str = version) -> str:
@@ -277,25 +287,41 @@ def _api(served: _HubSpot, version: str) -> list[tuple[str, str, _Handler]]:
             return f"/crm/{family}/{version}"
         return f"/crm/{numbered}/{family}"
 
-    objects, lists = f"{of('objects')}/{_TYPE}", of("lists")
+    one, lists = served.single, of("lists")
+    objects, properties = f"{of('objects')}/{_TYPE}", f"{of('properties')}/{_TYPE}"
     associations = of("associations", "v4")
     associate = f"{associations}/contacts/companies/batch/associate/default"
+    named = f"{lists}/object-type-id/{{type_id}}/name/{{name}}"
     return [
-        ("GET", f"{of('properties')}/{_TYPE}", served.properties),
-        ("POST", f"{of('properties')}/{_TYPE}", served.define),
-        ("POST", f"{objects}/batch/upsert", served.upsert),
-        ("POST", f"{objects}/batch/update", served.update),
-        ("POST", f"{objects}/batch/read", served.read),
-        ("POST", f"{objects}/search", served.search),
-        ("GET", f"{objects}/{{id}}", served.show_one),
-        ("POST", associate, served.associate),
-        ("GET", of("owners"), served.owners),
-        ("POST", lists, served.make_list),
-        ("GET", f"{lists}/object-type-id/{{type_id}}/name/{{name}}", served.find_list),
-        ("DELETE", f"{lists}/{{id}}", served.remove_list),
-        ("PUT", f"{lists}/{{id}}/memberships/add", served.add_to_list),
-        ("GET", f"/account-info/{version}/details", served.details),
+        ("GET", properties, served.properties, ""),
+        ("GET", f"{properties}/{{name}}", one.property, ""),
+        ("POST", properties, served.define, ""),
+        ("POST", f"{objects}/batch/create", one.create_many, ""),
+        ("POST", f"{objects}/batch/upsert", served.upsert, ""),
+        ("POST", f"{objects}/batch/update", served.update, ""),
+        ("POST", f"{objects}/batch/read", served.read, ""),
+        ("POST", f"{objects}/batch/archive", one.archive_many, ""),
+        ("POST", f"{objects}/search", served.search, ""),
+        ("GET", objects, one.page, "limit after properties"),
+        ("POST", objects, one.create, ""),
+        ("GET", f"{objects}/{{id}}", one.show, "properties idProperty"),
+        ("PATCH", f"{objects}/{{id}}", one.change, "idProperty"),
+        ("DELETE", f"{objects}/{{id}}", one.archive, ""),
+        ("POST", associate, served.associate, ""),
+        ("GET", of("owners"), served.owners, "limit after email"),
+        ("GET", f"{of('owners')}/{{id}}", one.owner, ""),
+        ("POST", lists, served.make_list, ""),
+        ("GET", named, served.find_list, ""),
+        ("GET", f"{lists}/{{id}}", one.list, ""),
+        ("DELETE", f"{lists}/{{id}}", served.remove_list, ""),
+        ("PUT", f"{lists}/{{id}}/memberships/add", served.add_to_list, ""),
+        ("GET", f"/account-info/{version}/details", served.details, ""),
     ]
+
+
+def told(status: int, code: str, words: str) -> web.Response:
+    """An error of HubSpot's."""
+    return refused(status, Refusal(status, code.upper(), words).body())
 
 
 def _authorize(request: web.Request, grants: Grants) -> None:
@@ -319,13 +345,6 @@ def _authorize(request: web.Request, grants: Grants) -> None:
         )
 
 
-async def _json(request: web.Request) -> Any:  # noqa: ANN401 - whatever was sent
-    try:
-        return await request.json()
-    except ValueError as error:
-        raise malformed(f"Invalid input JSON: {error}") from error
-
-
 def _is_found(record: Record, body: Mapping[str, Any]) -> bool:
     """Whether all filters of one of the groups let a record through."""
     groups = body.get("filterGroups") or []
@@ -341,14 +360,13 @@ def _lets_through(record: Record, given: Mapping[str, Any]) -> bool:
         "EQ": [given.get("value", "")],
         "IN": given.get("values", []),
     }
+    only(given, ("propertyName", "operator", "value", "values"))
     if given.get("operator") not in values:
-        raise malformed(f"operator {given.get('operator')} is not known here")
+        raise Unspoken(
+            f"the sandbox does not know the operator {given.get('operator')}"
+        )
     wanted = {normal(name, value) for value in values[given["operator"]]}
     return record.value(name) in wanted
-
-
-def _paging(after: int, total: int) -> dict[str, Any]:
-    return {"paging": {"next": {"after": str(after)}}} if after < total else {}
 
 
 def _associated(from_id: str, to_id: str, type_id: int) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from worker.sandbox.hubspot.portal import Objects, Record, instant, normal
+from worker.sandbox.hubspot.portal import USUAL, Objects, Record, instant, normal
 from worker.sandbox.hubspot.refusals import (
     BadValue,
     Refusal,
@@ -21,6 +21,7 @@ from worker.sandbox.hubspot.refusals import (
     not_unique,
     value_taken,
 )
+from worker.sandbox.unspoken import only
 from worker.sandbox.vendor_behaviour import Refusals
 
 INPUTS_MAX = 100
@@ -85,10 +86,19 @@ def rows_of(body: Any) -> list[Input]:  # noqa: ANN401 - whatever was sent
     return [_row(one) for one in inputs_of(body)]
 
 
+def new_rows_of(inputs: Sequence[Any]) -> list[Input]:
+    """The rows of records to be made: they have no id yet."""
+    for one in inputs:
+        if isinstance(one, dict):
+            only(one, ("properties", "objectWriteTraceId"))
+    return [_row({**one, "id": ""} if isinstance(one, dict) else one) for one in inputs]
+
+
 def _row(given: Any) -> Input:  # noqa: ANN401 - whatever was sent
     properties = given.get("properties") if isinstance(given, dict) else None
     if not isinstance(properties, dict) or not isinstance(given.get("id"), str):
         raise malformed("Some required fields were not set: [id, properties]")
+    only(given, ("id", "idProperty", "objectWriteTraceId", "properties"))
     for value in properties.values():
         if not isinstance(value, str):
             raise malformed(
@@ -108,6 +118,23 @@ def write(
 ) -> Batch:
     """Upsert or update. Raises `Refusal` where nothing was done."""
     _check(objects, rows, creates=creates)
+    planned, errors = _planned(objects, rows, refusals, creates=creates)
+    results = [_written(objects, one, creates=creates) for one in planned]
+    return Batch(_in_no_order(results), errors)
+
+
+def create(objects: Objects, rows: Sequence[Input], refusals: Refusals) -> Batch:
+    """Make records. Raises `Refusal` where nothing was done."""
+    _check_names(objects, rows)
+    planned, errors = _planned(objects, rows, refusals, creates=True)
+    results = [_written(objects, one, creates=False) for one in planned]
+    return Batch(_in_no_order(results), errors)
+
+
+def _planned(
+    objects: Objects, rows: Sequence[Input], refusals: Refusals, *, creates: bool
+) -> tuple[list[Planned], list[dict[str, Any]]]:
+    """What is to be done, and the errors of the rows that are not taken."""
     planned: list[Planned] = []
     errors: list[dict[str, Any]] = []
     claimed: dict[tuple[str, str], str] = {}
@@ -118,24 +145,25 @@ def write(
             if refusals is Refusals.WHOLE:
                 raise
             errors.append(refusal.of_row(row.trace_id))
-    results = [_written(objects, one, creates=creates) for one in planned]
-    return Batch(_in_no_order(results), errors)
+    return planned, errors
 
 
 def read(objects: Objects, body: Any) -> Batch:  # noqa: ANN401 - whatever was sent
     """The records with these ids, or with these values of a unique property."""
-    id_property = body.get("idProperty") if isinstance(body, dict) else None
+    inputs = inputs_of(body)
+    only(body, ("idProperty", "properties", "inputs"))
+    id_property = body.get("idProperty")
     if id_property is not None:
         _check_id_property(objects, id_property)
     found: dict[str, Record] = {}
     missing: list[str] = []
-    for one in inputs_of(body):
+    for one in inputs:
         record = _held(objects, id_property, one["id"])
         if record is None:
             missing.append(one["id"])
         else:
             found[record.id] = record
-    names = body.get("properties") or []
+    names = body.get("properties") or USUAL[objects.type]
     known = [name for name in names if name in objects.properties]
     results = [record.shown(known) for record in found.values()]
     errors = [not_found(objects.type, missing).of_row()] if missing else []
@@ -152,6 +180,10 @@ def _check(objects: Objects, rows: Sequence[Input], *, creates: bool) -> None:
     counts = Counter((row.id_property, row.id) for row in rows)
     if doubled := [row_id for (_, row_id), count in counts.items() if count > 1]:
         raise malformed(f"Duplicate IDs found in batch input: {doubled}")
+    _check_names(objects, rows)
+
+
+def _check_names(objects: Objects, rows: Sequence[Input]) -> None:
     for row in rows:
         unknown = [
             BadValue("PROPERTY_DOESNT_EXIST", name, f'Property "{name}" does not exist')

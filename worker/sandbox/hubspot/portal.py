@@ -9,6 +9,11 @@ from typing import Any
 from worker.infrastructure.clock import monotonic_s, wall_s
 
 TYPE_IDS = {"contacts": "0-1", "companies": "0-2"}
+USUAL = {
+    "contacts": ("email", "firstname", "lastname"),
+    "companies": ("domain", "name"),
+}
+"""What an answer shows of a record where nobody has chosen its properties."""
 _STAGES = ("subscriber", "lead", "opportunity", "customer")
 _FIRST_ID = 1_001
 _OWNERS = (

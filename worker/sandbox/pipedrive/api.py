@@ -13,6 +13,8 @@ from worker.sandbox.oauth_server import Grants
 from worker.sandbox.pipedrive.account import USERS, Account, Failed, Objects
 from worker.sandbox.pipedrive.fields import described
 from worker.sandbox.pipedrive.limits import Limits
+from worker.sandbox.pipedrive.record_search import finder, item_of, paged
+from worker.sandbox.unspoken import one_of, only
 from worker.sandbox.vendor_behaviour import Fault, Vendor
 
 _Handler = Callable[[web.Request], Awaitable[web.Response]]
@@ -21,7 +23,7 @@ _ROOT = "/pipedrive"
 _REVOKED, _UNSCOPED, _READER = "revoked", "unscoped", "reader"
 _TYPES = {"contacts": "persons", "companies": "organizations"}
 _MARKETING = "marketing_status"
-_IDS_MAX, _PAGE_MAX = 100, 500
+_IDS_MAX = 100
 
 
 class _Pipedrive:
@@ -47,8 +49,11 @@ class _Pipedrive:
             "reused": self.grants.reused,
         }
 
-    def served(self, handler: _Handler, tokens: int) -> _Handler:
-        """The handler behind what comes before it: the token, the burst, the budget."""
+    def served(self, handler: _Handler, tokens: int, query: str) -> _Handler:
+        """The handler behind what comes before it: the token, the burst, the budget.
+
+        `query` names the parameters that it looks at.
+        """
 
         async def serve(request: web.Request) -> web.Response:
             self.paths[f"{request.method} {request.path.removeprefix(_ROOT)}"] += 1
@@ -56,6 +61,7 @@ class _Pipedrive:
             try:
                 _authorize(request, self.grants)
                 self.limits.take(tokens, is_search=is_search)
+                only(request.query, query.split())
                 response = await handler(request)
             except Failed as failed:
                 response = web.json_response(failed.body, status=failed.status)
@@ -85,42 +91,66 @@ class _Pipedrive:
         )
 
     async def list_fields(self, request: web.Request) -> web.Response:
-        return _ok(self._fields_of(request), next_cursor=None)
+        page, cursor = paged(request, self._fields_of(request))
+        return _ok(page, next_cursor=cursor)
+
+    async def show_field(self, request: web.Request) -> web.Response:
+        return _ok(self._field(request))
 
     async def make_field(self, request: web.Request) -> web.Response:
         given = await request.json()
+        only(given, ("field_name", "field_type", "options"))
         if not given.get("field_name") or not given.get("field_type"):
             raise Failed(400, "field_name and field_type are required")
         code, type_ = secrets.token_hex(20), given["field_type"]
         made = described(given["field_name"], code, type_, is_custom=True)
+        if "options" in given and made["options"] is not None:
+            made["options"] = _options(given["options"], 1)
         self._fields_of(request).append(made)
         return _ok(made)
 
     async def add_options(self, request: web.Request) -> web.Response:
-        code = request.match_info["code"]
-        (about,) = (
-            one for one in self._fields_of(request) if one["field_code"] == code
-        )
+        about = self._field(request)
         first_id = max((one["id"] for one in about["options"]), default=0) + 1
-        made = [
-            {"id": id_, "label": given["label"]}
-            for id_, given in enumerate(await request.json(), first_id)
-        ]
+        made = _options(await request.json(), first_id)
         about["options"] += made
         return _ok(made)
+
+    def _field(self, request: web.Request) -> dict[str, Any]:
+        for one in self._fields_of(request):
+            if one["field_code"] == request.match_info["code"]:
+                return one
+        raise Failed(404, "Field not found")
 
     def _fields_of(self, request: web.Request) -> list[dict[str, Any]]:
         of = {"personFields": "persons", "organizationFields": "organizations"}
         return self.account.objects[of[request.match_info["fields"]]].fields
 
     async def list_records(self, request: web.Request) -> web.Response:
-        ids = [int(one) for one in request.query.get("ids", "").split(",") if one]
-        if len(ids) > _IDS_MAX:
-            raise Failed(400, "ids: too many")
+        asked = request.query
+        ids = [one for one in asked.get("ids", "").split(",") if one]
+        if len(ids) > _IDS_MAX or not all(one.isdecimal() for one in ids):
+            raise Failed(400, f"ids must be at most {_IDS_MAX} whole numbers")
         if self.vendor.take_fault(Fault.REFUSED):
             raise Failed(400, "Bad request")
-        there = [one for one in self.of(request).visible() if one["id"] in ids]
-        return _ok([self._shown(request, one) for one in there], next_cursor=None)
+        _included(request)
+        one_of(asked, "sort_by", "id")
+        one_of(asked, "sort_direction", "asc")
+        if request.match_info["type"] == "organizations":
+            one_of(asked, "org_id")
+        wanted = {name: asked[name] for name in ("owner_id", "org_id") if name in asked}
+        there = [
+            one
+            for one in self.of(request).visible()
+            if (not ids or str(one["id"]) in ids)
+            and wanted.items()
+            <= {
+                "owner_id": str(one.get("owner_id", USERS[0][0])),
+                "org_id": str(one.get("org_id")),
+            }.items()
+        ]
+        page, cursor = paged(request, there)
+        return _ok([self._shown(request, one) for one in page], next_cursor=cursor)
 
     async def show_one(self, request: web.Request) -> web.Response:
         record = self.of(request).one(int(request.match_info["id"]))
@@ -128,7 +158,7 @@ class _Pipedrive:
 
     def _shown(self, request: web.Request, record: dict[str, Any]) -> dict[str, Any]:
         """A record with the fields that were asked for. Raises `Failed`."""
-        also = request.query.get("include_fields", "").split(",")
+        also = _included(request)
         if _MARKETING in also and not self.account.has_campaigns:
             raise Failed(400, f"include_fields: '{_MARKETING}' is not allowed")
         chosen = request.query.get("custom_fields")
@@ -140,21 +170,18 @@ class _Pipedrive:
         }
 
     async def search(self, request: web.Request) -> web.Response:
-        objects, asked = self.of(request), request.query
-        term, name = asked["term"].lower(), asked["fields"]
+        type_, asked = request.match_info["type"], request.query
+        finds = finder(type_, asked)
         seen_s = monotonic_s() - self.vendor.behaviour.lag_ms / 1_000
+        changed_s = self.of(request).changed_s
         found = [
             one
-            for one in objects.visible()
-            if objects.changed_s[one["id"]] <= seen_s and term in _terms(one, name)
+            for one in self.of(request).visible()
+            if changed_s[one["id"]] <= seen_s and finds(one)
         ]
-        start, limit = int(asked.get("cursor", 0)), int(asked.get("limit", 100))
-        if not 1 <= limit <= _PAGE_MAX:
-            raise Failed(400, f"limit must be between 1 and {_PAGE_MAX}")
-        items = [{"result_score": 1, "item": {"id": one["id"]}} for one in found]
-        end = start + limit
-        cursor = str(end) if end < len(items) else None
-        return _ok({"items": items[start:end]}, next_cursor=cursor)
+        page, cursor = paged(request, found)
+        items = [{"result_score": 1, "item": item_of(one, type_)} for one in page]
+        return _ok({"items": items}, next_cursor=cursor)
 
     async def create(self, request: web.Request) -> web.Response:
         given = await request.json()
@@ -175,6 +202,12 @@ class _Pipedrive:
         given = await request.json()
         self.account.check(request.match_info["type"], given)
         return self._written(request, record, given, 200)
+
+    async def delete(self, request: web.Request) -> web.Response:
+        record = self.of(request).one(int(request.match_info["id"]))
+        record["is_deleted"] = True
+        self.account.keep(self.of(request), record)
+        return _ok({"id": record["id"]})
 
     def _written(
         self,
@@ -239,28 +272,34 @@ def routes(vendor: Vendor) -> list[web.RouteDef]:
     served = _Pipedrive(vendor)
     type_ = "{type:persons|organizations}"
     fields = "{fields:personFields|organizationFields}"
-    api: tuple[tuple[str, str, _Handler, int], ...] = (
-        ("GET", "/v1/users/me", served.me, 2),
-        ("GET", "/v1/users", served.users, 20),
-        ("GET", f"/api/v2/{fields}", served.list_fields, 10),
-        ("POST", f"/api/v2/{fields}", served.make_field, 5),
-        ("POST", f"/api/v2/{fields}/{{code}}/options", served.add_options, 5),
-        ("GET", f"/api/v2/{type_}", served.list_records, 10),
-        ("GET", f"/api/v2/{type_}/search", served.search, 20),
-        ("GET", f"/api/v2/{type_}/{{id}}", served.show_one, 1),
-        ("POST", f"/api/v2/{type_}", served.create, 5),
-        ("PATCH", f"/api/v2/{type_}/{{id}}", served.update, 5),
+    records = f"/api/v2/{type_}"
+    shown, page = "include_fields custom_fields", "limit cursor"
+    chosen = f"ids owner_id org_id sort_by sort_direction {shown} {page}"
+    searched = f"term fields exact_match organization_id {page}"
+    api: tuple[tuple[str, str, _Handler, int, str], ...] = (
+        ("GET", "/v1/users/me", served.me, 2, ""),
+        ("GET", "/v1/users", served.users, 20, ""),
+        ("GET", f"/api/v2/{fields}", served.list_fields, 10, page),
+        ("POST", f"/api/v2/{fields}", served.make_field, 5, ""),
+        ("GET", f"/api/v2/{fields}/{{code}}", served.show_field, 1, ""),
+        ("POST", f"/api/v2/{fields}/{{code}}/options", served.add_options, 5, ""),
+        ("GET", records, served.list_records, 10, chosen),
+        ("GET", f"{records}/search", served.search, 20, searched),
+        ("GET", rf"{records}/{{id:\d+}}", served.show_one, 1, shown),
+        ("POST", records, served.create, 5, ""),
+        ("PATCH", rf"{records}/{{id:\d+}}", served.update, 5, ""),
+        ("DELETE", rf"{records}/{{id:\d+}}", served.delete, 3, ""),
     )
-    records = "/_sandbox/pipedrive/records"
+    by_hand = "/_sandbox/pipedrive/records"
     return [
         *oauth_server.routes(vendor, "pipedrive", served.grants),
         *(
-            web.route(method, f"{_ROOT}{path}", served.served(handler, tokens))
-            for method, path, handler, tokens in api
+            web.route(method, f"{_ROOT}{path}", served.served(handler, tokens, query))
+            for method, path, handler, tokens, query in api
         ),
-        web.get(records, served.show_records),
-        web.post(records, served.plant),
-        web.delete(records, served.remove),
+        web.get(by_hand, served.show_records),
+        web.post(by_hand, served.plant),
+        web.delete(by_hand, served.remove),
         web.post("/_sandbox/pipedrive/merge", served.merge),
         web.post("/_sandbox/pipedrive/hidden", served.hide),
         web.delete("/_sandbox/pipedrive/campaigns", served.leave_campaigns),
@@ -282,15 +321,26 @@ def _ok(data: object, *, status: int = 200, **more: object) -> web.Response:
     return web.json_response(body | {"additional_data": more}, status=status)
 
 
+def _included(request: web.Request) -> list[str]:
+    """The fields that are asked for beside the usual. Raises `Unspoken`."""
+    also = request.query.get("include_fields", "").split(",")
+    only(dict.fromkeys(also, "asked for"), ("", _MARKETING))
+    return also
+
+
 def _only(record: Mapping[str, Any], names: str) -> dict[str, Any]:
     custom: dict[str, Any] = record["custom_fields"]
     return {name: custom.get(name) for name in names.split(",")}
 
 
-def _terms(record: Mapping[str, Any], name: str) -> set[str]:
-    """What a search of one field finds a record by."""
-    if name == "email":
-        return {str(one["value"]).lower() for one in record.get("emails") or ()}
-    values = record["custom_fields"].values()
-    shown = (one.get("value") if isinstance(one, dict) else one for one in values)
-    return {str(one).lower() for one in shown if one is not None}
+def _options(given: Any, first_id: int) -> list[dict[str, Any]]:  # noqa: ANN401 - whatever was sent
+    labels = [one.get("label") for one in given if isinstance(one, dict)]
+    if not labels or not all(labels):
+        raise Failed(400, "options: label is required")
+    return [{"id": id_, "label": label} for id_, label in enumerate(labels, first_id)]
+
+
+def told(status: int, code: str, words: str) -> web.Response:
+    """An error of Pipedrive's."""
+    body = Failed(status, words).body | {"code": code}
+    return web.json_response(body, status=status)

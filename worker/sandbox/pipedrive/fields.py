@@ -63,6 +63,11 @@ _COMPUTED = (
 )
 _SAID = {"job_title": True, "Score": False}
 """Fields that say themselves whether they may be written."""
+_OPTIONAL = {
+    *("marketing_status", "open_deals_count", "won_deals_count"),
+    *("activities_count", "next_activity_id", "last_activity_id"),
+}
+"""Fields that an answer has where it was asked to include them."""
 _CUSTOM = (
     ("Code", "varchar"),
     ("Stage", "enum"),
@@ -95,6 +100,7 @@ def described(name: str, code: str, type_: str, *, is_custom: bool) -> Field:
         "field_type": type_,
         "options": options if type_ in {"enum", "set", "visible_to"} else None,
         "is_custom_field": is_custom,
+        "is_optional_response_field": code in _OPTIONAL,
     }
 
 

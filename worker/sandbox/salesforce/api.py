@@ -12,17 +12,25 @@ from worker.sandbox.fault_injection import mangled
 from worker.sandbox.oauth_server import Grants
 from worker.sandbox.salesforce.bulk_api import Ingest
 from worker.sandbox.salesforce.org import KEY, Org, Refusal
+from worker.sandbox.salesforce.sobjects import SObjects
 from worker.sandbox.salesforce.soql import Malformed, parsed
+from worker.sandbox.unspoken import Unspoken, only
 from worker.sandbox.vendor_behaviour import Fault, Vendor
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+_Route = tuple[str, str, _Handler, str]
+"""A method, a path, who answers, and the query's parameters that are looked at."""
 
 _ROOT, _DATA = "/salesforce", "/services/data/{version}"
 _REVOKED, _UNSCOPED = "revoked", "unscoped"
 _CALL_MAX = 200
 _LOCKED_EVERY = 4
 _DAILY = 100_000
-_PAGE = 200
+_PAGE, _PAGES_MAX = 200, 1_000
+_TYPE = "{type:Account|Contact}"
+_COLUMNS = {"User": ("Email", "Username", "Name", "IsActive"), "Topic": ("Name",)}
+"""What can be asked of types that have no description here."""
 _TYPES = {"contacts": "Contact", "companies": "Account", "users": "User"}
 
 
@@ -40,11 +48,13 @@ class _Salesforce:
         self.vendor = vendor
         self.org = Org()
         self.grants = Grants()
+        self.single = SObjects(self.org)
         self.ingest = Ingest(vendor, self.org, self.written)
         self.paths: Counter[str] = Counter()
         self.times: list[float] = []
         self.refused = 0
-        self._pages: dict[str, list[dict[str, Any]]] = {}
+        self._pages: dict[str, tuple[list[dict[str, Any]], int]] = {}
+        self._locators = 0
         vendor.report = self.report
 
     def report(self) -> dict[str, Any]:
@@ -62,8 +72,11 @@ class _Salesforce:
             "reused": self.grants.reused,
         }
 
-    def served(self, handler: _Handler) -> _Handler:
-        """The handler behind what comes before it: the token, and the limit."""
+    def served(self, handler: _Handler, query: str) -> _Handler:
+        """The handler behind what comes before it: the token, and the limit.
+
+        `query` names the parameters that it looks at.
+        """
 
         async def serve(request: web.Request) -> web.StreamResponse:
             self.paths[f"{request.method} {request.path.removeprefix(_ROOT)}"] += 1
@@ -73,6 +86,7 @@ class _Salesforce:
             try:
                 _authorize(request, self.grants)
                 self._take()
+                only(request.query, query.split())
                 return await handler(request)
             except _Failed as failed:
                 return web.json_response(failed.body, status=failed.status)
@@ -83,48 +97,62 @@ class _Salesforce:
         if "requests" in self.org.troubles:
             words = self.org.troubles["requests"]
             raise _Failed(403, "REQUEST_LIMIT_EXCEEDED", words)
-        daily = self.vendor.behaviour.daily
-        limit = _DAILY if daily is None else daily
-        if self.vendor.take_fault(Fault.RATE_LIMITED) or len(self.times) >= limit:
+        is_full = len(self.times) >= self._limit
+        if self.vendor.take_fault(Fault.RATE_LIMITED) or is_full:
             self.refused += 1
             raise _Failed(
                 403, "REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded."
             )
         self.times.append(wall_s())
 
-    async def describe(self, request: web.Request) -> web.Response:
-        fields = self.org.fields[request.match_info["type"]]
-        return web.json_response({"fields": list(fields.values())})
+    @property
+    def _limit(self) -> int:
+        daily = self.vendor.behaviour.daily
+        return _DAILY if daily is None else daily
+
+    async def limits(self, request: web.Request) -> web.Response:
+        del request
+        left = {"Max": self._limit, "Remaining": self._limit - len(self.times)}
+        return web.json_response({"DailyApiRequests": left})
 
     async def query(self, request: web.Request) -> web.Response:
         try:
-            query = parsed(request.query["q"])
+            query = parsed(request.query.get("q", ""))
         except Malformed as error:
             raise _Failed(400, "MALFORMED_QUERY", str(error)) from error
-        known = self.org.fields.get(query.type)
-        extra = {"IsDeleted", "MasterRecordId"}
-        for name in query.names if known is not None else ():
-            if name not in {*(known or ()), *extra}:
+        known = self.org.fields.get(query.type) or _COLUMNS.get(query.type)
+        if known is None:
+            raise Unspoken(f"the sandbox does not know the type {query.type}")
+        for name in (*query.names, *query.compared):
+            if name not in {*known, "Id", "IsDeleted", "MasterRecordId"}:
                 words = f"No such column '{name}' on entity '{query.type}'"
                 raise _Failed(400, "INVALID_FIELD", words)
-        every = request.path.endswith("queryAll")
+        every = "queryAll" in request.path
         rows = [
             one.shown(query.names)
             for one in self.org.records.values()
             if one.type == query.type and (every or not one.deleted)
             if query.fits(one) or (query.type == "User" and _is_active(query, one))
         ]
-        return self._page(request, rows)
+        rows = rows[: query.limit]
+        return self._page(request, rows, len(rows))
 
     async def more(self, request: web.Request) -> web.Response:
-        return self._page(request, self._pages.pop(request.match_info["page"]))
+        if request.match_info["page"] not in self._pages:
+            raise _Failed(400, "INVALID_QUERY_LOCATOR", "invalid query locator")
+        return self._page(request, *self._pages[request.match_info["page"]])
 
-    def _page(self, request: web.Request, rows: list[dict[str, Any]]) -> web.Response:
+    def _page(
+        self, request: web.Request, rows: list[dict[str, Any]], total: int
+    ) -> web.Response:
         page, rest = rows[:_PAGE], rows[_PAGE:]
-        answer: dict[str, Any] = {"totalSize": len(rows), "done": not rest}
+        answer: dict[str, Any] = {"totalSize": total, "done": not rest}
         if rest:
-            name = f"page{len(self._pages)}"
-            self._pages[name] = rest
+            self._locators += 1
+            name = f"page{self._locators}"
+            self._pages[name] = rest, total
+            if len(self._pages) > _PAGES_MAX:
+                del self._pages[next(iter(self._pages))]
             version = request.match_info["version"]
             answer["nextRecordsUrl"] = f"/services/data/{version}/query/{name}"
         return web.json_response(answer | {"records": page})
@@ -141,6 +169,12 @@ class _Salesforce:
     async def update(self, request: web.Request) -> web.Response:
         rows = await _rows(request)
         type_ = rows[0]["attributes"]["type"] if rows else "Account"
+        if type_ not in self.org.fields or any(
+            row["attributes"]["type"] != type_ for row in rows
+        ):
+            raise Unspoken(
+                "the sandbox updates records of one type, Account or Contact"
+            )
         pairs = [(str(row.pop("id", row.pop("Id", ""))), row) for row in rows]
         return self._answer(request, type_, pairs, upserts=False)
 
@@ -150,11 +184,22 @@ class _Salesforce:
             type_ = row.pop("attributes")["type"]
             try:
                 self.org.check_troubles(type_)
-                made = self.org.topic(row) if type_ == "Topic" else self.org.give(row)
+                made = self._made(request, type_, row)
                 answers.append({"id": made, "success": True, "errors": []})
             except Refusal as refusal:
                 answers.append({"success": False, "errors": [refusal.error]})
         return web.json_response(answers)
+
+    def _made(self, request: web.Request, type_: str, row: dict[str, Any]) -> str:
+        match type_:
+            case "Topic":
+                return self.org.topic(row)
+            case "TopicAssignment":
+                return self.org.give(row)
+        if type_ not in self.org.fields:
+            raise Unspoken(f"the sandbox does not know the type {type_}")
+        record, _ = self.org.write(type_, row, None, allow=_allows(request))
+        return record.id
 
     def _answer(
         self,
@@ -164,8 +209,7 @@ class _Salesforce:
         *,
         upserts: bool,
     ) -> web.Response:
-        header = request.headers.get("Sforce-Duplicate-Rule-Header", "")
-        allow = "allowSave=true" in header.replace(" ", "")
+        allow = _allows(request)
         for _, row in pairs:
             row.pop("attributes", None)
             # A field that is not there, or a value of the wrong type, breaks the whole
@@ -197,16 +241,19 @@ class _Salesforce:
         *,
         upserts: bool,
         allow: bool,
+        creates: bool = False,
         commits: bool = True,
     ) -> dict[str, Any]:
         """What became of one row, as collections answer it."""
         key = row.get(KEY)
-        there = (
-            self.org.by_key(type_, str(key))
-            if upserts
-            else self.org.get(type_, str(their_id))
-        )
-        if not upserts and there is None:
+        there = None
+        if not creates:
+            there = (
+                self.org.by_key(type_, str(key))
+                if upserts
+                else self.org.get(type_, str(their_id))
+            )
+        if not upserts and not creates and there is None:
             return {"success": False, "errors": [_GONE]}
         try:
             record, is_new = self.org.write(
@@ -215,7 +262,7 @@ class _Salesforce:
         except Refusal as refusal:
             return {"success": False, "errors": [refusal.error]}
         answer = {"id": record.id, "success": True, "errors": []}
-        return answer | ({"created": is_new} if upserts else {})
+        return answer | ({"created": is_new} if upserts or creates else {})
 
     # What somebody sees and does on the screen, for tests.
 
@@ -292,31 +339,16 @@ _LOCKS = [
 def routes(vendor: Vendor) -> list[web.RouteDef]:
     """What Salesforce answers to, and how tests look at its records."""
     served = _Salesforce(vendor)
-    ingest, jobs = served.ingest, f"{_DATA}/jobs/ingest"
-    api: tuple[tuple[str, str, _Handler], ...] = (
-        ("GET", f"{_DATA}/sobjects/{{type:Account|Contact}}/describe", served.describe),
-        ("GET", f"{_DATA}/query", served.query),
-        ("GET", f"{_DATA}/queryAll", served.query),
-        ("GET", f"{_DATA}/query/{{page}}", served.more),
-        (
-            "PATCH",
-            f"{_DATA}/composite/sobjects/{{type:Account|Contact}}/{{field}}",
-            served.upsert,
-        ),
-        ("PATCH", f"{_DATA}/composite/sobjects", served.update),
-        ("POST", f"{_DATA}/composite/sobjects", served.create),
-        ("POST", jobs, ingest.create),
-        ("PUT", f"{jobs}/{{job}}/batches", ingest.upload),
-        ("PATCH", f"{jobs}/{{job}}", ingest.change),
-        ("GET", f"{jobs}/{{job}}", ingest.show),
-        ("GET", f"{jobs}/{{job}}/{{which}}", ingest.results),
-    )
+    api = [*_query_api(served), *_records_api(served), *_bulk_api(served.ingest)]
     records = "/_sandbox/salesforce/records"
     return [
         *oauth_server.routes(vendor, "salesforce", served.grants),
         *(
-            web.route(method, f"{_ROOT}{path}", served.served(handler))
-            for method, path, handler in api
+            # Salesforce takes a slash at the end, and its clients send some.
+            web.route(
+                method, f"{_ROOT}{_DATA}{path}{{end:/?}}", served.served(handler, query)
+            )
+            for method, path, handler, query in api
         ),
         web.get(records, served.show_records),
         web.post(records, served.plant),
@@ -326,6 +358,58 @@ def routes(vendor: Vendor) -> list[web.RouteDef]:
         web.patch("/_sandbox/salesforce/org", served.configure),
         web.post("/_sandbox/salesforce/abort", served.abort),
     ]
+
+
+def _query_api(served: _Salesforce) -> list[_Route]:
+    return [
+        ("GET", "/limits", served.limits, ""),
+        ("GET", "/query", served.query, "q"),
+        ("GET", "/queryAll", served.query, "q"),
+        ("GET", "/query/{page}", served.more, ""),
+    ]
+
+
+def _records_api(served: _Salesforce) -> list[_Route]:
+    one, of_type = served.single, f"/sobjects/{_TYPE}"
+    many = "/composite/sobjects"
+    found = (f"{of_type}/{{id}}", f"{of_type}/{KEY}/{{key}}")
+    return [
+        ("GET", "/sobjects", one.every_type, ""),
+        ("GET", of_type, one.about, ""),
+        ("POST", of_type, one.create, ""),
+        ("GET", f"{of_type}/describe", one.describe, ""),
+        *(("GET", path, one.show, "fields") for path in found),
+        *(("PATCH", path, one.change, "") for path in found),
+        *(("DELETE", path, one.remove, "") for path in found),
+        ("PATCH", f"{many}/{_TYPE}/{{field}}", served.upsert, ""),
+        ("GET", f"{many}/{_TYPE}", one.show_many, "ids fields"),
+        ("PATCH", many, served.update, ""),
+        ("POST", many, served.create, ""),
+        ("DELETE", many, one.remove_many, "ids allOrNone"),
+    ]
+
+
+def _bulk_api(ingest: Ingest) -> list[_Route]:
+    jobs = "/jobs/ingest"
+    which = "{which:(?i:successfulResults|failedResults|unprocessedRecords)}"
+    return [
+        ("POST", jobs, ingest.create, ""),
+        ("PUT", f"{jobs}/{{job}}/batches", ingest.upload, ""),
+        ("PATCH", f"{jobs}/{{job}}", ingest.change, ""),
+        ("GET", f"{jobs}/{{job}}", ingest.show, ""),
+        ("GET", f"{jobs}/{{job}}/{which}", ingest.results, "locator"),
+    ]
+
+
+def told(status: int, code: str, words: str) -> web.Response:
+    """An error of Salesforce's."""
+    return web.json_response(_Failed(status, code.upper(), words).body, status=status)
+
+
+def _allows(request: web.Request) -> bool:
+    """Whether a request lets duplicates in."""
+    header = request.headers.get("Sforce-Duplicate-Rule-Header", "")
+    return "allowSave=true" in header.replace(" ", "")
 
 
 def _authorize(request: web.Request, grants: Grants) -> None:
@@ -340,7 +424,10 @@ def _authorize(request: web.Request, grants: Grants) -> None:
 
 async def _rows(request: web.Request, type_: str | None = None) -> list[dict[str, Any]]:
     given = await request.json()
-    rows: list[dict[str, Any]] = given["records"]
+    only(given, ("records",))
+    rows: list[dict[str, Any]] = given.get("records", [])
+    if not all("type" in row.get("attributes", {}) for row in rows):
+        raise _Failed(400, "INVALID_INPUT", "attributes.type is missing")
     if len(rows) > _CALL_MAX:
         raise _Failed(400, "INVALID_INPUT", f"at most {_CALL_MAX} records")
     types = {row["attributes"]["type"] for row in rows}

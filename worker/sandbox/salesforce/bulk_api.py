@@ -3,6 +3,8 @@
 import asyncio
 import csv
 import io
+import json
+import logging
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -10,8 +12,11 @@ from typing import Any
 
 from aiohttp import web
 
-from worker.sandbox.salesforce.org import KEY, Org
+from worker.sandbox.salesforce.org import KEY, Org, instant
+from worker.sandbox.unspoken import one_of, only
 from worker.sandbox.vendor_behaviour import Fault, Vendor
+
+log = logging.getLogger(__name__)
 
 _BLANK = "#N/A"
 _LOCKED_EVERY = 4
@@ -20,6 +25,15 @@ _SLICES = 10
 """Rows are committed so many times, while a job is under way."""
 _PAGE = 150
 """Rows of one page of results."""
+_JOB = (
+    *("operation", "object", "externalIdFieldName"),
+    *("contentType", "columnDelimiter", "lineEnding"),
+)
+_RESULTS = {
+    "successfulresults": "successfulResults",
+    "failedresults": "failedResults",
+    "unprocessedrecords": "unprocessedrecords",
+}
 _ENDED = {"JobComplete", "Failed", "Aborted"}
 
 Write = Callable[..., dict[str, Any]]
@@ -33,6 +47,7 @@ class _Job:
     content: str = ""
     state: str = "Open"
     error: str = ""
+    created_at: str = field(default_factory=instant)
     stopped: asyncio.Event = field(default_factory=asyncio.Event)
     results: dict[str, list[dict[str, str]]] = field(
         default_factory=lambda: {
@@ -75,6 +90,14 @@ class Ingest:
     async def create(self, request: web.Request) -> web.Response:
         """Open a job."""
         given = await request.json()
+        only(given, _JOB)
+        one_of(given, "operation", "insert", "update", "upsert")
+        one_of(given, "object", *self._org.fields)
+        one_of(given, "contentType", "CSV")
+        one_of(given, "columnDelimiter", "COMMA")
+        one_of(given, "lineEnding", "LF", "CRLF")
+        if not given.get("operation") or not given.get("object"):
+            return _refusal("INVALIDJOB", "operation and object are needed")
         upserts = given["operation"] == "upsert"
         if "job" in self._org.troubles:
             return _refusal(self._org.troubles["job"], "no ingest job for you")
@@ -82,7 +105,7 @@ class Ingest:
             return _refusal("INVALIDJOB", "no such external id")
         id_ = f"750{len(self.jobs):012d}AAA"
         self.jobs[id_] = _Job(id_, given["object"], given["operation"])
-        return web.json_response(_shown(self.jobs[id_]))
+        return web.json_response(_shown(self.jobs[id_], request.match_info["version"]))
 
     async def upload(self, request: web.Request) -> web.Response:
         """Take the rows."""
@@ -104,16 +127,18 @@ class Ingest:
             job.abort()
         else:
             job.state = state
-            task = asyncio.create_task(self._run(job))
+            task = asyncio.create_task(self._worked_off(job))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
             if not self._vendor.behaviour.finish_ms:
                 await task
-        return web.json_response(_shown(job))
+        return web.json_response(_shown(job, request.match_info["version"]))
 
     async def show(self, request: web.Request) -> web.Response:
         """Say how far it is."""
-        return web.json_response(_shown(self._job(request)))
+        return web.json_response(
+            _shown(self._job(request), request.match_info["version"])
+        )
 
     async def results(self, request: web.Request) -> web.Response:
         """Hand out what became of the rows."""
@@ -122,7 +147,7 @@ class Ingest:
             return _refusal("INVALIDJOBSTATE", f"the job is {job.state}")
         if "text/csv" not in request.headers.get("Accept", ""):
             return web.Response(status=406)
-        rows = job.results[request.match_info["which"]]
+        rows = job.results[_RESULTS[request.match_info["which"].lower()]]
         first = int(request.query.get("locator", "0"))
         page, rest = rows[first : first + _PAGE], rows[first + _PAGE :]
         text = io.StringIO()
@@ -142,7 +167,21 @@ class Ingest:
                 job.abort()
 
     def _job(self, request: web.Request) -> _Job:
-        return self.jobs[request.match_info["job"]]
+        job = self.jobs.get(request.match_info["job"])
+        if job is None:
+            body = [{"errorCode": "NOT_FOUND", "message": "no such job"}]
+            raise web.HTTPNotFound(
+                text=json.dumps(body), content_type="application/json"
+            )
+        return job
+
+    async def _worked_off(self, job: _Job) -> None:
+        """Run a job to its end, also to one that nobody foresaw."""
+        try:
+            await self._run(job)
+        except Exception as error:
+            log.exception("the sandbox failed at the ingest job %s", job.id)
+            job.state, job.error = "Failed", f"InternalServerError : {error!r}"
 
     async def _run(self, job: _Job) -> None:
         job.state = "InProgress"
@@ -194,6 +233,7 @@ class Ingest:
             row.get("Id"),
             values,
             upserts=upserts,
+            creates=job.operation == "insert",
             allow=False,
             commits=False,
         )
@@ -210,9 +250,32 @@ class Ingest:
         job.results["failedResults"].append(failed)
 
 
-def _shown(job: _Job) -> dict[str, Any]:
-    shown = {"id": job.id, "object": job.type, "state": job.state}
-    return shown | ({"errorMessage": job.error} if job.error else {})
+def _shown(job: _Job, version: str) -> dict[str, Any]:
+    """A job as each answer tells of it."""
+    failed, done = (
+        len(job.results[name]) for name in ("failedResults", "successfulResults")
+    )
+    return {
+        "id": job.id,
+        "object": job.type,
+        "operation": job.operation,
+        "state": job.state,
+        "createdDate": job.created_at,
+        "systemModstamp": job.created_at,
+        "apiVersion": float(version.removeprefix("v")),
+        "concurrencyMode": "Parallel",
+        "contentType": "CSV",
+        "columnDelimiter": "COMMA",
+        "lineEnding": "LF",
+        "jobType": "V2Ingest",
+        "contentUrl": f"services/data/{version}/jobs/ingest/{job.id}/batches",
+        "numberRecordsProcessed": failed + done,
+        "numberRecordsFailed": failed,
+        "retries": 0,
+        "totalProcessingTime": 0,
+        **({"externalIdFieldName": KEY} if job.operation == "upsert" else {}),
+        **({"errorMessage": job.error} if job.error else {}),
+    }
 
 
 def _refusal(code: str, message: str) -> web.Response:

@@ -3,8 +3,11 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from itertools import count
 from typing import Any
+
+from worker.infrastructure.clock import wall_s
 
 KEY = "Holdfast_Id__c"
 
@@ -15,6 +18,12 @@ _RATINGS = ("Hot", "Warm", "Cold")
 _PERSON_ACCOUNT = "IsPersonAccount"
 
 Values = Mapping[str, Any]
+
+
+def instant() -> str:
+    """Now, as Salesforce writes it."""
+    now = datetime.fromtimestamp(wall_s(), UTC)
+    return now.isoformat(timespec="milliseconds").replace("+00:00", "+0000")
 
 
 class Refusal(Exception):

@@ -1,12 +1,17 @@
 """As much SOQL as is asked for here; everything else is malformed."""
 
+import itertools
 import re
 from collections.abc import Callable
 from typing import NamedTuple
 
 from worker.sandbox.salesforce.org import KEY, Record
+from worker.sandbox.unspoken import Unspoken
 
-_QUERY = re.compile(r"SELECT (?P<names>[\w, ]+) FROM (?P<type>\w+) WHERE (?P<where>.+)")
+_QUERY = re.compile(
+    r"SELECT (?P<names>[\w, ]+) FROM (?P<type>\w+)"
+    r"(?: WHERE (?P<where>.+?))?(?: LIMIT (?P<limit>\d+))?"
+)
 _TOKEN = re.compile(r"'(?:[^'\\]|\\.)*'|[\w]+|[=(),]|!=")
 _ESCAPE = re.compile(r"\\(.)")
 _ESCAPED = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
@@ -15,7 +20,7 @@ _SHORT_ID = 15
 
 
 class Malformed(Exception):
-    """A query that Salesforce would not understand, or that is not known here."""
+    """A query that Salesforce would not understand."""
 
 
 class Query(NamedTuple):
@@ -24,21 +29,34 @@ class Query(NamedTuple):
     names: list[str]
     type: str
     fits: Callable[[Record], bool]
+    limit: int | None
+    compared: list[str]
+    """The fields that its condition looks at."""
 
 
 def parsed(soql: str) -> Query:
-    """A query. Raises `Malformed`."""
+    """A query. Raises `Malformed`, and `Unspoken` for all that is not known here."""
     found = _QUERY.fullmatch(soql)
     if found is None:
-        raise Malformed("unexpected token")
+        raise _unspoken(soql)
     names = [one.strip() for one in found["names"].split(",")]
+    limit = None if found["limit"] is None else int(found["limit"])
+    if found["where"] is None:
+        return Query(names, found["type"], lambda _: True, limit, [])
     tokens = _TOKEN.findall(found["where"])
     if "".join(tokens).replace(" ", "") != _squeezed(found["where"]):
-        raise Malformed("unexpected character")
+        raise _unspoken(found["where"])
     condition, rest = _either(tokens)
     if rest:
-        raise Malformed(f"unexpected token: {rest[0]}")
-    return Query(names, found["type"], condition)
+        raise _unspoken(found["where"])
+    compared = [
+        name for name, sign in itertools.pairwise(tokens) if sign in {"=", "IN"}
+    ]
+    return Query(names, found["type"], condition, limit, compared)
+
+
+def _unspoken(soql: str) -> Unspoken:
+    return Unspoken(f"the sandbox does not know this SOQL: {soql}")
 
 
 def _squeezed(where: str) -> str:
@@ -73,14 +91,14 @@ def _one(tokens: list[str]) -> tuple[_Condition, list[str]]:
         case ["(", *rest]:
             condition, rest = _either(rest)
             if rest[:1] != [")"]:
-                raise Malformed("a bracket is missing")
+                raise _unspoken("a bracket is missing")
             return condition, rest[1:]
         case [name, "=", literal, *rest]:
             return _among(name, [literal]), rest
-        case [name, "IN", "(", *rest]:
+        case [name, "IN", "(", *rest] if ")" in rest:
             end = rest.index(")")
             return _among(name, rest[:end:2]), rest[end + 1 :]
-    raise Malformed("unexpected end")
+    raise _unspoken(" ".join(tokens))
 
 
 def _among(name: str, literals: list[str]) -> _Condition:
