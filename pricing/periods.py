@@ -6,6 +6,7 @@ the next one.
 """
 
 from calendar import monthrange
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -53,3 +54,38 @@ def period_at(anchor: datetime, term: PaymentTerm, at: datetime) -> Period | Non
         _months_later(anchor, number * step),
         _months_later(anchor, (number + 1) * step),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calendar:
+    """How a license's periods are counted: from `anchor_at`, by `term`.
+
+    `former` is what counts before the anchor, where the term was changed and the
+    period that was running then may still be: changed back, it counts on.
+    """
+
+    anchor_at: datetime
+    term: PaymentTerm
+    former: "Calendar | None" = None
+
+    def period_at(self, at: datetime) -> Period | None:
+        """The period that `at` falls into, or None before the license starts."""
+        if at < self.anchor_at and self.former is not None:
+            return self.former.period_at(at)
+        return period_at(self.anchor_at, self.term, at)
+
+    def with_term(self, term: PaymentTerm, ends_at: datetime | None) -> "Calendar":
+        """The calendar once another term counts from `ends_at`, a period's end.
+
+        None: no period is open yet, and the calendar is simply another one. Whatever
+        was changed within a period, the last term counts, and only from its end.
+        """
+        if ends_at is None:
+            return Calendar(anchor_at=self.anchor_at, term=term)
+        in_force = self
+        if self.former is not None and self.anchor_at >= ends_at:
+            in_force = self.former
+        if term is in_force.term:
+            return in_force
+        alone = Calendar(anchor_at=in_force.anchor_at, term=in_force.term)
+        return Calendar(anchor_at=ends_at, term=term, former=alone)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pricing.periods import Period, period_at
+from pricing.periods import Calendar, Period, period_at
 from pricing.plans import PaymentTerm
 
 MONTHLY, YEARLY = PaymentTerm.MONTHLY, PaymentTerm.YEARLY
@@ -134,3 +134,50 @@ def test_a_period_lasts_one_calendar_term(anchor, term, after):
     assert period is not None
     days = (period.ends_at - period.starts_at).days
     assert days in (range(28, 32) if term is MONTHLY else range(365, 367))
+
+
+def _in(calendar: Calendar, at: datetime) -> Period:
+    found = calendar.period_at(at)
+    assert found is not None
+    return found
+
+
+@given(
+    anchor=anchors,
+    first=terms,
+    lives=st.lists(st.lists(terms, max_size=5), min_size=1, max_size=30),
+)
+def test_only_the_term_at_a_periods_end_counts_whatever_it_was_in_between(
+    anchor, first, lives
+):
+    changed = Calendar(anchor_at=anchor, term=first)
+    plain = changed
+    at = anchor
+    for changes in lives:
+        running = _in(changed, at)
+        assert running == _in(plain, at)
+        for term in changes:
+            changed = changed.with_term(term, running.ends_at)
+            assert _in(changed, at) == running
+        if changes and changes[-1] is not plain.term:
+            plain = plain.with_term(changes[-1], running.ends_at)
+        at = running.ends_at
+
+
+def test_a_term_that_is_changed_back_leaves_the_end_of_the_month_where_it_was():
+    calendar = Calendar(
+        anchor_at=datetime(2027, 1, 31, tzinfo=UTC), term=PaymentTerm.MONTHLY
+    )
+    ends_at = datetime(2027, 2, 28, tzinfo=UTC)
+    there = calendar.with_term(PaymentTerm.YEARLY, ends_at)
+    back = there.with_term(PaymentTerm.MONTHLY, ends_at)
+    assert _in(there, ends_at).ends_at == datetime(2028, 2, 28, tzinfo=UTC)
+    assert _in(back, ends_at).ends_at == datetime(2027, 3, 31, tzinfo=UTC)
+
+
+def test_before_its_start_a_license_only_has_another_term():
+    calendar = Calendar(
+        anchor_at=datetime(2027, 1, 31, tzinfo=UTC), term=PaymentTerm.MONTHLY
+    )
+    yearly = calendar.with_term(PaymentTerm.YEARLY, None)
+    assert yearly == Calendar(anchor_at=calendar.anchor_at, term=PaymentTerm.YEARLY)
