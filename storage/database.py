@@ -40,7 +40,6 @@ def transaction_open() -> bool:
 class Database:
     """One PostgreSQL, through a pool of connections.
 
-    `clock_offset_s` shifts business time (windows, periods, expiries), never leases.
     A transaction that stands still for `idle_s` is ended: a worker that froze inside
     one must let go of its locks. A statement is given `answer_s`, then the server ends
     it, or we the connection where the server does not answer.
@@ -50,7 +49,6 @@ class Database:
         self,
         url: str,
         *,
-        clock_offset_s: float = 0,
         idle_s: float = 60,
         answer_s: float = 30,
         pool: int = 5,
@@ -74,7 +72,6 @@ class Database:
                 "application_name": "holdfast",
                 "connect_timeout": CONNECT_S,
                 "options": (
-                    f"-c holdfast.clock_offset_s={clock_offset_s} "
                     # Waiting longer means something hangs; the caller retries.
                     f"-c lock_timeout={min(30, answer_s * 0.8) * 1000:.0f} "
                     f"-c statement_timeout={answer_s * 1000:.0f} "

@@ -28,6 +28,7 @@ from worker.jobs.delivery import JobDeps, JobKind
 from worker.jobs.dispatcher import Chore
 from worker.jobs.sweeper import sweep
 from worker.ledger.audit import audit
+from worker.ledger.business_clock import TICK_EVERY_S, Ticker
 from worker.pushes import dry_runs
 from worker.pushes.push_kind import PushKind
 from worker.retention.pruner import Pruner
@@ -98,6 +99,8 @@ def chores_of(deps: JobDeps) -> tuple[Chore, ...]:
     """What the dispatcher does between dispatching."""
     settings = deps.settings
     return (
+        # First: what the sweep ends goes by it.
+        Chore(TICK_EVERY_S, Ticker(deps.database).tick),
         Chore(settings.sweep_interval_s, partial(sweep, deps)),
         Chore(settings.sweep_interval_s, Pruner(deps).turn),
         Chore(settings.audit_interval_s, partial(audit, deps), at_once=False),

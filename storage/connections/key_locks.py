@@ -86,7 +86,9 @@ def forget(connection: Connection, *, after_s: float, limit: int) -> int:
         text("""
             DELETE FROM held_keys WHERE (connection_id, kind, our_id) IN (
               SELECT connection_id, kind, our_id FROM held_keys AS h
-               WHERE held_until < clock_timestamp() - make_interval(secs => :after_s)
+               WHERE held_until < (
+                     SELECT holdfast_confirmed_clock() - make_interval(
+                              secs => :after_s))
                  AND NOT EXISTS (SELECT 1 FROM intents AS i
                                   WHERE i.kind = h.kind AND i.our_id = h.our_id)
                ORDER BY held_until LIMIT :limit)"""),

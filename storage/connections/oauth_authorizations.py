@@ -77,7 +77,9 @@ def forget(connection: Connection, *, after_s: float, limit: int) -> int:
         text("""
             DELETE FROM authorizations WHERE state_digest IN (
               SELECT state_digest FROM authorizations
-               WHERE expires_at < clock_timestamp() - make_interval(secs => :after_s)
+               WHERE expires_at < (
+                     SELECT holdfast_confirmed_clock() - make_interval(
+                              secs => :after_s))
                ORDER BY expires_at LIMIT :limit)"""),
         {"after_s": after_s, "limit": limit},
     ).rowcount

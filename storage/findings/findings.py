@@ -43,7 +43,7 @@ SELECT f.person_id, f.digest, f.item, f.provider, f.value, f.email_status
   FROM json_array_elements(CAST(:keys AS json)) AS asked (key)
   JOIN findings AS f ON f.person_id = (key ->> 0) COLLATE "C"
    AND f.digest = (key ->> 1) COLLATE "C"
- WHERE f.found_at > holdfast_now() - make_interval(
+ WHERE f.found_at > (SELECT holdfast_now()) - make_interval(
          secs => CASE WHEN f.value IS NULL THEN :missed_s ELSE :found_s END)
 """)
 
@@ -96,7 +96,7 @@ def objected(connection: Connection, persons: Collection[str]) -> set[str]:
 # An objection is never taken back by a later answer.
 _KEEP = text("""
 INSERT INTO findings (person_id, digest, item, provider, value, email_status, found_at)
-SELECT m ->> 0, m ->> 1, m ->> 2, m ->> 3, m ->> 4, m ->> 5, holdfast_now()
+SELECT m ->> 0, m ->> 1, m ->> 2, m ->> 3, m ->> 4, m ->> 5, (SELECT holdfast_now())
   FROM json_array_elements(CAST(:memories AS json)) AS m
  WHERE NOT EXISTS (SELECT 1 FROM erasures AS e
                     WHERE e.license_id = '' AND e.person_id = (m ->> 0) COLLATE "C")
@@ -132,7 +132,7 @@ def forget(connection: Connection, *, after_s: float, limit: int) -> int:
             DELETE FROM findings WHERE ctid = ANY(ARRAY(
               SELECT ctid FROM findings
                WHERE found_at < (
-                     SELECT holdfast_now() - make_interval(secs => :after_s))
+                     SELECT holdfast_confirmed_now() - make_interval(secs => :after_s))
                  AND email_status IS DISTINCT FROM 'objected'
                ORDER BY found_at LIMIT :limit FOR UPDATE SKIP LOCKED))"""),
         {"after_s": after_s, "limit": limit},

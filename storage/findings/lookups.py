@@ -46,7 +46,7 @@ class NewLookup:
 _PREPARE = text("""
 INSERT INTO lookups (id, provider, job_id, chunk_id, deferred, deadline)
 VALUES (:id, :provider, :job_id, :chunk_id, :deferred,
-        clock_timestamp() + make_interval(secs => :deadline_s))
+        holdfast_clock() + make_interval(secs => :deadline_s))
 """)
 
 _CLAIM = text("""
@@ -140,7 +140,7 @@ class Open(NamedTuple):
 
 _OPEN = text("""
 SELECT i.person_id, i.digest, i.item, i.provider, l.id, l.vendor_id, l.deferred,
-       greatest(0, CAST(EXTRACT(epoch FROM l.deadline - clock_timestamp())
+       greatest(0, CAST(EXTRACT(epoch FROM l.deadline - (SELECT holdfast_clock()))
                         AS double precision))
   FROM json_array_elements(CAST(:keys AS json)) AS k
   JOIN lookup_items AS i ON i.person_id = (k ->> 0) COLLATE "C"
@@ -254,7 +254,7 @@ def expire(connection: Connection, *, limit: int) -> list[str]:
     rows = connection.execute(
         text("""
             SELECT id, provider, deferred FROM lookups
-             WHERE ended_at IS NULL AND deadline <= clock_timestamp()
+             WHERE ended_at IS NULL AND deadline <= (SELECT holdfast_clock())
              ORDER BY id LIMIT :limit FOR UPDATE SKIP LOCKED"""),
         {"limit": limit},
     ).all()
@@ -310,7 +310,8 @@ def forget(connection: Connection, *, after_s: float, limit: int) -> int:
             DELETE FROM lookups WHERE id IN (
               SELECT id FROM lookups
                WHERE ended_at < (
-                     SELECT clock_timestamp() - make_interval(secs => :after_s))
+                     SELECT holdfast_confirmed_clock() - make_interval(
+                              secs => :after_s))
                ORDER BY ended_at LIMIT :limit FOR UPDATE SKIP LOCKED)"""),
         {"after_s": after_s, "limit": limit},
     ).rowcount

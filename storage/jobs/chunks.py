@@ -154,7 +154,7 @@ SELECT taken.*, j.kind, r.license_id, r.period_id, r.id AS reservation_id, q.use
        q.terms, q.quoted_at, j.waiting_reason IS NOT NULL AS job_waits,
        j.records AS job_records,
        j.state = 'cancelling' AS is_ending,
-       conclude_at < clock_timestamp() IS TRUE AS is_to_conclude
+       conclude_at <= holdfast_clock() IS TRUE AS is_to_conclude
   FROM taken JOIN jobs AS j ON j.id = taken.job_id
   JOIN quotes AS q ON q.id = j.quote_id
   JOIN reservations AS r ON r.job_id = j.id

@@ -113,7 +113,7 @@ def stop_idle_chunks(
     connection.execute(
         text("""
             UPDATE chunks
-               SET conclude_at = clock_timestamp() + make_interval(secs => :doubt_s)
+               SET conclude_at = holdfast_clock() + make_interval(secs => :doubt_s)
              WHERE id IN (
                SELECT chunks.id FROM chunks JOIN jobs ON jobs.id = chunks.job_id
                 WHERE chunks.job_id = :job_id AND jobs.state = 'cancelling'

@@ -43,7 +43,8 @@ def lapsed_chunks(connection: Connection, *, limit: int) -> list[LapsedChunk]:
             SELECT c.id, c.attempt, c.job_id, c.crashes, q.input, c.first_byte, c.bytes,
                    c.first_line, c.cursor, c.stop,
                    c.doubted_at IS NOT NULL
-                     AND (c.conclude_at IS NULL OR c.conclude_at > clock_timestamp())
+                     AND (c.conclude_at IS NULL
+                          OR c.conclude_at > (SELECT holdfast_clock()))
               FROM chunks AS c JOIN jobs AS j ON j.id = c.job_id
               JOIN quotes AS q ON q.id = j.quote_id
              WHERE c.state = 'running' AND c.lease_until < clock_timestamp()
@@ -75,7 +76,7 @@ def conclude(connection: Connection, lapsed: LapsedChunk) -> bool:
             UPDATE chunks
                SET state = 'pending', lease_until = NULL, owner = NULL,
                    crashes = crashes + 1, last_error = 'lease_lapsed',
-                   conclude_at = clock_timestamp(), run_at = clock_timestamp()
+                   conclude_at = holdfast_clock(), run_at = clock_timestamp()
              WHERE {_FENCE}"""),  # noqa: S608 - a constant
         {"id": lapsed.id, "attempt": lapsed.attempt},
     )
@@ -179,7 +180,8 @@ def overdue_jobs(connection: Connection) -> list[str]:
         connection.execute(
             text("""
                 SELECT j.id FROM jobs AS j JOIN reservations AS r ON r.job_id = j.id
-                 WHERE r.state = 'open' AND r.deadline_at < holdfast_now()
+                 WHERE r.state = 'open'
+                   AND r.deadline_at < (SELECT holdfast_confirmed_now())
                    AND j.state IN ('queued', 'running', 'pausing', 'paused')
                  ORDER BY j.id"""),
         ).scalars(),

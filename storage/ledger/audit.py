@@ -35,7 +35,8 @@ SELECT format('period %s of %s: granted %s, reserved %s, spent %s, expired %s; '
               coalesce(sum(credits) FILTER (WHERE kind IN ('settle', 'view')), 0)
                 - coalesce(sum(credits) FILTER (WHERE kind = 'refund'), 0)
                 - open.settled AS spent,
-              coalesce(sum(credits) FILTER (WHERE kind = 'expire'), 0) AS expired
+              coalesce(sum(credits) FILTER (WHERE kind = 'expire'), 0)
+                - coalesce(sum(credits) FILTER (WHERE kind = 'reopen'), 0) AS expired
          FROM transfers WHERE period_id = p.id) AS t
  WHERE (p.granted, p.reserved, p.spent, p.expired)
        IS DISTINCT FROM (t.granted, t.reserved, t.spent, t.expired)

@@ -63,8 +63,7 @@ SELECT charge_id, viewed_at AS at, viewed_by AS stands_on,
 
 _SPEND = text("""
 UPDATE periods SET spent = spent + :credits
- WHERE license_id = :license_id AND ended_at IS NULL
-   AND starts_at <= holdfast_now() AND holdfast_now() < ends_at
+ WHERE id = holdfast_running_period(:license_id) AND ended_at IS NULL
    AND granted - reserved - spent - expired >= :credits
 RETURNING id
 """)

@@ -13,7 +13,7 @@ WITH noted AS (
 INSERT INTO charges (id, license_id, period_id, reservation_id, job_id, user_id, item,
                      subject, digest, credits, rule, charged_at)
 SELECT nextval('charges_id_seq'), r.license_id, r.period_id, r.id, j.id, j.user_id,
-       n.item, n.subject, n.digest, 0, 'unchanged', holdfast_now()
+       n.item, n.subject, n.digest, 0, 'unchanged', (SELECT holdfast_now())
   FROM noted AS n
   JOIN jobs AS j ON j.id = :job_id
   JOIN reservations AS r ON r.job_id = j.id AND r.state = 'open'

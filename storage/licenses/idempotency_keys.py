@@ -132,7 +132,9 @@ def forget(connection: Connection, *, after_s: float) -> int:
     gone = connection.execute(
         text("""
             DELETE FROM requests
-             WHERE created_at < clock_timestamp() - make_interval(secs => :after_s)"""),
+             WHERE created_at < (
+                   SELECT holdfast_confirmed_clock() - make_interval(
+                            secs => :after_s))"""),
         {"after_s": after_s},
     )
     return gone.rowcount

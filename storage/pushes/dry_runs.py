@@ -155,8 +155,8 @@ def forget(connection: Connection, *, after_s: float, limit: int) -> int:
         text("""
             DELETE FROM dry_runs WHERE id IN (
               SELECT id FROM dry_runs
-               WHERE created_at
-                     < (SELECT holdfast_now() - make_interval(secs => :after_s))
+               WHERE created_at < (
+                     SELECT holdfast_confirmed_now() - make_interval(secs => :after_s))
                ORDER BY created_at LIMIT :limit)"""),
         {"after_s": after_s, "limit": limit},
     ).rowcount

@@ -8,9 +8,10 @@ from sqlalchemy import Connection, text
 
 from storage.webhooks import events, webhook_deliveries
 
-# Asked once for each statement, so that an index can answer the comparison.
-_BEFORE = "(SELECT holdfast_now() - make_interval(secs => :after_s))"
-_LONG_AGO = "(SELECT clock_timestamp() - make_interval(secs => :after_s))"
+# Asked once for each statement, so that an index can answer the comparison. Nothing
+# goes by a clock that nobody has confirmed.
+_BEFORE = "(SELECT holdfast_confirmed_now() - make_interval(secs => :after_s))"
+_LONG_AGO = "(SELECT holdfast_confirmed_clock() - make_interval(secs => :after_s))"
 
 
 def let_uploads_go(connection: Connection, *, after_s: float, limit: int) -> int:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, text
 def long_ago(connection: Connection, *, after_s: float) -> datetime:
     """The instant so many seconds ago, by the clock that files are written by."""
     found: datetime = connection.execute(
-        text("SELECT clock_timestamp() - make_interval(secs => :after_s)"),
+        text("SELECT holdfast_confirmed_clock() - make_interval(secs => :after_s)"),
         {"after_s": after_s},
     ).scalar_one()
     return found

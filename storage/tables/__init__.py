@@ -17,6 +17,7 @@ from storage.tables.findings import (
 )
 from storage.tables.jobs import chunks, jobs, outbox, outcomes, parts, processes
 from storage.tables.ledger import (
+    business_clock,
     charge_ids,
     charges,
     entitlements,
@@ -45,6 +46,7 @@ from storage.tables.webhooks import (
 )
 
 __all__ = [
+    "business_clock",
     "charge_ids",
     "charges",
     "chunks",

@@ -3,6 +3,7 @@
 from sqlalchemy import (
     ARRAY,
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     Float,
@@ -22,6 +23,25 @@ from pricing.plans import Item
 from pricing.settlement import Rule
 from storage.tables.column_types import NOW, Id, Instant, metadata, one_of
 
+business_clock = Table(
+    "business_clock",
+    metadata,
+    # One row: what all processes believe of the database's clock.
+    Column("id", Boolean, primary_key=True, server_default=text("true")),
+    # Business time is the clock plus this.
+    Column("offset_s", Float, nullable=False, server_default=text("0")),
+    # The highest instant of the clock that was accepted.
+    Column("trusted_at", Instant, nullable=False, server_default=NOW),
+    # Since when the clock is not believed, and by how much it is ahead.
+    Column("held_since", Instant),
+    Column("ahead_s", Float, nullable=False, server_default=text("0")),
+    # How often trust has begun anew, maybe at an earlier instant.
+    Column("turn", BigInteger, nullable=False, server_default=text("0")),
+    CheckConstraint("id", name="one_row"),
+    # A century; "not a number" counts as more than any number.
+    CheckConstraint("offset_s BETWEEN -3.2e9 AND 3.2e9", name="offset"),
+)
+
 periods = Table(
     "periods",
     metadata,
@@ -34,6 +54,8 @@ periods = Table(
     Column("spent", BigInteger, nullable=False, server_default=text("0")),
     Column("expired", BigInteger, nullable=False, server_default=text("0")),
     Column("ended_at", Instant),
+    # How often it was taken up again after it had been ended wrongly.
+    Column("reopened", Integer, nullable=False, server_default=text("0")),
     # Whoever needs a period first opens it; all others find it.
     UniqueConstraint("license_id", "starts_at"),
     CheckConstraint("starts_at < ends_at", name="length"),
@@ -103,6 +125,7 @@ transfers = Table(
         "('view', 'available', 'spent'), "
         "('release', 'reservation', 'available'), "
         "('expire', 'available', 'expired'), "
+        "('reopen', 'expired', 'available'), "
         "('refund', 'spent', 'available'))",
         name="kind",
     ),

@@ -38,9 +38,16 @@ licenses = Table(
     # with the next period.
     Column("anchor_at", Instant, nullable=False),
     Column("anchor_term", Text, nullable=False),
+    # The calendar before `anchor_at`, as long as a changed term can be changed back.
+    Column("former_anchor_at", Instant),
+    Column("former_anchor_term", Text),
     one_of("plan", Plan),
     one_of("payment_term", PaymentTerm),
     one_of("anchor_term", PaymentTerm),
+    one_of("former_anchor_term", PaymentTerm),
+    CheckConstraint(
+        "(former_anchor_at IS NULL) = (former_anchor_term IS NULL)", name="former"
+    ),
     CheckConstraint("credits >= 0", name="credits"),
     CheckConstraint("length(id) BETWEEN 1 AND 200", name="id"),
 )

@@ -6,15 +6,72 @@ and by the migrations.
 
 from sqlalchemy import DDL, event
 
+from pricing.business_time import LEEWAY
 from storage.tables.column_types import metadata
 
-BUSINESS_NOW = """
-CREATE OR REPLACE FUNCTION holdfast_now() RETURNS timestamptz
-LANGUAGE sql VOLATILE PARALLEL SAFE AS
-$$ SELECT clock_timestamp() + make_interval(secs => coalesce(
-     nullif(current_setting('holdfast.clock_offset_s', true), ''), '0')::float8) $$
+_LEEWAY = f"interval '{LEEWAY.total_seconds():.0f} seconds'"
+
+
+def _clock(name: str, instant: str) -> str:
+    """A function of the one row that says how far the database's clock is believed."""
+    return f"""
+CREATE OR REPLACE FUNCTION {name}() RETURNS timestamptz
+LANGUAGE plpgsql STABLE PARALLEL SAFE AS
+$$ BEGIN
+     RETURN (SELECT {instant} FROM business_clock);
+   END $$
+"""  # noqa: S608 - constants only
+
+
+_BELIEVED = (
+    "least(clock_timestamp(), trusted_at + CASE WHEN held_since IS NULL "
+    f"THEN {_LEEWAY} ELSE interval '0' END)"
+)
+_CONFIRMED = "least(clock_timestamp(), trusted_at)"
+_OFFSET = "make_interval(secs => offset_s)"
+
+# Each reads the row anew: ask once a statement, not once a row.
+BUSINESS_NOW = _clock("holdfast_now", f"{_BELIEVED} + {_OFFSET}")
+"""Business time: the clock of windows, periods and expiries; leases never use it."""
+CONFIRMED_NOW = _clock("holdfast_confirmed_now", f"{_CONFIRMED} + {_OFFSET}")
+"""The same without its leeway: by what cannot be undone, such as a period's end."""
+BELIEVED_CLOCK = _clock("holdfast_clock", _BELIEVED)
+"""The database's clock as far as it is believed, for deadlines that it has set."""
+CONFIRMED_CLOCK = _clock("holdfast_confirmed_clock", _CONFIRMED)
+"""The same without its leeway: what was stamped by that clock is removed by it."""
+
+LICENSE_NOW = """
+CREATE OR REPLACE FUNCTION holdfast_license_now(license text) RETURNS timestamptz
+LANGUAGE plpgsql STABLE PARALLEL SAFE AS
+$$ DECLARE
+     at timestamptz := holdfast_now();
+     later timestamptz;
+   BEGIN
+     LOOP
+       SELECT max(ends_at) INTO later FROM periods
+        WHERE license_id = license AND ended_at IS NOT NULL
+          AND starts_at <= at AND at < ends_at;
+       EXIT WHEN later IS NULL;
+       at := later;
+     END LOOP;
+     RETURN at;
+   END $$
 """
-"""The clock of windows, periods and expiries; leases never use it."""
+"""Business time, moved past periods that were ended before their end: no clock, and no
+wrong end, may lock a license out until its calendar has caught up."""
+
+RUNNING_PERIOD = """
+CREATE OR REPLACE FUNCTION holdfast_running_period(license text) RETURNS bigint
+LANGUAGE plpgsql STABLE PARALLEL SAFE AS
+$$ DECLARE at CONSTANT timestamptz := holdfast_license_now(license);
+   BEGIN
+     RETURN (SELECT id FROM periods
+              WHERE license_id = license AND ended_at IS NULL
+                AND starts_at <= at AND at < ends_at
+              ORDER BY starts_at LIMIT 1);
+   END $$
+"""
+"""The period that a license spends from."""
 
 REFUSE_CHANGE = """
 CREATE OR REPLACE FUNCTION holdfast_refuse_change() RETURNS trigger
@@ -59,6 +116,11 @@ EXECUTE FUNCTION holdfast_refuse_change()
 
 GUARDS: tuple[str, ...] = (
     BUSINESS_NOW,
+    CONFIRMED_NOW,
+    BELIEVED_CLOCK,
+    CONFIRMED_CLOCK,
+    LICENSE_NOW,
+    RUNNING_PERIOD,
     REFUSE_CHANGE,
     TRIM,
     *(trigger for table in APPEND_ONLY for trigger in append_only(table)),

@@ -24,6 +24,7 @@ class EventType(StrEnum):
     CREDITS_LOW = "credits.low"
     RESERVATION_EXPIRED = "reservation.expired"
     PERIOD_CLOSED = "period.closed"
+    PERIOD_REOPENED = "period.reopened"
 
 
 _PUT = text("""
@@ -91,8 +92,7 @@ def credits_low(connection: Connection, license_id: str, *, share: float) -> boo
             SELECT id, starts_at, ends_at, granted, available
               FROM periods, LATERAL (
                    SELECT granted - reserved - spent - expired AS available) AS left_
-             WHERE license_id = :license_id AND ended_at IS NULL
-               AND starts_at <= holdfast_now() AND holdfast_now() < ends_at
+             WHERE id = holdfast_running_period(:license_id)
                AND available
                  < CAST(CAST(:share AS double precision) AS numeric) * granted"""),
         {"license_id": license_id, "share": share},
@@ -109,10 +109,15 @@ def credits_low(connection: Connection, license_id: str, *, share: float) -> boo
     return put(connection, license_id, EventType.CREDITS_LOW, str(row.id), data)
 
 
+def of_period(period_id: int, reopened: int) -> str:
+    """The subject of a period's events: one that was reopened ends once more."""
+    return f"{period_id}:{reopened}" if reopened else str(period_id)
+
+
 def period_closed(
     connection: Connection,
     license_id: str,
-    period_id: int,
+    subject: str,
     *,
     starts_at: datetime,
     ends_at: datetime,
@@ -125,7 +130,26 @@ def period_closed(
         "ends_at": _instant(ends_at),
         **credits_,
     }
-    put(connection, license_id, EventType.PERIOD_CLOSED, str(period_id), data)
+    put(connection, license_id, EventType.PERIOD_CLOSED, subject, data)
+
+
+def period_reopened(
+    connection: Connection,
+    license_id: str,
+    subject: str,
+    *,
+    starts_at: datetime,
+    ends_at: datetime,
+    **credits_: int,
+) -> None:
+    """A period that had ended wrongly runs again; what had expired is available."""
+    data = {
+        "license": license_id,
+        "starts_at": _instant(starts_at),
+        "ends_at": _instant(ends_at),
+        **credits_,
+    }
+    put(connection, license_id, EventType.PERIOD_REOPENED, subject, data)
 
 
 def _instant(at: datetime) -> str:

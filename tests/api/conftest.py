@@ -133,7 +133,6 @@ def serving(
         "database_url": database_url,
         "bootstrap_key": ADMIN_KEY,
         "webhook_allow_private": True,
-        "clock_offset_s": days * 24 * 3600,
         **settings,
     }
     store_url = settings.get("artifacts_url")

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -142,8 +143,33 @@ def test_up_is_ready_once_everything_answers(home):
         assert _get(address, "/healthz") == (200, {"status": "ok"})
         status, parts = _get(address, "/readyz")
         assert status == 200
-        names = ("database", "migrations", "broker", "dispatcher", "worker")
+        names = ("database", "migrations", "clock", "broker", "dispatcher", "worker")
         assert parts == dict.fromkeys(names, "ok")
+
+
+@pytest.mark.slow
+def test_up_sets_business_time_for_all_that_run_there_and_who_looks_does_not(home):
+    def told(command: str, *words: str, **settings: str) -> dict[str, Any]:
+        done = _holdfast(home, command, *words, "--json", **settings)
+        assert done.returncode == 0, done.stderr
+        answer: dict[str, Any] = json.loads(done.stdout)
+        return answer
+
+    forty_days = str(40 * 24 * 3600)
+    with _up(home, CLOCK_OFFSET_S="0"):
+        _create_license(home)
+        first = told("balance", "acme")["period"]
+    told("balance", "acme", CLOCK_OFFSET_S=forty_days)
+    clock = told("clock")
+    assert (clock["offset_s"], clock["state"]) == (0, "ok")
+    assert told("balance", "acme")["period"] == first
+    with _up(home, CLOCK_OFFSET_S=forty_days) as address:
+        assert _get(address, "/readyz")[1]["clock"] == "ok"
+        assert told("balance", "acme")["period"]["starts_at"] == first["ends_at"]
+    # It stands in the database, until somebody says otherwise.
+    assert told("clock", "set-offset", "0")["ended_ahead"][0]["license"] == "acme"
+    again = told("periods", "reopen", "acme", first["starts_at"])
+    assert (again["available"], again["ended_at"]) == (5000, None)
 
 
 @pytest.mark.slow

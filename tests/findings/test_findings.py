@@ -7,7 +7,6 @@ from sqlalchemy import text
 
 from pricing.findings import EmailStatus
 from pricing.plans import Item
-from storage.database import Database
 from storage.findings import findings, lookup_pages, lookups, provider_costs
 from storage.findings.findings import Key, Memory
 from storage.findings.lookup_pages import WantedLookups
@@ -15,9 +14,9 @@ from storage.findings.lookups import Asked, NewLookup
 from storage.findings.provider_costs import Cost
 from storage.retention import erased_persons
 from storage.state_machine import LookupState
+from tests.support.business_time import DAY_S, shift_to
 from tests.support.stored_jobs import make_job, make_license
 
-DAY_S = 24 * 3600.0
 ANN, BOB = Key("ann", "d1"), Key("bob", "d2")
 FOUND = Memory(*ANN, Item.EMAIL, "hunter", "ann@x.example", EmailStatus.VALID)
 MISSED = Memory(*ANN, Item.PHONE, "hunter")
@@ -69,13 +68,11 @@ def test_what_was_found_is_remembered_under_what_it_was_looked_up_by(database):
     assert _remembered(database, Key("ann", "other"), BOB) == []
 
 
-def test_what_was_found_and_what_was_not_age_apart(server, database_url):
-    with_days = [Database(database_url, clock_offset_s=days * DAY_S) for days in (0, 5)]
-    _keep(with_days[0], FOUND, MISSED)
-    assert _remembered(with_days[1], ANN, found_s=6 * DAY_S) == [FOUND]
-    assert _remembered(with_days[1], ANN, missed_s=6 * DAY_S) == [MISSED]
-    for database in with_days:
-        database.close()
+def test_what_was_found_and_what_was_not_age_apart(database):
+    _keep(database, FOUND, MISSED)
+    shift_to(database, 5 * DAY_S)
+    assert _remembered(database, ANN, found_s=6 * DAY_S) == [FOUND]
+    assert _remembered(database, ANN, missed_s=6 * DAY_S) == [MISSED]
 
 
 def test_a_later_answer_takes_the_place_of_an_earlier_one(database):
@@ -115,6 +112,8 @@ def test_old_answers_are_forgotten_some_at_a_time(database):
     _keep(database, FOUND, MISSED)
     with database.transaction() as connection:
         assert findings.forget(connection, after_s=DAY_S, limit=10) == 0
+    shift_to(database, DAY_S)
+    with database.transaction() as connection:
         assert findings.forget(connection, after_s=-1, limit=1) == 1
         assert findings.forget(connection, after_s=-1, limit=10) == 1
 

@@ -41,7 +41,13 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "worker/infrastructure",
     ),
     "worker/ledger": (
-        *("pricing", "storage/licenses", "storage/ledger", "storage/webhooks"),
+        *(
+            "pricing",
+            "storage",
+            "storage/licenses",
+            "storage/ledger",
+            "storage/webhooks",
+        ),
         *("worker/infrastructure", "worker/licenses"),
     ),
     "worker/quotes": (

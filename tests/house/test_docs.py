@@ -31,7 +31,7 @@ def _commands(group: click.Group, prefix: str = "") -> set[str]:
         command = group.get_command(context, name)
         if isinstance(command, click.Group):
             names |= _commands(command, f"{prefix}{name} ")
-        else:
+        if not isinstance(command, click.Group) or command.invoke_without_command:
             names.add(f"{prefix}{name}")
     return names
 

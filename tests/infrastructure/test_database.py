@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from storage.database import Database, transaction_open
+from storage.ledger import business_clock
 from storage.licenses.licenses import business_now
 
 
@@ -29,13 +30,17 @@ def test_transactions_do_not_nest(database):
 
 
 def test_the_offset_moves_business_time_and_not_the_clock_of_leases(database_url):
-    shifted = Database(database_url, clock_offset_s=86400.0)
-    with shifted.transaction() as connection:
+    # Two connections, and neither has a time of its own.
+    here, there = Database(database_url, pool=1), Database(database_url, pool=1)
+    with here.transaction() as connection:
+        business_clock.set_offset(connection, 86400.0)
+    with there.transaction() as connection:
         ahead = (
             business_now(connection)
             - connection.execute(text("SELECT clock_timestamp()")).scalar_one()
         )
-    shifted.close()
+    here.close()
+    there.close()
     assert abs(ahead - timedelta(days=1)) < timedelta(seconds=5)
 
 

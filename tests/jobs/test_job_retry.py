@@ -6,7 +6,7 @@ say what that is.
 """
 
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import closing
 from itertools import count, pairwise
 from typing import Any
 
@@ -22,6 +22,7 @@ from storage.jobs.job_reports import JobReport
 from storage.quotes.quotes import Request
 from storage.state_machine import JobState
 from tests.support import job_runs
+from tests.support.business_time import DAY_S, shift_to
 from worker.infrastructure.errors import BadInput
 from worker.jobs import job_control, job_retry, submission
 from worker.jobs.chunk_runner import run_chunk
@@ -36,22 +37,30 @@ LICENSES = count()
 KNOWN = ("p0", "p1", "p2")
 
 
-@pytest.fixture
-def clocks(database_url, tmp_path) -> Iterator[list[Wired]]:
-    """The same house, day by day."""
-    with ExitStack() as open_:
-        wired = [
-            job_runs.wire_to(database_url, tmp_path, days=days, chunk_records=2)
-            for days in DAYS
-        ]
-        for deps in wired:
-            open_.enter_context(closing(deps.database))
-        job_runs.know(wired[0], *KNOWN)
-        yield wired
+class Days:
+    """The same house, day by day: asking for one moves business time there."""
+
+    def __init__(self, deps: Wired) -> None:
+        self._deps = deps
+
+    def __getitem__(self, day: int) -> Wired:
+        shift_to(self._deps.database, DAYS[day] * DAY_S)
+        return self._deps
+
+    def __len__(self) -> int:
+        return len(DAYS)
 
 
 @pytest.fixture
-def deps(clocks: list[Wired]) -> Wired:
+def clocks(database_url, tmp_path) -> Iterator[Days]:
+    deps = job_runs.wire_to(database_url, tmp_path, chunk_records=2)
+    with closing(deps.database):
+        job_runs.know(deps, *KNOWN)
+        yield Days(deps)
+
+
+@pytest.fixture
+def deps(clocks: Days) -> Wired:
     job_runs.create_license(clocks[0])
     return clocks[0]
 
@@ -103,7 +112,7 @@ def _ends(deps: Wired, job_ids: list[str]) -> dict[int, str]:
 
 
 def _disturbed(
-    clocks: list[Wired], job_id: str, stops: list[tuple[int, int]]
+    clocks: Days, job_id: str, stops: list[tuple[int, int]]
 ) -> list[JobReport]:
     """Run a job and its retries, each for some chunks and later than the one before."""
     reports, day = [], 0

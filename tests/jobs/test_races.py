@@ -16,12 +16,13 @@ from pricing.plans import PaymentTerm
 from storage.database import Database
 from storage.errors import Conflict, Superseded
 from storage.jobs import chunks, job_control, jobs, outbox
-from storage.ledger import balances, grants, periods, refunds
+from storage.ledger import balances, business_clock, grants, periods, refunds
 from storage.ledger.refunds import RefundResult
 from storage.ledger.reservations import ReserveResult
 from storage.licenses import licenses
 from storage.webhooks import events
 from tests.support import job_runs
+from tests.support.business_time import shift_to
 from tests.support.stored_jobs import charge_of, end_job, make_job, make_license, settle
 from worker.infrastructure.errors import Code, Refused
 from worker.jobs import completion, submission
@@ -237,7 +238,8 @@ def test_a_period_needed_by_many_at_once_is_opened_and_ended_once(database_url):
     with closing(Database(database_url)) as today, today.transaction() as connection:
         make_license(connection, term=PaymentTerm.MONTHLY)
     later = timedelta(days=31).total_seconds()
-    with closing(Database(database_url, clock_offset_s=later, pool=20)) as crowd:
+    with closing(Database(database_url, pool=20)) as crowd:
+        shift_to(crowd, later)
 
         def reserve(number: int) -> ReserveResult:
             with crowd.transaction() as connection:
@@ -269,7 +271,7 @@ def test_a_period_that_ends_while_credits_are_reserved_leaves_no_rest(database_u
                     starts_at=licenses.business_now(connection),
                 )
         later = timedelta(days=31).total_seconds()
-        with closing(Database(database_url, clock_offset_s=later)) as after:
+        with closing(Database(database_url)) as after:
 
             def reserve(license_id: str) -> ReserveResult:
                 with before.transaction() as connection:
@@ -278,7 +280,10 @@ def test_a_period_that_ends_while_credits_are_reserved_leaves_no_rest(database_u
                     )
 
             def end(license_id: str) -> int:
+                # Nobody else sees the later time before the period has ended.
                 with after.transaction() as connection:
+                    business_clock.set_offset(connection, later)
+                    business_clock.confirm(connection)
                     return periods.end(connection, license_id=license_id)
 
             for number in range(ROUNDS):
@@ -288,6 +293,7 @@ def test_a_period_that_ends_while_credits_are_reserved_leaves_no_rest(database_u
                     partial(end, license_id),
                 )
                 assert ended == 1
+                shift_to(after, 0)
                 held = 60 if result is ReserveResult.CREATED else 0
                 assert _reserved_and_expired(before, license_id) == (held, 500 - held)
 

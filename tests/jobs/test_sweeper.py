@@ -16,6 +16,7 @@ from storage.jobs.job_reports import JobReport
 from storage.licenses.licenses import business_now
 from storage.quotes import quotes
 from storage.state_machine import ENDED
+from tests.support.business_time import DAY_S, shift_to
 from tests.support.job_runs import little_room
 from worker.findings.directory_import import load_directory
 from worker.infrastructure.errors import Refused
@@ -190,9 +191,8 @@ def test_a_job_whose_reservation_has_expired_is_cancelled_as_by_a_user(
 ):
     (first, _) = _pending(deps, "chunks")
     run_chunk(deps, first)
-    later = wire(deps.settings.model_copy(update={"clock_offset_s": 15 * 86_400.0}))
-    sweep(later)
-    later.database.close()
+    shift_to(deps.database, 15 * DAY_S)
+    sweep(deps)
     report = _finish(deps, job_id)
     assert (report.state, report.error_code) == ("cancelled", "reservation_expired")
     assert (report.delivered, report.unreached) == (10, 10)
@@ -200,9 +200,8 @@ def test_a_job_whose_reservation_has_expired_is_cancelled_as_by_a_user(
 
 
 def test_a_period_that_is_over_ends_and_its_rest_expires(deps):
-    later = wire(deps.settings.model_copy(update={"clock_offset_s": 40 * 86_400.0}))
-    sweep(later)
-    later.database.close()
+    shift_to(deps.database, 40 * DAY_S)
+    sweep(deps)
     with deps.database.transaction() as connection:
         row = connection.execute(
             text("SELECT granted, expired, ended_at IS NOT NULL FROM periods")
@@ -319,7 +318,6 @@ def test_a_license_with_many_jobs_that_wait_can_still_run_another(deps):
 
 
 def test_a_quote_from_before_the_start_makes_a_job_after_it(deps):
-    started = deps.settings.model_copy(update={"clock_offset_s": 120.0})
     with deps.database.transaction() as connection:
         now = business_now(connection)
     licenses.create_license(
@@ -337,9 +335,8 @@ def test_a_quote_from_before_the_start_makes_a_job_after_it(deps):
     with pytest.raises(Refused) as refused:
         submission.submit(deps, stored)
     assert refused.value.code == "insufficient_credits"
-    later = wire(started)
-    job = submission.submit(later, stored)
-    later.database.close()
+    shift_to(deps.database, 120.0)
+    job = submission.submit(deps, stored)
     assert _finish(deps, job).settled == 1
 
 

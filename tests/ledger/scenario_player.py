@@ -31,6 +31,7 @@ from storage.errors import Superseded
 from storage.ledger import balances, company_views, grants, periods, refunds
 from storage.ledger.company_views import View
 from storage.licenses import licenses
+from tests.support.business_time import shift_at
 from tests.support.stored_jobs import (
     USER,
     charge_of,
@@ -64,21 +65,20 @@ class Scenario:
 
     def __init__(self, database_url: str) -> None:
         self._url = database_url
-        self._ahead = timedelta()
+        self._days = 0
 
     def play(self, step: Step) -> str:
         """Do one step; what came of it, in words."""
         if step.verb == "days":
-            self._ahead += timedelta(days=int(step.arguments[0]))
+            self._days += int(step.arguments[0])
+            shift_at(self._url, days=self._days)
             return ""
         with self._transaction() as connection:
             return _VERBS[step.verb](connection, *step.arguments)
 
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:
-        database = Database(
-            self._url, clock_offset_s=self._ahead.total_seconds(), pool=1
-        )
+        database = Database(self._url, pool=1)
         try:
             with database.transaction() as connection:
                 yield connection

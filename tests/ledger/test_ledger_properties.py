@@ -28,7 +28,14 @@ from pricing.plans import PaymentTerm
 from pricing.settlement import Rule
 from storage.database import Database
 from storage.errors import Superseded
-from storage.ledger import audit, balances, grants, periods, refunds
+from storage.ledger import (
+    audit,
+    balances,
+    business_clock,
+    grants,
+    periods,
+    refunds,
+)
 from storage.ledger.grants import GrantResult
 from storage.ledger.refunds import RefundResult
 from storage.ledger.reservations import ReserveResult
@@ -121,10 +128,8 @@ class Ledger(RuleBasedStateMachine):
     def transaction(self) -> Iterator[Connection]:
         offset = START - self.started + timedelta(hours=self.hour)
         with self.database.transaction() as connection:
-            connection.execute(
-                text("SELECT set_config('holdfast.clock_offset_s', :s, true)"),
-                {"s": str(offset.total_seconds())},
-            )
+            business_clock.set_offset(connection, offset.total_seconds())
+            business_clock.confirm(connection)
             yield connection
 
     # -- What the model answers -------------------------------------------------

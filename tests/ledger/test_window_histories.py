@@ -23,6 +23,7 @@ from pricing.quote import Tally
 from storage.database import Database
 from storage.ledger import (
     audit,
+    business_clock,
     company_views,
     entitlements,
     periods,
@@ -133,10 +134,7 @@ class History:
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         with self.database.transaction() as connection:
-            connection.execute(
-                text("SELECT set_config('holdfast.clock_offset_s', :s, true)"),
-                {"s": str(self.ahead.total_seconds())},
-            )
+            business_clock.set_offset(connection, self.ahead.total_seconds())
             yield connection
 
     def play(self, move: Move) -> None:

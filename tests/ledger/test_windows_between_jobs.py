@@ -141,12 +141,13 @@ def test_a_use_one_window_ago_to_the_second_still_counts(
 
 
 def test_a_job_settles_in_the_period_it_reserved_from(at):
-    today, later = at(0), at(31)
+    today = at(0)
     job_runs.create_license(today, term=PaymentTerm.MONTHLY)
     job_runs.know(today, "p1")
     stored = job_runs.quote(today, CONTACTS)
     job_id = submission.submit(today, stored.id)
 
+    later = at(31)
     job_runs.quote(later, ["c9"])
     assert job_runs.balance(later).available == 500
     job = job_runs.run(later, job_id)
@@ -162,11 +163,11 @@ def test_a_job_settles_in_the_period_it_reserved_from(at):
 
 
 def test_a_quote_makes_no_job_after_its_period(at):
-    today, later = at(0), at(31)
+    today = at(0)
     job_runs.create_license(today, term=PaymentTerm.MONTHLY)
     stored = job_runs.quote(today, CONTACTS)
     with pytest.raises(Refused) as refused:
-        submission.submit(later, stored.id)
+        submission.submit(at(31), stored.id)
     assert refused.value.code is Code.QUOTE_EXPIRED
 
 

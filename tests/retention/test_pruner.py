@@ -3,7 +3,7 @@
 import io
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +17,7 @@ from storage.quotes.uploads import StoredUpload
 from storage.retention import expired_rows
 from storage.webhooks import events
 from tests.support import job_runs
+from tests.support.business_time import shift_to
 from worker.exports.file_names import parts_folder
 from worker.infrastructure.errors import Code, Refused
 from worker.jobs import job_control, job_retry, submission
@@ -41,12 +42,14 @@ def deps(database_url, tmp_path) -> Iterator[Wired]:
 
 
 @pytest.fixture
-def later(deps, tmp_path) -> Iterator[Wired]:
-    """The same house, a hundred days later."""
-    url = deps.settings.database_url or ""
-    later = job_runs.wire_to(url, tmp_path, days=100)
-    with closing(later.database):
-        yield later
+def later(deps: Wired) -> Callable[[], Wired]:
+    """Lets a hundred days pass, once it is asked for."""
+
+    def hundred_days_later() -> Wired:
+        shift_to(deps.database, 100 * _DAY_S)
+        return deps
+
+    return hundred_days_later
 
 
 def _files(deps: Wired) -> list[str]:
@@ -165,7 +168,7 @@ def test_nothing_goes_before_its_time(deps):
 
 def test_an_upload_goes_after_its_time_and_says_so(deps, later):
     stored = _upload(deps)
-    _walk(later)
+    _walk(later())
     assert _files(deps) == []
     with pytest.raises(Refused, match="has been removed by now") as refused:
         uploads.find(deps, "acme", stored.id)
@@ -176,14 +179,14 @@ def test_an_upload_goes_after_its_time_and_says_so(deps, later):
 
 def test_the_records_of_a_quote_that_made_no_job_go_after_its_time(deps, later):
     job_runs.quote(deps, ["c1/p1"])
-    _walk(later)
+    _walk(later())
     assert _files(deps) == []
 
 
 def test_a_jobs_records_parts_and_file_go_after_their_times(deps, later):
     job_id = _export(deps, "c1/p1", "c2/p2")
     right = job_responses.of_job(job_runs.report(deps, job_id))
-    _walk(later)
+    _walk(later())
     assert _files(deps) == []
     report = job_runs.report(deps, job_id)
     assert (report.delivered, report.file_name) == (2, f"{job_id}.csv")
@@ -194,10 +197,10 @@ def test_each_thing_has_a_time_of_its_own(deps, later):
     job_id = _export(deps, "c1/p1")
     _upload(deps)
     job_runs.quote(deps, ["c2/p2"])
-    kept = later.settings.model_copy(
+    kept = later().settings.model_copy(
         update={"file_kept_s": 200 * _DAY_S, "upload_kept_s": 200 * _DAY_S}
     )
-    _walk(replace(later, settings=kept))
+    _walk(replace(later(), settings=kept))
     (export, manifest, upload) = _files(deps)
     assert (export, upload[:8]) == (f"jobs/{job_id}/{job_id}.csv", "uploads/")
     assert manifest == f"jobs/{job_id}/manifest.json"
@@ -212,7 +215,7 @@ def test_a_job_under_way_keeps_all_it_needs_however_long_it_takes(deps, later):
     before = _files(deps)
     assert len(before) == 3
     _age(deps, *before)
-    _walk(later)
+    _walk(later())
     assert _files(deps) == before
     job_control.resume(deps, job_id)
     report = job_runs.run(deps, job_id)
@@ -223,7 +226,7 @@ def test_a_job_cannot_be_retried_once_its_records_are_gone(deps, later):
     job_id = _submit(deps, "c1/p1")
     job_control.cancel(deps, job_id)
     job_runs.complete(deps)
-    _walk(later)
+    _walk(later())
     with pytest.raises(Refused, match="have been removed: send them again") as refused:
         job_retry.retry(deps, job_id)
     assert refused.value.code is Code.WRONG_STATE
@@ -235,7 +238,7 @@ def test_the_words_on_a_rejected_record_go_with_the_records(deps, later):
         connection.execute(text("UPDATE outcomes SET message = 'of p1'"))
     _walk(deps)
     assert _count(deps, "SELECT count(message) FROM outcomes") == 1
-    _walk(later)
+    _walk(later())
     assert _count(deps, "SELECT count(message) FROM outcomes") == 0
     assert job_runs.report(deps, job_id).delivered == 1
 
@@ -246,10 +249,10 @@ def test_events_go_once_nothing_waits_for_them(deps, later):
         events.put(
             connection, "acme", events.EventType.JOB_FINISHED, "job-0", {"job": "job-0"}
         )
-    _walk(later)
+    _walk(later())
     assert _count(deps, "SELECT count(*) FROM events") == 1
     job_runs.complete(deps)
-    _walk(later)
+    _walk(later())
     assert _count(deps, "SELECT count(*) FROM events") == 0
 
 
@@ -257,8 +260,8 @@ def test_that_credits_are_low_is_not_said_twice_in_a_long_period(deps, later):
     with deps.database.transaction() as connection:
         assert events.credits_low(connection, "acme", share=1.5)
     job_runs.complete(deps)
-    _walk(later)
-    with later.database.transaction() as connection:
+    _walk(later())
+    with later().database.transaction() as connection:
         assert not events.credits_low(connection, "acme", share=1.5)
 
 
@@ -297,7 +300,7 @@ def test_a_crash_between_row_and_file_leaves_a_mark_that_the_next_turn_follows(
     deps, later
 ):
     _upload(deps)
-    with later.database.transaction() as connection:
+    with later().database.transaction() as connection:
         assert expired_rows.let_uploads_go(connection, after_s=1, limit=9) == 1
     assert len(_files(deps)) == 1
     pruner.Pruner(deps).turn()
@@ -371,7 +374,7 @@ def test_a_step_that_fails_stops_none_of_the_others(deps, later, caplog):
     (folder / name).unlink()
     (folder / name).mkdir()
     (folder / name / "in the way").touch()
-    _walk(later)
+    _walk(later())
     assert "is not removed yet" in caplog.text
     assert _count(deps, "SELECT count(artifact) FROM uploads") == 0
     with pytest.raises(ArtifactError):

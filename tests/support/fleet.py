@@ -91,18 +91,22 @@ class Fleet:
         quick = {name.lower(): value for name, value in given.items()}
         self.deps: Wired = wire(Settings.model_validate(urls | quick))
 
-    def start(self, *names: str) -> list[subprocess.Popen[bytes]]:
-        """Start one process for each name, `worker` or `dispatcher`."""
-        started = [self._start(name) for name in names]
+    def start(self, *names: str, **settings: str) -> list[subprocess.Popen[bytes]]:
+        """Start one process for each name, `worker` or `dispatcher`.
+
+        `settings` are theirs alone.
+        """
+        given = {f"HOLDFAST_{name}": value for name, value in settings.items()}
+        started = [self._start(name, self._env | given) for name in names]
         self._processes += started
         return started
 
-    def _start(self, name: str) -> subprocess.Popen[bytes]:
+    def _start(self, name: str, env: dict[str, str]) -> subprocess.Popen[bytes]:
         number = len(list(self._folder.glob("*.log")))
         with (self._folder / f"{name}-{number}.log").open("wb") as output:
             return subprocess.Popen(
                 [sys.executable, "-P", "-m", "worker.cli", name],
-                env=self._env,
+                env=env,
                 cwd=self._folder,
                 stdin=subprocess.DEVNULL,
                 stdout=output,

@@ -15,6 +15,7 @@ from storage.jobs import job_reports
 from storage.ledger import balances
 from storage.ledger.balances import Balance
 from storage.quotes.quotes import Request, StoredQuote
+from tests.support.business_time import shift_at
 from worker.findings import directory_import
 from worker.infrastructure.settings import Settings
 from worker.jobs import chunk_runner, outbox_runner
@@ -30,20 +31,20 @@ _ROUNDS_MAX = 100
 def wire_to(
     database_url: str, home: Path, *, days: float = 0, pool: int = 5, **changed: Any
 ) -> Wired:
-    """The use cases on a database, with business time so many days ahead."""
+    """The use cases on a database, with business time so many days ahead.
+
+    It is so for all that work on this database, until it is moved again.
+    """
     wanted: dict[str, Any] = {
         "chunk_records": 2,
         "batch_records": 1,
         "retry_base_s": 0.001,
         "artifacts_url": (home / "files").as_uri(),
     }
+    if days:
+        shift_at(database_url, days=days)
     return wire(
-        Settings(
-            home=home,
-            database_url=database_url,
-            clock_offset_s=days * 24 * 3600,
-            **wanted | changed,
-        ),
+        Settings(home=home, database_url=database_url, **wanted | changed),
         pool=pool,
     )
 

@@ -87,7 +87,7 @@ def test_migrations_build_the_schema_that_the_tables_describe(database, empty_da
         "DROP TRIGGER charges_append_only ON charges",
         "ALTER TABLE charges DISABLE TRIGGER charges_append_only",
         "DROP FUNCTION holdfast_now()",
-        "ALTER FUNCTION holdfast_now() STABLE",
+        "ALTER FUNCTION holdfast_now() VOLATILE",
         "ALTER SEQUENCE charges_id_seq INCREMENT 2",
         "CREATE TABLE stray (id bigint)",
         "CREATE SEQUENCE stray",

@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from pricing.plans import PaymentTerm
 from storage.database import Database
-from storage.ledger import periods
+from storage.ledger import business_clock, periods
 from storage.webhooks import events
 from storage.webhooks.events import EventType
 from tests.support import job_runs
@@ -218,6 +218,7 @@ def test_what_open_jobs_have_settled_counts_as_spent_at_a_periods_end(database):
         connection.execute(
             text("UPDATE periods SET ends_at = starts_at + interval '1 us'")
         )
+        business_clock.confirm(connection)
         assert periods.end(connection) == 1
     (data,) = happened(database, EventType.PERIOD_CLOSED)
     assert (data["reserved"], data["spent"], data["expired"]) == (58, 2, 440)

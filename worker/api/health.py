@@ -1,13 +1,16 @@
 """`/healthz`: this process answers. `/readyz`: what it stands on answers too."""
 
 from fastapi import FastAPI, Response
+from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from storage.jobs import heartbeats
+from storage.ledger import business_clock
 from storage.migrations import is_migrated
 from worker.infrastructure.broker_probe import broker_answers
 from worker.infrastructure.dependencies import connect
 from worker.infrastructure.settings import MISSED_REPORTS, Settings
+from worker.ledger.business_clock import other_offset, state_of
 
 _OK, _UNAVAILABLE = 200, 503
 
@@ -44,18 +47,27 @@ class _Readiness:
 
     def _look_at_database(self) -> dict[str, str]:
         within_s = self._settings.report_interval_s * MISSED_REPORTS
-        names = ("database", "migrations", "dispatcher", "worker")
+        names = ("database", "migrations", "clock", "dispatcher", "worker")
         parts = dict.fromkeys(names, "degraded")
         try:
             with self._database.transaction() as connection:
                 parts["database"] = "ok"
                 if is_migrated(connection):
                     parts["migrations"] = "ok"
+                    parts["clock"] = self._clock(connection)
                     alive = heartbeats.alive(connection, within_s=within_s)
                     parts |= dict.fromkeys(alive, "ok")
         except SQLAlchemyError:
             pass
         return parts
+
+    def _clock(self, connection: Connection) -> str:
+        """`ok`, `held_back`, or `offset_ignored` of this process's own setting."""
+        reading = business_clock.read(connection)
+        state = state_of(reading)
+        if state == "ok" and other_offset(reading, self._settings.clock_offset_s):
+            return "offset_ignored"
+        return state
 
     def is_ready(self, parts: dict[str, str]) -> bool:
         ready = parts["database"] == parts["migrations"] == "ok"

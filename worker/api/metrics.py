@@ -20,9 +20,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from storage.database import Database
 from storage.jobs import queue_metrics
 from storage.jobs.queue_metrics import Queues
+from storage.ledger import business_clock
 from worker.infrastructure.clock import Stopwatch
 from worker.infrastructure.dependencies import connect
 from worker.infrastructure.settings import MISSED_REPORTS, Settings
+from worker.ledger.business_clock import state_of
 
 _BUCKETS_S = (0.01, 0.05, 0.1, 0.5, 1, 5, 30)
 _UNROUTED = "none"
@@ -58,12 +60,23 @@ class _Queues:
                 found = queue_metrics.look(
                     connection, processes_within_s=self._within_s
                 )
+                clock = business_clock.read(connection)
         except SQLAlchemyError:
             found = None
         is_up = found is not None
         yield _gauge("database_up", "Whether the database answers.", float(is_up))
         if found is not None:
             yield from _gauges(found)
+            yield _gauge(
+                "clock_held_back_seconds",
+                "How far the database's clock is ahead of business time.",
+                max(0, clock.held_back_by.total_seconds()),
+            )
+            yield _gauge(
+                "clock_held_back",
+                "Whether business time does not go by the database's clock.",
+                float(state_of(clock) != "ok"),
+            )
 
 
 def _gauges(found: Queues) -> Iterator[Metric]:

@@ -16,10 +16,17 @@ from worker.cli.error_messages import report
 from worker.cli.invocation import group
 
 _MODULES = {
-    "licenses": ("license", "top-up", "balance"),
+    "licenses": ("license", "top-up", "balance", "periods"),
     "exports": ("quote", "export"),
     "jobs": ("jobs", "job", "cancel"),
-    "maintenance": ("directory", "erase-person", "rotate-secrets", "audit", "migrate"),
+    "maintenance": (
+        "directory",
+        "erase-person",
+        "rotate-secrets",
+        "clock",
+        "audit",
+        "migrate",
+    ),
     "keys": ("keys",),
     "up": ("up",),
     "api_process": ("api",),

@@ -7,7 +7,7 @@ import uvicorn
 
 from worker.api.app import make_api
 from worker.cli.invocation import Cli, command
-from worker.cli.long_running import log_to_stderr, need
+from worker.cli.long_running import log_to_stderr, need, tell_of_other_offset
 from worker.findings.provider_registry import check_limits
 
 
@@ -20,6 +20,7 @@ def api(cli: Cli, *, host: str, port: int, fd: int | None) -> None:
     log_to_stderr()
     need(cli.settings, "database_url", "broker_url")
     check_limits(cli.settings)
+    tell_of_other_offset(cli.settings)
     config = uvicorn.Config(
         make_api(cli.settings), host=host, port=port, log_level="warning"
     )

@@ -43,20 +43,32 @@ def _everywhere(function: Callable[..., None]) -> Callable[..., None]:
 
 
 def group(
-    name: str, kind: type[click.Group] = click.Group
+    name: str,
+    kind: type[click.Group] = click.Group,
+    *,
+    alone: click.Command | None = None,
 ) -> Callable[[Callable[[], None]], click.Group]:
-    """A group of commands; what it is told counts for the command after it."""
+    """A group of commands; what it is told counts for the command after it.
+
+    `alone` is the command that its name stands for where none follows.
+    """
 
     def decorate(function: Callable[[], None]) -> click.Group:
         @_everywhere
         @functools.wraps(function)
         def run(*, home: Path | None, as_json: bool) -> None:
-            meta = click.get_current_context().meta
-            meta[_HOME] = home or meta.get(_HOME)
-            meta[_JSON] = as_json or meta.get(_JSON, False)
+            context = click.get_current_context()
+            context.meta[_HOME] = home or context.meta.get(_HOME)
+            context.meta[_JSON] = as_json or context.meta.get(_JSON, False)
+            if alone is not None and context.invoked_subcommand is None:
+                context.invoke(alone)
 
-        context = {"help_option_names": ["-h", "--help"]}
-        return click.group(name, kind, context_settings=context)(run)
+        return click.group(
+            name,
+            kind,
+            invoke_without_command=alone is not None,
+            context_settings={"help_option_names": ["-h", "--help"]},
+        )(run)
 
     return decorate
 

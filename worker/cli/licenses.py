@@ -1,4 +1,6 @@
-"""Licenses and their credits: `license`, `top-up`, `balance`."""
+"""Licenses and their credits: `license`, `top-up`, `balance`, `periods`."""
+
+from datetime import datetime
 
 import click
 
@@ -8,8 +10,8 @@ from storage.ledger.balances import Balance
 from storage.licenses import licenses as kept_licenses
 from worker.cli.invocation import Cli, command, group
 from worker.cli.servers import with_database
-from worker.infrastructure.errors import Code, Refused
-from worker.ledger import balances
+from worker.infrastructure.errors import Code, Refused, bad
+from worker.ledger import balances, ended_periods
 from worker.licenses import licenses
 from worker.responses import credit_responses, license_responses
 from worker.wiring import Wired
@@ -116,8 +118,40 @@ def balance_text(found: Balance) -> str:
     )
 
 
+@group("periods")
+def periods() -> None:
+    """The periods of licenses."""
+
+
+@command("reopen")
+@click.argument("license_id", metavar="LICENSE")
+@click.argument("starts_at", metavar="STARTS_AT")
+def reopen(cli: Cli, *, license_id: str, starts_at: str) -> None:
+    """Let a period run again that was ended before its end, with all that expired."""
+    instant = _instant(starts_at)
+    with with_database(cli) as deps:
+        period = ended_periods.reopen(deps, license_id, instant)
+    answer = license_responses.of_period(period)
+    cli.answer(
+        {"license": license_id} | answer,
+        f"{license_id} from {answer['starts_at']}: {answer['available']:,} credits are "
+        f"available until {answer['ends_at']}",
+    )
+
+
+def _instant(given: str) -> datetime:
+    try:
+        instant = datetime.fromisoformat(given)
+    except ValueError as error:
+        raise bad("STARTS_AT", "is no instant such as 2026-02-01T00:00:00Z") from error
+    if instant.tzinfo is None:
+        raise bad("STARTS_AT", "needs its time zone: 2026-02-01T00:00:00Z")
+    return instant
+
+
 license_.add_command(create)
 license_.add_command(show)
 license_.name = "license"
+periods.add_command(reopen)
 
-COMMANDS: tuple[click.Command, ...] = (license_, top_up, balance)
+COMMANDS: tuple[click.Command, ...] = (license_, top_up, balance, periods)

@@ -4,12 +4,16 @@ import logging
 import signal
 from threading import Event
 
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from storage import migrations
+from storage.ledger import business_clock
 from worker.infrastructure.dependencies import connect
 from worker.infrastructure.errors import NotConfigured
 from worker.infrastructure.settings import Settings
+from worker.ledger.business_clock import other_offset
+
+log = logging.getLogger(__name__)
 
 
 def log_to_stderr() -> None:
@@ -38,6 +42,25 @@ def need_schema(settings: Settings) -> None:
         return
     finally:
         database.close()
+
+
+def tell_of_other_offset(settings: Settings) -> None:
+    """Say where this process was told of another offset than all others go by."""
+    database = connect(settings, pool=1)
+    try:
+        with database.transaction() as connection:
+            reading = business_clock.read(connection)
+    except (OperationalError, ProgrammingError):
+        return
+    finally:
+        database.close()
+    if other_offset(reading, settings.clock_offset_s):
+        log.warning(
+            "HOLDFAST_CLOCK_OFFSET_S is left aside: it says %s s, and all processes go "
+            "by the %s s in the database (holdfast clock set-offset)",
+            settings.clock_offset_s,
+            reading.offset_s,
+        )
 
 
 def stop_event() -> Event:

@@ -1,15 +1,26 @@
-"""Upkeep: `directory load`, `erase-person`, `rotate-secrets`, `audit`, `migrate`."""
+"""Upkeep: the directory, erased persons, secrets, the clock, the audit, migrations."""
 
+from math import isfinite
 from pathlib import Path
 
 import click
 
+from storage.ledger import business_clock as kept_clock
+from storage.ledger.business_clock import ClockReading, EndedAhead
 from worker.cli.invocation import Cli, command, group
 from worker.cli.progress import reading
 from worker.cli.servers import with_database
 from worker.findings.directory_import import load_directory
+from worker.infrastructure.clock import instant
+from worker.infrastructure.errors import bad
+from worker.ledger import business_clock
 from worker.ledger.audit import audit as run_audit
+from worker.responses.response import Answer
 from worker.retention import person_erasure, secret_rotation
+from worker.wiring import Wired
+
+_CENTURY_S = 3.2e9
+_SHOWN_MAX = 100
 
 
 @group("directory")
@@ -77,12 +88,88 @@ def erase_person(cli: Cli, *, person_id: str, license_id: str | None) -> None:
     cli.answer(answer | {"jobs_under_way": under_way}, "\n".join(lines))
 
 
+@command("clock")
+def show_clock(cli: Cli) -> None:
+    """Show business time, and how far the database's clock is believed."""
+    with with_database(cli) as deps:
+        _show_clock(cli, deps)
+
+
+@group("clock", alone=show_clock)
+def clock() -> None:
+    """Show business time, and how far the database's clock is believed."""
+
+
+@command("accept")
+def accept(cli: Cli) -> None:
+    """Confirm that the database's clock is right, where it has jumped."""
+    with with_database(cli) as deps:
+        with deps.database.transaction() as connection:
+            kept_clock.confirm(connection)
+        _show_clock(cli, deps)
+
+
+@command("set-offset", negative_numbers=True)
+@click.argument("seconds", metavar="SECONDS", type=float)
+def set_offset(cli: Cli, *, seconds: float) -> None:
+    """Shift business time by SECONDS for all processes, now and from now on."""
+    if not isfinite(seconds) or abs(seconds) > _CENTURY_S:
+        raise bad("SECONDS", "must be a number of seconds within a century")
+    with with_database(cli) as deps:
+        business_clock.set_offset(deps.database, seconds)
+        _show_clock(cli, deps)
+
+
+def _show_clock(cli: Cli, deps: Wired) -> None:
+    with deps.database.transaction() as connection:
+        reading = kept_clock.read(connection)
+        ahead = kept_clock.ended_ahead(connection, limit=_SHOWN_MAX)
+    answer = _of_reading(reading) | {"ended_ahead": [_of_period(row) for row in ahead]}
+    lines = [
+        f"{name.replace('_', ' '):<14} {value}"
+        for name, value in answer.items()
+        if name != "ended_ahead"
+    ]
+    lines += [
+        f"ended early    {row.license_id} from {instant(row.starts_at)} "
+        f"until {instant(row.ends_at)}, {row.expired:,} credits expired"
+        for row in ahead
+    ]
+    cli.answer(answer, "\n".join(lines))
+
+
+def _of_reading(reading: ClockReading) -> Answer:
+    belief, offset = reading.belief, reading.offset
+    since = belief.held_since
+    return {
+        "state": business_clock.state_of(reading),
+        "business_time": instant(belief.business(reading.clock_at) + offset),
+        "raw": instant(reading.clock_at + offset),
+        "trusted": instant(belief.trusted_at + offset),
+        "offset_s": reading.offset_s,
+        "held_since": instant(since + offset) if since else None,
+        "ahead_s": (reading.clock_at - belief.trusted_at).total_seconds(),
+    }
+
+
+def _of_period(row: EndedAhead) -> Answer:
+    return {
+        "license": row.license_id,
+        "starts_at": instant(row.starts_at),
+        "ends_at": instant(row.ends_at),
+        "expired": row.expired,
+    }
+
+
 directory.add_command(load)
+clock.add_command(accept)
+clock.add_command(set_offset)
 
 COMMANDS: tuple[click.Command, ...] = (
     directory,
     erase_person,
     rotate_secrets,
+    clock,
     audit,
     migrate,
 )

@@ -5,6 +5,7 @@ What is not up on the home is started, and stopped again.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from storage import migrations
 from storage.database import Database
@@ -15,6 +16,7 @@ from worker.embedded.stack import Wanted, running
 from worker.findings.provider_registry import check_limits
 from worker.infrastructure.dependencies import connect
 from worker.infrastructure.settings import MISSED_REPORTS, Settings
+from worker.ledger import business_clock
 from worker.wiring import Wired, wire
 
 
@@ -30,7 +32,10 @@ def with_database(cli: Cli, *, migrate: bool = False) -> Iterator[Wired]:
             migrate_at(settings.database_url)
         yield from _wired(settings)
         return
-    with running(Wanted(home=settings.home, prepare=migrate_at)) as note:
+    # Who only looks sets no clock.
+    looks = settings.model_copy(update={"clock_offset_s": None})
+    wanted = Wanted(home=settings.home, prepare=partial(prepare_at, looks))
+    with running(wanted) as note:
         yield from _wired(_reaching(settings, note))
 
 
@@ -46,7 +51,9 @@ def with_workers(cli: Cli, *, migrate: bool = False) -> Iterator[Wired]:
     check_own_workers(settings)
     wanted = Wanted(
         home=settings.home,
-        prepare=_leave_alone if settings.database_url else migrate_at,
+        prepare=_leave_alone
+        if settings.database_url
+        else partial(prepare_at, settings),
         database_url=settings.database_url,
         broker_url=settings.broker_url,
         workers=True,
@@ -100,6 +107,16 @@ def _wired(settings: Settings) -> Iterator[Wired]:
         yield deps
     finally:
         deps.database.close()
+
+
+def prepare_at(settings: Settings, url: str) -> None:
+    """Migrate, and let business time begin: what runs from here on goes by it."""
+    migrate_at(url)
+    database = connect(settings.model_copy(update={"database_url": url}), pool=1)
+    try:
+        business_clock.start(database, settings.clock_offset_s)
+    finally:
+        database.close()
 
 
 def migrate_at(url: str) -> None:

@@ -4,7 +4,7 @@ import click
 
 from worker.cli.invocation import Cli, command
 from worker.cli.long_running import log_to_stderr, stop_event
-from worker.cli.servers import check_own_workers, migrate_at
+from worker.cli.servers import check_own_workers, prepare_at
 from worker.embedded.stack import Wanted, running
 from worker.findings.directory_import import load_directory
 from worker.infrastructure.settings import Settings
@@ -35,8 +35,8 @@ def up(cli: Cli, *, host: str, port: int) -> None:
 
 
 def _prepare(settings: Settings, url: str) -> None:
-    """Migrate, and load the directory that the settings name."""
-    migrate_at(url)
+    """Migrate, set the clock, and load the directory that the settings name."""
+    prepare_at(settings, url)
     if settings.directory is None:
         return
     deps = wire(settings.model_copy(update={"database_url": url}))

@@ -5,7 +5,13 @@ import click
 from worker.celery_app import make_app, run_worker
 from worker.celery_tasks import register
 from worker.cli.invocation import Cli, command
-from worker.cli.long_running import log_to_stderr, need, need_schema, stop_event
+from worker.cli.long_running import (
+    log_to_stderr,
+    need,
+    need_schema,
+    stop_event,
+    tell_of_other_offset,
+)
 from worker.findings.provider_registry import check_limits
 from worker.infrastructure.dependencies import new_owner
 from worker.jobs.dispatcher import BROKER_WITHIN_S, Dispatcher
@@ -20,6 +26,7 @@ def worker(cli: Cli) -> None:
     need(settings, "database_url", "broker_url")
     check_limits(settings)
     need_schema(settings)
+    tell_of_other_offset(settings)
     app = make_app(settings)
     heartbeat = register(app, settings)
     status = run_worker(
@@ -44,6 +51,7 @@ def dispatcher(cli: Cli) -> None:
     settings = cli.settings
     need(settings, "database_url", "broker_url")
     need_schema(settings)
+    tell_of_other_offset(settings)
     stop = stop_event()
     deps = wire(settings)
     app = make_app(settings, within_s=BROKER_WITHIN_S)

@@ -14,6 +14,12 @@ def monotonic_s() -> float:
     return time.monotonic()
 
 
+def counted_s() -> float:
+    """The same, where the system has it with the time that the machine has slept."""
+    boot = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+    return time.clock_gettime(boot)
+
+
 def until_s(at_s: float) -> float:
     """Seconds until an instant that a library took from the wall clock."""
     return at_s - time.time()

@@ -48,7 +48,6 @@ def connect(
         raise NotConfigured("HOLDFAST_DATABASE_URL is not set")
     return Database(
         settings.database_url,
-        clock_offset_s=settings.clock_offset_s,
         # A frozen worker lets go of its locks before its lease has lapsed.
         idle_s=min(60, settings.lease_s / 2),
         answer_s=answer_s or settings.database_timeout_s,

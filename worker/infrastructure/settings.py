@@ -82,8 +82,9 @@ class Settings(BaseSettings):
     under_up: bool = False
     """Set by `up` for its children: readiness waits for worker and dispatcher."""
 
-    clock_offset_s: float = 0
-    """Shifts business time (windows, periods, expiries), never leases."""
+    clock_offset_s: float | None = Field(default=None, ge=-3.2e9, le=3.2e9)
+    """Shifts business time (windows, periods, expiries), never leases. It stands in
+    the database: what starts an installation writes it there, all others go by that."""
     quote_lifetime_s: float = Field(default=15 * 60, gt=0)
     reservation_lifetime_s: float = Field(default=14 * 24 * 3600, gt=0)
     """How long a job may stand still before it is cancelled."""

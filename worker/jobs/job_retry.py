@@ -60,7 +60,15 @@ def retry(
             retry_of=job_id,
         )
     except jobs.AlreadyRetried:
-        return retry(deps, job_id)
+        return _made_meanwhile(deps, job_id)
+
+
+def _made_meanwhile(deps: JobDeps, job_id: str) -> str:
+    with deps.database.transaction() as connection:
+        made = jobs.retried_by(connection, job_id)
+    if made is None:
+        raise Refused(Code.UNAVAILABLE, f"{job_id} is being retried: try again")
+    return made
 
 
 def _left(deps: JobDeps, name: str, settled: set[int]) -> Iterator[PricedRecord]:

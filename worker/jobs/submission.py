@@ -20,6 +20,7 @@ from storage.webhooks import events
 from worker.infrastructure.errors import Code, Refused
 from worker.infrastructure.ids import check_name, new_id
 from worker.jobs.delivery import JobDeps
+from worker.licenses.licenses import no_period_yet
 from worker.licenses.spending_permission import (
     check_permission,
     telling_who_may_not_spend,
@@ -166,7 +167,7 @@ def _reserve(
     job_id: str,
 ) -> None:
     license_id = stored.request.license_id
-    periods.open_current(connection, license_id)
+    has_started = periods.open_current(connection, license_id)
     result = reservations.reserve(
         connection,
         license_id,
@@ -182,6 +183,8 @@ def _reserve(
         case ReserveResult.INSUFFICIENT_CREDITS:
             balance = balances.balance(connection, license_id)
             raise _Insufficient(stored, balance.available if balance else 0)
+        case ReserveResult.NO_RUNNING_PERIOD if has_started:
+            raise no_period_yet(license_id)
         case ReserveResult.NO_RUNNING_PERIOD if stored.quote.max_credits:
             raise _Insufficient(stored, 0)
         case ReserveResult.NO_RUNNING_PERIOD:

@@ -68,6 +68,14 @@ def open_license(deps: Deps, license_id: str) -> licenses.License:
     return license_
 
 
+def no_period_yet(license_id: str) -> Refused:
+    """What is said where a license has begun, and its period ended while one looked."""
+    return Refused(
+        Code.UNAVAILABLE,
+        f"a period of license {license_id} has just ended: try again",
+    )
+
+
 def change_license(
     deps: Deps, license_id: str, change: licenses.Change
 ) -> licenses.License:

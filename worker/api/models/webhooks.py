@@ -8,7 +8,13 @@ from pydantic import BaseModel, Field, StrictInt, StrictStr
 from worker.api.models.field_types import Body, ClientId
 from worker.webhooks.webhooks import OVERLAP_S_MAX
 
-Event = Literal["job.finished", "credits.low", "reservation.expired", "period.closed"]
+Event = Literal[
+    "job.finished",
+    "credits.low",
+    "reservation.expired",
+    "period.closed",
+    "period.reopened",
+]
 
 
 class NewWebhook(Body):
