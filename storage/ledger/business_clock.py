@@ -87,11 +87,12 @@ def confirm(connection: Connection) -> None:
 def set_offset(connection: Connection, offset_s: float) -> float:
     """Set the offset of all processes; returns the one before. Trust stays as it is."""
     before: float = connection.execute(
-        text("SELECT offset_s FROM business_clock FOR NO KEY UPDATE")
+        text("""
+            UPDATE business_clock SET offset_s = :offset_s
+              FROM (SELECT offset_s FROM business_clock FOR NO KEY UPDATE) AS former
+            RETURNING former.offset_s"""),
+        {"offset_s": offset_s},
     ).scalar_one()
-    connection.execute(
-        text("UPDATE business_clock SET offset_s = :offset_s"), {"offset_s": offset_s}
-    )
     return before
 
 

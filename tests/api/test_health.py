@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from sqlalchemy import text
 
 from tests.api.conftest import serving
 from tests.support.servers import own_broker
@@ -80,3 +81,25 @@ def test_a_broker_that_is_not_named_is_no_server_of_this_machine(
 def test_a_broker_that_answers_is_ok(database_url, tmp_path):
     with own_broker(tmp_path / "broker") as broker, broker.running():
         assert _broker(database_url, tmp_path, broker.url) == (200, "ok")
+
+
+def test_a_clock_that_is_held_back_is_told_and_keeps_nobody_out(
+    database, database_url, tmp_path
+):
+    with serving(database_url, tmp_path, {"clock_offset_s": 5}) as api:
+        assert api.admin.get("/readyz").json()["clock"] == "offset_ignored"
+        with database.transaction() as connection:
+            connection.execute(
+                text(
+                    "UPDATE business_clock SET trusted_at = trusted_at - interval '1h'"
+                )
+            )
+        answer = api.admin.get("/readyz")
+        assert (answer.status_code, answer.json()["clock"]) == (200, "held_back")
+        found = dict(
+            line.split()
+            for line in api.admin.get("/metrics").text.splitlines()
+            if line.startswith("holdfast_clock")
+        )
+    assert float(found["holdfast_clock_held_back"]) == 1
+    assert 3000 <= float(found["holdfast_clock_held_back_seconds"]) < 3060

@@ -393,3 +393,37 @@ def test_a_ceiling_below_zero_is_bad_input(terminal, tmp_path):
     words = ("--license", "acme", "--user", "u", "--max-credits", "-1")
     done = terminal.run("export", str(contacts), *words)
     assert (done.returncode, done.stdout) == (_EXIT_BAD, "")
+
+
+def test_the_clock_is_shown_confirmed_and_shifted_by_operators_alone(
+    terminal, database
+):
+    with database.transaction() as connection:
+        connection.execute(
+            text("""
+                UPDATE business_clock SET trusted_at = trusted_at - interval '40 days',
+                       held_since = trusted_at - interval '40 days'""")
+        )
+    shown = terminal.answer("clock")
+    assert (shown["state"], shown["offset_s"]) == ("held_back", 0)
+    assert shown["business_time"] == shown["trusted"] == shown["held_since"]
+    assert shown["ahead_s"] > 39 * 24 * 3600
+    confirmed = terminal.answer("clock", "accept")
+    assert (confirmed["state"], confirmed["held_since"]) == ("ok", None)
+    shifted = terminal.answer("clock", "set-offset", "-86400")
+    assert (shifted["state"], shifted["offset_s"]) == ("ok", -86400)
+    assert shifted["raw"] < confirmed["raw"]
+
+
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [
+        (("clock", "set-offset", "nan"), _EXIT_BAD),
+        (("periods", "reopen", "acme", "2026-02-01"), _EXIT_BAD),
+        (("periods", "reopen", "acme", "1999-02-01T00:00:00Z"), 1),
+    ],
+)
+def test_no_time_is_taken_that_is_none(terminal, words, status):
+    done = terminal.run(*words, "--json")
+    assert (done.returncode, done.stdout) == (status, "")
+    assert set(json.loads(done.stderr)) >= {"code", "detail"}

@@ -46,6 +46,8 @@ def need_schema(settings: Settings) -> None:
 
 def tell_of_other_offset(settings: Settings) -> None:
     """Say where this process was told of another offset than all others go by."""
+    if settings.clock_offset_s is None:
+        return
     database = connect(settings, pool=1)
     try:
         with database.transaction() as connection:

@@ -11,6 +11,7 @@ from storage import migrations
 from storage.database import Database
 from storage.jobs import heartbeats
 from worker.cli.invocation import Cli
+from worker.cli.long_running import tell_of_other_offset
 from worker.embedded.locks import Note
 from worker.embedded.stack import Wanted, running
 from worker.findings.provider_registry import check_limits
@@ -102,6 +103,7 @@ def _workers_live(settings: Settings) -> bool:
 
 
 def _wired(settings: Settings) -> Iterator[Wired]:
+    tell_of_other_offset(settings)
     deps = wire(settings)
     try:
         yield deps
