@@ -14,7 +14,7 @@ from storage.files.local_folder import close_to_others
 from storage.findings import directory
 from storage.jobs import jobs
 from storage.pushes import dry_runs as kept_dry_runs
-from storage.webhooks import events, webhook_deliveries
+from storage.webhooks import events, operator_events, webhook_deliveries
 from worker.connections.connection_opener import ConnectionDeps, ConnectionOpener
 from worker.exports.export_kind import ExportKind
 from worker.findings.provider_registry import ProviderRegistry
@@ -27,12 +27,12 @@ from worker.jobs.completion import complete
 from worker.jobs.delivery import JobDeps, JobKind
 from worker.jobs.dispatcher import Chore
 from worker.jobs.sweeper import sweep
-from worker.ledger.audit import audit
+from worker.ledger.audit_process import AuditProcess
 from worker.ledger.business_clock import TICK_EVERY_S, Ticker
 from worker.pushes import dry_runs
 from worker.pushes.push_kind import PushKind
 from worker.retention.pruner import Pruner
-from worker.webhooks import delivery_attempts
+from worker.webhooks import delivery_attempts, operator_webhook
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +67,7 @@ def wire(
             jobs.COMPLETE: complete,
             events.FAN_OUT: delivery_attempts.fan_out,
             webhook_deliveries.DELIVER: delivery_attempts.deliver,
+            operator_events.DELIVER: operator_webhook.deliver,
             kept_dry_runs.RUN: partial(dry_runs.run, crms),
         },
         keyring=keyring,
@@ -103,5 +104,5 @@ def chores_of(deps: JobDeps) -> tuple[Chore, ...]:
         Chore(TICK_EVERY_S, Ticker(deps.database).tick),
         Chore(settings.sweep_interval_s, partial(sweep, deps)),
         Chore(settings.sweep_interval_s, Pruner(deps).turn),
-        Chore(settings.audit_interval_s, partial(audit, deps), at_once=False),
+        Chore(settings.sweep_interval_s, AuditProcess(deps).turn),
     )

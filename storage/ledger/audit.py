@@ -2,8 +2,14 @@
 
 They run after every database test, by the sweeper, and as `holdfast audit`. An
 empty answer is the only good one.
+
+A query answers what is wrong, in words. Where the words hold numbers that move with
+ordinary business, a second column says what does not: whose promise is broken, and by
+how much. That is how a violation is known again.
 """
 
+import hashlib
+from collections.abc import Collection
 from typing import NamedTuple
 
 from sqlalchemy import Connection, text
@@ -12,16 +18,32 @@ from storage.ledger import entitlements
 
 
 class Violation(NamedTuple):
-    """One row that breaks a promise."""
+    """One row that breaks a promise; `subject` stays the same while it does so."""
 
     check: str
     detail: str
+    subject: str
+
+    @property
+    def digest(self) -> str:
+        """What it is known again by."""
+        return hashlib.sha256(f"{self.check}\0{self.subject}".encode()).hexdigest()
+
+
+class Found(NamedTuple):
+    """The violations of all checks, and the checks that broke more promises yet."""
+
+    violations: list[Violation]
+    cut: list[str]
 
 
 _COUNTERS_ARE_ACCOUNTS = """
 SELECT format('period %s of %s: granted %s, reserved %s, spent %s, expired %s; '
               'its transfers say %s, %s, %s, %s', p.id, p.license_id, p.granted,
-              p.reserved, p.spent, p.expired, t.granted, t.reserved, t.spent, t.expired)
+              p.reserved, p.spent, p.expired, t.granted, t.reserved, t.spent,
+              t.expired),
+       concat_ws(' ', p.id, p.granted - t.granted, p.reserved - t.reserved,
+                 p.spent - t.spent, p.expired - t.expired, p.reserved - open.amount)
   FROM periods AS p
  CROSS JOIN LATERAL (
        SELECT coalesce(sum(settled), 0) AS settled, coalesce(sum(amount), 0) AS amount
@@ -45,7 +67,8 @@ SELECT format('period %s of %s: granted %s, reserved %s, spent %s, expired %s; '
 
 _SPENT_IS_SETTLED = """
 SELECT format('period %s of %s: spent %s, but settled %s, viewed %s and refunded %s',
-              p.id, p.license_id, p.spent, s.settled, v.viewed, r.refunded)
+              p.id, p.license_id, p.spent, s.settled, v.viewed, r.refunded),
+       concat_ws(' ', p.id, p.spent - s.settled - v.viewed + r.refunded)
   FROM periods AS p
  CROSS JOIN LATERAL (
        SELECT coalesce(sum(settled), 0) AS settled FROM reservations
@@ -62,7 +85,9 @@ SELECT format('period %s of %s: spent %s, but settled %s, viewed %s and refunded
 _RESERVATION_IS_ITS_CHARGES = """
 SELECT format('reservation of %s: amount %s, settled %s, released %s; charges %s, '
               'reserve %s, settle %s and release %s transferred', r.job_id, r.amount,
-              r.settled, r.released, c.charged, t.reserved, t.settled, t.released)
+              r.settled, r.released, c.charged, t.reserved, t.settled, t.released),
+       concat_ws(' ', r.job_id, r.amount - t.reserved, r.settled - t.settled,
+                 r.settled - c.charged, r.released - t.released)
   FROM reservations AS r
  CROSS JOIN LATERAL (
        SELECT coalesce(sum(credits), 0) AS charged FROM charges
@@ -159,7 +184,8 @@ SELECT format('job %s has a line for the %s of %s, which no record delivered',
 
 _CHUNKS_COVER_THE_JOB = """
 SELECT format('job %s: %s records, its chunks hold %s; %s open chunks, counted %s',
-              j.id, j.records, c.records, j.open_chunks, c.open)
+              j.id, j.records, c.records, j.open_chunks, c.open),
+       concat_ws(' ', j.id, j.records - c.records, j.open_chunks - c.open)
   FROM jobs AS j
  CROSS JOIN LATERAL (
        SELECT coalesce(sum(stop - first), 0) AS records,
@@ -171,7 +197,9 @@ SELECT format('job %s: %s records, its chunks hold %s; %s open chunks, counted %
 _OUTCOMES_ADD_UP = """
 SELECT format('job %s (%s): %s records; its chunks count %s delivered, %s excluded, '
               '%s rejected, its outcomes %s, %s, %s', j.id, j.state, j.records,
-              c.delivered, c.excluded, c.rejected, o.delivered, o.excluded, o.rejected)
+              c.delivered, c.excluded, c.rejected, o.delivered, o.excluded, o.rejected),
+       concat_ws(' ', j.id, c.delivered - o.delivered, c.excluded - o.excluded,
+                 c.rejected - o.rejected)
   FROM jobs AS j
  CROSS JOIN LATERAL (
        SELECT coalesce(sum(delivered), 0) AS delivered,
@@ -192,7 +220,8 @@ SELECT format('job %s (%s): %s records; its chunks count %s delivered, %s exclud
 
 _PARTS_HOLD_WHAT_WAS_DELIVERED = """
 SELECT format('job %s: %s records delivered, %s in its parts', j.id, c.delivered,
-              p.records)
+              p.records),
+       concat_ws(' ', j.id, c.delivered - p.records)
   FROM jobs AS j
  CROSS JOIN LATERAL (
        SELECT coalesce(sum(delivered), 0) AS delivered FROM chunks
@@ -243,10 +272,30 @@ def run(connection: Connection, *, limit: int = 100) -> list[Violation]:
     connection.execute(
         text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
     )
-    return [
-        Violation(name, detail)
-        for name, query in CHECKS.items()
-        for detail in connection.execute(text(query).columns())
-        .scalars()
-        .fetchmany(limit)
-    ]
+    return find(connection, limit=limit).violations
+
+
+def find(
+    connection: Connection, *, limit: int = 100, known: Collection[str] = ()
+) -> Found:
+    """What the checks find in this transaction's snapshot.
+
+    At most `limit` of each, besides those of the digests `known`: what is known must
+    not hide what is new behind it.
+    """
+    found = Found([], [])
+    for check, query in CHECKS.items():
+        fresh = 0
+        rows = connection.execute(
+            text(query).columns(), execution_options={"stream_results": True}
+        )
+        for row in rows:
+            violation = Violation(check, row[0], row[-1])
+            if violation.digest not in known:
+                fresh += 1
+            if fresh > limit:
+                found.cut.append(check)
+                break
+            found.violations.append(violation)
+        rows.close()
+    return found

@@ -6,6 +6,7 @@ functions stand in `triggers`, which the migrations repeat word for word. Import
 words that columns hold, from `pricing` and `storage`. Start with `ledger`, then `jobs`.
 """
 
+from storage.tables.audit import audit_acknowledgements, audit_runs, audit_violations
 from storage.tables.column_types import metadata
 from storage.tables.connections import connections, id_map
 from storage.tables.findings import (
@@ -41,11 +42,15 @@ from storage.tables.webhooks import (
     deliveries,
     delivery_attempts,
     events,
+    operator_events,
     replaced_secrets,
     webhooks,
 )
 
 __all__ = [
+    "audit_acknowledgements",
+    "audit_runs",
+    "audit_violations",
     "business_clock",
     "charge_ids",
     "charges",
@@ -69,6 +74,7 @@ __all__ = [
     "lookups",
     "metadata",
     "notifications",
+    "operator_events",
     "outbox",
     "outcomes",
     "parts",

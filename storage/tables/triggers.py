@@ -91,7 +91,10 @@ $$ SELECT btrim(id, E'\t\n\x0b\f\r\x1c\x1d\x1e\x1f \u0085\u00a0\u1680\u2000\u200
 """
 """An id without the white space around it, by Unicode, as Python's `str.strip`."""
 
-APPEND_ONLY = ("transfers", "charges", "refunds", "provider_costs")
+APPEND_ONLY = (
+    *("transfers", "charges", "refunds", "provider_costs"),
+    "audit_acknowledgements",
+)
 
 
 def append_only(table: str) -> tuple[str, str]:

@@ -86,3 +86,17 @@ delivery_attempts = Table(
     CheckConstraint("(status IS NULL) = (error IS NOT NULL)", name="outcome"),
     Index("delivery_attempts_delivery_id_idx", "delivery_id", "id"),
 )
+
+
+# What the house itself has found, for its operator; of no license.
+operator_events = Table(
+    "operator_events",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("type", Text, nullable=False),
+    Column("subject", Id, nullable=False),
+    Column("data", JSONB, nullable=False),
+    Column("created_at", Instant, nullable=False, server_default=NOW),
+    UniqueConstraint("type", "subject"),
+    Index("operator_events_created_at_idx", "created_at"),
+)

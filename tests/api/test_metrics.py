@@ -1,6 +1,6 @@
 """What operators' monitoring is told."""
 
-from prometheus_client.parser import text_string_to_metric_families as families
+from tests.support.metrics import samples
 
 _BODY = {
     "kind": "export",
@@ -11,14 +11,8 @@ _BODY = {
 
 
 def _metrics(api) -> dict[tuple[str, ...], float]:
-    """The samples by name and labels' values; a scraper has no key."""
-    answer = api.client(None).get("/metrics")
-    assert answer.status_code == 200
-    return {
-        (sample.name.removeprefix("holdfast_"), *sample.labels.values()): sample.value
-        for family in families(answer.text)
-        for sample in family.samples
-    }
+    """A scraper has no key."""
+    return samples(api.client(None))
 
 
 def test_queues_are_told_as_they_stand(api):

@@ -155,7 +155,14 @@ def test_a_broken_promise_is_violated(broken_database, tmp_path):
     (violation,) = json.loads(done.stdout)["violations"]
     assert violation["check"] == "period_counters_are_account_balances"
     assert violation["check"] in done.stderr, "said loudly too"
-    assert terminal.run("audit").returncode == _FAILED
+    words = ("audit", "acknowledge", str(violation["id"]))
+    assert terminal.run(*words, "--reason", " ").returncode == _BAD
+    said = terminal.answer(*words, "--reason", "granted by hand", "--by", "ada")
+    assert said["acknowledged"]["by"] == "ada"
+    assert terminal.run(*words, "--reason", "again").returncode == _FAILED
+    heard = terminal.run("audit")
+    assert heard.returncode == _DONE, "what is acknowledged sounds no more"
+    assert "acknowledged by ada: granted by hand" in heard.stdout
 
 
 @pytest.mark.slow

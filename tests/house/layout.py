@@ -96,7 +96,8 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "worker/retention": (
         *("storage", "storage/files", "storage/licenses", "storage/findings"),
         *("storage/connections", "storage/pushes", "storage/retention"),
-        *("worker/infrastructure", "worker/quotes", "worker/quotes/readers"),
+        *("storage/webhooks", "worker/infrastructure"),
+        *("worker/quotes", "worker/quotes/readers"),
         "worker/exports",
     ),
     # -- Things apart.

@@ -10,6 +10,7 @@ from worker.api.context import ApiContext
 from worker.api.encoded_paths import EncodedPaths
 from worker.api.request_limits import BodyLimit, RateLimit
 from worker.api.routes import (
+    audit,
     authorizations,
     charges,
     connections,
@@ -69,6 +70,7 @@ def make_api(settings: Settings) -> FastAPI:
         dry_runs,
         webhooks,
         provider_reports,
+        audit,
     ):
         api.include_router(family.router, prefix=metrics.PREFIX)
     problem_details.add_handlers(api)

@@ -20,10 +20,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from storage.database import Database
 from storage.jobs import queue_metrics
 from storage.jobs.queue_metrics import Queues
-from storage.ledger import business_clock
+from storage.ledger import audit, audit_verdicts, business_clock
+from storage.ledger.audit_verdicts import Verdict
 from worker.infrastructure.clock import Stopwatch
 from worker.infrastructure.dependencies import connect
 from worker.infrastructure.settings import MISSED_REPORTS, Settings
+from worker.ledger.audit import late_after_s
 from worker.ledger.business_clock import state_of
 
 _BUCKETS_S = (0.01, 0.05, 0.1, 0.5, 1, 5, 30)
@@ -52,6 +54,7 @@ class _Queues:
     def __init__(self, database: Database, settings: Settings) -> None:
         self._database = database
         self._within_s = settings.report_interval_s * MISSED_REPORTS
+        self._late_after_s = late_after_s(settings)
 
     def collect(self) -> Iterator[Metric]:
         """Yield the gauges of one look."""
@@ -61,6 +64,9 @@ class _Queues:
                     connection, processes_within_s=self._within_s
                 )
                 clock = business_clock.read(connection)
+                verdict = audit_verdicts.verdict(
+                    connection, late_after_s=self._late_after_s
+                )
         except SQLAlchemyError:
             found = None
         is_up = found is not None
@@ -77,6 +83,7 @@ class _Queues:
                 "Whether business time does not go by the database's clock.",
                 float(state_of(clock) != "ok"),
             )
+            yield from _audit_gauges(verdict)
 
 
 def _gauges(found: Queues) -> Iterator[Metric]:
@@ -107,6 +114,14 @@ def _gauges(found: Queues) -> Iterator[Metric]:
     for labels, count in found.dropped.items():
         dropped.add_metric(labels, count)
     yield dropped
+
+
+def _audit_gauges(found: Verdict) -> Iterator[GaugeMetricFamily]:
+    counts = dict.fromkeys(audit.CHECKS, 0) | found.violations
+    yield _by(
+        "audit_violations", "Broken promises that nobody acknowledged.", "check", counts
+    )
+    yield _gauge("audit_late", "Whether an audit is overdue.", float(found.late))
 
 
 def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:

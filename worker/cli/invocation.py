@@ -61,14 +61,11 @@ def group(
             context.meta[_HOME] = home or context.meta.get(_HOME)
             context.meta[_JSON] = as_json or context.meta.get(_JSON, False)
             if alone is not None and context.invoked_subcommand is None:
-                context.invoke(alone)
+                context.invoke(alone, home=None, as_json=False)
 
-        return click.group(
-            name,
-            kind,
-            invoke_without_command=alone is not None,
-            context_settings={"help_option_names": ["-h", "--help"]},
-        )(run)
+        settings = {"help_option_names": ["-h", "--help"]}
+        without = {"invoke_without_command": alone is not None}
+        return click.group(name, kind, context_settings=settings, **without)(run)
 
     return decorate
 
@@ -77,10 +74,12 @@ def command(
     name: str,
     *,
     negative_numbers: bool = False,
+    hidden: bool = False,
 ) -> Callable[[Callable[..., None]], click.Command]:
     """A command that takes `--home` and `--json`, and a `Cli` first.
 
-    With `negative_numbers`, `-5` is an argument for us to judge, not an option.
+    With `negative_numbers`, `-5` is an argument for us to judge, not an option. A
+    `hidden` one is for processes of ours.
     """
     context = {"ignore_unknown_options": negative_numbers}
 
@@ -96,7 +95,7 @@ def command(
             )
             function(cli, **options)
 
-        return click.command(name, context_settings=context)(run)
+        return click.command(name, context_settings=context, hidden=hidden)(run)
 
     return decorate
 

@@ -1,20 +1,26 @@
 """Upkeep: the directory, erased persons, secrets, the clock, the audit, migrations."""
 
+import getpass
+import sys
+from contextlib import suppress
 from math import isfinite
 from pathlib import Path
 
 import click
 
 from storage.ledger import business_clock as kept_clock
+from storage.ledger.audit_verdicts import AuditRunning, Standing
 from storage.ledger.business_clock import ClockReading, EndedAhead
 from worker.cli.invocation import Cli, command, group
 from worker.cli.progress import reading
 from worker.cli.servers import with_database
 from worker.findings.directory_import import load_directory
 from worker.infrastructure.clock import instant
-from worker.infrastructure.errors import bad
+from worker.infrastructure.errors import Code, Refused, bad
+from worker.ledger import audit as ledger_audit
 from worker.ledger import business_clock
-from worker.ledger.audit import audit as run_audit
+from worker.ledger.audit_process import COMMAND, end_with_parent
+from worker.responses import audit_responses
 from worker.responses.response import Answer
 from worker.retention import person_erasure, secret_rotation
 from worker.wiring import Wired
@@ -38,17 +44,59 @@ def load(cli: Cli, *, file: Path) -> None:
 
 
 @command("audit")
-def audit(cli: Cli) -> None:
+def audit_now(cli: Cli) -> None:
     """Check the ledger's promises; exit 1 where one is broken."""
     with with_database(cli) as deps:
-        violations = run_audit(deps)
+        try:
+            found = ledger_audit.audit(deps)
+        except AuditRunning as error:
+            raise Refused(Code.WRONG_STATE, f"{error}: try again later") from error
     cli.answer(
-        {"violations": [violation._asdict() for violation in violations]},
-        "\n".join(f"{check}: {detail}" for check, detail in violations)
-        or "every promise holds",
+        {"violations": [audit_responses.of_violation(one) for one in found]},
+        "\n".join(_line(one) for one in found) or "every promise holds",
     )
-    if violations:
+    if ledger_audit.unheard(found):
         raise click.exceptions.Exit(1)
+
+
+def _line(violation: Standing) -> str:
+    told = violation.acknowledged
+    words = f", acknowledged by {told.by}: {told.reason}" if told else ""
+    number = f"(violation {violation.id}{words})"
+    return f"{violation.check}: {violation.detail} {number}"
+
+
+@group("audit", alone=audit_now)
+def audit() -> None:
+    """Check the ledger's promises; exit 1 where one is broken."""
+
+
+@command("acknowledge")
+@click.argument("violation_id", metavar="ID", type=click.IntRange(1, (1 << 63) - 1))
+@click.option("--reason", required=True, help="Why it need not sound any more.")
+@click.option("--by", help="Who says so; the user of this shell where none is named.")
+@click.option("--refund", type=int, metavar="CHARGE", help="Give a charge back too.")
+def acknowledge(
+    cli: Cli, *, violation_id: int, reason: str, by: str | None, refund: int | None
+) -> None:
+    """Let a violation sound no more: it stands, and no audit fails for it."""
+    with with_database(cli) as deps:
+        found = ledger_audit.acknowledge(
+            deps,
+            violation_id,
+            by=by or getpass.getuser(),
+            reason=reason,
+            refund=refund,
+        )
+    cli.answer(audit_responses.of_violation(found), _line(found))
+
+
+@command(COMMAND, hidden=True)
+def audit_process(cli: Cli) -> None:
+    """Audit once, unless another does, and end with whoever has started this."""
+    end_with_parent(sys.stdin.buffer)
+    with with_database(cli) as deps, suppress(AuditRunning):
+        ledger_audit.audit(deps, wait=False)
 
 
 @command("migrate")
@@ -164,6 +212,7 @@ def _of_period(row: EndedAhead) -> Answer:
 directory.add_command(load)
 clock.add_command(accept)
 clock.add_command(set_offset)
+audit.add_command(acknowledge)
 
 COMMANDS: tuple[click.Command, ...] = (
     directory,
@@ -171,5 +220,6 @@ COMMANDS: tuple[click.Command, ...] = (
     rotate_secrets,
     clock,
     audit,
+    audit_process,
     migrate,
 )

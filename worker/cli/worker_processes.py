@@ -15,6 +15,7 @@ from worker.cli.long_running import (
 from worker.findings.provider_registry import check_limits
 from worker.infrastructure.dependencies import new_owner
 from worker.jobs.dispatcher import BROKER_WITHIN_S, Dispatcher
+from worker.webhooks import operator_webhook
 from worker.wiring import chores_of, wire
 
 
@@ -25,6 +26,7 @@ def worker(cli: Cli) -> None:
     settings = cli.settings
     need(settings, "database_url", "broker_url")
     check_limits(settings)
+    operator_webhook.check(settings)
     need_schema(settings)
     tell_of_other_offset(settings)
     app = make_app(settings)
@@ -50,6 +52,7 @@ def dispatcher(cli: Cli) -> None:
     log_to_stderr()
     settings = cli.settings
     need(settings, "database_url", "broker_url")
+    operator_webhook.check(settings)
     need_schema(settings)
     tell_of_other_offset(settings)
     stop = stop_event()

@@ -99,6 +99,10 @@ class Settings(BaseSettings):
     """Deliveries in the broker at once; fewer than there are workers, for some wait."""
     webhook_allow_private: bool = False
     """Let webhooks and connections lead into private networks and to this machine."""
+    operator_webhook_url: str | None = None
+    """Where the operator is told of what the house itself finds; unset: nowhere."""
+    operator_webhook_secret: SecretStr | None = Field(default=None, min_length=20)
+    """What the operator's events are signed with; 20 characters or more."""
 
     providers: str = "directory"
     """Who finds e-mails and phones, in the order in which they are asked."""
@@ -207,6 +211,9 @@ class Settings(BaseSettings):
     dispatch_interval_s: float = Field(default=0.25, gt=0)
     sweep_interval_s: float = Field(default=5, gt=0)
     audit_interval_s: float = Field(default=3600, gt=0)
+    """How often the ledger is audited, by a process of its own."""
+    audit_timeout_s: float = Field(default=3600, gt=0)
+    """An audit that takes longer is ended."""
     report_interval_s: float = Field(default=10, gt=0)
     """How often workers and dispatchers say that they are alive."""
     job_window: int = Field(default=8, ge=1)

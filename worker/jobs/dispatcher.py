@@ -32,11 +32,10 @@ BROKER_WITHIN_S = 5.0
 
 
 class Chore(NamedTuple):
-    """What is to be done each `every_s`, at once or only after the first such time."""
+    """What is to be done at once and each `every_s`; it must not take long."""
 
     every_s: float
     do: Callable[[], object]
-    at_once: bool = True
 
 
 class Dispatcher:
@@ -54,10 +53,7 @@ class Dispatcher:
         settings = self._deps.settings
         report = Every(settings.report_interval_s)
         broker = Chore(settings.sweep_interval_s, self._look_after_broker)
-        chores = [
-            (Every(chore.every_s, at_once=chore.at_once), chore.do)
-            for chore in (broker, *self._chores)
-        ]
+        chores = [(Every(chore.every_s), chore.do) for chore in (broker, *self._chores)]
         while not stop.is_set():
             pause_s = settings.dispatch_interval_s
             try:

@@ -19,6 +19,7 @@ from storage.files import pending_removals
 from storage.findings import findings, lookups
 from storage.pushes import dry_runs
 from storage.retention import expired_rows, orphaned_files
+from storage.webhooks import operator_events
 from worker.exports.file_names import parts_folder
 from worker.infrastructure.clock import Every, Stopwatch
 from worker.infrastructure.dependencies import Deps
@@ -82,6 +83,7 @@ def _steps(settings: Settings) -> list[tuple[Callable[..., object], float, int]]
         (expired_rows.let_files_go, settings.file_kept_s, _LIMIT),
         (_let_parts_go, settings.part_kept_s, _LIMIT),
         (expired_rows.forget_events, settings.event_kept_s, _LIMIT),
+        (operator_events.forget, settings.event_kept_s, _LIMIT),
         (expired_rows.forget_entries, settings.entry_kept_s, _LIMIT),
         (expired_rows.forget_notifications, settings.notification_kept_s, _LIMIT),
         (findings.forget, settings.finding_kept_s, _ROWS_MAX),

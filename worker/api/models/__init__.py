@@ -3,6 +3,11 @@
 Imports nothing but types. Start with `field_types`.
 """
 
+from worker.api.models.audit import (
+    Audit,
+    NewAcknowledgement,
+    Violation,
+)
 from worker.api.models.charges import (
     Charge,
     Refund,
@@ -108,6 +113,7 @@ from worker.api.models.webhooks import (
 
 __all__ = [
     "FORMS",
+    "Audit",
     "Authorization",
     "Balance",
     "Body",
@@ -143,6 +149,7 @@ __all__ = [
     "Lookup",
     "Mapping",
     "Name",
+    "NewAcknowledgement",
     "NewAuthorization",
     "NewConnection",
     "NewJob",
@@ -189,6 +196,7 @@ __all__ = [
     "User",
     "UserPermission",
     "View",
+    "Violation",
     "Waiting",
     "Webhook",
 ]

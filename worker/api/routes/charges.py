@@ -14,6 +14,7 @@ from worker.api.access_control import CheckedRoute, Whose, allow, seen_license
 from worker.api.context import ApiContext, context_of
 from worker.api.idempotency_keys import made_by, once_of
 from worker.infrastructure.errors import Code, Refused
+from worker.ledger.refund_refusals import refusal_of
 from worker.responses import credit_responses
 from worker.responses.response import Answer
 
@@ -83,17 +84,8 @@ def _refund(context: ApiContext, charge: int, reason: str, once: Once | None) ->
         result = refunds.refund(connection, charge, reason)
         if once is not None and result is RefundResult.REFUNDED:
             once(connection, str(charge))
-    match result:
-        case RefundResult.REFUNDED:
-            pass
-        case RefundResult.NOT_FOUND:
-            raise Refused(Code.NOT_FOUND, f"there is no charge {charge}")
-        case RefundResult.ALREADY_REFUNDED:
-            raise Refused(Code.WRONG_STATE, f"charge {charge} was refunded before")
-        case RefundResult.NOTHING_TO_REFUND:
-            raise Refused(Code.WRONG_STATE, f"charge {charge} has cost nothing")
-        case RefundResult.RESERVATION_OPEN:
-            raise Refused(Code.WRONG_STATE, f"the job of charge {charge} has not ended")
+    if result is not RefundResult.REFUNDED:
+        raise refusal_of(charge, result)
 
 
 def _charge(context: ApiContext, charge_id: int) -> charges.Charge:
