@@ -39,7 +39,7 @@ FRAMEWORKS = {
     ),
     "click": ("worker/cli/",),
     "fastapi": ("worker/api/",),
-    "uvicorn": ("worker/cli/",),
+    "uvicorn": ("worker/cli/", "worker/api/http_protocol.py"),
 }
 
 # Everything that gives the same answer to the same question, for ever.

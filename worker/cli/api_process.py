@@ -6,6 +6,7 @@ import click
 import uvicorn
 
 from worker.api.app import make_api
+from worker.api.http_protocol import BoundedProtocol
 from worker.cli.invocation import Cli, command
 from worker.cli.long_running import log_to_stderr, need, tell_of_other_offset
 from worker.findings.provider_registry import check_limits
@@ -22,7 +23,11 @@ def api(cli: Cli, *, host: str, port: int, fd: int | None) -> None:
     check_limits(cli.settings)
     tell_of_other_offset(cli.settings)
     config = uvicorn.Config(
-        make_api(cli.settings), host=host, port=port, log_level="warning"
+        make_api(cli.settings),
+        host=host,
+        port=port,
+        log_level="warning",
+        http=BoundedProtocol,
     )
     sockets = None if fd is None else [socket.socket(fileno=fd)]
     uvicorn.Server(config).run(sockets)
