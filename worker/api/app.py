@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from worker.api import health, metrics, openapi, problem_details
 from worker.api.context import ApiContext
 from worker.api.encoded_paths import EncodedPaths
+from worker.api.job_followers import JobFollowers
 from worker.api.request_limits import BodyLimit, RateLimit
 from worker.api.routes import (
     audit,
@@ -35,10 +36,12 @@ _CONNECTIONS = 20
 def make_api(settings: Settings) -> FastAPI:
     """The API on these settings."""
     deps = wire(settings, pool=_CONNECTIONS)
+    followers = JobFollowers(settings)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
+        followers.close()
         deps.providers.close()
         deps.crms.close()
         deps.database.close()
@@ -53,7 +56,9 @@ def make_api(settings: Settings) -> FastAPI:
         redirect_slashes=False,
         lifespan=lifespan,
     )
-    api.state.context = ApiContext(deps=deps, rate=RateLimit(settings))
+    api.state.context = ApiContext(
+        deps=deps, rate=RateLimit(settings), followers=followers
+    )
     health.add_routes(api, settings)
     for family in (
         licenses,

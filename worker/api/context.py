@@ -7,6 +7,7 @@ from fastapi import Request
 
 from storage.jobs.job_reports import JobReport
 from storage.licenses import licenses
+from worker.api.job_followers import JobFollowers
 from worker.api.request_limits import RateLimit
 from worker.exports.download_links import Link, file_link, is_ours
 from worker.wiring import Wired
@@ -18,6 +19,7 @@ class ApiContext:
 
     deps: Wired
     rate: RateLimit
+    followers: JobFollowers
 
     def instant(self) -> datetime:
         """The instant that links end by: asked once for all links of an answer."""

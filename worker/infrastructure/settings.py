@@ -50,6 +50,10 @@ class Settings(BaseSettings):
     decrypts. Unset: a key of the home's own, in `secret.key`."""
     rate_a_minute: int = Field(default=600, ge=1)
     """Requests that one key may make in a minute."""
+    followers_key_max: int = Field(default=2_000, ge=1)
+    """Event streams that one key may have open at once, in each process of the API."""
+    followers_max: int = Field(default=4_000, ge=1)
+    """Event streams that all keys may have open at once, in each process of the API."""
     body_bytes_max: int = Field(default=16 << 20, ge=1)
     """The largest body of a request that is no upload."""
     upload_bytes_max: int = Field(default=2 << 30, ge=1)

@@ -1,34 +1,34 @@
 """Jobs: submitted, followed, steered, and what became of them."""
 
-import asyncio
-import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Body, Path, Query, Request
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import RedirectResponse, Response, StreamingResponse
+from fastapi.responses import RedirectResponse, Response
 
 from storage.access_scopes import Scope
 from storage.jobs import job_reports, jobs, outcomes
 from storage.jobs.job_reports import JobReport, WantedJobs
 from storage.ledger import charges
 from storage.quotes import quotes
-from storage.state_machine import ENDED, JobState
+from storage.state_machine import JobState
 from worker.api import cursors, models
 from worker.api.access_control import (
     CheckedRoute,
     Whose,
     allow,
+    caller_of,
     license_itself,
     seen_license,
 )
 from worker.api.context import ApiContext, context_of
 from worker.api.csv_response import csv_response
 from worker.api.idempotency_keys import made_by, once_of
+from worker.api.job_followers import EventStream
 from worker.api.routes.quotes import reading_of, wanted_of
 from worker.exports import manifest
-from worker.infrastructure.clock import Every
 from worker.infrastructure.errors import Code, Refused
 from worker.jobs import job_control, job_retry, submission
 from worker.jobs.delivery import RetryChanges
@@ -39,8 +39,6 @@ router = APIRouter(route_class=CheckedRoute, tags=["jobs"])
 
 JobId = Annotated[models.ClientId, Path(description="The job's id.")]
 
-_LOOK_AGAIN_S = 1.0
-_COMMENT_EVERY_S = 15.0
 _PAGE = 500
 
 _OF_IT = Whose("job", jobs.license_of)
@@ -177,39 +175,25 @@ def retry_job(
 
 @router.get(
     "/jobs/{job}/events",
-    response_class=StreamingResponse,
+    response_class=EventStream,
     responses={200: {"content": {"text/event-stream": {}}}},
 )
 @allow(*_READERS, of=_OF_IT)
-async def follow_job(request: Request, job: JobId) -> StreamingResponse:
+async def follow_job(request: Request, job: JobId) -> EventStream:
     """Follow a job to its end as server-sent events."""
     context = context_of(request)
     await run_in_threadpool(_report, context, job)
-    return StreamingResponse(
-        _events(context, request, job),
-        media_type="text/event-stream",
-        headers={"Cache-Control": "no-store"},
+
+    def describe(report: JobReport, now: datetime) -> Answer:
+        return job_responses.of_job(report, link=context.link(request, report, now))
+
+    return EventStream(
+        context.followers,
+        job,
+        caller_of(request).id,
+        base_url=str(request.base_url),
+        describe=describe,
     )
-
-
-async def _events(
-    context: ApiContext, request: Request, job_id: str
-) -> AsyncIterator[str]:
-    last: JobReport | None = None
-    comment = Every(_COMMENT_EVERY_S, at_once=False)
-    while True:
-        report = await run_in_threadpool(_report, context, job_id)
-        if report != last:
-            now = await run_in_threadpool(context.instant)
-            link = context.link(request, report, now)
-            data = json.dumps(job_responses.of_job(report, link=link))
-            yield f"event: job\ndata: {data}\n\n"
-        if report.state in ENDED:
-            return
-        last = report
-        if comment.due():
-            yield ": still here\n\n"
-        await asyncio.sleep(_LOOK_AGAIN_S)
 
 
 @router.get("/jobs/{job}/charges", response_model=models.Page[models.Charge])
