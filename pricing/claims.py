@@ -3,7 +3,8 @@
 A company's credit belongs to the company's id, an e-mail's and a phone's to the
 person's. As a guard against an id that is used again for somebody else, a person
 that our own directory does not know also carries a digest of what it is
-looked up by: the same id with another digest is a new subject.
+looked up by: the same id with another digest is a new subject. One that it knows is
+settled under both, so that it is paid for once however another job came to know it.
 """
 
 import hashlib

@@ -57,6 +57,8 @@ def parse(story: str) -> Iterator[Step]:
         done, _, expected = line.partition("#")[0].partition("->")
         if done.strip():
             verb, *arguments = done.split()
+            # White space of an id is written out, for words are told apart by it.
+            arguments = [each.replace("\\u3000", "\u3000") for each in arguments]
             yield Step(number, verb, arguments, " ".join(expected.split()))
 
 
@@ -193,10 +195,11 @@ def _charges(connection: Connection, job_id: str) -> str:
              WHERE c.job_id = :job_id ORDER BY c.item, c.subject, c.digest"""),
         {"job_id": job_id},
     )
-    return ", ".join(
+    charged = ", ".join(
         f"{item}:{subject} {credits_} {rule}" + (f" by {payer}" if payer else "")
         for item, subject, credits_, rule, payer in rows
     )
+    return charged.replace("\u3000", "\\u3000")
 
 
 def _transfers(connection: Connection, license_id: str) -> str:

@@ -147,13 +147,17 @@ def settle(connection: Connection, job_id: str, *claims: str) -> int:
 
 
 def claim(words: str) -> Claim:
-    """A claim from `company:c1=1`, `company:c1=unchanged` or `email:p1~digest=1`."""
+    """A claim from `company:c1=1`, `company:c1=unchanged` or `email:p1~digest=1`.
+
+    `email:p1~/digest=1` is of a person whom the directory knows.
+    """
     named, _, price = words.partition("=")
     item, _, subject = named.partition(":")
-    subject, _, digest = subject.partition("~")
+    subject, _, digests = subject.partition("~")
+    digest, _, also = digests.partition("/")
     if price == "unchanged":
         return Claim(Item(item), subject, digest or KNOWN, 0, unchanged=True)
-    return Claim(Item(item), subject, digest or KNOWN, int(price))
+    return Claim(Item(item), subject, digest or KNOWN, int(price), also=also or None)
 
 
 def end_job(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from pricing.claims import KNOWN, Entitlement, Entitlements
-from pricing.plans import Terms
+from pricing.plans import Item, Terms
 from pricing.quote import Tally
 from storage.database import Database
 from storage.ledger import charges, entitlements
@@ -56,7 +56,7 @@ def price_again(
                 tally.leave_out()
                 writer.add(record, KNOWN, ())
             else:
-                claims = tally.price(record.number, record, priced.own, free)
+                claims = tally.price(record.number, record, _digest_of(priced), free)
                 writer.add(record, priced.own, claims)
     writer.flush()
 
@@ -93,6 +93,12 @@ def _free(
             again = Entitlement(key.digest, tally.quoted_at, None)
             free[key.item, key.subject] = [*before, again]
     return free
+
+
+def _digest_of(priced: PricedRecord) -> str:
+    """The digest that a person was priced with; none where the directory knew it."""
+    asked = {claim.digest for claim in priced.claims if claim.item is not Item.COMPANY}
+    return priced.own if priced.own in asked else KNOWN
 
 
 def _keys(priced: PricedRecord) -> Iterator[tuple[ClaimKey, int]]:

@@ -1,9 +1,9 @@
 """The priced records of a job, each a line of its input: a JSON array.
 
 A line is `[number, fields, own, claims]`: the record's number, its fields by column,
-the digest that it was priced with, and its claims with their frozen prices, each
-`[item, digest, credits]`. The digest of most claims is `"own"`: the one of their line.
-A record that the export leaves out has no claims.
+the digest of what its person is looked up by, and its claims with their frozen prices,
+each `[item, digest, credits]`. The digest of most claims is `"own"`: the one of their
+line. A record that the export leaves out has no claims.
 """
 
 import json
@@ -18,11 +18,12 @@ from worker.quotes.readers.records import Change, Record, encode
 
 
 class PricedRecord(NamedTuple):
-    """A record with the claims it was quoted at, and the digest that it asked with."""
+    """A record with the claims that it was quoted at."""
 
     record: Record
     claims: tuple[PricedClaim, ...]
     own: str = KNOWN
+    """What its person is looked up by, also where the directory knows the id."""
 
     @property
     def is_left_out(self) -> bool:

@@ -85,10 +85,11 @@ def _price_batch(
             writer.add(record, KNOWN, ())
             continue
         person_id = record.person_id
-        by_id = person_id is None or not tally.retrieve or person_id in known
-        digest = KNOWN if by_id else record.digest
-        claims = tally.price(record.number, record, digest, paid)
-        writer.add(record, digest, claims)
+        retrieves = tally.retrieve and person_id is not None
+        own = record.digest if retrieves else KNOWN
+        by_id = not retrieves or person_id in known
+        claims = tally.price(record.number, record, KNOWN if by_id else own, paid)
+        writer.add(record, own, claims)
 
 
 def _look_up(
