@@ -31,7 +31,7 @@ from worker.jobs.sweeper import sweep
 from worker.ledger import balances
 from worker.ledger.business_clock import Ticker, start, state_of
 from worker.retention.pruner import Pruner
-from worker.wiring import Wired, wire
+from worker.wiring import Wired, chores_of, wire
 
 FORTY_DAYS = timedelta(days=40)
 REQUEST = Request(key_id="k", license_id=None, idempotency_key="i", digest="d")
@@ -196,14 +196,19 @@ def test_a_clock_that_is_held_back_is_told_and_so_is_its_return(
         assert state_of(business_clock.read(connection)) == "ok"
 
 
-def test_a_week_in_which_nothing_ran_needs_nobody(deps):
+@pytest.mark.parametrize("who", ["up", "dispatcher"])
+def test_a_week_in_which_nothing_ran_needs_nobody(deps, who):
     with deps.database.transaction() as connection:
         connection.execute(
             text(
                 "UPDATE business_clock SET trusted_at = trusted_at - interval '1 week'"
             )
         )
-    start(deps.database, None)
+    if who == "up":
+        start(deps.database, None)
+    else:
+        # Before it sweeps for the first time.
+        chores_of(deps)[0].do()
     with deps.database.transaction() as connection:
         reading = business_clock.read(connection)
     assert state_of(reading) == "ok"
