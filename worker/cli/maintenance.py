@@ -94,7 +94,7 @@ def acknowledge(
 @command(COMMAND, hidden=True)
 def audit_process(cli: Cli) -> None:
     """Audit once, unless another does, and end with whoever has started this."""
-    end_with_parent(sys.stdin.buffer)
+    end_with_parent(sys.stdin.fileno())
     with with_database(cli) as deps, suppress(AuditRunning):
         ledger_audit.audit(deps, wait=False)
 

@@ -10,7 +10,6 @@ import os
 import subprocess
 import sys
 import threading
-from typing import BinaryIO
 
 from storage.ledger import audit_verdicts
 from worker.infrastructure.clock import Every, Stopwatch
@@ -80,11 +79,13 @@ def _started(deps: Deps) -> subprocess.Popen[bytes]:
     )
 
 
-def end_with_parent(parent: BinaryIO) -> None:
+def end_with_parent(pipe: int) -> None:
     """End this process, whatever it does, when its parent's end of a pipe closes."""
 
     def watch() -> None:
-        parent.read()
+        # Not through a file object: this thread would hold its lock at the end.
+        while os.read(pipe, 1):
+            pass
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
