@@ -7,6 +7,7 @@ from fastapi.routing import APIRoute
 
 from storage.access_scopes import Scope
 from worker.api.routes import (
+    audit,
     authorizations,
     charges,
     connections,
@@ -55,6 +56,8 @@ _ALLOWED = {
     "GET /charges": {_FINANCE},
     "GET /charges/{charge}/refund": {_FINANCE},
     "POST /charges/{charge}/refund": {_FINANCE},
+    "GET /audit": {_OPERATOR, _FINANCE},
+    "POST /audit/violations/{violation}/acknowledge": {_OPERATOR, _FINANCE},
     "POST /connections": {_PRODUCER},
     "GET /connections": {_PRODUCER},
     "DELETE /connections/{connection}": {_PRODUCER},
@@ -78,6 +81,7 @@ FAMILIES = (
     jobs,
     lookups,
     charges,
+    audit,
     webhooks,
     connections,
     authorizations,
@@ -180,7 +184,7 @@ _LISTS = {
     "GET /webhooks",
     "GET /connections",
 }
-_OF_NONE = {"POST /licenses", "GET /licenses"}
+_OF_NONE = {"POST /licenses", "GET /licenses", "GET /audit"}
 
 
 def test_every_route_says_where_it_names_a_license():

@@ -3,10 +3,11 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Request
+from sqlalchemy import Connection
 
 from storage.access_scopes import Scope
 from worker.api import models
-from worker.api.access_control import CheckedRoute, allow, caller_of
+from worker.api.access_control import CheckedRoute, Whose, allow, caller_of
 from worker.api.context import context_of
 from worker.infrastructure.errors import Code, Refused
 from worker.ledger import audit
@@ -22,18 +23,23 @@ ViolationId = Annotated[
 ]
 
 
+def _of_the_house(_: Connection, __: str) -> None:
+    """Violations are of no license: a key that sees one alone learns of none."""
+
+
 @router.get("/audit", response_model=models.Audit)
 @allow(Scope.OPERATOR, Scope.FINANCE)
 def show_audit(request: Request) -> Answer:
     """Say how the ledger stands by the last audit, of all licenses."""
-    _refuse_bound(request)
+    if caller_of(request).license_id is not None:
+        raise Refused(Code.NOT_FOUND, "the audit is of all licenses")
     return audit_responses.of_verdict(*audit.stand(context_of(request).deps))
 
 
 @router.post(
     "/audit/violations/{violation}/acknowledge", response_model=models.Violation
 )
-@allow(Scope.OPERATOR, Scope.FINANCE)
+@allow(Scope.OPERATOR, Scope.FINANCE, of=Whose("violation", _of_the_house))
 def acknowledge(
     request: Request, violation: ViolationId, body: models.NewAcknowledgement
 ) -> Answer:
@@ -41,7 +47,6 @@ def acknowledge(
 
     `refund` gives a charge back in the same transaction; finance may, and admin.
     """
-    _refuse_bound(request)
     caller = caller_of(request)
     if body.refund is not None and caller.scope is Scope.OPERATOR:
         raise Refused(Code.FORBIDDEN, "a key of scope operator may not refund")
@@ -53,9 +58,3 @@ def acknowledge(
         refund=body.refund,
     )
     return audit_responses.of_violation(acknowledged)
-
-
-def _refuse_bound(request: Request) -> None:
-    """A key that sees one license alone does not learn of others."""
-    if caller_of(request).license_id is not None:
-        raise Refused(Code.NOT_FOUND, "the audit is of all licenses")
