@@ -23,7 +23,11 @@ _KEY_MAX, _MAX = 3, 4
 
 @pytest.fixture
 def settings() -> dict[str, object]:
-    return {"followers_key_max": _KEY_MAX, "followers_max": _MAX}
+    return {
+        "followers_key_max": _KEY_MAX,
+        "followers_max": _MAX,
+        "body_bytes_max": 50_000,
+    }
 
 
 @pytest.fixture
@@ -72,6 +76,14 @@ def test_a_key_and_a_process_take_so_many_followers_and_forget_who_hangs_up(api,
 def _has_room(client: httpx.Client, job: str) -> bool:
     with client.stream("GET", f"/v1/jobs/{job}/events") as answer:
         return answer.status_code == 200
+
+
+def test_who_sends_more_than_a_request_may_hold_is_let_go_and_forgotten(api, job):
+    for _ in range(_KEY_MAX):
+        body = iter([b"x" * 10_000] * 10)
+        answer = api.admin.request("GET", f"/v1/jobs/{job}/events", content=body)
+        assert answer.status_code == 200
+    until(lambda: _has_room(api.admin, job), within_s=5)
 
 
 def test_each_follower_is_told_each_state_it_can_take_and_the_last(api, job):

@@ -17,6 +17,7 @@ from datetime import datetime
 
 from fastapi.responses import Response
 from sqlalchemy.exc import SQLAlchemyError
+from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
 from storage.jobs import job_reports
@@ -266,7 +267,11 @@ async def _send(send: Send, body: bytes) -> None:
 
 
 async def _hang_up(receive: Receive, follower: Follower) -> None:
-    """Let a follower go that hangs up."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    follower.wake(gone=True)
+    """Let a follower go that hangs up, or sends more than a request may hold."""
+    try:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+    except HTTPException as error:
+        log.info("a follower is let go: %s", error.detail)
+    finally:
+        follower.wake(gone=True)
