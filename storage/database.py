@@ -70,7 +70,8 @@ class Database:
                 **_only_where_it_says(self.url),
                 **_KEPT_ALIVE,
                 "application_name": "holdfast",
-                "connect_timeout": CONNECT_S,
+                # libpq knows whole seconds, and takes less than two for two.
+                "connect_timeout": max(2, round(CONNECT_S)),
                 "options": (
                     # Waiting longer means something hangs; the caller retries.
                     f"-c lock_timeout={min(30, answer_s * 0.8) * 1000:.0f} "

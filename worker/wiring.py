@@ -21,6 +21,7 @@ from worker.findings.provider_registry import ProviderRegistry
 from worker.findings.providers.directory import Directory
 from worker.infrastructure.dependencies import connect, never, new_owner
 from worker.infrastructure.keyring import Keyring
+from worker.infrastructure.name_resolution import resolve
 from worker.infrastructure.outbound_http import OutboundHttp
 from worker.infrastructure.settings import Settings
 from worker.jobs.completion import complete
@@ -85,7 +86,9 @@ def _artifacts(settings: Settings) -> Artifacts:
         # In the home, and ours: a folder that somebody has named keeps its mode.
         close_to_others(settings.files_folder)
     # Three tries and their pauses end before a lease does.
-    return open_artifacts(settings.store_url, timeout_s=settings.lease_s / 6)
+    return open_artifacts(
+        settings.store_url, timeout_s=settings.lease_s / 6, resolve=resolve
+    )
 
 
 def _kinds(crms: ConnectionOpener) -> Mapping[str, JobKind]:

@@ -10,14 +10,20 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from boto3.session import Session
+from botocore.awsrequest import AWSPreparedRequest
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    EndpointConnectionError,
+)
 
+from storage.bounded_connection import Resolve
 from storage.errors import ArtifactError, DiskFull
 from storage.files.artifacts import Draft, is_name
 from storage.files.s3_streams import Pieces, Place, Ranges
@@ -86,8 +92,11 @@ def _translated(what: str) -> Iterator[None]:
 class Bucket:
     """Files below a prefix of a bucket, which nobody else writes to."""
 
-    def __init__(self, address: Address, *, timeout_s: float) -> None:
+    def __init__(
+        self, address: Address, *, timeout_s: float, resolve: Resolve | None = None
+    ) -> None:
         self._address = address
+        self._resolve = resolve
         self._timeout_s = timeout_s
 
     @contextmanager
@@ -209,13 +218,31 @@ class Bucket:
         region = self._address.region or os.environ.get("AWS_REGION")
         with _translated(self._address.bucket):
             try:
-                return Session().client(
+                client = Session().client(
                     "s3", endpoint_url=endpoint, region_name=region, config=config
                 )
             except ValueError as error:
                 raise ArtifactError(f"{self._address.bucket}: {error}") from error
+        if self._resolve is not None:
+            client.meta.events.register("before-send.s3", partial(_find, self._resolve))
+        return client
 
 
-def open_bucket(url: str, *, timeout_s: float) -> Bucket:
+def _find(resolve: Resolve, request: AWSPreparedRequest, **_: object) -> None:
+    """Let no request wait for the name of a store that nobody resolves now.
+
+    botocore's own bounds begin once the name has an address.
+    """
+    parts = urlsplit(request.url)
+    port = parts.port or (80 if parts.scheme == "http" else 443)
+    try:
+        resolve(parts.hostname or "", port)
+    except OSError as error:
+        raise EndpointConnectionError(endpoint_url=request.url, error=error) from error
+
+
+def open_bucket(
+    url: str, *, timeout_s: float, resolve: Resolve | None = None
+) -> Bucket:
     """The bucket that a URL names; a request fails after three times `timeout_s`."""
-    return Bucket(address_of(url), timeout_s=timeout_s)
+    return Bucket(address_of(url), timeout_s=timeout_s, resolve=resolve)

@@ -21,6 +21,7 @@ from worker.findings.waterfall import DIRECTORY
 from worker.infrastructure.dependencies import Deps
 from worker.infrastructure.errors import NotConfigured
 from worker.infrastructure.event_loop_thread import EventLoopThread
+from worker.infrastructure.name_resolution import SHARED
 from worker.infrastructure.settings import Settings
 
 _IMMEDIATE: Mapping[str, Callable[[Http, str, str], Immediate]] = {
@@ -47,6 +48,7 @@ class ProviderRegistry:
         self.event_loop = EventLoopThread()
         self._http = Http(
             timeout_s=settings.provider_timeout_s,
+            resolve=SHARED.resolve_in_loop,
             connections_max=settings.provider_concurrency,
         )
         self._immediate: dict[str, Immediate] = {

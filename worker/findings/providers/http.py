@@ -6,11 +6,13 @@ way at a fifth of a core.
 """
 
 import json
-from collections.abc import Mapping
+import socket
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
 
 from worker.findings.providers.errors import InDoubt, Unavailable
 
@@ -31,12 +33,51 @@ class Reply:
     json: Any
 
 
+Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
+"""All addresses that a name has, in bounded time. Raises `OSError`."""
+
+
+class _Resolver(AbstractResolver):
+    """Asks whom it was handed: aiohttp's own waits in threads that all share."""
+
+    def __init__(self, resolve: Resolve) -> None:
+        self._resolve = resolve
+
+    async def resolve(
+        self,
+        host: str,
+        port: int = 0,
+        family: socket.AddressFamily = socket.AF_INET,
+    ) -> list[ResolveResult]:
+        """All addresses of a name, in aiohttp's words."""
+        del family
+        return [
+            ResolveResult(
+                hostname=host,
+                host=address,
+                port=port,
+                family=socket.AF_INET6 if ":" in address else socket.AF_INET,
+                proto=0,
+                flags=socket.AI_NUMERICHOST,
+            )
+            for address in await self._resolve(host, port)
+        ]
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
 class Http:
     """Makes requests within `timeout_s` each; close it in the loop that used it."""
 
     def __init__(
-        self, *, timeout_s: float = 30, connections_max: int = _CONNECTIONS_MAX
+        self,
+        *,
+        timeout_s: float = 30,
+        connections_max: int = _CONNECTIONS_MAX,
+        resolve: Resolve | None = None,
     ) -> None:
+        self._resolve = resolve
         self._timeout = aiohttp.ClientTimeout(
             total=timeout_s, connect=min(_CONNECT_S, timeout_s / 2)
         )
@@ -103,7 +144,10 @@ class Http:
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 timeout=self._timeout,
-                connector=aiohttp.TCPConnector(limit=self._connections_max),
+                connector=aiohttp.TCPConnector(
+                    limit=self._connections_max,
+                    resolver=_Resolver(self._resolve) if self._resolve else None,
+                ),
             )
         return self._session
 
