@@ -55,6 +55,10 @@ class OdooProxy:
     async def _pass_on(self, request: web.Request) -> web.Response:
         if self._vendor.take_fault(Fault.RATE_LIMITED):
             return web.json_response({"message": "slow down"}, status=429)
+        asked = (await request.read()).decode()
+        is_search = request.path.endswith("/search_read")
+        if is_search and self._vendor.behaviour.is_too_common(asked):
+            return web.json_response({"message": "too many records"}, status=422)
         headers = {n: request.headers[n] for n in _PASSED_ON if n in request.headers}
         path = request.match_info["path"]
         async with (

@@ -22,6 +22,7 @@ from tests.support.push_runs import (
 )
 from worker.connections import connections, connector_registry, crm_fields
 from worker.connections.connectors.connector import Kind
+from worker.connections.connectors.record_keys import key_of
 from worker.infrastructure.errors import BadInput
 from worker.jobs import job_control
 
@@ -235,6 +236,41 @@ def test_what_was_merged_there_is_followed(house, connection, crm):
     assert crm.there() == (3, 3)
 
 
+_ALIKE = [
+    *("C1", "c1", "c 1", "c  1", "c1.", "c1..", "c-1", "c_1", "c%1"),
+    *("caf\u00e9", "cafe\u0301", "cafe", "CAF\u00c9", "cafe\u200b", "caf\u00e9\u00a0x"),
+    *("stra\u00dfe", "strasse", "\ufb01", "fi", "\uff11", "1"),
+    *("x" * 199 + "a", "x" * 199 + "b", "x" * 199 + "\u00e9", "\U0001f600" * 199),
+    key_of("caf\u00e9"),
+]
+"""Ids that a CRM may take for each other: by case, white space, composition, length."""
+
+
+def _alike() -> list[dict[str, dict[str, str] | None]]:
+    return [contact(one, one, last_name=f"N{n}") for n, one in enumerate(_ALIKE)]
+
+
+def test_ids_that_a_crm_may_take_for_each_other_stay_apart(house, connection, crm):
+    report = push(house, connection, _alike())
+    assert (counts(report), report.settled) == ({"created": len(_ALIKE)}, len(_ALIKE))
+    assert crm.there() == (len(_ALIKE), len(_ALIKE))
+    assert counts(push(house, connection, _alike())) == {"unchanged": len(_ALIKE)}
+
+
+# Nobody can ask one's own endpoint what it has.
+@of("webhook")
+def test_each_of_them_is_found_by_its_key_where_nothing_is_remembered(
+    house, connection, crm
+):
+    push(house, connection, _alike())
+    before = crm.shown()
+    with house.database.transaction() as open_:
+        open_.execute(text("DELETE FROM id_map"))
+    assert counts(push(house, connection, _alike())) == {"updated": len(_ALIKE)}
+    assert crm.there() == (len(_ALIKE), len(_ALIKE))
+    assert crm.shown() == before
+
+
 def test_a_connection_is_tested_and_says_which_fields_it_has(house, connection, crm):
     assert connections.test(house, connection).ok
     fields = crm_fields.fields_of(house.crms, connections.get(house, connection))
@@ -279,6 +315,25 @@ def test_who_is_another_of_ours_is_not_adopted(house, connection, crm):
     assert counts(report) in ({"created": 1}, {"rejected": 1})
     assert crm.there() == (1, 1 + report.created)
     assert counts(push(house, connection, records[:1])) == {"unchanged": 1}
+
+
+# An endpoint has no records of its own that could be asked for.
+@of("webhook")
+def test_a_look_up_that_the_crm_refuses_ends_its_own_record_and_no_other(
+    house, connection, crm
+):
+    crm.behave(too_common="common.example")
+    records = [
+        contact(f"c{n}", f"p{n}", email=f"a@{domain}", company_domain=domain)
+        for n, domain in enumerate(("one.example", "common.example", "two.example"))
+    ]
+    report = push(house, connection, records)
+    assert (report.state, counts(report)) == (
+        "partial",
+        {"created": 2, "rejected": 1},
+    )
+    (rejected,) = [row for row in outcomes_of(house, report.id) if row.code]
+    assert (rejected.person_id, rejected.code) == ("p1", "ambiguous")
 
 
 # In HubSpot an address belongs to one contact.

@@ -62,6 +62,24 @@ def test_a_connection_is_made_tested_listed_and_taken_away_without_its_secrets(
     assert client.get("/v1/connections").json()["items"] == []
 
 
+def _salesforce(**settings):
+    given = {"url": "https://org.example", **settings}
+    return {"connector": "salesforce", "settings": given}
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"bulk_above": 7, "allow_duplicates": True},
+        {"bulk_above": "7", "allow_duplicates": "true", "batch_records": "9"},
+    ],
+)
+def test_a_number_and_a_truth_may_be_given_as_a_text_too(api, body, settings):
+    given = body | _salesforce(**settings)
+    answer = api.admin.post("/v1/connections", json=given)
+    assert answer.status_code == 201, answer.text
+
+
 @pytest.mark.parametrize(
     ("change", "field"),
     [
@@ -73,6 +91,11 @@ def test_a_connection_is_made_tested_listed_and_taken_away_without_its_secrets(
         ({"settings": {"nothing": "x"}}, "settings.nothing"),
         ({"settings": {"url": "ftp://x"}}, "settings.url"),
         ({"settings": {"batch_records": 0}}, "settings.batch_records"),
+        ({"settings": {"batch_records": "many"}}, "settings.batch_records"),
+        (_salesforce(bulk_above=True), "settings.bulk_above"),
+        (_salesforce(bulk_above="0"), "settings.bulk_above"),
+        (_salesforce(allow_duplicates="yes"), "settings.allow_duplicates"),
+        (_salesforce(without_consent_flags=1), "settings.without_consent_flags"),
         ({"secrets": {"access_token": "a\nb"}}, "secrets.access_token"),
     ],
 )

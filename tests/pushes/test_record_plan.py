@@ -95,6 +95,18 @@ def test_a_record_that_may_not_be_written_is_left_unchanged(match, overwrite):
     )
 
 
+def test_of_many_that_match_the_first_are_named():
+    step = _plan(match=Ambiguous(tuple(str(n) for n in range(1_234))))
+    assert isinstance(step, Rejected)
+    assert step.message.endswith(": 0, 1, 2, 3, 4 and 1,229 more")
+
+
+def test_why_a_crm_does_not_tell_what_matches_is_told():
+    step = _plan(match=Ambiguous((), "more than 1,000 records have it"))
+    assert isinstance(step, Rejected)
+    assert (step.code, "more than 1,000" in step.message) == ("ambiguous", True)
+
+
 def test_several_that_match_are_nobodys_to_choose_among():
     step = _plan(match=Ambiguous(("7", "8")))
     assert isinstance(step, Rejected)

@@ -1,10 +1,11 @@
 """What a connection's settings and secrets must look like, before it is made."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from worker.connections import oauth_client
-from worker.connections.connector_registry import BULK_ABOVE, OFFERS, Offer
+from worker.connections.connector_registry import BULK_ABOVE, FLAGS, OFFERS, Offer
 from worker.infrastructure.errors import bad
 
 _TEXT_MAX = 2_000
@@ -15,6 +16,7 @@ BATCH_RECORDS = "batch_records"
 
 
 _NUMBERS = {BATCH_RECORDS, BULK_ABOVE}
+_NUMBER = re.compile(r"[0-9]{1,9}")
 
 
 def check(
@@ -42,16 +44,27 @@ def check_settings(
         known, needed = known - {"url"}, needed - {"url"}
     _check_names("settings", settings, known, needed)
     for name, value in settings.items():
-        if name not in _NUMBERS:
-            _check_text(f"settings.{name}", value)
-        elif type(value) is not int or value < 1:
-            raise bad(f"settings.{name}", "must be a whole number of at least 1")
+        _check_setting(name, value)
     if settings.get(oauth_client.LOGIN, oauth_client.SANDBOX) != oauth_client.SANDBOX:
         raise bad(
             f"settings.{oauth_client.LOGIN}",
             f"can be {oauth_client.SANDBOX}, or be left out",
         )
     return offer
+
+
+def _check_setting(name: str, value: object) -> None:
+    """Numbers and truths may be given as such, or as the same in a text."""
+    place, text = f"settings.{name}", str(value).lower()
+    if name in _NUMBERS:
+        is_one = type(value) in {int, str} and _NUMBER.fullmatch(text)
+        if not is_one or int(text) < 1:
+            raise bad(place, "must be a whole number of at least 1")
+    elif name in FLAGS:
+        if type(value) not in {bool, str} or text not in {"true", "false"}:
+            raise bad(place, "must be true or false")
+    else:
+        _check_text(place, value)
 
 
 def _check_names(

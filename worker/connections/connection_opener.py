@@ -148,8 +148,8 @@ def batch_records(
     A connector with a way for many takes a whole chunk by it.
     """
     bulk_max: int | None = getattr(connector, "bulk_max", None)
-    above: int = connection.settings.get(BULK_ABOVE, _BULK_ABOVE)
+    above = int(connection.settings.get(BULK_ABOVE, _BULK_ABOVE))
     if bulk_max is not None and records > above:
         return min(settings.chunk_records, bulk_max)
-    own: int = connection.settings.get(BATCH_RECORDS, settings.batch_records)
+    own = int(connection.settings.get(BATCH_RECORDS, settings.batch_records))
     return min(own, settings.batch_records, connector.batch_max)

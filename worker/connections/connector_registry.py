@@ -63,6 +63,9 @@ class Offer:
 BULK_ABOVE = "bulk_above"
 """Of those with a way for many: a push of more records than this goes by it."""
 
+FLAGS = frozenset({"allow_duplicates", "without_consent_flags"})
+"""Settings that are true or false."""
+
 OFFERS: Mapping[str, Offer] = {
     "hubspot": Offer(
         make=lambda given: HubSpot(given.http, given.access),
@@ -92,8 +95,7 @@ OFFERS: Mapping[str, Offer] = {
             {
                 "url",
                 "api_version",
-                "allow_duplicates",
-                "without_consent_flags",
+                *FLAGS,
                 BULK_ABOVE,
                 oauth_client.LOGIN,
             }

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from pricing.findings import Finding
 from pricing.plans import Item
-from worker.connections.connectors.connector import Kind, Wanted
+from worker.connections.connectors.connector import Field, Kind, Wanted
 from worker.pushes.push_options import FULL_NAME, VALUE_OF, Push, sources_of
 from worker.quotes.readers.records import Record
 
@@ -48,6 +48,11 @@ class Values:
             kind: push.targets(kind, defaults[kind], self._sources) for kind in Kind
         }
         self._owner: dict[str, str] = {}
+        self._fields: dict[Kind, Mapping[str, Field]] = {}
+
+    def fit(self, kind: Kind, fields: Mapping[str, Field]) -> None:
+        """Join what is several values as these fields of the CRM have it."""
+        self._fields[kind] = fields
 
     def own(self, owner_field: str, owner_id: str) -> None:
         """Give what is sent to an owner of the CRM."""
@@ -97,7 +102,8 @@ class Values:
             else:
                 value = record.text(column).strip()
             if value or self._push.send_blanks:
-                given[target] = value
+                there = self._fields.get(kind, {}).get(target)
+                given[target] = there.joined(value) if there else value
         return given | self._owner
 
     def _ready(

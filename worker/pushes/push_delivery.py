@@ -362,12 +362,14 @@ def _run_of(chunk: TakenChunk) -> str:
 
 
 def ready_values(connector: Connector, values: Values, owner: str | None) -> None:
-    """Find the owner, and check that the CRM has the fields that are filled.
+    """Find the owner, and fit values to the fields that the CRM has.
 
     Raises `Misconfigured`: no record could be written by such a mapping.
     """
     for kind in Kind:
-        for misfit in misfits(kind, values.targets[kind], connector.fields(kind)):
+        fields = connector.fields(kind)
+        for misfit in misfits(kind, values.targets[kind], fields):
             raise Misconfigured("unknown_field", f"{kind}: {misfit.message}")
+        values.fit(kind, fields or {})
     if owner is not None:
         values.own(connector.owner_field, connector.owner(owner))

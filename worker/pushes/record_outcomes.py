@@ -170,7 +170,10 @@ def _of(
     change = main.change
     if not main.is_changed and company.is_changed:
         change = Change.UPDATED
-    return result, _delivery(priced, result, main, change, finding)
+    outcome = _outcome(priced, result)._replace(change=change, link=main.link)
+    # What has not gone well with it all the same.
+    why = main.incomplete or company.incomplete
+    return result, outcome if why is None else told(outcome, why, finding)
 
 
 def disclosed(person: Done, item: Item) -> bool:
@@ -203,18 +206,6 @@ def _rejection(
     priced: PricedRecord, result: Result, why: Rejected, finding: Finding
 ) -> RecordOutcome:
     return told(_outcome(priced, result), why, finding)._replace(link=why.link)
-
-
-def _delivery(
-    priced: PricedRecord,
-    result: Result,
-    main: Ended,
-    change: Change | None,
-    finding: Finding,
-) -> RecordOutcome:
-    outcome = _outcome(priced, result)._replace(change=change, link=main.link)
-    why = main.incomplete
-    return outcome if why is None else told(outcome, why, finding)
 
 
 def told(outcome: RecordOutcome, why: Rejected, finding: Finding) -> RecordOutcome:

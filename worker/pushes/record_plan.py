@@ -19,6 +19,9 @@ DELETED = "deleted_in_crm"
 MERGED = "merged_in_crm"
 DO_NOT_CONTACT = "do_not_contact"
 
+_IDS_MAX = 5
+"""Ids that a message names."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
@@ -80,8 +83,7 @@ def step_of(
     if isinstance(match, Merged):
         return Left(MERGED, f"somebody has merged it into what {match.into} is there")
     if isinstance(match, Ambiguous):
-        ids = ", ".join(match.their_ids)
-        return Rejected(code=AMBIGUOUS, message=f"the CRM has several of it: {ids}")
+        return Rejected(code=AMBIGUOUS, message=_several(match))
     if match.do_not_contact:
         return _NOT_TO_CONTACT
     # What was merged into another record is not there as we have sent it.
@@ -91,6 +93,17 @@ def step_of(
         and match.has_key
     )
     return _update(ready, match, push.overwrite, is_known=is_known)
+
+
+def _several(match: Ambiguous) -> str:
+    """What is told of an ambiguous one; of many ids the first."""
+    if not match.their_ids:
+        return f"the CRM does not tell which of its records it is: {match.why}"
+    shown = ", ".join(match.their_ids[:_IDS_MAX])
+    more = len(match.their_ids) - _IDS_MAX
+    words = f"the CRM has several of it: {shown}"
+    words += f" and {more:,} more" if more > 0 else ""
+    return f"{words}; {match.why}" if match.why else words
 
 
 def _resumed(

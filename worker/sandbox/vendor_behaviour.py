@@ -79,6 +79,11 @@ class Behaviour:
     token_s: float = 1_800
     account: int = 0
     refusals: Refusals = Refusals.PARTIAL
+    too_common: str = ""
+
+    def is_too_common(self, search: str) -> bool:
+        """Whether a search is refused for what it names."""
+        return bool(self.too_common) and self.too_common in search
 
 
 @dataclass(slots=True)

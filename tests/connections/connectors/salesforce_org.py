@@ -57,8 +57,12 @@ class Org:
 
     def plant(self, kind: Kind, **fields: Any) -> str:
         """Make a record by hand; its id."""
+        return self.plant_all(kind, [fields])[0]
+
+    def plant_all(self, kind: Kind, records: list[dict[str, Any]]) -> list[str]:
+        """Make records by hand; their ids."""
         params = {"type": "contacts" if kind is Kind.PERSON else "companies"}
-        return str(self._post("records", [fields], params)[0])
+        return [str(one) for one in self._post("records", records, params)]
 
     def plant_user(self, **fields: str) -> None:
         """Make another user."""

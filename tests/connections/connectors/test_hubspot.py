@@ -375,3 +375,19 @@ def test_fields_say_what_may_be_written_and_which_values_are_taken(account):
     companies = account.hubspot.fields(Kind.COMPANY)
     assert set(account.hubspot.defaults[Kind.COMPANY].values()) < set(companies)
     assert companies["num_associated_contacts"].read_only
+
+
+def test_a_domain_of_more_companies_than_can_be_read_is_nobodys_and_hides_no_other(
+    account,
+):
+    account.behave(searches=100)
+    common = [{"domain": "common.example"}] * 1_001
+    account.plant_all(Kind.COMPANY, common)
+    there = account.plant(Kind.COMPANY, domain="engine.example")
+    wanted = [
+        Wanted(id=one, fields={}, match=f"{one}.example")
+        for one in ("common", "engine")
+    ]
+    found = account.hubspot.find(Kind.COMPANY, wanted)
+    assert isinstance(found["common"], Ambiguous)
+    assert found["engine"].their_id == there

@@ -336,3 +336,14 @@ def test_a_user_name_is_preferred_and_ids_may_be_short(org):
 def test_a_value_of_several_lines_is_asked_for_as_it_is(org):
     there = org.plant(Kind.PERSON, LastName="A", Email="a\nb\t@c.example")
     assert org.found(Kind.PERSON, match="a\nb\t@c.example").their_id == there
+
+
+def test_an_address_of_more_contacts_than_can_be_read_is_nobodys_and_hides_no_other(
+    org,
+):
+    org.plant_all(Kind.PERSON, [{"LastName": "A", "Email": "i@c.example"}] * 2_001)
+    there = org.plant(Kind.PERSON, LastName="B", Email="b@c.example")
+    wanted = [Wanted(id=one, fields={}, match=f"{one}@c.example") for one in "ib"]
+    found = org.salesforce.find(Kind.PERSON, wanted)
+    assert isinstance(found["i"], Ambiguous)
+    assert found["b"].their_id == there

@@ -4,10 +4,11 @@ import csv
 from threading import Event
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.connections.connectors.plain_http import PlainHttp
-from tests.connections.connectors.salesforce_org import UPSERT, rejected, rows_of
+from tests.connections.connectors.salesforce_org import KEY, UPSERT, rejected, rows_of
 from worker.connections.connectors.connector import Access, Kind, Reply, Row, Written
 from worker.connections.connectors.errors import Misconfigured, Throttled, Unavailable
 from worker.connections.connectors.salesforce.connector import Salesforce
@@ -225,3 +226,42 @@ def test_a_row_of_a_job_is_rejected_with_the_words_alone(org, bulk):
         "entity is deleted",
         None,
     )
+
+
+@pytest.mark.parametrize(
+    "title", ["VP\rSales", "VP\nSales", 'VP "x", y', "VP\u2028Sales", "a\x0bb\x85c"]
+)
+def test_whatever_ends_a_line_for_some_reader_stays_in_its_cell(org, bulk, title):
+    results = bulk.write(Kind.PERSON, rows_of(5, p1={"Title": title}))
+    assert not rejected(results)
+    assert {one.get("Title") for one in org.records().values()} == {None, title}
+    assert org.tally["jobs"] == 1
+
+
+def test_what_would_clear_a_field_by_a_job_is_written_as_the_text_it_is(org, bulk):
+    results = bulk.write(Kind.PERSON, rows_of(5, p1={"Title": "#N/A"}))
+    assert not rejected(results)
+    assert {one.get("Title") for one in org.records().values()} == {None, "#N/A"}
+    assert org.tally["jobs"] == 1
+
+
+def test_a_job_that_cannot_be_read_fails_and_does_not_go_on_for_ever(org):
+    jobs = f"{org.sandbox.url}/salesforce/services/data/v62.0/jobs/ingest"
+    token = {"Authorization": "Bearer t"}
+    wanted = {"object": "Contact", "operation": "upsert", "externalIdFieldName": KEY}
+    job = httpx.post(jobs, json=wanted, headers=token).json()["id"]
+    content = f"{KEY},Title\nc1,VP\rSales\n".encode()
+    headers = token | {"Content-Type": "text/csv"}
+    httpx.put(f"{jobs}/{job}/batches", content=content, headers=headers)
+    done = {"state": "UploadComplete"}
+    httpx.patch(f"{jobs}/{job}", json=done, headers=token).raise_for_status()
+    shown = httpx.get(f"{jobs}/{job}", headers=token).json()
+    assert (shown["state"], "InvalidBatch" in shown["errorMessage"]) == ("Failed", True)
+
+
+def test_a_job_that_comes_to_no_end_is_given_up_after_an_hour(org, bulk):
+    org.behave(finish_ms=3_600_000)
+    with pytest.raises(Unavailable, match="end"):
+        bulk.write(Kind.PERSON, rows_of(3))
+    assert 3_500 < sum(org.waits) < 3_700
+    assert org.tally["aborted"] == 1

@@ -3,13 +3,13 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, StrictInt, StrictStr
+from pydantic import BaseModel, Field, StrictBool, StrictInt, StrictStr
 
 from worker.api.models.field_types import Body, ClientId, Name, Page
 from worker.api.models.jobs import JobError
 
 Text = Annotated[StrictStr, Field(min_length=1, max_length=2_000)]
-Setting = Text | StrictInt
+Setting = Text | StrictInt | StrictBool
 ReturnUrl = Annotated[
     StrictStr,
     Field(

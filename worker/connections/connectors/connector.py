@@ -53,9 +53,13 @@ class Existing:
 
 @dataclass(frozen=True, slots=True)
 class Ambiguous:
-    """Several records of the CRM match, none of which has our key."""
+    """Several records of the CRM match, none of which has our key.
+
+    Or it does not tell which do, and `why`: then `their_ids` are some, or none.
+    """
 
     their_ids: tuple[str, ...]
+    why: str = ""
 
 
 Match = Existing | Ambiguous
@@ -120,7 +124,8 @@ class Link(NamedTuple):
 class Field:
     """A field of the CRM; `options` are the values it takes, where they are few.
 
-    Where it takes several of them at once, `separator` stands between them; where it
+    Where it takes several of them at once, `separator` stands between them; a value
+    that begins with it is added to those there are, where it `appends`. Where it
     `is_open`, it takes others too.
     """
 
@@ -131,14 +136,30 @@ class Field:
     read_only: bool = False
     options: tuple[str, ...] = ()
     separator: str | None = None
+    appends: bool = False
     is_open: bool = False
 
     def takes(self, value: str) -> bool:
         """Whether a value is one of the options, or several."""
         if self.is_open or not self.options:
             return True
-        parts = value.split(self.separator) if self.separator else [value]
-        return all(one.strip() in self.options for one in parts)
+        parts = self._parts(value)
+        return bool(parts) and all(one in self.options for one in parts)
+
+    def joined(self, value: str) -> str:
+        """A value as the CRM joins several: its separator, and nothing around it."""
+        parts = self._parts(value)
+        if self.separator is None or not parts:
+            return value
+        is_added = self.appends and value.lstrip().startswith(self.separator)
+        first = self.separator if is_added else ""
+        return first + self.separator.join(parts)
+
+    def _parts(self, value: str) -> list[str]:
+        if self.separator is None:
+            return [value.strip()]
+        parts = (one.strip() for one in value.split(self.separator))
+        return [one for one in parts if one]
 
 
 @dataclass(frozen=True, slots=True)

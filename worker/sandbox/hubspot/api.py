@@ -145,6 +145,8 @@ class _HubSpot:
 
     async def search(self, request: web.Request) -> web.Response:
         body = await json_of(request, *_SEARCH)
+        if self.vendor.behaviour.is_too_common(str(body)):
+            raise malformed("There was a problem with the request: too many results")
         limit = body.get("limit", _SEARCHED_USUALLY)
         if not 1 <= limit <= _SEARCHED_MAX:
             raise malformed(f"limit must be between 1 and {_SEARCHED_MAX}")

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from worker.sandbox.hubspot.portal import USUAL, Objects, Record, instant, normal
+from worker.sandbox.hubspot.portal import USUAL, Objects, Record, instant, same
 from worker.sandbox.hubspot.refusals import (
     BadValue,
     Refusal,
@@ -224,7 +224,7 @@ def _plan(
     for name, value in row.properties.items():
         if not value or not objects.is_unique(name):
             continue
-        key = (name, normal(name, value))
+        key = (name, same(name, value))
         existing_id = objects.holder(name, value) or claimed.get(key)
         if existing_id not in {None, record_id}:
             raise _taken(objects, name, value, str(existing_id))

@@ -40,7 +40,9 @@ class Limits:
             raise self.refusal("DAILY")
         if _within(self._recent, self.window_s) >= self.limit:
             raise self.refusal("TEN_SECONDLY_ROLLING")
-        if is_search and _within(self._searches, _SEARCH_WINDOW_S) >= _SEARCHES:
+        given = self._vendor.behaviour.searches
+        searches = _SEARCHES if given is None else given
+        if is_search and _within(self._searches, _SEARCH_WINDOW_S) >= searches:
             raise self.refusal("SECONDLY")
         self.times.append(wall_s())
         self._recent.append(monotonic_s())

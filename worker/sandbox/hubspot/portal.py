@@ -1,5 +1,6 @@
 """A HubSpot account as it stands: records, what is known of them, owners and lists."""
 
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -99,8 +100,8 @@ class Objects:
         return None if record is None or record.archived else record
 
     def holder(self, name: str, value: str) -> str | None:
-        """The id of the record that has a unique value."""
-        return self._holders.get((name, normal(name, value)))
+        """The id of the record that has a unique value, in whatever case."""
+        return self._holders.get((name, same(name, value)))
 
     def put(self, record_id: str, properties: Mapping[str, str]) -> Record:
         """Create or change a record; an empty value clears the property."""
@@ -108,7 +109,8 @@ class Objects:
         self.records[record_id] = record
         self._forget(record)
         for name, value in properties.items():
-            record.properties[name] = normal(name, value)
+            if not _is_earlier_stage(name, value, record.properties.get(name, "")):
+                record.properties[name] = normal(name, value)
         record.properties = {k: v for k, v in record.properties.items() if v}
         record.updated_at, record.changed_s = instant(), monotonic_s()
         for key in self._uniques(record):
@@ -147,7 +149,7 @@ class Objects:
 
     def _uniques(self, record: Record) -> list[tuple[str, str]]:
         held = [
-            (name, value)
+            (name, same(name, value))
             for name, value in record.properties.items()
             if self.is_unique(name)
         ]
@@ -155,7 +157,7 @@ class Objects:
         for name, known_by in _AFTER_MERGES.items():
             others = record.properties.get(name, "").split(";")
             others = [one.partition(":")[0] for one in others]
-            held += [(known_by, normal(known_by, one)) for one in others if one]
+            held += [(known_by, same(known_by, one)) for one in others if one]
         return held
 
 
@@ -236,6 +238,17 @@ def normal(name: str, value: str) -> str:
     """A value as it is kept: addresses and domains in lower case."""
     value = value.strip()
     return value.lower() if name in {"email", "domain"} else value
+
+
+def _is_earlier_stage(name: str, value: str, has: str) -> bool:
+    """Whether a lifecycle stage lies before the one there, which is kept then."""
+    is_stage = name == "lifecyclestage" and {value, has} <= {*_STAGES}
+    return is_stage and _STAGES.index(value) < _STAGES.index(has)
+
+
+def same(name: str, value: str) -> str:
+    """What two values of a unique property have in common that count as one."""
+    return unicodedata.normalize("NFC", normal(name, value)).casefold()
 
 
 def defined(given: Mapping[str, Any], **more: object) -> dict[str, Any]:

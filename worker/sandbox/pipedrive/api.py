@@ -171,6 +171,8 @@ class _Pipedrive:
 
     async def search(self, request: web.Request) -> web.Response:
         type_, asked = request.match_info["type"], request.query
+        if self.vendor.behaviour.is_too_common(asked.get("term", "")):
+            raise Failed(400, "Search returns too many results")
         finds = finder(type_, asked)
         seen_s = monotonic_s() - self.vendor.behaviour.lag_ms / 1_000
         changed_s = self.of(request).changed_s
@@ -216,8 +218,9 @@ class _Pipedrive:
         given: dict[str, Any],
         status: int,
     ) -> web.Response:
-        record["custom_fields"] |= given.pop("custom_fields", None) or {}
-        record |= given
+        custom = given.pop("custom_fields", None) or {}
+        record["custom_fields"] |= {name: _trimmed(one) for name, one in custom.items()}
+        record |= {name: _trimmed(one) for name, one in given.items()}
         self.account.keep(self.of(request), record)
         if self.vendor.take_fault(Fault.FEWER):
             return web.json_response({"success": True, "data": {}}, status=status)
@@ -344,3 +347,8 @@ def told(status: int, code: str, words: str) -> web.Response:
     """An error of Pipedrive's."""
     body = Failed(status, words).body | {"code": code}
     return web.json_response(body, status=status)
+
+
+def _trimmed(value: Any) -> Any:  # noqa: ANN401 - a value of any type
+    """A value as it is kept: a text without the white space around it."""
+    return value.strip() if isinstance(value, str) else value

@@ -1,5 +1,6 @@
 """How Pipedrive finds records by a text, and shows many of anything by page."""
 
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
@@ -22,7 +23,8 @@ T = TypeVar("T")
 
 def finder(type_: str, asked: Mapping[str, str]) -> Callable[[Record], bool]:
     """What says whether a search finds a record. Raises `Failed`, and `Unspoken`."""
-    term, is_exact = asked.get("term", "").lower(), asked.get("exact_match") == "true"
+    term = _compared(asked.get("term", ""))
+    is_exact = asked.get("exact_match") == "true"
     if len(term) < (1 if is_exact else _TERM_MIN):
         raise Failed(400, f"term must have {_TERM_MIN} characters or more")
     names = [one for one in asked.get("fields", "").split(",") if one]
@@ -44,7 +46,7 @@ def finder(type_: str, asked: Mapping[str, str]) -> Callable[[Record], bool]:
 
 
 def _texts(record: Record, name: str) -> Iterator[str]:
-    """What stands in a field, in small letters."""
+    """What stands in a field, as it is compared."""
     match name:
         case "email" | "phone":
             values = [one["value"] for one in record.get(f"{name}s") or ()]
@@ -55,7 +57,12 @@ def _texts(record: Record, name: str) -> Iterator[str]:
     for value in values:
         shown = value.get("value") if isinstance(value, dict) else value
         if shown is not None:
-            yield str(shown).lower()
+            yield _compared(shown)
+
+
+def _compared(value: object) -> str:
+    """A text as searches see it: neither case nor how letters are composed counts."""
+    return unicodedata.normalize("NFC", str(value).strip()).casefold()
 
 
 def item_of(record: Record, type_: str) -> dict[str, Any]:

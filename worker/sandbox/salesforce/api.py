@@ -116,6 +116,8 @@ class _Salesforce:
         return web.json_response({"DailyApiRequests": left})
 
     async def query(self, request: web.Request) -> web.Response:
+        if self.vendor.behaviour.is_too_common(request.query["q"]):
+            raise _Failed(400, "OPERATION_TOO_LARGE", "exceeded 100000 distinct who's")
         try:
             query = parsed(request.query.get("q", ""))
         except Malformed as error:

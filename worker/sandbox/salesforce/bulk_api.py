@@ -152,7 +152,7 @@ class Ingest:
         page, rest = rows[first : first + _PAGE], rows[first + _PAGE :]
         text = io.StringIO()
         names = list(dict.fromkeys(name for row in rows for name in row)) or ["sf__Id"]
-        writer = csv.DictWriter(text, names, lineterminator="\n")
+        writer = csv.DictWriter(text, names, lineterminator="\n", quoting=csv.QUOTE_ALL)
         writer.writeheader()
         writer.writerows(page)
         headers = {"Sforce-Locator": str(first + _PAGE) if rest else "null"}
@@ -185,7 +185,12 @@ class Ingest:
 
     async def _run(self, job: _Job) -> None:
         job.state = "InProgress"
-        rows = list(csv.DictReader(io.StringIO(job.content)))
+        try:
+            rows = _rows_of(job.content)
+        except csv.Error as error:
+            # Of what it cannot read, no row is told.
+            job.state, job.error = "Failed", f"InvalidBatch : {error}"
+            return
         unknown = {*(rows[0] if rows else ())} - {"Id", *self._org.fields[job.type]}
         if unknown:
             job.error = f"InvalidBatch : Field name not found : {min(unknown)}"
@@ -248,6 +253,15 @@ class Ingest:
         words += f"{fields} --" if fields else "--"
         failed = {"sf__Id": "", "sf__Error": words, **row}
         job.results["failedResults"].append(failed)
+
+
+def _rows_of(content: str) -> list[dict[str, str]]:
+    """The rows of a file. Raises `csv.Error` where it cannot be read."""
+    reader = csv.DictReader(io.StringIO(content, newline=""), strict=True)
+    rows = list(reader)
+    if any(None in row or None in row.values() for row in rows):
+        raise csv.Error("a row has more or fewer cells than there are columns")
+    return rows
 
 
 def _shown(job: _Job, version: str) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """What is in a Salesforce org: accounts, contacts, users and topics."""
 
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -110,7 +111,9 @@ class Org:
         case = self.fields[type_][KEY]["caseSensitive"]
         for one in self.records.values():
             held = str(one.values.get(KEY) or "")
-            is_it = held == key or (not case and held.lower() == key.lower())
+            both = (unicodedata.normalize("NFC", text.strip()) for text in (held, key))
+            first, second = both
+            is_it = first == second or (not case and first.lower() == second.lower())
             if held and is_it and one.type == type_ and not one.deleted:
                 yield one
 
@@ -123,7 +126,7 @@ class Org:
 
     def put(self, record: Record, values: Values) -> None:
         """Change fields; null clears one."""
-        every = record.values | dict(values)
+        every = record.values | {name: _trimmed(one) for name, one in values.items()}
         record.values = {k: v for k, v in every.items() if v is not None and v != ""}
 
     def write(
@@ -243,6 +246,11 @@ class Org:
                         ],
                     },
                 )
+
+
+def _trimmed(value: Any) -> Any:  # noqa: ANN401 - text, number or truth
+    """A value as it is kept: a text without the white space around it."""
+    return value.strip() if isinstance(value, str) else value
 
 
 def _not_writable(name: str) -> Refusal:

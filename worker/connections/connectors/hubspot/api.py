@@ -35,6 +35,7 @@ _TOO_LARGE = {413, 414}
 _OK, _REFUSED = range(200, 300), range(400, 500)
 _WINDOW_S = 10.0
 _SEARCH_WINDOW_S = 1.0
+_SEARCHES, _SEARCH_LANE = Limit(4, _SEARCH_WINDOW_S), "search"
 _DAY_S = 3_600.0
 """A day's budget comes back at midnight in the account's own time zone, which we do not
 know: one question an hour learns of it soon and costs the customer's apps nothing."""
@@ -80,6 +81,14 @@ class HubSpotApi:
         The version's place in the path is this class's business.
         """
         return self._ask(method, self._path(path), body)
+
+    def search(self, path: str, question: object) -> Mapping[str, Any]:
+        """Search. Raises `Refused`, and errors.
+
+        Searches have a limit of their own, of which no header tells.
+        """
+        self._http.notice(_SEARCHES, _SEARCH_LANE)
+        return self._ask("POST", self._path(path), question, _SEARCH_LANE)
 
     def get(self, path: str) -> Mapping[str, Any]:
         """Ask for something that must be there."""
@@ -136,8 +145,12 @@ class HubSpotApi:
         except Refused as refused:
             raise Misconfigured("not_found", f"{path}: {refused}") from refused
 
-    def _ask(self, method: str, path: str, body: object) -> Mapping[str, Any]:
-        reply = self._http.ask(method, f"{self._url}{path}", headers={}, body=body)
+    def _ask(
+        self, method: str, path: str, body: object, lane: str = ""
+    ) -> Mapping[str, Any]:
+        reply = self._http.ask(
+            method, f"{self._url}{path}", headers={}, body=body, lane=lane
+        )
         limit = _limit(reply.headers)
         if limit is not None:
             self._http.notice(limit)

@@ -187,13 +187,15 @@ class HubSpot:
 def _field(about: Mapping[str, Any]) -> Field:
     rights = about.get("modificationMetadata") or {}
     options = about.get("options") or ()
+    is_several = about.get("fieldType") == "checkbox"
     return Field(
         name=str(about["name"]),
         label=str(about.get("label") or about["name"]),
         type=str(about.get("type") or ""),
         read_only=bool(rights.get("readOnlyValue") or about.get("calculated")),
         options=tuple(str(one["value"]) for one in options),
-        separator=";" if about.get("fieldType") == "checkbox" else None,
+        separator=";" if is_several else None,
+        appends=is_several,
     )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
+from worker.connections.connectors.bisection import Unclear, at_most, looked_up
 from worker.connections.connectors.connector import (
     Ambiguous,
     Existing,
@@ -31,10 +32,13 @@ from worker.connections.connectors.hubspot.errors import (
     misconfigured,
     refusal_of,
 )
+from worker.connections.connectors.record_keys import is_other_than, key_of
 
 _TRIES = 3
 _SEARCHED_MAX = 200
 _DOMAINS_MAX = 100
+_MATCHES_MAX = 1_000
+"""Records that are read for domains; HubSpot's search answers with 10,000 at most."""
 _OPTED_OUT = "hs_email_optout"
 _MERGED_IDS, _MERGED_EMAILS = "hs_merged_object_ids", "hs_additional_emails"
 _MERGED_CONTACTS = "hs_calculated_merged_vids"
@@ -102,12 +106,42 @@ def read(
         for record in results_of(body):
             found |= dict.fromkeys(_known_by(record, id_property), record)
         missing, failed = _missing(body, left)
-        left = [one for one in left if one not in found and one not in missing]
+        # A key in another case was answered, and is another's.
+        folded = {one.casefold() for one in found} if id_property else set()
+        left = [
+            one
+            for one in left
+            if one not in found and one not in missing and one.casefold() not in folded
+        ]
     if left and failed:
         raise Unavailable(f"HubSpot cannot read {len(left)} records")
     if id_property is None:
         found |= _one_by_one(api, kind, left, names)
     return {one: found[one] for one in ids if one in found}
+
+
+def keyed(
+    api: HubSpotApi, kind: Kind, ours: Iterable[str], names: Sequence[str] = ()
+) -> dict[str, Record]:
+    """Records that have our keys, by our ids."""
+    keys = {our_id: key(our_id) for our_id in ours}
+    records = read(api, kind, list(keys.values()), names, KEY)
+    found = {i: records[one] for i, one in keys.items() if one in records}
+    left = [our_id for our_id in keys if our_id not in found]
+    return found | plainly_keyed(api, kind, left, names)
+
+
+def plainly_keyed(
+    api: HubSpotApi, kind: Kind, ours: Sequence[str], names: Sequence[str] = ()
+) -> dict[str, Record]:
+    """Records that an older version has given an id as it is, to the letter."""
+    older = [our_id for our_id in ours if is_other_than(our_id, folds_case=True)]
+    return read(api, kind, older, names, KEY) if older else {}
+
+
+def key(our_id: str) -> str:
+    """The key of an id; that case tells unique values apart, HubSpot nowhere says."""
+    return key_of(our_id, folds_case=True)
 
 
 def _one_by_one(
@@ -149,7 +183,7 @@ class _Finding:
     def by_key(self, wanted: Iterable[Wanted]) -> dict[str, Existing]:
         asked = [one.id for one in wanted]
         try:
-            records = read(self._api, self._kind, asked, self._names, KEY)
+            records = keyed(self._api, self._kind, asked, self._names)
         except Misconfigured as error:
             if error.code != UNKNOWN_FIELD:
                 raise
@@ -163,25 +197,37 @@ class _Finding:
     def by_match(self, wanted: Sequence[Wanted]) -> dict[str, Match]:
         matches = {one.id: normal(self._kind, one.match) for one in wanted}
         asked = sorted({match for match in matches.values() if match})
+        unclear: Mapping[str, Match] = {}
         if self._kind is Kind.COMPANY:
-            records = self._by_domain(asked)
+            records, unclear = self._by_domain(asked)
         else:
             there = read(self._api, self._kind, asked, self._names, "email")
             records = {match: [record] for match, record in there.items()}
-        return {
+        found = {
             our_id: self._match(free)
             for our_id, match in matches.items()
             for free in ([one for one in records.get(match, ()) if not _is_ours(one)],)
             if free
         }
+        untold = {i: unclear[match] for i, match in matches.items() if match in unclear}
+        return found | untold
 
-    def _by_domain(self, domains: Sequence[str]) -> dict[str, list[Record]]:
+    def _by_domain(
+        self, domains: Sequence[str]
+    ) -> tuple[dict[str, list[Record]], dict[str, Ambiguous]]:
+        """Companies by domain, and the domains of which HubSpot does not tell them."""
         found: dict[str, list[Record]] = {}
+        unclear: dict[str, Ambiguous] = {}
         for start in range(0, len(domains), _DOMAINS_MAX):
-            for record in self._search(domains[start : start + _DOMAINS_MAX]):
+            some = domains[start : start + _DOMAINS_MAX]
+            records, untold = looked_up(
+                some, lambda asked: at_most(self._search(asked), _MATCHES_MAX)
+            )
+            unclear |= untold
+            for record in records:
                 domain = normal(self._kind, value_of(record, "domain"))
                 found.setdefault(domain, []).append(record)
-        return found
+        return found, unclear
 
     def _search(self, domains: Sequence[str]) -> Iterator[Record]:
         filter_ = {"propertyName": "domain", "operator": "IN", "values": domains}
@@ -194,9 +240,11 @@ class _Finding:
         while True:
             asked = question if after is None else {**question, "after": after}
             try:
-                body = self._api.send("POST", "/objects/companies/search", asked)
+                body = self._api.search("/objects/companies/search", asked)
             except Refused as refused:
-                raise Misconfigured(UNKNOWN_FIELD, str(refused)) from refused
+                if (mapping := misconfigured(refused.error)) is not None:
+                    raise mapping from refused
+                raise Unclear(f"HubSpot: {refused}") from refused
             yield from results_of(body)
             after = after_of(body)
             if after is None:

@@ -29,17 +29,20 @@ from worker.connections.connectors.hubspot.errors import (
 )
 from worker.connections.connectors.hubspot.record_search import (
     addresses_of,
+    key,
     normal,
+    plainly_keyed,
     read,
     value_of,
 )
+from worker.connections.connectors.value_comparison import difference
 
 _ASSOCIATE = "/associations/contacts/companies/batch/associate/default"
 
 
 def write(api: HubSpotApi, kind: Kind, rows: Sequence[Row]) -> dict[str, Result]:
     """Upsert by our key what has no id of theirs, update the others by that id."""
-    once, twice = _without_doubles(rows)
+    once, twice = _without_doubles(_with_older(api, kind, rows))
     fresh = [row for row in once if row.their_id is None]
     known = [row for row in once if row.their_id is not None]
     results = settled(fresh, partial(_once, api, kind, "upsert"))
@@ -71,6 +74,19 @@ def link(api: HubSpotApi, links: Sequence[Link]) -> dict[str, Rejected]:
     }
 
 
+def _with_older(api: HubSpotApi, kind: Kind, rows: Sequence[Row]) -> list[Row]:
+    """The rows, those with the records that an older version has made by their id.
+
+    A batch that it has left in doubt may be sent again by this one.
+    """
+    fresh = [row.id for row in rows if row.their_id is None]
+    there = plainly_keyed(api, kind, fresh)
+    return [
+        replace(row, their_id=str(there[row.id]["id"])) if row.id in there else row
+        for row in rows
+    ]
+
+
 def _without_doubles(rows: Sequence[Row]) -> tuple[list[Row], dict[str, Result]]:
     """One row a record: HubSpot refuses a batch that names a record twice."""
     taken: dict[str, str] = {}
@@ -96,8 +112,9 @@ def _once(api: HubSpotApi, kind: Kind, verb: str, rows: Sequence[Row]) -> Told:
         f"/objects/{TYPES[kind].name}/batch/{verb}",
         {"inputs": [_input(row) for row in rows]},
     )
-    ours = {row.id: row.id for row in rows}
+    ours = {key(row.id): row.id for row in rows}
     by_handle = {_handle(row): row.id for row in rows}
+    fields = {row.id: row.fields for row in rows}
     results: dict[str, Result] = {}
     for record in results_of(body):
         told = (
@@ -108,19 +125,27 @@ def _once(api: HubSpotApi, kind: Kind, verb: str, rows: Sequence[Row]) -> Told:
         our_id = next((one for one in told if one is not None), None)
         if our_id is not None:
             results[our_id] = Written(
-                their_id=str(record["id"]), created=record.get("new") is True
+                their_id=str(record["id"]),
+                created=record.get("new") is True,
+                incomplete=difference(fields[our_id], _answered(record)),
             )
     unclear: Rejected | None = None
     for error in errors_of(body):
         refusal = refusal_of(error)
         if refusal.is_passing:
             continue
-        meant = {one for one in refusal.trace_ids if one in ours} or {
+        meant = {ours[one] for one in refusal.trace_ids if one in ours} or {
             by_handle[one] for one in refusal.ids if one in by_handle
         }
         results |= dict.fromkeys(meant, refusal.rejected)
         unclear = unclear if meant else refusal.rejected
     return Told(results, unclear)
+
+
+def _answered(record: Mapping[str, Any]) -> dict[str, str]:
+    """The properties that an answer has, as they would be sent."""
+    given = record.get("properties")
+    return {name: value_of(record, name) for name in given or ()}
 
 
 def _input(row: Row) -> dict[str, Any]:
@@ -129,14 +154,14 @@ def _input(row: Row) -> dict[str, Any]:
         handle["idProperty"] = KEY
     return {
         **handle,
-        "objectWriteTraceId": row.id,
-        "properties": {**row.fields, KEY: row.id},
+        "objectWriteTraceId": key(row.id),
+        "properties": {**row.fields, KEY: key(row.id)},
     }
 
 
 def _handle(row: Row) -> str:
     """What a row is sent by: the record's id, or our key."""
-    return row.id if row.their_id is None else row.their_id
+    return key(row.id) if row.their_id is None else row.their_id
 
 
 def _adoptable(
@@ -165,7 +190,7 @@ def _adoptable(
 
 
 def _is_free(record: Mapping[str, Any], row: Row) -> bool:
-    is_ours = value_of(record, KEY) in {"", row.id}
+    is_ours = value_of(record, KEY) in {"", row.id, key(row.id)}
     address = normal(Kind.PERSON, row.fields.get("email", ""))
     return is_ours and address in addresses_of(record)
 

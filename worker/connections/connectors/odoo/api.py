@@ -78,15 +78,20 @@ class OdooApi:
         return f"{self._url}/odoo/contacts/{id_}"
 
     def read(
-        self, model: str, domain: list[Any], fields: list[str]
+        self,
+        model: str,
+        domain: list[Any],
+        fields: list[str],
+        limit: int | None = None,
     ) -> list[dict[str, Any]]:
-        """Records that fit, those that were archived included."""
+        """Records that fit, those that were archived included, up to a limit."""
         found: list[dict[str, Any]] = self.call(
             model,
             "search_read",
             domain=domain,
             fields=fields,
             order="id",
+            limit=limit,
             context={"active_test": False},
         )
         return found

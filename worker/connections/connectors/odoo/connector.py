@@ -11,7 +11,13 @@ from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
-from worker.connections.connectors.bisection import Poisoned, bisected
+from worker.connections.connectors.bisection import (
+    Poisoned,
+    Unclear,
+    at_most,
+    bisected,
+    looked_up,
+)
 from worker.connections.connectors.connector import (
     Access,
     Ambiguous,
@@ -34,6 +40,8 @@ from worker.connections.connectors.odoo.load_errors import is_conflict, rejected
 _PARTNER = "res.partner"
 _DATA = "ir.model.data"
 _CATEGORY = "res.partner.category"
+_MATCHES_MAX = 1_000
+"""Records that are read for addresses or websites."""
 _CONFLICTS_MAX = 8
 """Each conflict means that somebody else's batch went through."""
 _BLACKLISTED = ("is_blacklisted", "phone_blacklisted")
@@ -195,10 +203,14 @@ class Odoo:
         return {row["res_id"] for row in self._api.read(_DATA, domain, ["res_id"])}
 
     def _partners(
-        self, domain: list[Any], names: Sequence[str], *also: str
+        self,
+        domain: list[Any],
+        names: Sequence[str],
+        *also: str,
+        limit: int | None = None,
     ) -> list[dict[str, Any]]:
         bases = sorted({_base(name) for name in names} | {*also, *self._marks()})
-        return self._api.read(_PARTNER, domain, bases)
+        return self._api.read(_PARTNER, domain, bases, limit)
 
     def _marks(self) -> list[str]:
         """Which of the fields that forbid contact this Odoo has."""
@@ -222,24 +234,33 @@ class Odoo:
         spelled = {
             spelling: one.id for one in wanted for spelling in _spelled(kind, one.match)
         }
-        domain = [
-            ["is_company", "=", kind is Kind.COMPANY],
-            [field, "in", list(spelled)],
-        ]
+
+        def ask(values: Sequence[str]) -> list[dict[str, Any]]:
+            domain = [
+                ["is_company", "=", kind is Kind.COMPANY],
+                [field, "in", list(values)],
+            ]
+            try:
+                found = self._partners(domain, names, field, limit=_MATCHES_MAX + 1)
+            except Refused as refused:
+                raise Unclear(str(refused)) from refused
+            return at_most(iter(found), _MATCHES_MAX)
+
         matches: dict[str, list[dict[str, Any]]] = {}
-        rows = self._partners(domain, names, field)
+        rows, unclear = looked_up(list(spelled), ask)
         ours = self._ours([row["id"] for row in rows])
         for row in rows:
             if row["id"] in ours:
                 continue
             matches.setdefault(spelled.get(row[field], ""), []).append(row)
-        return {
+        told: dict[str, Match] = {
             our_id: self._existing(kind, rows[0], names, has_key=False)
             if len(rows) == 1
             else Ambiguous(tuple(str(row["id"]) for row in rows))
             for our_id, rows in matches.items()
             if our_id
         }
+        return told | {spelled[one]: match for one, match in unclear.items()}
 
     def _existing(
         self,

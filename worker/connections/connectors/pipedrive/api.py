@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
+from worker.connections.connectors.bisection import Unclear
 from worker.connections.connectors.connector import (
     Access,
     Http,
@@ -51,6 +52,8 @@ _TOKENS_LEFT, _REQUESTS_LEFT = (
 _SEARCH_LANE = "search"
 """Searches have a burst of their own, which is the same on every plan."""
 _SEARCH_TRIES = 3
+_FOUND_MAX = 2_000
+"""Records that one search may find: each hundred of them costs ten tokens more."""
 _PENALTY_MAX_S = 10.0
 """So long a search that came too soon is waited for where it stands: to begin anew
 would spend the tokens of all searches before it once more."""
@@ -198,30 +201,38 @@ class PipedriveApi:
     def search(self, kind: Kind, field: str, term: str) -> list[str]:
         """The ids of records that may have exactly this value; to be looked at.
 
-        A search of custom fields looks at all of them: there may be many.
+        A search of custom fields looks at all of them: there may be many. Raises
+        `Unclear` where Pipedrive refuses the search, or finds too many.
         """
         path = f"/api/v2/{TYPES[kind].name}/search"
         query: dict[str, object] = {"term": term, "fields": field}
         query |= {"exact_match": "true", "limit": _PAGE_MAX}
         found: list[str] = []
         while True:
-            page = self._search_page(path, query)
+            try:
+                page = self._search_page(path, query)
+            except Refused as refused:
+                if refused.status == _FORBIDDEN:
+                    raise refused.misconfigured from refused
+                raise Unclear(f"Pipedrive: {refused}", found) from refused
             items = (page.get("data") or {}).get("items") or ()
             found += [str(one["item"]["id"]) for one in items]
             cursor = _next(page)
             if not cursor:
                 return found
+            if len(found) >= _FOUND_MAX:
+                raise Unclear(f"more than {_FOUND_MAX:,} records have it", found)
             query["cursor"] = cursor
 
     def _search_page(self, path: str, query: Mapping[str, object]) -> Record:
         for _ in range(_SEARCH_TRIES - 1):
             try:
-                return self.get(path, **query)
+                return self.ask("GET", path, **query)
             except Throttled as throttled:
                 if throttled.daily or throttled.until_s > _PENALTY_MAX_S:
                     raise
                 self._wait(throttled.until_s)
-        return self.get(path, **query)
+        return self.ask("GET", path, **query)
 
     def currency(self) -> str:
         """The usual currency of whoever we are there."""

@@ -35,7 +35,11 @@ from worker.connections.connectors.pipedrive.api import (
     PipedriveApi,
     Refused,
 )
-from worker.connections.connectors.pipedrive.field_values import body_of, with_others
+from worker.connections.connectors.pipedrive.field_values import (
+    body_of,
+    not_taken,
+    with_others,
+)
 from worker.connections.connectors.pipedrive.record_search import Finding
 
 
@@ -157,6 +161,7 @@ class Pipedrive:
             their_id=their_id,
             created=method == "POST",
             link=self._api.link(kind, their_id),
+            incomplete=not_taken(row, body, record),
         )
 
     def link(self, links: Sequence[Link]) -> Mapping[str, Rejected]:

@@ -9,7 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from math import isfinite
 from typing import Any
 
-from worker.connections.connectors.connector import Row
+from worker.connections.connectors.connector import Rejected, Row
+from worker.connections.connectors.record_keys import key_of
+from worker.connections.connectors.value_comparison import difference
 
 _LISTS = {"email": "emails", "phone": "phones"}
 _TEXTS = {"varchar", "varchar_auto", "text", "phone", "date"}
@@ -34,7 +36,7 @@ def body_of(
     """
     known = {str(one["field_code"]): one for one in fields}
     body: dict[str, Any] = {}
-    custom: dict[str, Any] = {key: row.id}
+    custom: dict[str, Any] = {key: key_of(row.id)}
     for name, value in row.fields.items():
         if name in _LISTS:
             entry = {"value": value, "primary": True, "label": "work"}
@@ -46,6 +48,33 @@ def body_of(
     if row.company_their_id is not None:
         body["org_id"] = int(row.company_their_id)
     return body | {"custom_fields": custom}
+
+
+def not_taken(
+    row: Row, body: Mapping[str, Any], record: Mapping[str, Any]
+) -> Rejected | None:
+    """The field of which an answer has another value than was sent, if there is one."""
+    sent = {**body, **body["custom_fields"]}
+    has = {**record, **(record.get("custom_fields") or {})}
+    lists = [name for name in _LISTS if name in row.fields and _LISTS[name] in has]
+    plain = [name for name in row.fields if name not in _LISTS and name in has]
+    return difference(
+        {name: row.fields[name] for name in lists}
+        | {name: _as_text(sent.get(name)) for name in plain},
+        {name: text_of(record, name, {}) for name in lists}
+        | {name: _as_text(has[name]) for name in plain},
+    )
+
+
+def _as_text(value: object) -> str:
+    match value:
+        case None:
+            return ""
+        case {"value": amount}:
+            return str(amount)
+        case list():
+            return ";".join(sorted(str(one) for one in value))
+    return str(value)
 
 
 def with_others(

@@ -7,6 +7,7 @@ was answered is kept until all of them have been, and not asked again meanwhile.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from worker.connections.connectors.bisection import Unclear
 from worker.connections.connectors.connector import (
     Ambiguous,
     Existing,
@@ -17,6 +18,7 @@ from worker.connections.connectors.connector import (
 from worker.connections.connectors.pipedrive.account_fields import AccountFields
 from worker.connections.connectors.pipedrive.api import PipedriveApi, Record
 from worker.connections.connectors.pipedrive.field_values import text_of
+from worker.connections.connectors.record_keys import with_plain
 
 _OPT_OUTS = {"unsubscribed", "archived"}
 _KEYED, _ADDRESSED = "custom_fields", "email"
@@ -53,18 +55,22 @@ class Finding:
         self, kind: Kind, left: Sequence[Wanted], wanted: Sequence[Wanted], key: str
     ) -> dict[str, Match]:
         """What a search shows: by our key, and of persons by address."""
-        by_key = {one.id: self._search(kind, _KEYED, one.id) for one in left if key}
-        by_match = {
-            one.id: self._search(kind, _ADDRESSED, one.match)
-            for one in left
-            if kind is Kind.PERSON and one.match and not by_key.get(one.id)
-        }
-        ids = [i for some in (*by_key.values(), *by_match.values()) for i in some]
-        there = self._api.by_ids(kind, ids) if ids else {}
+        by_key: dict[str, list[str]] = {}
+        by_match: dict[str, list[str]] = {}
         found: dict[str, Match] = {}
         for one in left:
+            try:
+                if key:
+                    by_key[one.id] = self._keyed(kind, one.id)
+                if kind is Kind.PERSON and one.match and not by_key.get(one.id):
+                    by_match[one.id] = self._search(kind, _ADDRESSED, one.match)
+            except Unclear as unclear:
+                found[one.id] = unclear.match
+        ids = [i for some in (*by_key.values(), *by_match.values()) for i in some]
+        there = self._api.by_ids(kind, ids) if ids else {}
+        for one in left:
             keyed = [i for i in by_key.get(one.id, ()) if i in there]
-            keyed = [i for i in keyed if _key_of(there[i], key) == one.id]
+            keyed = [i for i in keyed if _key_of(there[i], key) in with_plain([one.id])]
             if keyed:
                 first = there[min(keyed, key=int)]
                 found[one.id] = self._existing(kind, first, wanted, has_key=True)
@@ -77,6 +83,11 @@ class Finding:
                 match = self._existing(kind, there[free[0]], wanted, has_key=False)
                 found[one.id] = match
         return found
+
+    def _keyed(self, kind: Kind, our_id: str) -> list[str]:
+        """Records that may have one of the keys of an id."""
+        terms = with_plain([our_id])
+        return [i for term in terms for i in self._search(kind, _KEYED, term)]
 
     def _search(self, kind: Kind, field: str, term: str) -> list[str]:
         asked = (kind, field, term)

@@ -2,11 +2,20 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from worker.connections.connectors.connector import Access, Http, Kind, Reply
+from worker.connections.connectors.bisection import Unclear, at_most, looked_up
+from worker.connections.connectors.connector import (
+    Access,
+    Ambiguous,
+    Http,
+    Kind,
+    Reply,
+)
 from worker.connections.connectors.errors import (
+    ConnectorError,
     Misconfigured,
     Throttled,
     Unauthorized,
@@ -28,6 +37,8 @@ _DAY_S = 3_600.0
 _PAUSE_S = 10.0
 _URL_MAX = 7_800
 """Salesforce takes 16,384 characters, what stands before it often 8,190."""
+_MATCHES_MAX = 2_000
+"""Records that are read for addresses or websites: one page of Salesforce's."""
 _LIMIT_EXCEEDED, _OF_THE_DAY = "REQUEST_LIMIT_EXCEEDED", "TotalRequests"
 """The code is also that of requests at once; only the words tell which."""
 _QUOTA = {"EXCEEDEDQUOTA", "EXCEEDED_QUOTA"}
@@ -112,21 +123,31 @@ class SalesforceApi:
     def get(self, path: str) -> Any:  # noqa: ANN401 - whatever it answers
         """Ask for something that must be there."""
         try:
-            told = self.send("GET", path)
+            return self._object(path)
         except Refused as refused:
-            if is_passing(refused.errors) or is_crowded(refused.errors):
-                raise Unavailable(f"Salesforce: {refused}") from refused
-            raise Misconfigured("not_found", f"Salesforce: {refused}") from refused
+            raise _missing(refused) from refused
+
+    def _object(self, path: str) -> Any:  # noqa: ANN401 - whatever it answers
+        told = self.send("GET", path)
         if not isinstance(told, dict):
             raise Unavailable("Salesforce answered without an object")
         return told
 
     def query(self, soql: str, *, deleted: bool = False) -> Iterator[Record]:
         """Records by SOQL, page by page; those in the recycle bin too if asked."""
+        try:
+            yield from self._queried(soql, deleted=deleted)
+        except Refused as refused:
+            raise _missing(refused) from refused
+
+    def _queried(self, soql: str, *, deleted: bool) -> Iterator[Record]:
         verb = "queryAll" if deleted else "query"
-        page = self.get(f"/{verb}?q={_quoted(soql)}")
+        page = self._object(f"/{verb}?q={_quoted(soql)}")
         while True:
-            yield from page["records"]
+            records = page.get("records") if isinstance(page, dict) else None
+            if not isinstance(records, list):
+                raise Unavailable("Salesforce answered without records")
+            yield from records
             following = page.get("nextRecordsUrl")
             if page.get("done", True) or not following:
                 return
@@ -139,30 +160,103 @@ class SalesforceApi:
         field: str,
         values: Sequence[str],
         *,
-        also: str = "",
         deleted: bool = False,
     ) -> Iterator[Record]:
         """Records of which a field has one of these values, however many they are."""
+        for asked in self._asked(kind, names, field, values, ""):
+            yield from self._selected(asked, deleted=deleted)
+
+    def _selected(self, asked: "_Asked", *, deleted: bool) -> Iterator[Record]:
+        """Records of one question, of fewer values at once where that hits a limit."""
+        try:
+            found = list(self._queried(asked.soql(asked.values), deleted=deleted))
+        except Refused as refused:
+            if len(asked.values) == 1 or not is_crowded(refused.errors):
+                raise _missing(refused) from refused
+        else:
+            yield from found
+            return
+        middle = len(asked.values) // 2
+        for half in (asked.values[:middle], asked.values[middle:]):
+            yield from self._selected(asked._replace(values=half), deleted=deleted)
+
+    def matches(
+        self,
+        kind: Kind,
+        names: Sequence[str],
+        field: str,
+        values: Sequence[str],
+        *,
+        also: str,
+    ) -> tuple[list[Record], dict[str, Ambiguous]]:
+        """The same of values that are nobody's key, and those nothing is told of.
+
+        A value may be so common that Salesforce refuses the query, or answers with
+        more than can be read.
+        """
+        found: list[Record] = []
+        unclear: dict[str, Ambiguous] = {}
+        for asked in self._asked(kind, names, field, values, also):
+            records, untold = looked_up(asked.values, partial(self._matched, asked))
+            found += records
+            unclear |= untold
+        return found, unclear
+
+    def _matched(self, asked: "_Asked", values: Sequence[str]) -> list[Record]:
+        try:
+            return at_most(
+                self._queried(asked.soql(values), deleted=False), _MATCHES_MAX
+            )
+        except Refused as refused:
+            if is_passing(refused.errors):
+                raise _missing(refused) from refused
+            raise Unclear(f"Salesforce: {refused}") from refused
+
+    def _asked(
+        self,
+        kind: Kind,
+        names: Sequence[str],
+        field: str,
+        values: Sequence[str],
+        also: str,
+    ) -> Iterator["_Asked"]:
+        """Questions for all these values, none of them too long for a URL."""
         begin = f"SELECT {', '.join(names)} FROM {TYPES[kind].name} WHERE {field} IN ("  # noqa: S608 - SOQL of our own names; values are quoted
         room = _URL_MAX - len(_quoted(begin + also))
         batch: list[str] = []
         used = 0
         for value in dict.fromkeys(values):
-            literal = literal_of(value)
-            size = len(_quoted(f"{literal},"))
+            size = len(_quoted(f"{literal_of(value)},"))
             if batch and used + size > room:
-                yield from self.query(
-                    f"{begin}{','.join(batch)}){also}", deleted=deleted
-                )
+                yield _Asked(begin, batch, also)
                 batch, used = [], 0
-            batch.append(literal)
+            batch.append(value)
             used += size
         if batch:
-            yield from self.query(f"{begin}{','.join(batch)}){also}", deleted=deleted)
+            yield _Asked(begin, batch, also)
 
     def link(self, kind: Kind, their_id: str) -> str:
         """Where people see a record."""
         return f"{self._url}/lightning/r/{TYPES[kind].name}/{their_id}/view"
+
+
+class _Asked(NamedTuple):
+    """One question for records with some of many values."""
+
+    begin: str
+    values: list[str]
+    also: str
+
+    def soql(self, values: Sequence[str]) -> str:
+        """The query, of these values."""
+        return f"{self.begin}{','.join(map(literal_of, values))}){self.also}"
+
+
+def _missing(refused: Refused) -> ConnectorError:
+    """What a refusal means where what was asked for must be there."""
+    if is_passing(refused.errors) or is_crowded(refused.errors):
+        return Unavailable(f"Salesforce: {refused}")
+    return Misconfigured("not_found", f"Salesforce: {refused}")
 
 
 def literal_of(value: str) -> str:

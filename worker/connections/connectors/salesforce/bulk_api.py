@@ -27,6 +27,7 @@ from worker.connections.connectors.errors import (
     Throttled,
     Unavailable,
 )
+from worker.connections.connectors.record_keys import by_key
 from worker.connections.connectors.salesforce.api import (
     TYPES,
     Record,
@@ -50,7 +51,8 @@ from worker.connections.connectors.salesforce.row_errors import (
 )
 from worker.connections.connectors.salesforce.rows import KEY, Parted, values_of
 
-_POLLS_MAX = 1_000
+_WAITED_MAX_S = 3_600.0
+"""So long a job may take; then it is aborted, and the same is sent again later."""
 _POLL_S, _POLL_MAX_S = 0.1, 10.0
 _GROWTH = 1.5
 """Each look costs one of the day's calls."""
@@ -78,11 +80,14 @@ def write(
     a link to the other record.
     """
     results: dict[str, Result] = {}
-    for some, operation in ((parted.fresh, "upsert"), (parted.known, "update")):
+    left: set[str] = set()
+    for rows, operation in ((parted.fresh, "upsert"), (parted.known, "update")):
+        some = [row for row in rows if _is_sayable(row)]
+        left |= {row.id for row in rows if not _is_sayable(row)}
         if some:
             send = partial(_ingest, api, kind, operation, wait)
             results |= settled(some, send, wait)
-    left = {our_id for our_id, one in results.items() if one is _BY_CALLS}
+    left |= {our_id for our_id, one in results.items() if one is _BY_CALLS}
     return results | write_by_calls(api, kind, parted.among(left), wait)
 
 
@@ -106,7 +111,8 @@ def _ingest(
         _asked(api, "PUT", f"{path}/batches", Content("text/csv", _csv(rows)))
         _asked(api, "PATCH", path, {"state": "UploadComplete"})
         has_failed = _await(api, path, wait)
-        told = _results(api, kind, path, upserts=operation == "upsert")
+        ours = by_key(row.id for row in rows)
+        told = _results(api, kind, path, ours, upserts=operation == "upsert")
     except BaseException:
         # Whoever gives up, or has lost the chunk, leaves nobody writing behind.
         with suppress(ConnectorError, Refused):
@@ -135,19 +141,33 @@ def _asked(
 
 
 def _csv(rows: Sequence[Row]) -> bytes:
-    """The rows with all their columns; a cell that a row has not is left alone."""
+    """The rows with all their columns; a cell that a row has not is left alone.
+
+    Every text is quoted: readers differ in what ends a line for them.
+    """
     names = list(dict.fromkeys(name for row in rows for name in values_of(row)))
     if rows[0].their_id is not None:
         names = ["Id", *names]
-    text = io.StringIO()
-    writer = csv.DictWriter(text, names, restval="", lineterminator="\n")
-    writer.writeheader()
+    lines = [",".join(names)]
     for row in rows:
-        cells = {name: value or _BLANK for name, value in values_of(row).items()}
+        cells = {
+            name: _quoted(value) if value else _BLANK
+            for name, value in values_of(row).items()
+        }
         if row.their_id is not None:
             cells["Id"] = row.their_id
-        writer.writerow(cells)
-    return text.getvalue().encode()
+        lines.append(",".join(cells.get(name, "") for name in names))
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+def _quoted(value: str) -> str:
+    doubled = value.replace('"', '""')
+    return f'"{doubled}"'
+
+
+def _is_sayable(row: Row) -> bool:
+    """Whether a job can write a row: `#N/A` clears a field, and nothing escapes it."""
+    return all(value.strip() != _BLANK for value in values_of(row).values())
 
 
 def _await(api: SalesforceApi, path: str, wait: Wait) -> bool:
@@ -155,8 +175,8 @@ def _await(api: SalesforceApi, path: str, wait: Wait) -> bool:
 
     Raises `Unavailable` where it comes to none, or somebody has aborted it.
     """
-    pause_s, unanswered = _POLL_S, 0
-    for _ in range(_POLLS_MAX):
+    pause_s, unanswered, waited_s = _POLL_S, 0, 0.0
+    while waited_s < _WAITED_MAX_S:
         try:
             job = _asked(api, "GET", path)
             unanswered = 0
@@ -165,6 +185,7 @@ def _await(api: SalesforceApi, path: str, wait: Wait) -> bool:
             if throttled.daily:
                 raise
             wait(throttled.until_s)
+            waited_s += max(throttled.until_s, _POLL_S)
             continue
         except Unavailable:
             unanswered += 1
@@ -180,28 +201,37 @@ def _await(api: SalesforceApi, path: str, wait: Wait) -> bool:
         if state in {"JobComplete", "Failed"}:
             return bool(state == "Failed")
         wait(pause_s)
+        waited_s += pause_s
         pause_s = min(pause_s * _GROWTH, _POLL_MAX_S)
     raise Unavailable("Salesforce does not come to an end with a job")
 
 
-def _results(api: SalesforceApi, kind: Kind, path: str, *, upserts: bool) -> Told:
+def _results(
+    api: SalesforceApi,
+    kind: Kind,
+    path: str,
+    ours: Mapping[str, str],
+    *,
+    upserts: bool,
+) -> Told:
+    """What became of the rows; `ours` are our ids by their keys."""
     written: dict[str, Result] = {}
     refused: dict[str, Sequence[Record]] = {}
     for line in _lines(api, f"{path}/successfulResults"):
         their_id = line["sf__Id"]
-        written[line[KEY]] = Written(
+        written[ours[line[KEY]]] = Written(
             their_id=their_id,
             created=line.get("sf__Created", "").lower() == "true",
             link=api.link(kind, their_id),
         )
     for line in _lines(api, f"{path}/failedResults"):
-        error = _error(line.get("sf__Error", ""))
+        error, our_id = _error(line.get("sf__Error", "")), ours[line[KEY]]
         if code_of(error) == DUPLICATES or is_crowded([error]):
-            written[line[KEY]] = _BY_CALLS
+            written[our_id] = _BY_CALLS
         else:
-            refused[line[KEY]] = [error]
+            refused[our_id] = [error]
     told = told_of(api, kind, written, refused, upserts=upserts)
-    skipped = [line[KEY] for line in _lines(api, f"{path}/unprocessedrecords")]
+    skipped = [ours[line[KEY]] for line in _lines(api, f"{path}/unprocessedrecords")]
     return Told(told.results, {**told.later, **dict.fromkeys(skipped, _UNPROCESSED)})
 
 
@@ -219,7 +249,21 @@ def _lines(api: SalesforceApi, path: str) -> Iterator[dict[str, str]]:
     locator = ""
     while True:
         reply = api.csv(f"{path}?locator={locator}" if locator else path)
-        yield from csv.DictReader(io.StringIO(reply.content.decode("utf-8-sig")))
+        yield from _read(reply.content)
         locator = reply.headers.get("sforce-locator", "null")
         if locator in {"", "null"}:
             return
+
+
+def _read(content: bytes) -> list[dict[str, str]]:
+    """The lines of a result file. Raises `Unavailable` where it is none."""
+    text = io.StringIO(content.decode("utf-8-sig"), newline="")
+    reader = csv.DictReader(text, strict=True)
+    try:
+        lines = list(reader)
+    except csv.Error as error:
+        raise Unavailable(f"Salesforce answered with no results: {error}") from error
+    is_known = not reader.fieldnames or {KEY, "sf__Id"} & {*reader.fieldnames}
+    if not is_known or any(None in line or None in line.values() for line in lines):
+        raise Unavailable("Salesforce answered without a file of results")
+    return lines

@@ -17,6 +17,7 @@ from worker.connections.connectors.connector import (
     Wanted,
 )
 from worker.connections.connectors.errors import Misconfigured
+from worker.connections.connectors.record_keys import is_other_than
 from worker.connections.connectors.salesforce import bulk_api, record_writes, topics
 from worker.connections.connectors.salesforce.api import (
     TYPES,
@@ -137,10 +138,27 @@ class Salesforce:
 
         So is what is more than the connection's own `bulk_above`.
         """
-        given = parted(self._where_they_are(kind, rows))
+        given = parted(self._where_they_are(kind, self._with_older(kind, rows)))
         many = len(rows) > self._above
         write = bulk_api.write if many else record_writes.write
         return {**given.twice, **write(self._api, kind, given, self._wait)}
+
+    def _with_older(self, kind: Kind, rows: Sequence[Row]) -> list[Row]:
+        """The rows, those with the records that an older version has made by their id.
+
+        A batch that it has left in doubt may be sent again by this one.
+        """
+        asked = [
+            row.id for row in rows if row.their_id is None and is_other_than(row.id)
+        ]
+        found = self._api.select(kind, ["Id", KEY], KEY, asked) if asked else ()
+        there = {str(one[KEY]): str(one["Id"]) for one in found}
+        return [
+            replace(row, their_id=there[row.id])
+            if row.their_id is None and row.id in there
+            else row
+            for row in rows
+        ]
 
     def _where_they_are(self, kind: Kind, rows: Sequence[Row]) -> list[Row]:
         """The rows, those without an account who keep the one they are in."""

@@ -13,6 +13,7 @@ from worker.connections.connectors.connector import (
     Match,
     Wanted,
 )
+from worker.connections.connectors.record_keys import with_plain
 from worker.connections.connectors.salesforce.api import (
     TYPES,
     Record,
@@ -104,8 +105,17 @@ class Finding:
         return found
 
     def _by_key(self, ours: Sequence[str]) -> dict[str, Existing]:
-        rows = self._api.select(self._kind, self._select, KEY, ours)
-        return {str(row[KEY]): self._existing(row, has_key=True) for row in rows}
+        named = with_plain(ours)
+        rows = {
+            str(row[KEY]): row
+            for row in self._api.select(self._kind, self._select, KEY, list(named))
+        }
+        # What has the key of today goes before what has an id as it is.
+        return {
+            our_id: self._existing(rows[one], has_key=True)
+            for one, our_id in named.items()
+            if one in rows
+        }
 
     def _by_match(self, wanted: Sequence[Wanted]) -> dict[str, Match]:
         field = TYPES[self._kind].match
@@ -118,18 +128,20 @@ class Finding:
         also = f" AND {KEY} = null"
         if self._no_persons:
             also += f" AND {_PERSON_ACCOUNT} = false"
-        for row in self._api.select(
+        there, unclear = self._api.matches(
             self._kind, self._select, field, list(spelled), also=also
-        ):
+        )
+        for row in there:
             our_id = spelled.get(text_of(row[field]).strip().lower())
             if our_id is not None:
                 rows.setdefault(our_id, []).append(row)
-        return {
+        found: dict[str, Match] = {
             our_id: self._existing(some[0], has_key=False)
             if len(some) == 1
             else Ambiguous(tuple(sorted(str(row["Id"]) for row in some)))
             for our_id, some in rows.items()
         }
+        return found | {spelled[one]: match for one, match in unclear.items()}
 
     def _existing(self, row: Mapping[str, object], *, has_key: bool) -> Existing:
         their_id = str(row["Id"])

@@ -4,9 +4,10 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from worker.connections.connectors.connector import Rejected, Result, Row
+from worker.connections.connectors.record_keys import key_of
 
 KEY = "Holdfast_Id__c"
-"""The external id field that holds our id; an admin of the org makes it."""
+"""The external id field that holds our key; an admin of the org makes it."""
 
 
 class Parted(NamedTuple):
@@ -47,7 +48,7 @@ def parted(rows: Sequence[Row]) -> Parted:
 
 def values_of(row: Row) -> dict[str, str]:
     """The fields of a row, with our key and its company."""
-    values = {**row.fields, KEY: row.id}
+    values = {**row.fields, KEY: key_of(row.id)}
     if row.company_their_id is not None:
         values["AccountId"] = row.company_their_id
     return values
