@@ -45,7 +45,10 @@ class Changed(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quote:
-    """A guarantee: the job settles at most at `max_credits`."""
+    """A guarantee: the job settles at most at `max_credits`.
+
+    `trimmed` counts the records that had white space around an id.
+    """
 
     terms: Terms
     quoted_at: datetime
@@ -59,6 +62,7 @@ class Quote:
     changed: tuple[Changed, ...]
     available: int
     fits_records: int
+    trimmed: int = 0
 
     @property
     def affordable(self) -> bool:
@@ -102,6 +106,7 @@ class Tally:
     available: int
     records: int = 0
     duplicates: int = 0
+    trimmed: int = 0
     excluded: int = 0
     fits_records: int = 0
     max_credits: int = 0
@@ -312,6 +317,7 @@ class Tally:
             changed=tuple(self.changed),
             available=self.available,
             fits_records=self.fits_records,
+            trimmed=self.trimmed,
         )
 
     def _count_of(self, item: Item) -> int:

@@ -44,20 +44,42 @@ class Entry:
 def of(
     connection: Connection, connection_id: str, kind: str, ours: Collection[str]
 ) -> dict[str, Entry]:
-    """What is known of these, by our ids."""
+    """What is known of these, by our ids.
+
+    Where an id is not known, it may be with white space around it, as of before.
+    """
     rows = connection.execute(
         text("""
-            SELECT m.kind, m.our_id, m.their_id, m.digest, m.input_digest
+            SELECT m.kind, asked.id AS our_id, m.their_id, m.digest, m.input_digest,
+                   to_timestamp(0) AS sent_at, true AS is_exact
               FROM json_array_elements_text(CAST(:ours AS json)) AS asked (id)
               JOIN id_map AS m ON m.connection_id = :connection_id
-               AND m.kind = :kind AND m.our_id = asked.id COLLATE "C" """),
+               AND m.kind = :kind AND m.our_id = asked.id COLLATE "C"
+            UNION ALL
+            SELECT m.kind, asked.id, m.their_id, m.digest, m.input_digest, m.sent_at,
+                   false
+              FROM json_array_elements_text(CAST(:ours AS json)) AS asked (id)
+              JOIN id_map AS m ON m.connection_id = :connection_id
+               AND m.kind = :kind AND m.our_id <> holdfast_trimmed(m.our_id)
+               AND holdfast_trimmed(m.our_id) = asked.id COLLATE "C"
+             ORDER BY is_exact, sent_at"""),
         {
             "connection_id": connection_id,
             "kind": kind,
             "ours": json.dumps(list(ours)),
         },
     )
-    return {row["our_id"]: Entry(**row) for row in rows.mappings()}
+    # Of two of one id the last counts.
+    return {
+        row.our_id: Entry(
+            kind=row.kind,
+            our_id=row.our_id,
+            their_id=row.their_id,
+            digest=row.digest,
+            input_digest=row.input_digest,
+        )
+        for row in rows
+    }
 
 
 def ours(
@@ -112,14 +134,19 @@ def keep(
 
 def blur(connection: Connection, connection_id: str, keys: Collection[Key]) -> None:
     """Take nothing for unchanged that is about to be sent, until it is settled."""
-    connection.execute(
-        text("""
-            UPDATE id_map AS m SET digest = '', input_digest = ''
-              FROM json_array_elements(CAST(:keys AS json)) AS k
-             WHERE m.connection_id = :connection_id AND m.kind = k ->> 0
-               AND m.our_id = (k ->> 1) COLLATE "C" """),
-        {"connection_id": connection_id, "keys": json.dumps(sorted(keys))},
-    )
+    given = {"connection_id": connection_id, "keys": json.dumps(sorted(keys))}
+    for is_it in (
+        "m.our_id",
+        "m.our_id <> holdfast_trimmed(m.our_id) AND holdfast_trimmed(m.our_id)",
+    ):
+        connection.execute(
+            text(f"""
+                UPDATE id_map AS m SET digest = '', input_digest = ''
+                  FROM json_array_elements(CAST(:keys AS json)) AS k
+                 WHERE m.connection_id = :connection_id AND m.kind = k ->> 0
+                   AND {is_it} = (k ->> 1) COLLATE "C" """),  # noqa: S608 - constants
+            given,
+        )
 
 
 def note(
@@ -152,7 +179,10 @@ def erase(connection: Connection, person_id: str, license_id: str | None) -> int
     return connection.execute(
         text("""
             DELETE FROM id_map
-             WHERE kind = 'person' AND our_id = :person_id
+             WHERE kind = 'person'
+               AND (our_id = :person_id
+                    OR (our_id <> holdfast_trimmed(our_id)
+                        AND holdfast_trimmed(our_id) = :person_id))
                AND (CAST(:license_id AS text) IS NULL OR connection_id IN (
                     SELECT id FROM connections WHERE license_id = :license_id))"""),
         {"person_id": person_id, "license_id": license_id},

@@ -45,13 +45,21 @@ def load(connection: Connection, entries: Iterable[Entry]) -> int:
             copy.write_row(entry)
     # Whoever is being erased at this moment waits, and then finds what this has left.
     connection.execute(text("LOCK TABLE erasures IN SHARE MODE"))
+    # Entries of before may have white space around their id: these replace them.
+    connection.execute(
+        text("""
+            DELETE FROM directory AS d USING directory_load AS l
+             WHERE d.person_id <> holdfast_trimmed(d.person_id)
+               AND holdfast_trimmed(d.person_id) = l.person_id"""),
+    )
     written = connection.execute(
         text("""
             INSERT INTO directory (person_id, email, email_status, phone)
             SELECT DISTINCT ON (person_id) person_id, email, email_status, phone
               FROM directory_load
              WHERE NOT EXISTS (SELECT 1 FROM erasures AS e WHERE e.license_id = ''
-                                  AND e.person_id = directory_load.person_id)
+                                  AND holdfast_trimmed(e.person_id)
+                                      = directory_load.person_id)
              ORDER BY person_id, line DESC
             ON CONFLICT (person_id) DO UPDATE
               SET email = excluded.email, email_status = excluded.email_status,

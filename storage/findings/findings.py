@@ -83,10 +83,24 @@ def objected(connection: Connection, persons: Collection[str]) -> set[str]:
             SELECT p.id
               FROM json_array_elements_text(CAST(:persons AS json)) AS p (id)
              WHERE EXISTS (
-                   SELECT 1 FROM findings WHERE person_id = p.id COLLATE "C"
+                   SELECT 1 FROM findings
+                    WHERE person_id IN (p.id, holdfast_trimmed(p.id))
                       AND email_status = 'objected')
                 OR EXISTS (
-                   SELECT 1 FROM directory WHERE person_id = p.id COLLATE "C"
+                   SELECT 1 FROM directory
+                    WHERE person_id IN (p.id, holdfast_trimmed(p.id))
+                      AND email_status = 'objected')
+                OR EXISTS (
+                   SELECT 1 FROM findings
+                    WHERE person_id <> holdfast_trimmed(person_id)
+                      AND holdfast_trimmed(person_id)
+                          = holdfast_trimmed(p.id) COLLATE "C"
+                      AND email_status = 'objected')
+                OR EXISTS (
+                   SELECT 1 FROM directory
+                    WHERE person_id <> holdfast_trimmed(person_id)
+                      AND holdfast_trimmed(person_id)
+                          = holdfast_trimmed(p.id) COLLATE "C"
                       AND email_status = 'objected')"""),
         {"persons": json.dumps(list(persons))},
     )
@@ -99,7 +113,8 @@ INSERT INTO findings (person_id, digest, item, provider, value, email_status, fo
 SELECT m ->> 0, m ->> 1, m ->> 2, m ->> 3, m ->> 4, m ->> 5, (SELECT holdfast_now())
   FROM json_array_elements(CAST(:memories AS json)) AS m
  WHERE NOT EXISTS (SELECT 1 FROM erasures AS e
-                    WHERE e.license_id = '' AND e.person_id = (m ->> 0) COLLATE "C")
+                    WHERE e.license_id = '' AND holdfast_trimmed(e.person_id)
+                          = holdfast_trimmed(m ->> 0) COLLATE "C")
  ORDER BY 1, 2, 3, 4
 ON CONFLICT (person_id, digest, item, provider) DO UPDATE
    SET value = excluded.value, email_status = excluded.email_status,
@@ -120,7 +135,11 @@ def keep(connection: Connection, memories: Sequence[Memory]) -> None:
 def erase(connection: Connection, person_id: str) -> int:
     """Remove all that was found of a person; how many answers that were."""
     return connection.execute(
-        text("DELETE FROM findings WHERE person_id = :person_id"),
+        text("""
+            DELETE FROM findings
+             WHERE person_id = :person_id
+                OR (person_id <> holdfast_trimmed(person_id)
+                    AND holdfast_trimmed(person_id) = :person_id)"""),
         {"person_id": person_id},
     ).rowcount
 

@@ -210,12 +210,16 @@ def match(
 def answer(
     connection: Connection, lookup_id: str, persons: Collection[str]
 ) -> list[Asked]:
-    """Close the items of these persons; those that had not been answered before."""
+    """Close the items of these persons; those that had not been answered before.
+
+    Their ids come without white space around them; those that were asked of before may
+    have some.
+    """
     rows = connection.execute(
         text("""
             UPDATE lookup_items SET open = false, answered_at = clock_timestamp()
-             WHERE lookup_id = :id AND person_id = ANY(CAST(:persons AS text[]))
-               AND answered_at IS NULL
+             WHERE lookup_id = :id AND answered_at IS NULL
+               AND holdfast_trimmed(person_id) = ANY(CAST(:persons AS text[]))
             RETURNING person_id, digest, item"""),
         {"id": lookup_id, "persons": list(persons)},
     )

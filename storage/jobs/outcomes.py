@@ -81,6 +81,15 @@ SELECT asked.record
       AND o.company_id = asked.company_id COLLATE "C"
       AND (asked.person_id IS NULL OR o.person_id = asked.person_id COLLATE "C")
       AND j.error_code IS DISTINCT FROM :given_up)
+    OR EXISTS (
+   SELECT 1 FROM outcomes AS o JOIN jobs AS j ON j.id = o.job_id
+    WHERE o.license_id = :license_id AND o.outcome = 'delivered'
+      AND (o.company_id <> holdfast_trimmed(o.company_id)
+           OR o.person_id <> holdfast_trimmed(o.person_id))
+      AND holdfast_trimmed(o.company_id) = asked.company_id COLLATE "C"
+      AND (asked.person_id IS NULL
+           OR holdfast_trimmed(o.person_id) = asked.person_id COLLATE "C")
+      AND j.error_code IS DISTINCT FROM :given_up)
 """)
 
 
@@ -91,7 +100,8 @@ def delivered_before(
 ) -> set[int]:
     """Of records (number, company, person), those that the license has had already.
 
-    A company alone counts as delivered with whichever record of it.
+    A company alone counts as delivered with whichever record of it. An id is found also
+    where it was delivered with white space around it, as it could be before.
     """
     numbers, companies, persons = zip(*asked, strict=True) if asked else ((), (), ())
     rows = connection.execute(

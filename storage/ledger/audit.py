@@ -139,8 +139,8 @@ SELECT format('charge %s, the %s %s of %s, was free for charge %s, which %s', c.
                    ELSE 'paid for something else' END)
   FROM charges AS c LEFT JOIN charges AS p ON p.id = c.paid_by
  WHERE c.paid_by IS NOT NULL
-   AND (p.license_id, p.item, holdfast_trim(p.subject), p.credits > 0)
-       IS DISTINCT FROM (c.license_id, c.item, holdfast_trim(c.subject), true)
+   AND (p.license_id, p.item, holdfast_trimmed(p.subject), p.credits > 0)
+       IS DISTINCT FROM (c.license_id, c.item, holdfast_trimmed(c.subject), true)
 """
 
 _ENTITLEMENTS_ARE_THEIR_LINES = f"""

@@ -39,7 +39,7 @@ WITH claim AS MATERIALIZED (
 entitled AS (
   INSERT INTO entitlements AS e
          (license_id, item, subject, digest, settled_as, viewed_at, viewed_by)
-  SELECT :license_id, 'company', holdfast_trim(:company_id), '', charge_id, at,
+  SELECT :license_id, 'company', holdfast_trimmed(:company_id), '', charge_id, at,
          charge_id FROM claim
   ON CONFLICT (license_id, item, subject, digest) DO UPDATE SET
     (settled_as, viewed_at, viewed_by, former_payers) = (
@@ -131,7 +131,7 @@ def of_id(connection: Connection, view_id: str) -> Booked | None:
                                           THEN 'exported' ELSE 'viewed' END) AS because
               FROM charges AS c LEFT JOIN entitlements AS e
                 ON e.license_id = c.license_id AND e.item = c.item
-               AND e.subject = holdfast_trim(c.subject) AND e.digest = c.digest
+               AND e.subject = holdfast_trimmed(c.subject) AND e.digest = c.digest
              WHERE c.view_id = :view_id"""),
         {"view_id": view_id},
     ).one_or_none()

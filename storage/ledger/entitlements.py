@@ -29,7 +29,7 @@ SELECT license_id, item, subject, digest,
        (array_agg(stands_on ORDER BY at DESC, id DESC)
           FILTER (WHERE is_view))[1] AS viewed_by,
        array_agg(DISTINCT stands_on) AS payers
-  FROM (SELECT c.id, c.license_id, c.item, holdfast_trim(c.subject) AS subject,
+  FROM (SELECT c.id, c.license_id, c.item, holdfast_trimmed(c.subject) AS subject,
                named.digest, c.charged_at AS at, c.view_id IS NOT NULL AS is_view,
                coalesce(c.paid_by, c.id) AS stands_on
           FROM {charges} AS c
@@ -41,7 +41,7 @@ SELECT license_id, item, subject, digest,
 
 
 _OF_CHARGES = """
-SELECT DISTINCT license_id, item, holdfast_trim(subject) AS subject
+SELECT DISTINCT license_id, item, holdfast_trimmed(subject) AS subject
   FROM charges WHERE id = ANY (CAST(:charge_ids AS bigint[]))
 """
 

@@ -61,7 +61,8 @@ class Claim(NamedTuple):
 _SETTLE = text("""
 WITH moment AS MATERIALIZED (SELECT holdfast_now() AS at),
 claim AS MATERIALIZED (
-  SELECT item, subject, CASE WHEN :spaced THEN holdfast_trim(subject) ELSE subject END
+  SELECT item, subject,
+         CASE WHEN :spaced THEN holdfast_trimmed(subject) ELSE subject END
            AS id, digest, also, CAST(credits AS integer) AS credits,
          provider, nextval('charges_id_seq') AS charge_id
     FROM ROWS FROM (json_array_elements_text(CAST(:items AS json)),
@@ -172,7 +173,7 @@ UPDATE entitlements AS e
                             ELSE array_append(
                               array_remove(e.former_payers, e.exported_by),
                               e.exported_by) END
-  FROM (SELECT id, license_id, item, holdfast_trim(subject) AS subject, digest,
+  FROM (SELECT id, license_id, item, holdfast_trimmed(subject) AS subject, digest,
                also_digest, charged_at AS at, coalesce(paid_by, id) AS stands_on
           FROM charges
          WHERE id = ANY (:uneven) AND (paid_by IS NOT NULL OR credits > 0)) AS line

@@ -142,7 +142,7 @@ def erase(connection: Connection, person_id: str, license_id: str | None) -> int
     return connection.execute(
         text("""
             DELETE FROM dry_run_items
-             WHERE person_id = :person_id
+             WHERE holdfast_trimmed(person_id) = :person_id
                AND (CAST(:license_id AS text) IS NULL OR dry_run_id IN (
                     SELECT id FROM dry_runs WHERE license_id = :license_id))"""),
         {"person_id": person_id, "license_id": license_id},

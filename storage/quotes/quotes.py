@@ -80,6 +80,7 @@ def put(connection: Connection, stored: StoredQuote) -> None:
             companies=quote.companies,
             persons=quote.persons,
             duplicates=quote.duplicates,
+            trimmed=quote.trimmed,
             excluded=quote.excluded,
             input=records.name,
             columns=list(records.columns),
@@ -155,6 +156,7 @@ def _stored(row: dict[str, Any]) -> StoredQuote:
             companies=row["companies"],
             persons=row["persons"],
             duplicates=row["duplicates"],
+            trimmed=row["trimmed"],
             excluded=row["excluded"],
             changed=tuple(
                 Changed(record, Item(item), subject)

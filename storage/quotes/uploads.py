@@ -18,7 +18,11 @@ class Problem(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredUpload:
-    """Records without their duplicates; `problems` are the first of their total."""
+    """Records without their duplicates; `problems` are the first of their total.
+
+    `trimmed` counts those that had white space around an id; None where nobody looked,
+    as in uploads of before.
+    """
 
     id: str
     license_id: str
@@ -30,6 +34,7 @@ class StoredUpload:
     duplicates: int
     problems: tuple[Problem, ...]
     problems_total: int
+    trimmed: int | None
 
 
 def put(connection: Connection, stored: StoredUpload) -> None:
@@ -46,6 +51,7 @@ def put(connection: Connection, stored: StoredUpload) -> None:
             duplicates=stored.duplicates,
             problems=[list(problem) for problem in stored.problems],
             problems_total=stored.problems_total,
+            trimmed=stored.trimmed,
             created_at=func.holdfast_now(),
         ),
     )
@@ -89,4 +95,5 @@ def _stored(row: dict[str, Any]) -> StoredUpload:
         duplicates=row["duplicates"],
         problems=tuple(Problem(*problem) for problem in row["problems"]),
         problems_total=row["problems_total"],
+        trimmed=row["trimmed"],
     )

@@ -1,7 +1,9 @@
 """Persons who were erased: their ids, kept so that nothing brings the persons back.
 
-An erasure without a license holds for everybody; it alone takes the person out of the
-directory, which is our own. What is erased of a job is told by its outcomes.
+Ids come without white space around them; what is stored of before may have some, and is
+found as well. An erasure without a license holds for everybody; it alone takes the
+person out of the directory, which is our own. What is erased of a job is told by its
+outcomes.
 """
 
 import json
@@ -33,7 +35,11 @@ def put(connection: Connection, person_id: str, license_id: str | None) -> int:
     if license_id is not None:
         return 0
     return connection.execute(
-        text("DELETE FROM directory WHERE person_id = :person_id"),
+        text("""
+            DELETE FROM directory
+             WHERE person_id = :person_id
+                OR (person_id <> holdfast_trimmed(person_id)
+                    AND holdfast_trimmed(person_id) = :person_id)"""),
         {"person_id": person_id},
     ).rowcount
 
@@ -44,9 +50,10 @@ def among(
     """Which of these persons are blocked, for this license or for everybody."""
     rows = connection.execute(
         text("""
-            SELECT e.person_id
+            SELECT asked.person_id
               FROM json_array_elements_text(CAST(:persons AS json)) AS asked (person_id)
-              JOIN erasures AS e ON e.person_id = asked.person_id COLLATE "C"
+              JOIN erasures AS e ON holdfast_trimmed(e.person_id)
+                   = holdfast_trimmed(asked.person_id) COLLATE "C"
                AND e.license_id IN ('', :license_id)"""),
         {"persons": json.dumps(list(persons)), "license_id": license_id},
     )
@@ -127,7 +134,7 @@ def silence(connection: Connection, person_id: str, license_id: str | None) -> i
     return connection.execute(
         text("""
             UPDATE outcomes SET message = NULL
-             WHERE person_id = :person_id AND message IS NOT NULL
+             WHERE holdfast_trimmed(person_id) = :person_id AND message IS NOT NULL
                AND (:license_id = '' OR EXISTS (
                     SELECT 1 FROM jobs WHERE jobs.id = outcomes.job_id
                        AND jobs.license_id = :license_id))"""),
@@ -159,7 +166,8 @@ def drop_files(
                      SELECT erased_at FROM erasures
                       WHERE person_id = :person_id AND license_id = :license_id)
                  AND id IN (SELECT job_id FROM outcomes
-                             WHERE person_id = :person_id AND outcome = 'delivered')
+                             WHERE holdfast_trimmed(person_id) = :person_id
+                               AND outcome = 'delivered')
                  AND (keep_file OR file_artifact IS NOT NULL OR finished_at IS NULL)
                ORDER BY id FOR NO KEY UPDATE),
             dropped AS (

@@ -57,6 +57,14 @@ id_map = Table(
     CheckConstraint(COMPANY_OR_PERSON, name="kind"),
     Index("id_map_their_id_idx", "connection_id", "kind", "their_id"),
     Index("id_map_our_id_idx", "our_id"),
+    # Of before, when white space around an id was a part of it.
+    Index(
+        "id_map_spaced_idx",
+        "connection_id",
+        "kind",
+        text("holdfast_trimmed(our_id)"),
+        postgresql_where=text("our_id <> holdfast_trimmed(our_id)"),
+    ),
 )
 
 

@@ -53,6 +53,11 @@ findings = Table(
         "person_id",
         postgresql_where=text("email_status = 'objected'"),
     ),
+    Index(
+        "findings_spaced_idx",
+        text("holdfast_trimmed(person_id)"),
+        postgresql_where=text("person_id <> holdfast_trimmed(person_id)"),
+    ),
 )
 
 lookups = Table(
@@ -140,4 +145,10 @@ directory = Table(
     Column("email_status", Text, nullable=False),
     Column("phone", Text),
     one_of("email_status", EmailStatus),
+    # Of before, when white space around an id was a part of it.
+    Index(
+        "directory_spaced_idx",
+        text("holdfast_trimmed(person_id)"),
+        postgresql_where=text("person_id <> holdfast_trimmed(person_id)"),
+    ),
 )

@@ -205,6 +205,17 @@ outcomes = Table(
         "person_id",
         postgresql_where=text("outcome = 'delivered'"),
     ),
+    # The same of before, when white space around an id was a part of it.
+    Index(
+        "outcomes_spaced_idx",
+        "license_id",
+        text("holdfast_trimmed(company_id)"),
+        text("holdfast_trimmed(person_id)"),
+        postgresql_where=text(
+            "outcome = 'delivered' AND (company_id <> holdfast_trimmed(company_id)"
+            " OR person_id <> holdfast_trimmed(person_id))"
+        ),
+    ),
 )
 
 

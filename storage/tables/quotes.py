@@ -31,6 +31,8 @@ uploads = Table(
     Column("duplicates", Integer, nullable=False),
     Column("problems", JSONB, nullable=False),
     Column("problems_total", Integer, nullable=False),
+    # Records that had white space around an id; None: nobody has looked.
+    Column("trimmed", Integer),
     Column("created_at", Instant, nullable=False, server_default=NOW),
     Index(
         "uploads_kept_idx", "created_at", postgresql_where=text("artifact IS NOT NULL")
@@ -63,6 +65,8 @@ quotes = Table(
     Column("companies", Integer, nullable=False),
     Column("persons", Integer, nullable=False),
     Column("duplicates", Integer, nullable=False),
+    # Records that had white space around an id.
+    Column("trimmed", Integer, nullable=False, server_default=text("0")),
     # Records that a filter leaves out.
     Column("excluded", Integer, nullable=False, server_default=text("0")),
     # The priced records as a file; None once it was removed.

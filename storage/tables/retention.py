@@ -1,6 +1,6 @@
 """What goes: persons who were erased, and files that no row names any more."""
 
-from sqlalchemy import Column, PrimaryKeyConstraint, Table, Text
+from sqlalchemy import Column, Index, PrimaryKeyConstraint, Table, Text, text
 
 from storage.tables.column_types import NOW, Id, Instant, metadata
 
@@ -13,6 +13,8 @@ erasures = Table(
     Column("license_id", Id, nullable=False),
     Column("erased_at", Instant, nullable=False, server_default=NOW),
     PrimaryKeyConstraint("person_id", "license_id"),
+    # Whatever white space was around an id when it was erased, or is now.
+    Index("erasures_trimmed_idx", text("holdfast_trimmed(person_id)")),
 )
 
 removals = Table(

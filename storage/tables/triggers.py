@@ -1,7 +1,7 @@
 """What tables alone cannot say: business time, trimmed ids, rows only ever added.
 
 Each guard is one idempotent piece of SQL, run after the tables are created, here
-and by the migrations.
+and by the migrations; what indexes are made of is run before.
 """
 
 from sqlalchemy import DDL, event
@@ -73,6 +73,15 @@ $$ DECLARE at CONSTANT timestamptz := holdfast_license_now(license);
 """
 """The period that a license spends from."""
 
+TRIMMED = r"""
+CREATE OR REPLACE FUNCTION holdfast_trimmed(id text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
+$$ SELECT btrim(id, E'\t\n\u000b\f\r\u001c\u001d\u001e\u001f \u0085\u00a0\u1680'
+     '\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a'
+     '\u2028\u2029\u202f\u205f\u3000') $$
+"""
+"""An id as it is compared: without what Python's `str.strip` takes for white space."""
+
 REFUSE_CHANGE = """
 CREATE OR REPLACE FUNCTION holdfast_refuse_change() RETURNS trigger
 LANGUAGE plpgsql AS
@@ -81,15 +90,6 @@ $$ BEGIN
        USING ERRCODE = 'restrict_violation';
    END $$
 """
-
-TRIM = r"""
-CREATE OR REPLACE FUNCTION holdfast_trim(id text) RETURNS text
-LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS
-$$ SELECT btrim(id, E'\t\n\x0b\f\r\x1c\x1d\x1e\x1f \u0085\u00a0\u1680\u2000\u2001'
-     '\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f'
-     '\u205f\u3000') $$
-"""
-"""An id without the white space around it, by Unicode, as Python's `str.strip`."""
 
 APPEND_ONLY = (
     *("transfers", "charges", "refunds", "provider_costs"),
@@ -125,9 +125,14 @@ GUARDS: tuple[str, ...] = (
     LICENSE_NOW,
     RUNNING_PERIOD,
     REFUSE_CHANGE,
-    TRIM,
     *(trigger for table in APPEND_ONLY for trigger in append_only(table)),
     CLOSED_FOR_GOOD,
+)
+
+event.listen(
+    metadata,
+    "before_create",
+    DDL(TRIMMED),  # type: ignore[no-untyped-call]
 )
 
 for _guard in GUARDS:

@@ -61,6 +61,7 @@ def test_a_job_leaves_the_file_that_was_asked_for(acme, name):
         {"format": "xlsx", "profile": "excel"},
         {"columns": []},
         {"columns": [{"field": "email"}]},
+        {"columns": [{"field": "note"}], "retrieve": ["email"]},
         {"columns": [{"field": "note"}, {"field": "company_id", "heading": "note"}]},
         {"columns": [{"heading": "x"}]},
         {"columns": [{"field": "note", "heading": "a\nb"}]},
@@ -72,7 +73,9 @@ def test_a_job_leaves_the_file_that_was_asked_for(acme, name):
 )
 @pytest.mark.parametrize("path", ["/v1/quotes", "/v1/jobs"])
 def test_a_look_that_no_file_has_is_refused_at_the_quote(acme, export, path):
-    answer = acme.admin.post(path, json=_body(export))
+    look = {name: value for name, value in export.items() if name != "retrieve"}
+    asked = {"retrieve": export.get("retrieve", [])}
+    answer = acme.admin.post(path, json=_body(look) | asked)
     assert answer.status_code == 422, answer.text
     assert any("export" in error["field"] for error in answer.json()["errors"])
     balance = acme.admin.get("/v1/licenses/acme/balance").json()

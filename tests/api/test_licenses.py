@@ -62,12 +62,16 @@ def test_v3_views_charge_at_once_and_free_the_export(api):
     path = "/v1/licenses/acme/views"
     first = api.admin.post(path, json={"user": "ada", "company_id": "c1"})
     assert first.json() == {"credits": 1, "free_because": None}
-    again = api.admin.post(path, json={"user": "bob", "company_id": "c1"})
+    again = api.admin.post(path, json={"user": "bob", "company_id": " c1\u00a0"})
     assert again.json() == {"credits": 0, "free_because": "viewed"}
     job = api.ended(api.admin.post("/v1/jobs", json=_ONE).json()["id"])
     assert job["credits"]["settled"] == 0
     after = api.admin.post(path, json={"user": "ada", "company_id": "c1"})
     assert after.json() == {"credits": 0, "free_because": "exported"}
+    nobody = api.admin.post(path, json={"user": "ada", "company_id": " \t"})
+    assert nobody.status_code == 422
+    (error,) = nobody.json()["errors"]
+    assert (error["field"], "is empty" in error["message"]) == ("company_id", True)
     assert api.admin.get("/v1/licenses/acme/balance").json()["spent"] == 1
 
 

@@ -289,6 +289,10 @@ def test_an_export_looks_as_it_was_asked_to(terminal, tmp_path):
         (("--format", "xlsx", "--profile", "excel"), "is for csv; xlsx has none"),
         (("--columns", "company_id,nope"), "'nope' is none of company_id"),
         (("--columns", ""), "columns: names no field"),
+        (
+            ("--columns", "company_id", "--retrieve", "email"),
+            "export.columns: has no column for the e-mail",
+        ),
     ],
 )
 def test_a_look_that_no_file_has_is_bad_input(
@@ -331,7 +335,22 @@ def test_the_directory_is_loaded_all_or_nothing(terminal, database, tmp_path):
     assert done.stderr.strip() == "line 2: person_id: is missing or no text"
     assert _rows(database)["directory"] == 0
     entries.write_text('{"person_id": "p1", "email": "a@b.c", "more": 1}\n')
-    assert terminal.answer("directory", "load", str(entries)) == {"persons": 1}
+    loaded = terminal.answer("directory", "load", str(entries))
+    assert loaded == {"persons": 1, "trimmed": 0}
+
+
+def test_white_space_around_ids_is_left_out_and_told(terminal, tmp_path):
+    contacts, entries = tmp_path / "contacts.csv", tmp_path / "directory.jsonl"
+    contacts.write_text("company_id,person_id\nc1 ,p1\nc1, p1\nc1,\u2003p2\n")
+    quoted = terminal.answer(*_quote(terminal, contacts))
+    assert (quoted["records"], quoted["duplicates"], quoted["trimmed"]) == (2, 1, 3)
+    told = terminal.run("quote", str(contacts), "--license", "acme", "--user", "u")
+    assert "3 records had white space around an id" in told.stdout
+    entries.write_text('{"person_id": " p1"}\n{"person_id": "p2"}\n')
+    loaded = terminal.run("directory", "load", str(entries))
+    assert loaded.stdout == "2 persons loaded, 1 with white space around their id\n"
+    erased = terminal.answer("erase-person", " p1 ")
+    assert (erased["person"], erased["erased"]["directory"]) == ("p1", 1)
 
 
 def test_the_audit_of_a_sound_house_finds_nothing(terminal):

@@ -56,6 +56,20 @@ def test_a_chunk_waits_for_its_answer_without_a_worker(later):
     assert [state for state, _ in later.lookups()] == ["answered"]
 
 
+def test_an_answer_finds_whom_it_is_about_whatever_white_space_is_around_the_id(later):
+    later.sandbox.behave("fullenrich", finish_ms=60_000)
+    job_id = later.submit(TEN, retrieve=BOTH)
+    later.turn(job_id)
+    with later.deps.database.transaction() as connection:
+        (lookup_id,) = connection.execute(text("SELECT id FROM lookups")).scalars()
+        connection.execute(
+            text("UPDATE lookup_items SET person_id = 'p0 ' WHERE person_id = 'p0'")
+        )
+        found = lookups.answer(connection, lookup_id, ["p0"])
+        assert {asked.person_id for asked in found} == {"p0 "}
+        connection.rollback()
+
+
 def test_a_person_of_whom_too_little_is_known_is_not_submitted(later):
     nameless = [(name, "") for name in TEN[:3]]
     report = later.run(later.submit([*nameless, *TEN[3:]]))

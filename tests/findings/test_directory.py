@@ -96,7 +96,7 @@ def test_a_line_says_what_it_knows_and_the_rest_is_unknown(deps):
         {"person_id": "p3", "email": "", "email_status": "", "phone": ""},
     ]
     file = [*(json.dumps(line).encode() for line in lines), b"", b"  \n"]
-    assert load_directory(deps, file) == 3
+    assert load_directory(deps, file) == (3, 0)
     assert _look_up(deps.database, "p1", "p2", "p3") == {
         "p1": Finding("a@example.com", EmailStatus.PROBABLE, None),
         "p2": Finding(None, EmailStatus.UNKNOWN, "+1"),

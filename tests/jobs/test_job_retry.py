@@ -62,7 +62,8 @@ def clocks(database_url, tmp_path) -> Iterator[Days]:
 @pytest.fixture
 def deps(clocks: Days) -> Wired:
     job_runs.create_license(clocks[0])
-    return clocks[0]
+    today: Wired = clocks[0]
+    return today
 
 
 def _submit(

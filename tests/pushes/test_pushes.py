@@ -149,6 +149,19 @@ def test_what_was_written_and_never_answered_is_there_once_and_paid_for(
     assert (told["contacts"], told["companies"]) == (20, 21)
 
 
+def test_what_the_id_map_holds_with_white_space_around_its_id_is_known(
+    house, connection
+):
+    records = [contact(f"c{n}", f"p{n}") for n in range(3)]
+    push(house, connection, records)
+    with house.database.transaction() as connection_:
+        connection_.execute(text("UPDATE id_map SET our_id = our_id || ' '"))
+    assert counts(push(house, connection, records)) == {"unchanged": 3}
+    changed = [record | {"title": "CEO"} for record in records]
+    assert counts(push(house, connection, changed)) == {"updated": 3}
+    assert counts(push(house, connection, changed)) == {"unchanged": 3}
+
+
 def test_a_search_that_lags_makes_nothing_twice(house, sandbox, connection):
     sandbox.behave("hubspot", lag_ms=60_000)
     records = [contact("c1", "p1", company_domain="one.example", email="a@one.example")]

@@ -119,6 +119,7 @@ def test_an_upload_counts_without_duplicates(deps, content_type):
     assert (stored.duplicates, stored.problems, stored.problems_total) == (2, (), 0)
     assert uploads.find(deps, "acme", stored.id) == stored
     (first, *_) = uploads.reading_of(deps, stored).rows
+    assert isinstance(first, KeptRecord)
     assert first[:4] == (1, "c1", "p1", lookup_digest("Ada", "", ""))
     assert json.loads(first.encoded) == RECORDS[0]
 

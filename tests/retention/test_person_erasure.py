@@ -33,6 +33,7 @@ from worker.jobs.chunk_runner import run_chunk
 from worker.quotes import quote_maker, uploads
 from worker.quotes.readers import delimited
 from worker.quotes.readers.reader import Reading
+from worker.quotes.readers.records import KeptRecord
 from worker.retention import person_erasure
 from worker.retention.person_erasure import Erased
 from worker.retention.pruner import Pruner
@@ -76,7 +77,7 @@ def _know(deps: Wired) -> int:
         ).encode()
         for person, phone in phones.items()
     ]
-    return directory_import.load_directory(deps, lines)
+    return directory_import.load_directory(deps, lines).persons
 
 
 def _reading(rows: list[list[str]] = _ROWS) -> Reading:
@@ -184,6 +185,8 @@ def test_an_upload_keeps_no_digest_of_an_erased_persons_names(deps):
     person_erasure.erase(deps, "ada")
     after = uploads.reading_of(deps, uploads.find(deps, "acme", stored.id)).rows
     for was, now in zip(before, after, strict=True):
+        assert isinstance(was, KeptRecord)
+        assert isinstance(now, KeptRecord)
         if was.person_id == "ada":
             assert was.digest != now.digest == lookup_digest("", "", "")
         else:

@@ -119,7 +119,7 @@ def test_ids_are_trimmed_by_the_database_as_they_are_at_the_doors(database):
             ]
             trimmed = connection.execute(
                 text("""
-                    SELECT holdfast_trim(c || 'a' || c || 'b' || c)
+                    SELECT holdfast_trimmed(c || 'a' || c || 'b' || c)
                       FROM unnest(CAST(:every AS text[])) WITH ORDINALITY AS u (c, n)
                      ORDER BY n"""),
                 {"every": every},

@@ -53,7 +53,7 @@ def demo(cli: Cli) -> None:
     out = Path(tempfile.mkdtemp(prefix="holdfast-demo-"))
     with _fresh_home(cli, out) as fresh, with_workers(fresh, migrate=True) as deps:
         with as_file(files("worker.sample") / "congress-directory.jsonl") as entries:
-            persons = load_directory(deps, entries.open("rb"))
+            persons, _ = load_directory(deps, entries.open("rb"))
         cli.say(f"directory: {persons:,} persons, their office phones\n")
         license_id = _license(deps)
         numbers = tuple(

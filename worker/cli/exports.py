@@ -202,6 +202,8 @@ def quote_text(stored: StoredQuote) -> str:
         f"{quote.persons:,} persons, {quote.duplicates:,} duplicates left out), "
         f"{quote.available:,} credits available"
     )
+    if quote.trimmed:
+        lines.append(f"  {quote.trimmed:,} records had white space around an id")
     if quote.changed:
         lines.append(f"  {len(quote.changed):,} ids are priced as somebody new")
     if not quote.affordable:

@@ -17,6 +17,7 @@ from worker.cli.servers import with_database
 from worker.findings.directory_import import load_directory
 from worker.infrastructure.clock import instant
 from worker.infrastructure.errors import Code, Refused, bad
+from worker.infrastructure.ids import trimmed
 from worker.ledger import audit as ledger_audit
 from worker.ledger import business_clock
 from worker.ledger.audit_process import COMMAND, end_with_parent
@@ -39,8 +40,10 @@ def directory() -> None:
 def load(cli: Cli, *, file: Path) -> None:
     """Load FILE (JSON Lines) into the directory by person_id, all or nothing."""
     with with_database(cli) as deps, reading(cli, file, "loading") as stream:
-        persons = load_directory(deps, stream)
-    cli.answer({"persons": persons}, f"{persons:,} persons loaded")
+        persons, spaced = load_directory(deps, stream)
+    words = f", {spaced:,} with white space around their id" if spaced else ""
+    answer = {"persons": persons, "trimmed": spaced}
+    cli.answer(answer, f"{persons:,} persons loaded{words}")
 
 
 @command("audit")
@@ -119,6 +122,7 @@ def rotate_secrets(cli: Cli) -> None:
 @click.option("--license", "license_id", help="Only from what is kept for it.")
 def erase_person(cli: Cli, *, person_id: str, license_id: str | None) -> None:
     """Erase a person; money rows keep the id. The same again ends what a crash left."""
+    person_id = trimmed(person_id)
     with with_database(cli) as deps:
         erased = person_erasure.erase(deps, person_id, license_id)
     counts = {
@@ -131,7 +135,8 @@ def erase_person(cli: Cli, *, person_id: str, license_id: str | None) -> None:
     }
     under_way = list(erased.jobs_under_way)
     answer = {"person": person_id, "license": license_id, "erased": counts}
-    lines = [f"{name:<12} {count:>6,}" for name, count in counts.items()]
+    lines = [f"{'person':<12} {person_id}"]
+    lines += [f"{name:<12} {count:>6,}" for name, count in counts.items()]
     lines += [f"{job_id} is under way and will leave no file" for job_id in under_way]
     cli.answer(answer | {"jobs_under_way": under_way}, "\n".join(lines))
 

@@ -6,34 +6,58 @@ are known. Other fields are ignored; a missing status means unknown.
 
 import json
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from pricing.findings import EmailStatus
 from storage.findings import directory
 from storage.findings.directory import Entry
 from worker.infrastructure.dependencies import Deps
 from worker.infrastructure.errors import Problem
-from worker.infrastructure.ids import has_control_character, id_problem
+from worker.infrastructure.ids import has_control_character, id_problem, trimmed
 from worker.quotes.problems import Problems
 from worker.quotes.readers.records import PERSON_ID
 
 _STATUSES = frozenset(status.value for status in EmailStatus)
 
 
-def load_directory(deps: Deps, lines: Iterable[bytes]) -> int:
-    """Add or replace the persons of a file; return how many there were.
+class Loaded(NamedTuple):
+    """How many persons there were, and how many had white space around their id."""
+
+    persons: int
+    trimmed: int
+
+
+def load_directory(deps: Deps, lines: Iterable[bytes]) -> Loaded:
+    """Add or replace the persons of a file.
 
     Raises `BadInput` with the first problems, by line and field; then nothing has
     changed.
     """
-    problems = Problems()
+    problems, spaced = Problems(), _Spaced()
     with deps.database.transaction() as connection:
-        persons = directory.load(connection, _entries(lines, problems))
+        persons = directory.load(connection, _entries(lines, problems, spaced))
         problems.raise_if_any()
-    return persons
+    return Loaded(persons, spaced.count)
 
 
-def _entries(lines: Iterable[bytes], problems: Problems) -> Iterator[Entry]:
+class _Spaced:
+    """Counts ids that come with white space around them."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def without(self, entry: Entry) -> Entry:
+        """An entry whose id has none."""
+        person_id = trimmed(entry.person_id)
+        if person_id == entry.person_id:
+            return entry
+        self.count += 1
+        return entry._replace(person_id=person_id)
+
+
+def _entries(
+    lines: Iterable[bytes], problems: Problems, spaced: _Spaced
+) -> Iterator[Entry]:
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
@@ -41,7 +65,7 @@ def _entries(lines: Iterable[bytes], problems: Problems) -> Iterator[Entry]:
         if isinstance(parsed, Problem):
             problems.add([parsed])
         else:
-            yield parsed
+            yield spaced.without(parsed)
 
 
 def _parse(number: int, line: bytes) -> Entry | Problem:
@@ -66,7 +90,9 @@ def _parse(number: int, line: bytes) -> Entry | Problem:
 def _problem(number: int, values: dict[str, Any]) -> Problem | None:
     person_id = values.get(PERSON_ID)
     message = (
-        id_problem(person_id) if isinstance(person_id, str) else "is missing or no text"
+        id_problem(trimmed(person_id))
+        if isinstance(person_id, str)
+        else "is missing or no text"
     )
     if message:
         return Problem(number, PERSON_ID, message)

@@ -6,6 +6,7 @@ answer is stored once, then the chunk that waits for it goes on.
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 
 from pricing.plans import Item
@@ -16,12 +17,17 @@ from storage.findings.provider_costs import Cost
 from worker.findings.provider_registry import FindingDeps
 from worker.findings.providers.provider import Report
 from worker.findings.waterfall import memories_of
+from worker.infrastructure.ids import trimmed
 
 log = logging.getLogger(__name__)
 
 
 def take(deps: FindingDeps, provider: str, report: Report) -> Matched | None:
     """Store a report, and wake who waits for it; the request, if there is one."""
+    report = replace(
+        report,
+        answers={trimmed(person): answer for person, answer in report.answers.items()},
+    )
     with deps.database.transaction() as connection:
         matched = lookups.match(
             connection,
@@ -53,12 +59,14 @@ def _memories(provider: str, fresh: Sequence[Asked], report: Report) -> list[Mem
     return [
         memory
         for key, of in items.items()
-        for memory in memories_of(key, provider, of, report.answers[key.person_id])
+        for memory in memories_of(
+            key, provider, of, report.answers[trimmed(key.person_id)]
+        )
     ]
 
 
 def _cost(provider: str, fresh: Sequence[Asked], report: Report) -> Cost:
-    persons = {asked.person_id for asked in fresh}
+    persons = {trimmed(asked.person_id) for asked in fresh}
     paid = sum((report.answers[person].paid for person in persons), Decimal(0))
     return Cost(provider, len(persons), paid)
 

@@ -21,6 +21,11 @@ def check_name(name: str) -> None:
         raise bad("name", f"must be 1 to {_NAME_LENGTH_MAX} printable characters")
 
 
+def trimmed(value: str) -> str:
+    """A company's or person's id: the white space around it is no part of it."""
+    return value.strip()
+
+
 ID_LENGTH_MAX = 200
 
 

@@ -9,7 +9,7 @@ from storage.licenses.idempotency_keys import Once
 from storage.webhooks import events
 from worker.infrastructure.dependencies import Deps
 from worker.infrastructure.errors import Code, Refused
-from worker.infrastructure.ids import check_id, new_id
+from worker.infrastructure.ids import check_id, new_id, trimmed
 from worker.licenses.licenses import open_license
 from worker.licenses.spending_permission import (
     check_permission,
@@ -31,6 +31,7 @@ def view(
     view that costs nothing goes through for everybody.
     """
     check_id("user", user_id)
+    company_id = trimmed(company_id)
     check_id("company_id", company_id)
     license_ = open_license(deps, license_id)
     terms = terms_of(license_.plan, license_.payment_term)

@@ -11,6 +11,7 @@ from storage.connections import id_map
 from storage.connections.id_map import Entry
 from storage.database import Database
 from worker.connections.connectors.connector import Kind, Match, Wanted
+from worker.infrastructure.ids import trimmed
 from worker.pushes.field_values import Ready
 from worker.pushes.record_plan import Merged, theirs_of, unclaimed
 
@@ -47,4 +48,9 @@ def matches_of(
     found = find(kind, wanted)
     with database.transaction() as connection:
         owners = id_map.ours(connection, connection_id, kind, theirs_of(found))
-    return unclaimed(found, owners)
+    # One of before may have white space around its id, and is the same.
+    own = {trimmed(one.wanted.id): one.wanted.id for one in ready}
+    return unclaimed(
+        found,
+        {theirs: own.get(trimmed(our_id), our_id) for theirs, our_id in owners.items()},
+    )

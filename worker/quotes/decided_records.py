@@ -16,9 +16,12 @@ from pricing.quote import Tally
 from storage.database import Database
 from storage.ledger import charges, entitlements
 from storage.ledger.charges import ClaimKey
+from worker.infrastructure.errors import Problem
 from worker.quotes.chunk_slices import InputWriter
 from worker.quotes.priced_records import PricedRecord, subject_of
+from worker.quotes.problems import Problems
 from worker.quotes.quoted_kind import QuoteCheck
+from worker.quotes.readers.records import Record, record_of
 
 _BATCH_RECORDS = 5_000
 
@@ -47,11 +50,16 @@ def price_again(
     check: QuoteCheck,
 ) -> None:
     """Price every record but those that were left out, and write all to the input."""
+    problems = Problems()
     while batch := list(islice(decided.rows, _BATCH_RECORDS)):
         check.look_at([priced.record for priced in batch])
         free = _free(database, license_id, decided, batch, tally)
         for priced in batch:
-            record = priced.record
+            record = _trimmed(priced.record)
+            if isinstance(record, list):
+                problems.add(record)
+                continue
+            tally.trimmed += record.trimmed
             if priced.is_left_out:
                 tally.leave_out()
                 writer.add(record, KNOWN, ())
@@ -59,6 +67,12 @@ def price_again(
                 claims = tally.price(record.number, record, _digest_of(priced), free)
                 writer.add(record, priced.own, claims)
     writer.flush()
+    problems.raise_if_any()
+
+
+def _trimmed(record: Record) -> Record | list[Problem]:
+    """A record of a job of before, whose ids may have white space around them."""
+    return record_of(record.number, record.number, record.fields)
 
 
 def _free(
@@ -77,9 +91,9 @@ def _free(
                 connection,
                 license_id,
                 tally.terms.window_starts(tally.quoted_at),
-                companies={priced.record.company_id for priced in asking},
+                companies={priced.record.company_id.strip() for priced in asking},
                 persons={
-                    priced.record.person_id
+                    priced.record.person_id.strip()
                     for priced in asking
                     if priced.record.person_id is not None
                 },
@@ -89,9 +103,9 @@ def _free(
         settled = charges.settled_claims(connection, decided.job_ids, claims)
     for key, credits_ in claims.items():
         if credits_ == 0 or key in settled:
-            before = free.get((key.item, key.subject), ())
+            subject = key.item, key.subject.strip()
             again = Entitlement(key.digest, tally.quoted_at, None)
-            free[key.item, key.subject] = [*before, again]
+            free[subject] = [*free.get(subject, ()), again]
     return free
 
 

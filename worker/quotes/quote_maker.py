@@ -68,7 +68,8 @@ def priced(
         quoted_at=quoted_at,
         retrieve=request.retrieve,
         available=balance.available if balance else 0,
-        duplicates=reading.duplicates or 0,
+        duplicates=reading.duplicates,
+        trimmed=reading.trimmed if isinstance(reading, Kept) else 0,
     )
     quote_id = new_id("quote")
     name = input_name(quote_id)

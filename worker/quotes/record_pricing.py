@@ -51,10 +51,11 @@ def price_all(
     while batch := list(islice(rows, _BATCH_RECORDS)):
         if problems.total:
             continue
-        if reading.duplicates is None:
-            fresh = [record for record in batch if not tally.is_duplicate(record)]
-        else:
+        if isinstance(reading, Kept):
             fresh = batch
+        else:
+            tally.trimmed += sum(map(_is_trimmed, batch))
+            fresh = [record for record in batch if not tally.is_duplicate(record)]
         check.look_at(fresh)
         left_out = check.left_out(fresh)
         _price_batch(database, license_id, fresh, tally, writer, left_out=left_out)
@@ -62,6 +63,10 @@ def price_all(
     problems.raise_if_any()
     if tally.records == 0:
         raise bad(None, "there are no records")
+
+
+def _is_trimmed(record: Record | KeptRecord) -> bool:
+    return isinstance(record, Record) and record.trimmed
 
 
 def _price_batch(

@@ -23,7 +23,13 @@ from worker.infrastructure.ids import new_id
 from worker.quotes.duplicates import Distinct, Seen
 from worker.quotes.problems import Problems, limited
 from worker.quotes.readers.reader import Reading
-from worker.quotes.readers.records import Change, Kept, KeptRecord, Record
+from worker.quotes.readers.records import (
+    Change,
+    Kept,
+    KeptRecord,
+    Record,
+    record_of,
+)
 
 _BATCH_RECORDS = 1_000
 _READ_BYTES = 1 << 18
@@ -66,6 +72,7 @@ def upload(
         duplicates=intake.duplicates,
         problems=tuple(uploads.Problem(*problem) for problem in problems.first),
         problems_total=problems.total,
+        trimmed=intake.trimmed,
     )
     with row_with_file.kept_with_its_file(
         deps.database, deps.artifacts, name
@@ -89,9 +96,20 @@ def find(deps: Deps, license_id: str, upload_id: str) -> StoredUpload:
     return stored
 
 
-def reading_of(deps: Deps, stored: StoredUpload) -> Kept:
-    """An upload's records, to be quoted; they were checked when they came in."""
-    return Kept(stored.columns, _kept(deps, stored.artifact), stored.duplicates)
+def reading_of(deps: Deps, stored: StoredUpload) -> Kept | Reading:
+    """An upload's records, to be quoted; they were checked when they came in.
+
+    Those of before may have white space around their ids: then two that were told
+    apart may be one.
+    """
+    rows = _kept(deps, stored.artifact)
+    if stored.trimmed is None:
+        again = (
+            record_of(kept.number, kept.number, json.loads(kept.encoded))
+            for kept in rows
+        )
+        return Reading(stored.columns, again, stored.duplicates)
+    return Kept(stored.columns, rows, stored.duplicates, stored.trimmed)
 
 
 def _kept(deps: Deps, name: str) -> Iterator[KeptRecord]:
@@ -133,6 +151,7 @@ class _Intake:
     def __init__(self) -> None:
         self.records = 0
         self.duplicates = 0
+        self.trimmed = 0
         self.companies = Distinct()
         self.persons = Distinct()
         self._seen = Seen()
@@ -147,6 +166,7 @@ class _Intake:
     ) -> None:
         """Write all records, or only look for problems once there is one."""
         while batch := list(islice(records, _BATCH_RECORDS)):
+            self.trimmed += sum(record.trimmed for record in batch)
             if skip_bad or not problems.total:
                 lines = [to_line(record) for record in batch if self._is_new(record)]
                 draft.write(b"".join(lines))

@@ -25,6 +25,7 @@ def of_quote(stored: StoredQuote) -> Answer:
         "companies": quote.companies,
         "persons": quote.persons,
         "duplicates": quote.duplicates,
+        "trimmed": quote.trimmed,
         "excluded": quote.excluded,
         "changed": [
             {"record": record, "item": item.value, "subject": subject}

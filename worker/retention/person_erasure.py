@@ -23,7 +23,7 @@ from storage.retention.erased_persons import Kept
 from worker.exports.file_names import parts_folder
 from worker.infrastructure.dependencies import Deps
 from worker.infrastructure.errors import Code, Refused
-from worker.infrastructure.ids import check_id
+from worker.infrastructure.ids import check_id, trimmed
 from worker.quotes import priced_records, uploads
 from worker.quotes.erased_persons import ids_alone
 from worker.quotes.readers.records import PERSON_ID, Change, encode
@@ -70,6 +70,7 @@ def erase(deps: Deps, person_id: str, license_id: str | None = None) -> Erased:
 
     Money rows keep the id. Raises `Refused` where there is no such license.
     """
+    person_id = trimmed(person_id)
     check_id("person_id", person_id)
     with deps.database.transaction() as connection:
         if license_id is not None and licenses.get(connection, license_id) is None:
@@ -139,10 +140,12 @@ def _without(deps: Deps, name: str, erased: _Erased) -> str:
 
 def _eraser(rewritten: _Rewritten, person_id: str) -> _Erased:
     """What becomes of a line; only those that have the id's letters are parsed."""
-    letters = encode(person_id).encode()
+    # Without the quotes around it: what is kept of before may have white space there.
+    letters = encode(person_id)[1:-1].encode()
 
     def change(fields: dict[str, str]) -> dict[str, str]:
-        return ids_alone(fields) if fields.get(PERSON_ID) == person_id else fields
+        named = trimmed(fields.get(PERSON_ID, ""))
+        return ids_alone(fields) if named == person_id else fields
 
     return lambda line: rewritten(line, change) if letters in line else line
 

@@ -12,17 +12,17 @@ depends_on = None
 ID = sa.Text(collation="C")
 INSTANT = sa.DateTime(timezone=True)
 
-TRIM = r"""
-CREATE OR REPLACE FUNCTION holdfast_trim(id text) RETURNS text
-LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS
-$$ SELECT btrim(id, E'\t\n\x0b\f\r\x1c\x1d\x1e\x1f \u0085\u00a0\u1680\u2000\u2001'
-     '\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f'
-     '\u205f\u3000') $$
+TRIMMED = r"""
+CREATE OR REPLACE FUNCTION holdfast_trimmed(id text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
+$$ SELECT btrim(id, E'\t\n\u000b\f\r\u001c\u001d\u001e\u001f \u0085\u00a0\u1680'
+     '\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a'
+     '\u2028\u2029\u202f\u205f\u3000') $$
 """
 
 
 def upgrade() -> None:
-    op.execute(TRIM.replace(":", r"\:"))
+    op.execute(TRIMMED)
     _widen_charges()
     _widen_entitlements()
     _name_forgotten_payers()
@@ -113,7 +113,7 @@ def _compute_entitlements() -> None:
                        array_agg(DISTINCT stands_on) FILTER (WHERE is_job OR is_view)
                          AS payers
                   FROM (SELECT c.id, c.license_id, c.item, c.digest,
-                               holdfast_trim(c.subject) AS subject, c.charged_at AS at,
+                               holdfast_trimmed(c.subject) AS subject, c.charged_at AS at,
                                stands AND c.job_id IS NOT NULL AS is_job,
                                stands AND c.view_id IS NOT NULL AS is_view,
                                coalesce(c.paid_by, c.id) AS stands_on

@@ -15,7 +15,7 @@ from pydantic import (
     StrictStr,
 )
 
-from worker.infrastructure.ids import ID_LENGTH_MAX, id_problem
+from worker.infrastructure.ids import ID_LENGTH_MAX, id_problem, trimmed
 from worker.licenses.credit_amounts import CREDITS_MAX
 
 
@@ -34,6 +34,13 @@ ClientId = Annotated[
     AfterValidator(_checked_id),
 ]
 """An id that the client chose: 1 to 200 characters without control characters."""
+
+RecordId = Annotated[
+    StrictStr,
+    Field(min_length=1),
+    AfterValidator(lambda value: _checked_id(trimmed(value))),
+]
+"""The id of a company or a person; the white space around it is no part of it."""
 
 Name = Annotated[
     StrictStr, Field(min_length=1, max_length=500, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")

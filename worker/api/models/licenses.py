@@ -5,7 +5,14 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, StrictBool, StrictInt
 
-from worker.api.models.field_types import Body, ClientId, Credits, Instant, Name
+from worker.api.models.field_types import (
+    Body,
+    ClientId,
+    Credits,
+    Instant,
+    Name,
+    RecordId,
+)
 from worker.licenses.credit_amounts import CREDITS_MAX
 
 Plan = Literal["V1", "V2", "V3"]
@@ -117,7 +124,7 @@ class NewView(Body):
     """A company to be viewed."""
 
     user: ClientId
-    company_id: ClientId
+    company_id: RecordId
 
 
 class View(BaseModel):

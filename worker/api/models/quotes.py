@@ -120,7 +120,10 @@ class Changed(BaseModel):
 
 
 class Quote(BaseModel):
-    """The most that a job can cost."""
+    """The most that a job can cost.
+
+    `trimmed` counts the records that had white space around an id.
+    """
 
     id: str
     max_credits: int
@@ -129,6 +132,7 @@ class Quote(BaseModel):
     companies: int
     persons: int
     duplicates: int
+    trimmed: int
     excluded: int
     changed: list[Changed]
     available: int

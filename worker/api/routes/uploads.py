@@ -104,6 +104,7 @@ def _answer(stored: StoredUpload) -> Answer:
         "companies": stored.companies,
         "persons": stored.persons,
         "duplicates": stored.duplicates,
+        "trimmed": stored.trimmed or 0,
         "problems": [problem._asdict() for problem in stored.problems],
         "problems_total": stored.problems_total,
     }

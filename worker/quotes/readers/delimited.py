@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 from worker.infrastructure.errors import Problem, bad
 from worker.quotes.readers.reader import Reading, Row, columns_of
-from worker.quotes.readers.records import Record, problems_of
+from worker.quotes.readers.records import record_of
 
 _CELL_CHARACTERS_MAX = 1 << 20
 
@@ -74,5 +74,4 @@ def _record(
         message = f"has {len(row)} fields, the header has {len(columns)}"
         return [Problem(line, None, message)]
     fields = dict(zip(columns, row, strict=True))
-    problems = problems_of(line, fields)
-    return problems or Record(number, fields)
+    return record_of(number, line, fields)

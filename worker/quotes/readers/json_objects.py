@@ -14,7 +14,7 @@ from typing import Any
 
 from worker.infrastructure.errors import Problem
 from worker.quotes.readers.reader import COLUMNS_MAX, Row, name_problem
-from worker.quotes.readers.records import COMPANY_ID, PERSON_ID, Record, problems_of
+from worker.quotes.readers.records import COMPANY_ID, PERSON_ID, record_of
 
 _COMPANY = "company"
 _PERSON = "person"
@@ -52,11 +52,10 @@ class Objects:
             problems.append(_without_company(line, fields))
         if fields.keys() - self._columns.keys():
             problems += self._new_columns(line, fields)
-        problems = problems or problems_of(line, fields)
-        if problems:
-            return problems
-        self._columns.update(dict.fromkeys(fields))
-        return Record(number, fields)
+        row = problems or record_of(number, line, fields)
+        if not isinstance(row, list):
+            self._columns.update(dict.fromkeys(fields))
+        return row
 
     def _new_columns(self, line: int, fields: Iterable[str]) -> list[Problem]:
         new = [name for name in fields if name not in self._columns]

@@ -12,7 +12,7 @@ from pyarrow import parquet
 
 from worker.infrastructure.errors import Problem, bad
 from worker.quotes.readers.reader import Reading, Row, columns_of
-from worker.quotes.readers.records import Record, problems_of
+from worker.quotes.readers.records import record_of
 
 # Arrow's own pools keep what was freed; the system's gives it back.
 pa.set_memory_pool(pa.system_memory_pool())
@@ -65,7 +65,7 @@ def _rows(file: Any, columns: tuple[str, ...]) -> Iterator[Row]:  # noqa: ANN401
         for row in zip(*cells, strict=True):
             number += 1
             fields = dict(zip(columns, row, strict=True))
-            yield problems_of(number, fields) or Record(number, fields)
+            yield record_of(number, number, fields)
 
 
 def _texts(column: Any) -> list[str]:  # noqa: ANN401 - the same

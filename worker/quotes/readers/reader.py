@@ -20,12 +20,12 @@ class Reading:
 
     Where each record brings its own fields, `columns` grows with the rows: it is
     complete once they were read, and whoever keeps it copies it then. `duplicates`
-    are those that were left out of the rows before, None where nobody looked for them.
+    are those that were left out of the rows before.
     """
 
     columns: Collection[str]
     rows: Iterator[Row]
-    duplicates: int | None = None
+    duplicates: int = 0
 
 
 Reader = Callable[[BinaryIO], Reading]

@@ -1,7 +1,8 @@
 """Records as they come in: one company, with or without a person.
 
 Whatever the format, a record is its number in the input and its fields by column.
-Ids are the client's: 1 to 200 characters, no control characters, compared exactly.
+Ids are the client's: 1 to 200 characters, no control characters, compared exactly once
+the white space around them is gone.
 """
 
 import json
@@ -27,10 +28,14 @@ Change = Callable[[dict[str, str]], dict[str, str]]
 
 
 class Record(NamedTuple):
-    """One input row; `number` counts from 1, bad and doubled rows included."""
+    """One input row; `number` counts from 1, bad and doubled rows included.
+
+    `trimmed` says that there was white space around an id of it.
+    """
 
     number: int
     fields: dict[str, str]
+    trimmed: bool = False
 
     @property
     def company_id(self) -> str:
@@ -78,15 +83,31 @@ class KeptRecord(NamedTuple):
 class Kept:
     """An upload being read: its columns, and its records without their duplicates.
 
-    `duplicates` are those that were left out.
+    `duplicates` are those that were left out, `trimmed` counts the records that had
+    white space around an id.
     """
 
     columns: Sequence[str]
     rows: Iterator[KeptRecord]
     duplicates: int
+    trimmed: int
 
 
-def problems_of(line: int, fields: dict[str, str]) -> list[Problem]:
+def record_of(number: int, line: int, fields: dict[str, str]) -> Record | list[Problem]:
+    """A row as a record, its ids without the white space around them; or why not."""
+    ids = {COMPANY_ID: fields[COMPANY_ID].strip()}
+    if PERSON_ID in fields:
+        ids[PERSON_ID] = fields[PERSON_ID].strip()
+    if all(fields[name] == id_ for name, id_ in ids.items()):
+        return _problems_of(line, fields) or Record(number, fields)
+    problems = _problems_of(line, fields | ids)
+    if PERSON_ID in ids and fields[PERSON_ID] and not ids[PERSON_ID]:
+        message = "is white space alone: leave it empty for the company alone"
+        problems.append(Problem(line, PERSON_ID, message))
+    return problems or Record(number, fields | ids, trimmed=True)
+
+
+def _problems_of(line: int, fields: dict[str, str]) -> list[Problem]:
     """What keeps a row from being a record; the usual row costs two cheap looks."""
     found = [
         Problem(line, name, _why_unusable(value))
