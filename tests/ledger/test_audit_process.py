@@ -98,7 +98,7 @@ def test_the_time_of_an_audit_is_bounded(database_url, tmp_path, caplog):
 
 @pytest.mark.slow
 def test_a_dispatcher_goes_on_dispatching_and_its_audit_ends_with_it(
-    database_url, tmp_path
+    database, database_url, tmp_path
 ):
     folder = tmp_path / "fleet"
     with (
@@ -107,7 +107,6 @@ def test_a_dispatcher_goes_on_dispatching_and_its_audit_ends_with_it(
         fleet_of(folder, database_url, broker.url, AUDIT_INTERVAL_S="0.5") as fleet,
     ):
         load_persons(fleet.deps, 40)
-        database = fleet.deps.database
         with _no_end(database):
             dispatcher, _ = fleet.start("dispatcher", "worker")
             until(lambda: _scalar(database, _WAITS) == 1)
