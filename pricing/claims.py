@@ -125,3 +125,11 @@ def is_free(
     if not terms.views_count or item is not Item.COMPANY:
         return False
     return viewed_at is not None and viewed_at >= since
+
+
+def stands_on(entitlement: Entitlement, since: datetime) -> int | None:
+    """The charge that frees a use since then, where `is_free`."""
+    exported_at = entitlement.exported_at
+    if exported_at is not None and exported_at >= since:
+        return entitlement.exported_by
+    return entitlement.viewed_by

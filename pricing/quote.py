@@ -5,8 +5,8 @@ time it is asked, so that a subject has one price in the whole job; a million
 records pass through it without being held.
 """
 
-from collections.abc import Mapping, Sequence
-from collections.abc import Set as AbstractSet
+from array import array
+from collections.abc import Mapping, MutableSequence, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from types import MappingProxyType
@@ -20,6 +20,7 @@ from pricing.claims import (
     PricedClaim,
     is_free,
     resolved,
+    stands_on,
 )
 from pricing.plans import Item, Terms
 
@@ -63,6 +64,8 @@ class Quote:
     available: int
     fits_records: int
     trimmed: int = 0
+    free_on: Sequence[int] = ()
+    """The charges that its free claims stand on; a refund of one leaves it so."""
 
     @property
     def affordable(self) -> bool:
@@ -80,8 +83,11 @@ def expires_at(
 
 _Claims = tuple[PricedClaim, ...]
 
-_Live = Mapping[Item, AbstractSet[str]]
-"""The digests under which an id is free, by item; an item without any is not there."""
+_Live = Mapping[Item, Mapping[str, int | None]]
+"""The digests under which an id is free, each with the charge that it stands on.
+
+By item; an item without any is not there.
+"""
 
 _NOTHING_LIVE: _Live = MappingProxyType({})
 
@@ -111,6 +117,7 @@ class Tally:
     fits_records: int = 0
     max_credits: int = 0
     changed: list[Changed] = field(default_factory=list)
+    free_on: MutableSequence[int] = field(default_factory=lambda: array("q"))
     _free_since: datetime = field(init=False)
     _units: dict[Item, int] = field(init=False)
     _seen: set[tuple[str, str | None]] = field(default_factory=set)
@@ -272,7 +279,7 @@ class Tally:
         live = {}
         for item in items:
             digests = {
-                entitlement.digest
+                entitlement.digest: stands_on(entitlement, self._free_since)
                 for entitlement in paid.get((item, subject), ())
                 if is_free(entitlement, item, self.terms, self._free_since)
             }
@@ -291,6 +298,9 @@ class Tally:
                 digest = min(digests)
             if digest in digests:
                 price = 0
+                payer = digests[digest]
+                if payer is not None:
+                    self.free_on.append(payer)
         count = self._counts[item]
         count.count += 1
         count.free += price == 0
@@ -318,6 +328,7 @@ class Tally:
             available=self.available,
             fits_records=self.fits_records,
             trimmed=self.trimmed,
+            free_on=self.free_on,
         )
 
     def _count_of(self, item: Item) -> int:

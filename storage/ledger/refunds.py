@@ -1,5 +1,6 @@
 """Giving back a charge: once, in full, after its reservation has closed (rule 11)."""
 
+from dataclasses import dataclass
 from enum import StrEnum
 
 from sqlalchemy import Connection, text
@@ -106,10 +107,42 @@ def refund_all(connection: Connection, charge_ids: list[int], reason: str) -> li
     return given
 
 
-def free_on(connection: Connection, charge_id: int) -> list[int]:
-    """The charges that were free because this one had paid; a refund leaves them so."""
-    rows = connection.execute(
-        text("SELECT id FROM charges WHERE paid_by = :charge_id ORDER BY id LIMIT 500"),
-        {"charge_id": charge_id},
+@dataclass(frozen=True, slots=True)
+class FreeOn:
+    """What was free because a charge had paid; a refund leaves all of it so."""
+
+    charges: list[int]
+    quotes: list[str]
+    """Those that still make a job."""
+    jobs: list[str]
+    """Those under way, as their quote said."""
+
+
+_FREE_CHARGES = """
+SELECT id FROM charges WHERE paid_by = :charge_id ORDER BY id LIMIT 500
+"""
+
+_FREE_QUOTES = """
+SELECT q.id FROM quotes AS q
+  JOIN charges AS c ON c.id = :charge_id AND c.license_id = q.license_id
+ WHERE q.free_on @> c.id AND q.expires_at > holdfast_now()
+   AND NOT EXISTS (SELECT 1 FROM jobs WHERE quote_id = q.id)
+ ORDER BY q.quoted_at, q.id LIMIT 500
+"""
+
+_FREE_JOBS = """
+SELECT j.id FROM jobs AS j
+  JOIN quotes AS q ON q.id = j.quote_id
+  JOIN charges AS c ON c.id = :charge_id AND c.license_id = q.license_id
+ WHERE q.free_on @> c.id AND j.finished_at IS NULL
+ ORDER BY j.created_at, j.id LIMIT 500
+"""
+
+
+def free_on(connection: Connection, charge_id: int) -> FreeOn:
+    """The first 500 of each kind that are free on a charge."""
+    charges, quotes, jobs = (
+        list(connection.execute(text(query), {"charge_id": charge_id}).scalars())
+        for query in (_FREE_CHARGES, _FREE_QUOTES, _FREE_JOBS)
     )
-    return list(rows.scalars())
+    return FreeOn(charges, quotes, jobs)

@@ -1,10 +1,12 @@
 """Quotes as they are stored: what was asked, the frozen terms, and the answer."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, cast, insert, select
+from sqlalchemy.dialects.postgresql import INT8MULTIRANGE
 
 from pricing.findings import EmailLevel, OnlyWith
 from pricing.plans import Item, PaymentTerm, Plan, Terms
@@ -85,8 +87,22 @@ def put(connection: Connection, stored: StoredQuote) -> None:
             input=records.name,
             columns=list(records.columns),
             slices=[list(part) for part in records.slices],
+            free_on=cast(_ranges(quote.free_on), INT8MULTIRANGE),
         ),
     )
+
+
+def _ranges(charges: Sequence[int]) -> str | None:
+    """A set of charges as the database reads it: those of a job lie side by side."""
+    ranges: list[list[int]] = []
+    for charge in sorted(charges):
+        if ranges and charge <= ranges[-1][1]:
+            ranges[-1][1] = charge + 1
+        else:
+            ranges.append([charge, charge + 1])
+    if not ranges:
+        return None
+    return "{" + ",".join(f"[{first},{stop})" for first, stop in ranges) + "}"
 
 
 def get(

@@ -12,7 +12,7 @@ from sqlalchemy import (
     Text,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import INT8MULTIRANGE, JSONB
 
 from pricing.findings import EmailLevel, OnlyWith
 from storage.tables.column_types import NOW, Id, Instant, metadata, one_of
@@ -73,6 +73,8 @@ quotes = Table(
     Column("input", Text),
     Column("columns", ARRAY(Text), nullable=False),
     Column("slices", JSONB, nullable=False),
+    # The charges that its free claims stand on; None where none is free.
+    Column("free_on", INT8MULTIRANGE),
     CheckConstraint("kind IN ('export', 'push')", name="kind"),
     one_of("email_level", EmailLevel),
     one_of("only_with", OnlyWith),
@@ -80,6 +82,12 @@ quotes = Table(
     CheckConstraint("push IS NULL OR kind = 'push'", name="push"),
     Index("quotes_kept_idx", "quoted_at", postgresql_where=text("input IS NOT NULL")),
     Index("quotes_input_idx", "input"),
+    Index(
+        "quotes_free_on_idx",
+        "license_id",
+        "expires_at",
+        postgresql_where=text("free_on IS NOT NULL"),
+    ),
     Index(
         "quotes_connection_idx",
         text("(push ->> 'connection')"),

@@ -215,3 +215,15 @@ def test_licenses_share_nothing(today):
     _export(today, CONTACTS)
     stored = job_runs.quote(today, CONTACTS, license_id="globex")
     assert stored.quote.max_credits == ALL_FOUND
+
+
+def test_what_is_free_on_a_charge_is_told_before_it_is_refunded(today):
+    _, paid = _export(today, CONTACTS)
+    quoted, submitted, ended = [job_runs.quote(today, ["c1/p2"]) for _ in range(3)]
+    waiting = submission.submit(today, submitted.id)
+    done = job_runs.run(today, submission.submit(today, ended.id))
+    job_runs.quote(today, ["c2"])
+    with today.database.transaction() as connection:
+        free = refunds.free_on(connection, charge_of(connection, paid.id, "company:c1"))
+        line = charge_of(connection, done.id, "company:c1")
+    assert free == refunds.FreeOn([line], [quoted.id], [waiting])

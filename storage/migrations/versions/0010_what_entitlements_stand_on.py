@@ -24,6 +24,7 @@ $$ SELECT btrim(id, E'\t\n\u000b\f\r\u001c\u001d\u001e\u001f \u0085\u00a0\u1680'
 def upgrade() -> None:
     op.execute(TRIMMED)
     _widen_charges()
+    _widen_quotes()
     _widen_entitlements()
     _name_forgotten_payers()
     _compute_entitlements()
@@ -42,6 +43,17 @@ def _widen_charges() -> None:
         "charges",
         "free_because IS NULL OR (view_id IS NOT NULL AND credits = 0"
         " AND free_because IN ('exported', 'viewed'))",
+    )
+
+
+def _widen_quotes() -> None:
+    # Of what was quoted before nobody knows.
+    op.add_column("quotes", sa.Column("free_on", postgresql.INT8MULTIRANGE()))
+    op.create_index(
+        "quotes_free_on_idx",
+        "quotes",
+        ["license_id", "expires_at"],
+        postgresql_where=sa.text("free_on IS NOT NULL"),
     )
 
 

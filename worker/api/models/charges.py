@@ -26,10 +26,15 @@ class Charge(BaseModel):
 
 
 class RefundPreview(BaseModel):
-    """What a refund would give back, and which charges were free on this one."""
+    """What a refund would give back, and what is free on this charge and stays so.
+
+    Charges, quotes that still make a job, and jobs under way: the first 500 of each.
+    """
 
     credits: int
     free_on_it: list[int]
+    quotes: list[str]
+    jobs: list[str]
 
 
 class RefundBody(Body):

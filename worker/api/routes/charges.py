@@ -60,12 +60,17 @@ def list_charges(
 @router.get("/charges/{charge}/refund", response_model=models.RefundPreview)
 @allow(Scope.FINANCE, of=_OF_IT)
 def preview_refund(request: Request, charge: ChargeId) -> Answer:
-    """Say what a refund would give back, and which charges were free on this one."""
+    """Say what a refund would give back, and what is free on this charge."""
     context = context_of(request)
     found = _charge(context, charge)
     with context.deps.database.transaction() as connection:
-        free_on_it = refunds.free_on(connection, charge)
-    return {"credits": found.credits, "free_on_it": free_on_it}
+        free = refunds.free_on(connection, charge)
+    return {
+        "credits": found.credits,
+        "free_on_it": free.charges,
+        "quotes": free.quotes,
+        "jobs": free.jobs,
+    }
 
 
 @router.post("/charges/{charge}/refund", status_code=201, response_model=models.Refund)
