@@ -17,16 +17,29 @@ def give_up(connection: Connection, job_id: str) -> SteerResult:
     """
     if not outbox.withdraw(connection, jobs.COMPLETE, job_id):
         return _unless(connection, job_id)
+    end_without_file(
+        connection,
+        job_id,
+        reason="the job was given up",
+        detail="the result could not be sealed; all charges were refunded",
+    )
+    return SteerResult.DONE
+
+
+def end_without_file(
+    connection: Connection, job_id: str, *, reason: str, detail: str
+) -> None:
+    """End a job of which nothing has reached anybody, and refund all its charges.
+
+    The caller has fenced off whoever else may end it.
+    """
     charge_ids = refunds.lock_paid(connection, job_id)
     release.close(connection, job_id)
-    refunds.refund_all(connection, charge_ids, "the job was given up")
+    refunds.refund_all(connection, charge_ids, reason)
     failed = Finished(
-        state=JobState.FAILED,
-        error_code=jobs.GIVEN_UP,
-        error_detail="the result could not be sealed; all charges were refunded",
+        state=JobState.FAILED, error_code=jobs.GIVEN_UP, error_detail=detail
     )
     jobs.end(connection, job_id, failed)
-    return SteerResult.DONE
 
 
 def _unless(connection: Connection, job_id: str) -> SteerResult:

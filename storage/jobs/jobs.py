@@ -217,6 +217,14 @@ def end(connection: Connection, job_id: str, finished: Finished) -> bool:
     return True
 
 
+def keeps_file(connection: Connection, job_id: str) -> bool:
+    """Whether nobody in what a job delivered was erased while it was under way."""
+    found = connection.execute(
+        text("SELECT keep_file FROM jobs WHERE id = :job_id"), {"job_id": job_id}
+    )
+    return bool(found.scalar_one())
+
+
 def manifest_name(job_id: str) -> str:
     """Where what is said of a job's file is kept, beside it."""
     return f"jobs/{job_id}/manifest.json"

@@ -257,16 +257,42 @@ def test_a_job_under_way_goes_on_without_the_person_and_exactly(deps):
     assert [row["person_id"] for row in _file(deps, job_id)] == ["ada", "ben", "cay"]
 
 
-def test_a_job_that_delivered_the_person_ends_exactly_and_leaves_no_file(deps):
+def test_a_job_that_delivered_the_person_leaves_no_file_and_costs_nothing(deps):
     job_id = _submit(deps)
     _run_first_chunk(deps, job_id)
     erased = person_erasure.erase(deps, "ada")
     assert erased.jobs_under_way == (job_id,)
     report = job_runs.run(deps, job_id)
-    assert (report.state, report.delivered, report.settled) == ("succeeded", 3, 11)
+    assert (report.state, report.error_code) == ("failed", "given_up")
+    assert (report.delivered, report.settled, report.refunded) == (3, 11, 11)
     assert report.file_artifact is None
     person_erasure.erase(deps, "ada")
     assert _left(deps, _OF_ADA) == []
+    # What has reached nobody is delivered, and paid for, by the retry.
+    again = job_runs.run(deps, job_retry.retry(deps, job_id))
+    assert (again.state, again.delivered, again.settled) == ("succeeded", 3, 8)
+    assert [row["person_id"] for row in _file(deps, again.id)] == ["ada", "ben", "cay"]
+
+
+def test_who_is_erased_while_the_file_is_sealed_leaves_no_job_that_is_paid_for(deps):
+    job_id = _submit(deps)
+    job_runs.run_chunks(deps, job_id)
+    export = deps.kinds["export"]
+
+    class ErasedMeanwhile(type(export)):  # type: ignore[misc]
+        def seal(self, deps, job, renew):
+            sealed = super().seal(deps, job, renew)
+            person_erasure.erase(deps, "ada")
+            return sealed
+
+    kinds = {**deps.kinds, "export": ErasedMeanwhile()}
+    job_runs.complete_once(replace(deps, kinds=kinds))
+    with deps.database.transaction() as connection:
+        connection.execute(text("UPDATE outbox SET run_at = clock_timestamp()"))
+    job_runs.complete(deps)
+    report = job_runs.report(deps, job_id)
+    assert (report.state, report.settled, report.refunded) == ("failed", 11, 11)
+    assert report.file_artifact is None
 
 
 def test_a_worker_that_found_the_person_before_is_fenced_off(deps):

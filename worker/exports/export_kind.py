@@ -22,6 +22,8 @@ from worker.quotes.readers.records import KeptRecord, Record
 class ExportKind:
     """Jobs that end in a file."""
 
+    leaves_file = True
+
     def resolved(self, deps: Deps, request: Request) -> Request:
         """A request with what its template says; a file can look like that."""
         resolved = templates.applied(deps, request)

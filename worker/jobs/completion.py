@@ -8,8 +8,8 @@ fenced by the entry's attempt.
 import logging
 from functools import partial
 
-from storage.errors import Superseded
-from storage.jobs import jobs, outbox
+from storage.errors import Conflict, Superseded
+from storage.jobs import given_up_jobs, jobs, outbox
 from storage.jobs.jobs import Finished, Finishing
 from storage.ledger import release
 from storage.state_machine import JobState
@@ -17,6 +17,11 @@ from worker.infrastructure.task_results import Done, Never, TaskResult
 from worker.jobs.delivery import JobDeps, SealedFile
 
 log = logging.getLogger(__name__)
+
+_ERASED = (
+    "a person whom it had delivered was erased, so it left no file; all charges were "
+    "refunded, and the job can be retried"
+)
 
 
 def complete(deps: JobDeps, entry: outbox.Taken) -> TaskResult:
@@ -32,8 +37,15 @@ def complete(deps: JobDeps, entry: outbox.Taken) -> TaskResult:
         if job is None:
             return Never("it has ended")
         deps.kinds[job.kind].forget(connection, job.id)
-        release.close(connection, job.id)
-        jobs.end(connection, job.id, _finished(job, sealed))
+        if deps.kinds[job.kind].leaves_file and not job.keep_file:
+            given_up_jobs.end_without_file(
+                connection, job.id, reason="the job left no file", detail=_ERASED
+            )
+        else:
+            release.close(connection, job.id)
+            jobs.end(connection, job.id, _finished(job, sealed))
+            if sealed is not None and not jobs.keeps_file(connection, job.id):
+                raise Conflict(f"somebody in {job.id} was erased while it was sealed")
     log.info("job %s has ended", job.id)
     return Done()
 

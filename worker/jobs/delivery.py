@@ -60,7 +60,14 @@ class RetryChanges(NamedTuple):
 
 
 class JobKind(QuotedKind, Protocol):
-    """One kind of job: how it is quoted, submitted, delivered and ended."""
+    """One kind of job: how it is quoted, submitted, delivered and ended.
+
+    Of one that `leaves_file` nothing has reached anybody without it.
+    """
+
+    @property
+    def leaves_file(self) -> bool:
+        """Whether what is delivered lies in a file."""
 
     def check_submission(self, connection: Connection, request: Request) -> None:
         """Raise `Refused` where what a quote goes to is not there any more."""

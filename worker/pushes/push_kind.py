@@ -25,6 +25,8 @@ from worker.pushes.quote_checks import PushQuoteCheck
 class PushKind:
     """Jobs that end in a CRM."""
 
+    leaves_file = False
+
     def __init__(self, crms: ConnectionOpener) -> None:
         self._crms = crms
 
