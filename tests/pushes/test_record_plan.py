@@ -12,6 +12,7 @@ from worker.connections.connectors.connector import (
     Rejected,
     Wanted,
 )
+from worker.pushes import sent_parts
 from worker.pushes.field_values import Ready
 from worker.pushes.push_options import Overwrite, Push
 from worker.pushes.record_plan import Left, Merged, Step, step_of, unclaimed
@@ -22,8 +23,9 @@ FIELDS = {"name": "Ada", "email": "ada@example.com"}
 def _ready(**changed):
     return Ready(
         wanted=Wanted(id="p1", fields=FIELDS),
-        digest="now",
-        input_digest="now",
+        parts=sent_parts.of_fields(FIELDS),
+        input_parts=sent_parts.of_fields(FIELDS),
+        older=frozenset({"older"}),
         company_id="c1",
         found={},
         **changed,
@@ -36,7 +38,8 @@ def _plan(known=None, intent=None, match=None, tells_of=None, **how):
     return step_of(ready, known=known, intent=intent, match=match, push=push)
 
 
-def _known(digest):
+def _known(**fields):
+    digest = sent_parts.digest_of(sent_parts.of_fields(fields))
     return Entry(
         kind="person", our_id="p1", their_id="7", digest=digest, input_digest=digest
     )
@@ -51,12 +54,26 @@ def test_what_the_crm_does_not_have_is_created_with_all_its_fields():
 
 
 def test_what_was_sent_like_this_before_is_not_sent_again():
-    step = _plan(known=_known("now"), match=_existing())
+    step = _plan(known=_known(**FIELDS), match=_existing())
     assert (step.change, step.fields, step.is_known) == (Change.UNCHANGED, {}, True)
 
 
+def test_more_than_would_be_sent_now_was_sent_before():
+    step = _plan(known=_known(**FIELDS, phone="1"), match=_existing())
+    assert (step.change, step.is_known) == (Change.UNCHANGED, True)
+
+
+@pytest.mark.parametrize("digest", ["", "older"])
+def test_a_digest_of_an_older_version_is_taken_and_none_at_all_is_not(digest):
+    known = Entry(
+        kind="person", our_id="p1", their_id="7", digest=digest, input_digest=digest
+    )
+    step = _plan(known=known, match=_existing())
+    assert step.is_known == (digest == "older")
+
+
 def test_what_differs_from_what_was_sent_is_updated():
-    step = _plan(known=_known("before"), match=_existing(name="Ada"))
+    step = _plan(known=_known(**FIELDS | {"name": "Eva"}), match=_existing(name="Ada"))
     assert (step.change, step.fields, step.their_id) == (Change.UPDATED, FIELDS, "7")
 
 
@@ -122,7 +139,7 @@ def test_what_a_lost_try_intended_is_done_again_whatever_the_crm_has_by_now():
         fields=("email", "gone"),
     )
     step = _plan(
-        known=_known("now"),
+        known=_known(**FIELDS),
         intent=intent,
         match=_existing(**FIELDS),
         overwrite=Overwrite.NEVER,
@@ -151,37 +168,37 @@ def test_what_is_another_of_ours_already_is_no_match():
 def test_what_was_merged_into_another_of_ours_is_left_alone():
     merged = Existing(their_id="7", fields={}, has_key=True)
     found = unclaimed({"p1": merged}, {"7": "p2"})
-    step = _plan(known=_known("before"), match=found["p1"])
+    step = _plan(known=_known(**FIELDS | {"name": "Eva"}), match=found["p1"])
     assert isinstance(step, Left)
     assert (step.code, "p2" in step.message) == ("merged_in_crm", True)
 
 
-@pytest.mark.parametrize("digest", ["now", "before"])
-def test_what_was_deleted_there_is_left_alone_unless_that_is_asked_for(digest):
-    step = _plan(known=_known(digest))
+@pytest.mark.parametrize("name", ["Ada", "Eva"])
+def test_what_was_deleted_there_is_left_alone_unless_that_is_asked_for(name):
+    step = _plan(known=_known(**FIELDS | {"name": name}))
     assert isinstance(step, Left)
     assert step.code == "deleted_in_crm"
-    again = _plan(known=_known(digest), recreate_deleted=True)
+    again = _plan(known=_known(**FIELDS | {"name": name}), recreate_deleted=True)
     assert again == Step(change=Change.CREATED, fields=FIELDS, their_id=None)
 
 
-@pytest.mark.parametrize("digest", ["now", "before"])
-def test_who_is_not_to_be_contacted_is_left_alone(digest):
+@pytest.mark.parametrize("name", ["Ada", "Eva"])
+def test_who_is_not_to_be_contacted_is_left_alone(name):
     match = Existing(their_id="7", fields={}, has_key=True, do_not_contact=True)
-    step = _plan(known=_known(digest), match=match)
+    step = _plan(known=_known(**FIELDS | {"name": name}), match=match)
     assert isinstance(step, Left)
     assert step.code == "do_not_contact"
 
 
 def test_another_record_in_the_place_of_a_deleted_one_is_not_as_we_sent_it():
     theirs = Existing(their_id="8", fields={}, has_key=False)
-    step = _plan(known=_known("now"), match=theirs)
+    step = _plan(known=_known(**FIELDS), match=theirs)
     assert (step.change, step.their_id) == (Change.UPDATED, "8")
 
 
 def test_what_was_merged_into_a_record_of_theirs_is_written_there_anew():
     stays = Existing(their_id="9", fields={}, has_key=True)
-    step = _plan(known=_known("now"), match=stays)
+    step = _plan(known=_known(**FIELDS), match=stays)
     assert (step.change, step.their_id) == (Change.UPDATED, "9")
 
 

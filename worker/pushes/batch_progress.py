@@ -18,6 +18,7 @@ from worker.pushes.field_values import Ready
 from worker.pushes.push_options import Overwrite, Push
 from worker.pushes.record_outcomes import Done, Ended, Pair
 from worker.pushes.record_plan import Left, Merged, Plan, Step, step_of
+from worker.pushes.sent_parts import Parts, digest_of
 
 
 class Look(NamedTuple):
@@ -86,6 +87,7 @@ class BatchProgress:
             fields=fields,
             their_id=done.ended.their_id,
             link=done.ended.link,
+            before=_digest(done, done.ready.parts),
         )
 
     def is_due(self, person: Ready, plan: Plan) -> bool:
@@ -159,10 +161,18 @@ def _pair(person: Ready) -> Pair:
 def _entry(key: Key, done: Done) -> Entry:
     # Who is not linked, or was not acknowledged, has to be sent again.
     whole = done.ended.incomplete is None
+    ready = done.ready
     return Entry(
         kind=key.kind,
         our_id=key.our_id,
         their_id=done.ended.their_id or "",
-        digest=done.ready.digest if whole else "",
-        input_digest=done.ready.input_digest if whole else "",
+        digest=_digest(done, ready.parts) if whole else "",
+        input_digest=_digest(done, ready.input_parts) if whole else "",
     )
+
+
+def _digest(done: Done, parts: Parts) -> str:
+    """What was sent, now and before; of what was kept as it was, nothing is."""
+    kept = done.ready.wanted.fields.keys() - done.ended.fields
+    sent = {name: part for name, part in parts.items() if name not in kept}
+    return digest_of(sent, done.ended.before)

@@ -29,11 +29,12 @@ from worker.infrastructure.dependencies import Deps
 from worker.infrastructure.errors import Code, Refused, bad
 from worker.infrastructure.task_results import Done, TaskResult
 from worker.pushes import crm_matches
-from worker.pushes.field_rules import refusal_of
 from worker.pushes.field_values import Ready, Values
+from worker.pushes.mapping_checks import refusal_of
 from worker.pushes.push_delivery import ready_values
 from worker.pushes.push_options import Push, push_of
 from worker.pushes.record_plan import AMBIGUOUS, Left, Plan, Step, step_of
+from worker.pushes.sent_parts import digest_of
 from worker.quotes import erased_persons, quote_maker
 from worker.quotes.priced_records import PricedRecord, parse
 from worker.quotes.quoted_kind import QuoteDeps
@@ -194,11 +195,6 @@ class _DryRunner:
             return {}
         database, connection_id = self._deps.database, self._push.connection_id
         known = crm_matches.known_of(database, connection_id, kind, ready)
-        same = {
-            our_id
-            for our_id, one in ready.items()
-            if our_id in known and known[our_id].input_digest == one.input_digest
-        }
         matches = crm_matches.matches_of(
             database,
             connection_id,
@@ -210,11 +206,11 @@ class _DryRunner:
         ends: dict[str, Plan] = {}
         for our_id, one in ready.items():
             entry = known.get(our_id)
+            if entry is not None and entry.input_digest in one.older_inputs:
+                entry = replace(entry, digest=digest_of(one.input_parts))
             step = step_of(
-                one,
-                known=replace(entry, digest=one.digest)
-                if entry is not None and our_id in same
-                else None,
+                replace(one, parts=one.input_parts),
+                known=entry,
                 intent=None,
                 match=matches.get(our_id),
                 push=self._push,

@@ -8,7 +8,15 @@ from dataclasses import dataclass, field
 from pricing.findings import Finding
 from pricing.plans import Item
 from worker.connections.connectors.connector import Field, Kind, Wanted
-from worker.pushes.push_options import FULL_NAME, VALUE_OF, Push, sources_of
+from worker.pushes import sent_parts
+from worker.pushes.push_options import (
+    FULL_NAME,
+    VALUE_OF,
+    Overwrite,
+    Push,
+    sources_of,
+)
+from worker.pushes.sent_parts import Parts
 from worker.quotes.readers.records import Record
 
 _DIGEST_HEX = 32
@@ -20,13 +28,17 @@ _ADDRESS = VALUE_OF[Item.EMAIL]
 class Ready:
     """One company or person as it is to be sent, with what tells it from what was.
 
+    `parts` are all that would be written, `input_parts` those that are not found;
+    `older` and `older_inputs` are the same as older versions have remembered it.
     `found` are the targets that are filled by what was found, by item; `tells_of` those
     that only tell of what another target holds, by that one.
     """
 
     wanted: Wanted
-    digest: str
-    input_digest: str
+    parts: Parts
+    input_parts: Parts
+    older: frozenset[str] = frozenset()
+    older_inputs: frozenset[str] = frozenset()
     company_id: str | None
     found: Mapping[Item, frozenset[str]]
     tells_of: Mapping[str, str] = field(default_factory=dict)
@@ -117,11 +129,13 @@ class Values:
         company_id: str | None = None,
     ) -> Ready:
         fields = {**given, **dict(found.values())}
-        what = [kind, self._push.overwrite, self._push.tags, company_id]
+        choices = sent_parts.of_choices(company_id, self._push.tags)
         return Ready(
             wanted=Wanted(id=our_id, fields=fields, match=match),
-            digest=_digest([*what, sorted(fields.items())]),
-            input_digest=_digest([*what, sorted(given.items())]),
+            parts=sent_parts.of_fields(fields) | choices,
+            input_parts=sent_parts.of_fields(given) | choices,
+            older=self._older(kind, company_id, fields),
+            older_inputs=self._older(kind, company_id, given),
             company_id=company_id,
             found={
                 item: frozenset(
@@ -134,6 +148,18 @@ class Values:
             tells_of={found[_STATUS][0]: found[_ADDRESS][0]}
             if _STATUS in found and _ADDRESS in found
             else {},
+        )
+
+    def _older(
+        self, kind: Kind, company_id: str | None, fields: Mapping[str, str]
+    ) -> frozenset[str]:
+        """Digests by which older versions have remembered that all this was sent."""
+        push, values = self._push, sorted(fields.items())
+        return frozenset(
+            _digest([kind, overwrite, tags, company_id, values])
+            for overwrite in {push.overwrite, Overwrite.ALWAYS}
+            for tags in {push.tags, ()}
+            if overwrite is Overwrite.ALWAYS or tags == push.tags
         )
 
 

@@ -5,12 +5,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from pricing.plans import Item
-from worker.connections.connectors.connector import Field, Kind
+from storage.crm_changes import Change
+from worker.connections.connectors.connector import Field, Kind, Rejected
 from worker.connections.crm_fields import Fields
 from worker.infrastructure.errors import Problem
 from worker.pushes.push_options import Push, column_of
+from worker.pushes.record_plan import Plan, Step
 from worker.quotes.problems import Problems
 from worker.quotes.readers.records import KeptRecord, Record
+
+MISSING_VALUE = "missing_value"
+INVALID_OPTION = "invalid_option"
 
 
 class Misfit(NamedTuple):
@@ -45,6 +50,23 @@ def lacking(
 def base_of(target: str) -> str:
     """The field that a target belongs to: Odoo's may be paths."""
     return target.partition("/")[0]
+
+
+def refusal_of(step: Plan, fields: Mapping[str, Field] | None) -> Rejected | None:
+    """Why the CRM would not take what is planned, as far as its fields tell."""
+    if fields is None or not isinstance(step, Step) or step.change is Change.UNCHANGED:
+        return None
+    if step.change is Change.CREATED:
+        for name, field in fields.items():
+            if field.required and not field.read_only and not step.fields.get(name):
+                message = f"{field.label} is required, and empty"
+                return Rejected(code=MISSING_VALUE, field=name, message=message)
+    for name, value in step.fields.items():
+        known = fields.get(name)
+        if known and value and not known.takes(value):
+            message = f"{value!r} is none of the values that {known.label} has"
+            return Rejected(code=INVALID_OPTION, field=name, message=message)
+    return None
 
 
 class OptionValues:

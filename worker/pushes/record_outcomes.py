@@ -33,7 +33,8 @@ _MESSAGE_MAX = 1_000
 class Ended:
     """How one company or person ended: a change, or why it was rejected or left alone.
 
-    `fields` are those that were written. `is_known` says that it is as we have sent it
+    `fields` are those that were written, `before` is the digest of what was sent before
+    of the same record. `is_known` says that it is as we have sent it
     before, and not just left alone; `incomplete` that it is in the CRM, and not all of
     it went well.
     """
@@ -42,6 +43,7 @@ class Ended:
     their_id: str | None = None
     link: str | None = None
     fields: frozenset[str] = frozenset()
+    before: str = ""
     is_known: bool = False
     rejected: Rejected | None = None
     left: Left | None = None
@@ -69,6 +71,7 @@ def ended(step: Plan, result: connector.Result | None, *, again: bool) -> Ended:
                 their_id=result.their_id,
                 link=result.link,
                 fields=frozenset(step.fields),
+                before=step.before,
                 incomplete=result.incomplete,
             )
     if step.has_arrived:

@@ -5,7 +5,7 @@ not come to its end is intended still: the CRM may hold what that try has sent.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from storage.connections.id_map import Entry
 from storage.crm_changes import Change
@@ -13,6 +13,7 @@ from storage.pushes.intents import Intent
 from worker.connections.connectors.connector import Ambiguous, Existing, Match, Rejected
 from worker.pushes.field_values import Ready
 from worker.pushes.push_options import Overwrite, Push
+from worker.pushes.sent_parts import are_in
 
 AMBIGUOUS = "ambiguous"
 DELETED = "deleted_in_crm"
@@ -28,7 +29,8 @@ class Step:
     """What is to be done: `fields` are written to `their_id`, or to a new record.
 
     `is_known` says that nothing is, for the CRM has it as we have sent it, and
-    `has_arrived` that nothing is any more: a try before this one has done it.
+    `has_arrived` that nothing is any more: a try before this one has done it. `before`
+    is the digest of what was sent before of the same record.
     """
 
     change: Change
@@ -37,6 +39,7 @@ class Step:
     link: str | None = None
     is_known: bool = False
     has_arrived: bool = False
+    before: str = ""
 
     @property
     def is_to_send(self) -> bool:
@@ -87,12 +90,22 @@ def step_of(
     if match.do_not_contact:
         return _NOT_TO_CONTACT
     # What was merged into another record is not there as we have sent it.
-    is_known = (
-        known is not None
-        and (known.digest, known.their_id) == (ready.digest, match.their_id)
-        and match.has_key
-    )
-    return _update(ready, match, push.overwrite, is_known=is_known)
+    is_same = known is not None and known.their_id == match.their_id and match.has_key
+    before = known.digest if known is not None and is_same else ""
+    is_known = _is_as_sent(ready, before, match)
+    step = _update(ready, match, push.overwrite, is_known=is_known)
+    return replace(step, before=before)
+
+
+def _is_as_sent(ready: Ready, before: str, match: Existing) -> bool:
+    """Whether each part that would be written was sent before.
+
+    A blank writes nothing where the CRM shows that there is none.
+    """
+    fields = ready.wanted.fields
+    blanks = {n for n, has in match.fields.items() if not has and not fields.get(n)}
+    parts = {name: one for name, one in ready.parts.items() if name not in blanks}
+    return before in ready.older or (before != "" and are_in(parts, before))
 
 
 def _several(match: Ambiguous) -> str:
