@@ -31,6 +31,23 @@ from worker.infrastructure.settings import Settings
 from worker.wiring import wire
 
 _CONNECTIONS = 20
+_FAMILIES = (
+    licenses,
+    templates,
+    uploads,
+    quotes,
+    jobs,
+    lookups,
+    files,
+    charges,
+    connections,
+    authorizations,
+    consent_callback,
+    dry_runs,
+    webhooks,
+    provider_reports,
+    audit,
+)
 
 
 def make_api(settings: Settings) -> FastAPI:
@@ -60,23 +77,7 @@ def make_api(settings: Settings) -> FastAPI:
         deps=deps, rate=RateLimit(settings), followers=followers
     )
     health.add_routes(api, settings)
-    for family in (
-        licenses,
-        templates,
-        uploads,
-        quotes,
-        jobs,
-        lookups,
-        files,
-        charges,
-        connections,
-        authorizations,
-        consent_callback,
-        dry_runs,
-        webhooks,
-        provider_reports,
-        audit,
-    ):
+    for family in _FAMILIES:
         api.include_router(family.router, prefix=metrics.PREFIX)
     problem_details.add_handlers(api)
     openapi.describe(api)

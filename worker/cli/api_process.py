@@ -6,11 +6,10 @@ import socket
 
 import click
 import uvicorn
-from fastapi import FastAPI
 
 from worker.api.app import make_api
-from worker.api.context import ApiContext
 from worker.api.http_protocol import BoundedProtocol
+from worker.api.job_followers import JobFollowers
 from worker.cli.invocation import Cli, command
 from worker.cli.long_running import log_to_stderr, need, tell_of_other_offset
 from worker.findings.provider_registry import check_limits
@@ -37,7 +36,7 @@ def api(cli: Cli, *, host: str, port: int, fd: int | None) -> None:
         served, host=host, port=port, log_level="warning", http=BoundedProtocol
     )
     sockets = None if fd is None else [socket.socket(fileno=fd)]
-    _Server(config, served).run(sockets)
+    _Server(config, served.state.context.followers).run(sockets)
 
 
 def allow_open_files(needed: int) -> None:
@@ -64,12 +63,12 @@ def allow_open_files(needed: int) -> None:
 class _Server(uvicorn.Server):
     """Lets followers go when it stops: it would wait for the ends of their jobs."""
 
-    def __init__(self, config: uvicorn.Config, served: FastAPI) -> None:
+    def __init__(self, config: uvicorn.Config, followers: JobFollowers) -> None:
         super().__init__(config)
-        self._context: ApiContext = served.state.context
+        self._followers = followers
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._context.followers.end()
+        self._followers.end()
         await super().shutdown(sockets)
 
 

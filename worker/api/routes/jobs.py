@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Body, Path, Query, Request
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import RedirectResponse, Response
+from fastapi.responses import RedirectResponse, Response, StreamingResponse
 
 from storage.access_scopes import Scope
 from storage.jobs import job_reports, jobs, outcomes
@@ -175,7 +175,7 @@ def retry_job(
 
 @router.get(
     "/jobs/{job}/events",
-    response_class=EventStream,
+    response_class=StreamingResponse,
     responses={200: {"content": {"text/event-stream": {}}}},
 )
 @allow(*_READERS, of=_OF_IT)
