@@ -56,8 +56,8 @@ class Claim(NamedTuple):
 # back, and writing one needs no ON CONFLICT: both would cost a fifth of the speed, and
 # the key stands behind them. OFFSET 0 has it looked up once. A claim under two digests
 # takes two rows, which come to differ where only one of them knew a payer: such lines
-# are returned, to be made even. Claims travel as JSON: psycopg writes arrays at a third
-# of the speed.
+# are returned, to be made even, and so are rows that were made for no line. Claims
+# travel as JSON: psycopg writes arrays at a third of the speed.
 _SETTLE = text("""
 WITH moment AS MATERIALIZED (SELECT holdfast_now() AS at),
 claim AS MATERIALIZED (
@@ -160,8 +160,20 @@ moved AS (
   SELECT :license_id, :period_id, :reservation_id, 'settle',
          'reservation', 'spent', credits
     FROM settled WHERE credits > 0)
-SELECT credits, (SELECT array_agg(charge_id) FROM line WHERE is_uneven) AS uneven
+SELECT credits, (SELECT array_agg(charge_id) FROM line WHERE is_uneven) AS uneven,
+       (SELECT json_agg(json_build_array(claim.item, claim.id, claim.also))
+          FROM claim JOIN entitled AS other
+            ON other.settled_as = charge_id AND other.digest = claim.also
+         WHERE NOT EXISTS (SELECT 1 FROM line WHERE line.charge_id = claim.charge_id))
+         AS surplus
   FROM settled
+""")
+
+# A batch before has settled the id with what it was looked up by there: that decides.
+_TAKE_BACK = text("""
+DELETE FROM entitlements AS e USING json_array_elements(CAST(:surplus AS json)) AS made
+ WHERE e.license_id = :license_id AND e.item = (made ->> 0) COLLATE "C"
+   AND e.subject = (made ->> 1) COLLATE "C" AND e.digest = (made ->> 2) COLLATE "C"
 """)
 
 # Where only one of two digests knew a payer, both go on with the line that came of it.
@@ -242,6 +254,11 @@ def _settle(
         raise Superseded(f"the reservation of job {payer.job_id} is closed")
     if settled.uneven is not None:
         connection.execute(_MAKE_EVEN, {"uneven": settled.uneven})
+    if settled.surplus is not None:
+        surplus = json.dumps(settled.surplus)
+        connection.execute(
+            _TAKE_BACK, {"license_id": payer.license_id, "surplus": surplus}
+        )
     return int(settled.credits)
 
 

@@ -45,6 +45,7 @@ FRAMEWORKS = {
 # Everything that gives the same answer to the same question, for ever.
 PURE = frozenset(
     {
+        "array",
         "calendar",
         "collections",
         "dataclasses",
