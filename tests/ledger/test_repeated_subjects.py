@@ -88,3 +88,18 @@ def test_an_empty_batch_costs_nothing_and_still_sees_that_the_job_is_closed(two_
         assert settle(connection, "job-2") == 0
     with two_jobs.transaction() as connection, pytest.raises(Superseded):
         settle(connection, "job-1")
+
+
+def test_a_known_person_at_another_company_of_the_job_has_one_line_and_its_entitlements(
+    two_jobs,
+):
+    with two_jobs.transaction() as connection:
+        assert settle(connection, "job-2", "email:p1~/ours=1") == 1
+    with two_jobs.transaction() as connection:
+        assert settle(connection, "job-2", "email:p1~/theirs=1") == 0
+    # The audit at the end holds each entitlement to the lines that made it.
+    with two_jobs.transaction() as connection:
+        held = connection.execute(
+            text("SELECT digest FROM entitlements WHERE item = 'email'")
+        )
+        assert set(held.scalars()) == {"", "ours"}
