@@ -86,14 +86,17 @@ def _agrees(belief: Belief, memory: Memory | None, look: Look) -> bool:
     if memory is None:
         return abs(gap) <= TOLERANCE or _explained_by_downtime(belief, gap, look)
     passed = look.counted - memory.counted
+    expected_at = belief.trusted_at + passed
     if belief.turn == memory.turn:
         expected_at = memory.expected_at + passed
         if abs(look.clock_at - expected_at) <= TOLERANCE:
             return True
-    # Another process, or an operator, may have accepted the clock since.
+        # What another process has accepted since is more than this one has counted
+        # only where its own clock stood still.
+        expected_at = max(expected_at, belief.trusted_at)
     is_others = (belief.trusted_at, belief.turn) != (memory.trusted_at, memory.turn)
     accepted = is_others and belief.held_since is None
-    return accepted and -TOLERANCE <= gap <= passed + TOLERANCE
+    return accepted and gap >= -TOLERANCE and look.clock_at <= expected_at + TOLERANCE
 
 
 def _explained_by_downtime(belief: Belief, gap: timedelta, look: Look) -> bool:

@@ -15,6 +15,7 @@ from storage.files.s3_bucket import Bucket
 from storage.files.s3_streams import PIECE_BYTES, Pieces
 from storage.jobs.job_reports import JobReport
 from tests.support import job_runs, stores
+from tests.support.business_time import DAY_S, shift_to
 from tests.support.fleet import until
 from worker.infrastructure.task_results import Later
 from worker.jobs import submission
@@ -128,19 +129,15 @@ def test_neither_a_quote_nor_an_upload_is_kept_while_the_store_is_away(deps, s3)
     assert _names(deps) == []
 
 
-def test_what_is_too_old_goes_from_the_store_and_so_does_what_no_row_names(
-    deps, s3, database_url, tmp_path
-):
-    url = deps.settings.artifacts_url
-    later = job_runs.wire_to(database_url, tmp_path, days=100, artifacts_url=url)
-    with closing(later.database):
-        job_runs.run(deps, _submit(deps, _CONTACTS))
-        job_runs.quote(deps, ["c7"])
-        assert len(_names(deps)) > len(_CONTACTS)
-        keeper = pruner.Pruner(later)
-        keeper.turn()
-        keeper.turn()
-        assert _names(deps) == []
+def test_what_is_too_old_goes_from_the_store_and_so_does_what_no_row_names(deps, s3):
+    job_runs.run(deps, _submit(deps, _CONTACTS))
+    job_runs.quote(deps, ["c7"])
+    assert len(_names(deps)) > len(_CONTACTS)
+    shift_to(deps.database, 100 * DAY_S)
+    keeper = pruner.Pruner(deps)
+    keeper.turn()
+    keeper.turn()
+    assert _names(deps) == []
 
 
 def test_pieces_that_a_killed_writer_left_go_once_they_are_old(

@@ -200,8 +200,6 @@ def _store_with_space(deps: Wired) -> None:
                 ALTER TABLE charges DISABLE TRIGGER charges_append_only;
                 UPDATE charges SET subject = CASE item WHEN 'company'
                        THEN subject || ' ' ELSE chr(8195) || subject END;
-                UPDATE entitlements SET subject = CASE item WHEN 'company'
-                       THEN subject || ' ' ELSE chr(8195) || subject END;
                 ALTER TABLE charges ENABLE TRIGGER charges_append_only""")
         )
 
