@@ -230,3 +230,19 @@ def test_an_event_is_told_as_json(deps):
         "counts": {_COUNTERS: 1},
         "more_in": [],
     }
+
+
+def test_a_check_may_take_longer_than_any_other_statement(deps, tmp_path):
+    quote = job_runs.quote(deps, ["c1"])
+    job_runs.run(deps, submission.submit(deps, quote.id, name="job-1"))
+    with deps.database.transaction() as connection:
+        connection.execute(
+            text("""
+                CREATE OR REPLACE FUNCTION holdfast_trimmed(id text) RETURNS text
+                LANGUAGE plpgsql VOLATILE AS
+                $$ BEGIN PERFORM pg_sleep(1.5); RETURN id; END $$""")
+        )
+    url = deps.database.url.render_as_string(hide_password=False)
+    hasty = job_runs.wire_to(url, tmp_path, database_timeout_s=1)
+    with closing(hasty.database):
+        assert run_audit(hasty) == []

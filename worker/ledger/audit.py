@@ -24,7 +24,7 @@ def audit(deps: Deps, *, wait: bool = True) -> list[Standing]:
     where another audit runs, with `wait` after half a minute.
     """
     settings = deps.settings
-    with deps.database.transaction() as connection:
+    with deps.database.transaction(patient=True) as connection:
         audit_verdicts.take_turn(connection, wait=wait)
         audit_verdicts.end_with_client(connection, timeout_s=settings.audit_timeout_s)
         known = audit_verdicts.acknowledged(connection)
