@@ -263,12 +263,12 @@ def test_each_of_them_is_found_by_its_key_where_nothing_is_remembered(
     house, connection, crm
 ):
     push(house, connection, _alike())
-    before = crm.shown()
+    before = crm.values()
     with house.database.transaction() as open_:
         open_.execute(text("DELETE FROM id_map"))
     assert counts(push(house, connection, _alike())) == {"updated": len(_ALIKE)}
     assert crm.there() == (len(_ALIKE), len(_ALIKE))
-    assert crm.shown() == before
+    assert crm.values() == before
 
 
 def test_a_connection_is_tested_and_says_which_fields_it_has(house, connection, crm):

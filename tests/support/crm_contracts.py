@@ -42,7 +42,10 @@ class Crm(Protocol):
         """How many companies and persons it has of ours."""
 
     def shown(self) -> Any:
-        """All that it has, as it was written."""
+        """All that it has, as it was written, and when where it tells."""
+
+    def values(self) -> Any:
+        """All that it has, whenever it was written."""
 
     def delete_first(self) -> None:
         """Delete the first of the persons."""
@@ -103,6 +106,8 @@ class InSandbox:
     def shown(self) -> Any:
         return [self._records(type_).json() for type_ in ("contacts", "companies")]
 
+    values = shown
+
     def delete_first(self) -> None:
         first = self._records("contacts").json()[0]["id"]
         httpx.delete(self._url, params={"id": first}).raise_for_status()
@@ -161,6 +166,12 @@ class RealOdoo:
 
     def shown(self) -> Any:
         return self._database.ours(), self._database.partners(self._planted)
+
+    def values(self) -> Any:
+        return [
+            [row | {"write_date": None} for row in partners]
+            for partners in self.shown()
+        ]
 
     def delete_first(self) -> None:
         self._database.call("res.partner", "unlink", ids=[self._first()])
