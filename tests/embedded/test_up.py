@@ -242,6 +242,37 @@ def test_a_killed_up_leaves_no_process(home):
     until(lambda: not living(home), within_s=25)
 
 
+def _guardians(home: Path) -> list[psutil.Process]:
+    return [p for p in living(home) if any("guardian" in word for word in p.cmdline())]
+
+
+def test_a_killed_guardian_is_replaced_before_the_next_blow(home):
+    with _killed_up(home):
+        (first,) = _guardians(home)
+        first.kill()
+        until(lambda: [p for p in _guardians(home) if p != first])
+    until(lambda: not living(home), within_s=25)
+
+
+@pytest.mark.slow
+def test_what_nobody_was_left_to_end_is_ended_by_the_next_one(home):
+    with _begin(home, "up", "--port", "0") as up:
+        address = _ready(up)
+        (guardian,) = _guardians(home)
+        # Frozen, so that neither sees the other die.
+        up.send_signal(signal.SIGSTOP)
+        guardian.kill()
+        up.kill()
+        up.wait(timeout=10)
+    left = living(home)
+    assert len(left) > len(("postgres", "valkey", "api", "worker"))
+    with _begin(home, "up", "--port", address.rpartition(":")[2]) as up:
+        assert _ready(up) == address
+        assert not {process.pid for process in left} & {p.pid for p in living(home)}
+        up.send_signal(signal.SIGINT)
+        assert up.wait(timeout=60) == 0
+
+
 def test_a_bad_line_in_the_directory_stops_the_start(home, tmp_path):
     bad = tmp_path / "directory.jsonl"
     bad.write_text(

@@ -22,7 +22,7 @@ def supervised(folder: Path) -> Iterator[tuple[Home, Supervisor]]:
     home = open_home(folder)
     with Locks(home.root).owned() as lock_fd:
         assert lock_fd is not None
-        supervisor = Supervisor(home.logs, lock_fd)
+        supervisor = Supervisor(home, lock_fd)
         try:
             yield home, supervisor
         finally:
@@ -76,7 +76,7 @@ class OwnBroker:
         """Run it for as long as the block; what was queued outlives that."""
         with self._locks.owned() as lock_fd:
             assert lock_fd is not None
-            supervisor = Supervisor(self._home.logs, lock_fd)
+            supervisor = Supervisor(self._home, lock_fd)
             try:
                 supervisor.start(valkey.child_of(self._home))
                 yield

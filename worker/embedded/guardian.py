@@ -1,11 +1,14 @@
 """The guardian: ends what a supervisor left behind when it was killed.
 
-It is told over its standard input which processes run (`add KIND PID`, `drop PID`).
-When that closes, it ends all that are left: the work first, then database and broker.
-It holds the home's lock until then. It runs alone, on the standard library only.
+Each child of a supervisor, with all that it starts, holds a lock on a file of its own
+for as long as any of them lives; in the file stand its kind and its process group.
+When its standard input closes, the guardian ends all that are left: the work first,
+then broker and database. It holds the home's lock until then. It runs alone, on the
+standard library only. Where it was killed too, the home's next owner does the same.
 """
 
 import contextlib
+import fcntl
 import os
 import signal
 import sys
@@ -15,52 +18,58 @@ from pathlib import Path
 
 _STEP_S = 0.05
 _GRACE_S = 10.0
+_ORDER = (
+    ("work", signal.SIGTERM),
+    ("broker", signal.SIGTERM),
+    ("database", signal.SIGINT),
+)
 
 
 def main() -> None:
-    """Listen, then clean up."""
+    """Wait until nobody is there who could do it better, then clean up."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    running: dict[int, str] = {}
-    for line in sys.stdin:
-        verb, *words = line.split()
-        if verb == "add":
-            running[int(words[1])] = words[0]
-        elif verb == "drop":
-            running.pop(int(words[0]), None)
-    _end([pid for pid, kind in running.items() if kind == "work"], signal.SIGTERM)
-    _end([pid for pid, kind in running.items() if kind == "broker"], signal.SIGTERM)
-    _end([pid for pid, kind in running.items() if kind == "database"], signal.SIGINT)
+    sys.stdin.read()
+    end_left(Path(sys.argv[1]))
 
 
-def _end(pids: Iterable[int], number: signal.Signals) -> None:
+def end_left(children: Path) -> None:
+    """End all that lives of a supervisor that is gone; `children` has their locks."""
+    for kind, number in _ORDER:
+        left = {
+            path: int(group)
+            for path in children.glob("*.lock")
+            for found, _, group in [path.read_text().partition(" ")]
+            if found == kind and _is_held(path)
+        }
+        _end(left, number)
+
+
+def _end(left: dict[Path, int], number: signal.Signals) -> None:
     """Ask each to end, and end what has not after a while, with all it started."""
-    left = set(pids)
-    for pid in left:
+    for group in left.values():
         with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, number)
-    until_s = time.monotonic() + _GRACE_S
-    while left and time.monotonic() < until_s:
-        left = {pid for pid in left if _is_there(pid)}
-        time.sleep(_STEP_S)
-    for pid in pids:
+            os.kill(group, number)
+    _wait_for(left)
+    for group in left.values():
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(pid, signal.SIGKILL)
+            os.killpg(group, signal.SIGKILL)
+    _wait_for(left)
 
 
-def _is_there(pid: int) -> bool:
-    """Whether it runs; one that only waits to be reaped has ended.
+def _wait_for(paths: Iterable[Path]) -> None:
+    until_s = time.monotonic() + _GRACE_S
+    while any(_is_held(path) for path in paths) and time.monotonic() < until_s:
+        time.sleep(_STEP_S)
 
-    Its supervisor is gone, and the init of a container may reap late or never.
-    """
-    try:
-        os.kill(pid, 0)
-        status = Path(f"/proc/{pid}/stat").read_bytes()
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return status.rpartition(b")")[2].split()[0] != b"Z"
+
+def _is_held(path: Path) -> bool:
+    with path.open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 if __name__ == "__main__":

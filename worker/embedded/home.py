@@ -50,6 +50,11 @@ class Home:
     owner: Owner | None
 
     @property
+    def children(self) -> Path:
+        """The locks of the processes that run here, held while they live."""
+        return self.root / "children"
+
+    @property
     def data(self) -> Path:
         """PostgreSQL's data, or the link to it."""
         return self.root / "postgres"
@@ -65,6 +70,7 @@ def open_home(root: Path) -> Home:
     logs = root / "logs"
     logs.mkdir(mode=_PRIVATE, exist_ok=True)
     _close(logs)
+    (root / "children").mkdir(mode=_PRIVATE, exist_ok=True)
     base = root if owner is None or reachable(root, owner) else _elsewhere(root)
     if base != root:
         STATE_FOLDER.mkdir(parents=True, mode=_PUBLIC, exist_ok=True)

@@ -83,7 +83,7 @@ def _will_do(wanted: Wanted, note: Note) -> bool:
 def _own(wanted: Wanted, home: Home, locks: Locks, lock_fd: int) -> Iterator[Note]:
     """Start what is wanted, tell others, and at the end stop it again."""
     with ExitStack() as cleanup:
-        supervisor = Supervisor(home.logs, lock_fd)
+        supervisor = Supervisor(home, lock_fd)
         cleanup.callback(supervisor.stop)
         note = _start(wanted, home, supervisor, cleanup)
         supervisor.watch()

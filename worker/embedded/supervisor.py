@@ -1,8 +1,8 @@
 """The supervisor: starts children, restarts what dies, stops all, servers last.
 
 Each child leads a session of its own, so that Ctrl-C reaches the supervisor alone
-and a child's leftovers can be ended with it. A guardian process learns of each, for
-the case that the supervisor itself is killed.
+and a child's leftovers can be ended with it. Each holds a lock by which the guardian
+process finds it, for the case that the supervisor itself is killed.
 """
 
 import contextlib
@@ -12,15 +12,17 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import IO
 
+from worker.embedded import guardian
 from worker.embedded.errors import StartFailed
-from worker.embedded.home import Owner, open_log
+from worker.embedded.home import Home, Owner, open_log
+from worker.embedded.locks import Lock
 from worker.infrastructure.clock import Stopwatch, wait
 from worker.infrastructure.retry_policy import backoff_s
 
@@ -38,7 +40,7 @@ _UMASK = 0o077
 
 
 class Kind(StrEnum):
-    """What the guardian ends first, and what last."""
+    """What is ended first, and what last."""
 
     WORK = "work"
     BROKER = "broker"
@@ -76,14 +78,19 @@ class _Running:
 
 
 class Supervisor:
-    """Runs children until it is stopped; `lock_fd` stays locked until all are gone."""
+    """Runs children until it is stopped; `lock_fd` stays locked until all are gone.
 
-    def __init__(self, logs: Path, lock_fd: int) -> None:
-        self._logs = logs
+    What a former one has left, where its guardian was killed too, is ended first.
+    """
+
+    def __init__(self, home: Home, lock_fd: int) -> None:
+        self._logs = home.logs
+        self._children = home.children
+        guardian.end_left(self._children)
         self._running: list[_Running] = []
         self._stopping = threading.Event()
         self._watch = threading.Thread(target=self._watch_all, daemon=True)
-        self._guardian = _Guardian(logs, lock_fd)
+        self._guardian = _Guardian(self._children, lock_fd)
 
     def start(self, child: Child) -> None:
         """Start a child and wait until it serves. Raises `StartFailed`."""
@@ -114,7 +121,7 @@ class Supervisor:
 
     def _spawn(self, child: Child) -> subprocess.Popen[bytes]:
         owner = child.owner
-        with self._log(child) as output:
+        with self._log(child) as output, self._lock(child) as lock:
             process = subprocess.Popen(
                 list(child.argv),
                 env=dict(child.env),
@@ -123,17 +130,29 @@ class Supervisor:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                pass_fds=child.pass_fds,
+                pass_fds=(*child.pass_fds, lock.fd),
                 user=owner.uid if owner else None,
                 group=owner.gid if owner else None,
                 extra_groups=[] if owner else None,
                 umask=_UMASK,
             )
-        self._guardian.add(child.kind, process.pid)
+            os.pwrite(lock.fd, f"{child.kind} {process.pid}".encode(), 0)
         if process.stdin is not None:
             with contextlib.suppress(BrokenPipeError), process.stdin as stdin:
                 stdin.write(child.stdin)
         return process
+
+    @contextlib.contextmanager
+    def _lock(self, child: Child) -> Iterator[Lock]:
+        """The child's lock; whoever inherits it holds it. Raises `StartFailed`."""
+        lock = Lock(self._children / f"{child.name}.lock")
+        try:
+            if not lock.take():
+                raise StartFailed(f"a {child.name} of before is still running")
+            os.ftruncate(lock.fd, 0)
+            yield lock
+        finally:
+            lock.close()
 
     def _log(self, child: Child) -> IO[bytes]:
         path = self._logs / f"{child.name}.log"
@@ -148,6 +167,7 @@ class Supervisor:
     def _watch_all(self) -> None:
         clock = Stopwatch()
         while not wait(self._stopping, _WATCH_S):
+            self._guardian.keep()
             for running in self._running:
                 if running.process.poll() is not None:
                     self._restart(running, clock.elapsed_s)
@@ -169,7 +189,7 @@ class Supervisor:
             log.warning("%s is started again", running.child.name)
             try:
                 running.process = self._spawn(running.child)
-            except OSError:
+            except (OSError, StartFailed):
                 log.exception("%s could not be started", running.child.name)
             running.lived = Stopwatch()
             running.restart_at_s = 0
@@ -192,39 +212,39 @@ class Supervisor:
         """End a child and what it left behind."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(running.process.pid, signal.SIGKILL)
-        self._guardian.drop(running.process.pid)
 
 
 class _Guardian:
-    """The pipe to the process that cleans up after us."""
+    """The process that cleans up after us: it waits until our end of a pipe closes."""
 
-    def __init__(self, logs: Path, lock_fd: int) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(Path(__file__).with_name("guardian.py"))],
+    def __init__(self, children: Path, lock_fd: int) -> None:
+        self._children = children
+        self._lock_fd = lock_fd
+        self._process = self._start()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [sys.executable, "-I", "-S", guardian.__file__, str(self._children)],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             start_new_session=True,
-            pass_fds=(lock_fd,),
-            cwd=logs,
+            pass_fds=(self._lock_fd,),
+            cwd=self._children,
         )
 
-    def add(self, kind: Kind, pid: int) -> None:
-        self._say(f"add {kind} {pid}")
-
-    def drop(self, pid: int) -> None:
-        self._say(f"drop {pid}")
+    def keep(self) -> None:
+        """Start another where it has been killed: nobody else would clean up."""
+        if self._process.poll() is not None:
+            log.warning("the guardian is started again")
+            self._close()
+            self._process = self._start()
 
     def dismiss(self) -> None:
         """Let it go; it has nothing left to end."""
+        self._close()
+        self._process.wait()
+
+    def _close(self) -> None:
         if self._process.stdin is not None:
             with contextlib.suppress(BrokenPipeError):
                 self._process.stdin.close()
-        self._process.wait()
-
-    def _say(self, line: str) -> None:
-        if self._process.stdin is None:
-            return
-        # A guardian that was killed must not end what it watches over.
-        with contextlib.suppress(BrokenPipeError):
-            self._process.stdin.write(f"{line}\n".encode())
-            self._process.stdin.flush()
