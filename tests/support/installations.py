@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -100,13 +100,11 @@ class Installation:
 
     def roles(self) -> Mapping[str, list[int]]:
         """The processes that live now, by what they are."""
-        found: dict[str, list[int]] = defaultdict(list)
+        found = defaultdict[str, list[int]](list)
         for _, process in list(self._kept):
             with suppress(psutil.Error):
                 root = psutil.Process(process.pid)
-                for one in (root, *root.children(recursive=True)):
-                    if role := _role_of(one):
-                        found[role].append(one.pid)
+                _sort_in(found, [root, *root.children(recursive=True)])
         return found
 
     def empty_broker(self) -> None:
@@ -139,6 +137,16 @@ def free_port() -> int:
 
 
 _COMMANDS = ("up", "api", "worker", "dispatcher")
+
+
+def _sort_in(
+    roles: defaultdict[str, list[int]], processes: Iterable[psutil.Process]
+) -> None:
+    """Add to the roles whoever still lives, and has one."""
+    for process in processes:
+        with suppress(psutil.Error):
+            if role := _role_of(process):
+                roles[role].append(process.pid)
 
 
 def _role_of(process: psutil.Process) -> str | None:
@@ -200,10 +208,8 @@ class _Servers(Installation):
         self.proxies = proxies
 
     def roles(self) -> Mapping[str, list[int]]:
-        found = dict(super().roles())
-        for process in living(self._database.root):
-            if role := _role_of(process):
-                found.setdefault(role, []).append(process.pid)
+        found = defaultdict(list, super().roles())
+        _sort_in(found, living(self._database.root))
         return found
 
     def empty_broker(self) -> None:
