@@ -39,7 +39,7 @@ def document(api):
 
 def _holds(operation) -> None:
     @effort(
-        max_examples=effort().max_examples // 5,
+        max_examples=effort().max_examples // 10,
         deadline=None,
         suppress_health_check=list(HealthCheck),
         database=None,

@@ -14,7 +14,7 @@ from pricing.plans import PaymentTerm
 from storage.database import Database
 from storage.tables import metadata
 from tests.support.stored_jobs import make_license
-from tests.support.terminals import Terminal
+from tests.support.terminals import WarmTerminal
 from worker.embedded.home import remove_home
 
 _EXIT_BAD = 2
@@ -23,10 +23,10 @@ _EXIT_BAD = 2
 @pytest.fixture
 def terminal(
     database: Database, database_url: str, tmp_path: Path
-) -> Iterator[Terminal]:
+) -> Iterator[WarmTerminal]:
     with database.transaction() as connection:
         make_license(connection, term=PaymentTerm.MONTHLY)
-    terminal = Terminal(tmp_path / "home", database_url)
+    terminal = WarmTerminal(tmp_path / "home", database_url)
     yield terminal
     remove_home(terminal.home)
 
@@ -39,7 +39,7 @@ def _rows(database) -> dict[str, int]:
         }
 
 
-def _quote(terminal: Terminal, contacts: Path, *words: str) -> tuple[str, ...]:
+def _quote(terminal: WarmTerminal, contacts: Path, *words: str) -> tuple[str, ...]:
     return ("quote", str(contacts), "--license", "acme", "--user", "u", *words)
 
 
@@ -228,6 +228,7 @@ def _lines(path: Path) -> None:
     path.write_text("".join(json.dumps({"company": c}) + "\n" for c in companies))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "write"), [("contacts.jsonl", _lines), ("CONTACTS.PARQUET", _parquet)]
 )
@@ -316,6 +317,7 @@ def test_a_ceiling_refuses_what_would_cost_more(terminal, database, tmp_path):
     assert _rows(database)["jobs"] == 0
 
 
+@pytest.mark.slow
 def test_watching_prints_one_object_a_line(terminal, tmp_path):
     contacts = tmp_path / "contacts.csv"
     contacts.write_text("company_id\nc1\n")
@@ -371,13 +373,13 @@ def test_who_asks_providers_says_at_its_start_that_nothing_counts(
     database_url, tmp_path, name
 ):
     broker = {"BROKER_URL": "amqp://127.0.0.1:1"}
-    done = Terminal(tmp_path, database_url, **_PROVIDER, **broker).run(name)
+    done = WarmTerminal(tmp_path, database_url, **_PROVIDER, **broker).run(name)
     assert done.returncode == 1
     assert "HOLDFAST_REDIS_URL is not set: providers need it" in done.stderr
 
 
 def test_who_asks_nobody_needs_nothing_that_counts(terminal, database_url):
-    asking = Terminal(terminal.home, database_url, **_PROVIDER)
+    asking = WarmTerminal(terminal.home, database_url, **_PROVIDER)
     for words in (("balance", "acme"), ("audit",), ("jobs",)):
         done = asking.run(*words)
         assert done.returncode == 0, done.stderr

@@ -124,6 +124,7 @@ def test_a_command_that_is_interrupted_says_so(deps, terminal, contacts):
     _cancel(deps, job_id)
 
 
+@pytest.mark.slow
 def test_asking_without_changing_anything_is_done_refused_or_bad(terminal):
     words = {
         ("--help",): _DONE,

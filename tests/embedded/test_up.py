@@ -246,6 +246,7 @@ def _guardians(home: Path) -> list[psutil.Process]:
     return [p for p in living(home) if any("guardian" in word for word in p.cmdline())]
 
 
+@pytest.mark.slow
 def test_a_killed_guardian_is_replaced_before_the_next_blow(home):
     with _killed_up(home):
         (first,) = _guardians(home)

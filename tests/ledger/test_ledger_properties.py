@@ -381,6 +381,6 @@ def test_any_sequence_of_movements_comes_out_as_the_model_says(database):
     run_state_machine_as_test(
         OnThisDatabase,
         settings=settings(
-            max_examples=settings().max_examples // 3, stateful_step_count=50
+            max_examples=settings().max_examples // 5, stateful_step_count=50
         ),
     )
