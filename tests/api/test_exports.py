@@ -180,6 +180,16 @@ def test_a_template_that_no_export_can_follow_is_refused(acme, options):
     assert acme.admin.get(f"{_TEMPLATES}/t").status_code == 404
 
 
+def test_a_quote_by_a_template_without_a_column_for_what_is_retrieved_is_refused(acme):
+    acme.admin.put(f"{_TEMPLATES}/notes", json={"columns": [{"field": "note"}]})
+    body = _body({"template": "notes"}) | {"retrieve": ["email"]}
+    answer = acme.admin.post("/v1/quotes", json=body)
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+    (error,) = answer.json()["errors"]
+    assert error["field"] == "export.columns"
+    assert "no column for the e-mail" in error["message"]
+
+
 def test_a_quote_by_a_template_that_is_not_there_is_refused(acme):
     answer = acme.admin.post("/v1/quotes", json=_body({"template": "nobodys"}))
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")

@@ -1,6 +1,7 @@
 """Webhooks over HTTP: a secret is shown to whoever asked for it, and only then."""
 
 import pytest
+from sqlalchemy import text
 
 from storage.access_scopes import Scope
 
@@ -32,6 +33,22 @@ def test_a_secret_is_replaced_and_the_answer_shows_the_new_one_this_once(api, ho
     at_once = api.admin.post(path, json={"overlap_s": 0}).json()
     assert at_once["old_secret_until"] is None
     assert at_once["secret"] not in {hook["secret"], rotated["secret"]}
+
+
+def test_a_secret_whose_answer_was_lost_is_replaced_once_and_shown_no_more(api, hook):
+    key, path = {"Idempotency-Key": "k"}, f"/v1/webhooks/{hook['id']}/rotate"
+    first = api.admin.post(path, json={"overlap_s": 60}, headers=key).json()
+    with api.deps.database.transaction() as connection:
+        connection.execute(text("UPDATE requests SET status = NULL, answer = NULL"))
+        kept = connection.execute(text("SELECT secret FROM webhooks")).scalar_one()
+    again = api.admin.post(path, json={"overlap_s": 60}, headers=key)
+    assert (again.status_code, again.json()["secret"]) == (200, None)
+    assert first["secret"] not in again.text
+    with api.deps.database.transaction() as connection:
+        secrets = connection.execute(text("SELECT secret FROM webhooks")).scalars()
+        assert secrets.all() == [kept], "it is not replaced a second time"
+    # Whoever has lost it asks for another.
+    assert api.admin.post(path, json={"overlap_s": 60}).json()["secret"] is not None
 
 
 @pytest.mark.parametrize(
