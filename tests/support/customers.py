@@ -24,6 +24,8 @@ PERSONS = 2_000
 
 _ENDED = ("succeeded", "partial", "cancelled", "failed")
 _AGAIN_S = 0.3
+_ANSWERED_WITHIN_S = 240
+"""However hard an installation is struck: some answer comes through."""
 _TRANSIENT = (429, 500, 502, 503, 504)
 
 
@@ -44,14 +46,18 @@ class Client:
         """The first answer that is not a server's trouble."""
         if method == "POST":
             request["headers"] = {"Idempotency-Key": uuid.uuid4().hex}
-        while True:
+        give_up_s = time.monotonic() + _ANSWERED_WITHIN_S
+        last = ""
+        while time.monotonic() < give_up_s:
             try:
                 reply = self._http.request(method, path, **request)
                 if reply.status_code not in _TRANSIENT:
                     return reply
-            except httpx.HTTPError:
-                pass
+                last = reply.text
+            except httpx.HTTPError as error:
+                last = repr(error)
             time.sleep(_AGAIN_S)
+        raise AssertionError(f"{method} {path} is never answered; the last: {last}")
 
     def done(self, method: str, path: str, **request: Any) -> dict[str, Any]:
         """An answer that is no refusal."""
@@ -289,8 +295,16 @@ WAYS: tuple[Callable[[Customer], None], ...] = (
 )
 
 
+_AT_ONCE = 3
+_LOOK_S = 0.5
+
+
 class Crowd:
-    """Customers that come one after the other, in threads, until they are stopped."""
+    """Customers that come in two threads until they are stopped.
+
+    Each thread has so many at once: more than an installation can serve while it is
+    struck would be a backlog, which says nothing about the blows.
+    """
 
     def __init__(
         self, client: Client, seed: int, ways: tuple[Callable[[Customer], None], ...]
@@ -313,12 +327,17 @@ class Crowd:
         dice: random.Random,
         ways: tuple[Callable[[Customer], None], ...],
     ) -> None:
+        here: list[Customer] = []
         for way in itertools.cycle(ways):
+            while len(here := [one for one in here if not one.has_ended()]) >= _AT_ONCE:
+                if self._stop.wait(_LOOK_S):
+                    return
             if self._stop.wait(dice.random()):
                 return
             try:
                 customer = Customer(client, dice)
                 self.customers.append(customer)
+                here.append(customer)
                 way(customer)
             except AssertionError as fault:
                 self.faults.append(fault)

@@ -22,7 +22,7 @@ from sqlalchemy import make_url
 from tests.support.brokers import Broker, broker_of
 from tests.support.fleet import QUICK, kill, until
 from tests.support.homes import living
-from tests.support.servers import supervised
+from tests.support.servers import own_broker, supervised
 from tests.support.tcp_proxy import TcpProxy, to_port, to_socket
 from worker.embedded import postgres, valkey
 from worker.embedded.home import Home, open_home, remove_home
@@ -190,13 +190,22 @@ def embedded(folder: Path, **settings: str) -> Iterator[Installation]:
 
 
 class _Servers(Installation):
-    """The production shape: two workers, two dispatchers, the API, and servers."""
+    """The production shape: two workers, two dispatchers, the API, and servers.
 
-    def __init__(self, folder: Path, database: Home, broker: Broker) -> None:
+    `redis_url` counts requests and connections; a broker that is one may do it.
+    """
+
+    def __init__(
+        self, folder: Path, database: Home, broker: Broker, redis_url: str
+    ) -> None:
         self._database = database
         self._broker = broker
         path = str(database.sockets / ".s.PGSQL.5432")
-        proxies = {"postgres": TcpProxy(to_socket(path)), "broker": _before(broker.url)}
+        proxies = {
+            "postgres": TcpProxy(to_socket(path)),
+            "broker": _before(broker.url),
+            "redis": _before(redis_url),
+        }
         super().__init__(
             folder / "home",
             HOME=str(folder / "home"),
@@ -204,6 +213,7 @@ class _Servers(Installation):
             .set(query={}, host="127.0.0.1", port=proxies["postgres"].port)
             .render_as_string(),
             BROKER_URL=_at(broker.url, proxies["broker"].port),
+            REDIS_URL=_at(redis_url, proxies["redis"].port),
         )
         self.proxies = proxies
 
@@ -240,11 +250,13 @@ def beside_servers(folder: Path, kind: str) -> Iterator[Installation]:
     with (
         supervised(folder / "database") as (home, supervisor),
         broker_of(kind, folder / "broker") as broker,
+        own_broker(folder / "redis") as redis_server,
+        redis_server.running(),
     ):
         supervisor.start(postgres.child_of(home))
         supervisor.watch()
         (folder / "home").mkdir()
-        installation = _Servers(folder, home, broker)
+        installation = _Servers(folder, home, broker, redis_server.url)
         assert installation.ask("migrate").returncode == 0
         api = ("api", "--port", str(installation.port))
         others = [("worker",), ("worker",), ("dispatcher",), ("dispatcher",)]
