@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ import pytest
 from tests.support.fleet import QUICK, until
 from tests.support.homes import living
 from tests.support.sandboxes import Sandbox
+from worker.embedded import postgres
+from worker.embedded.errors import StartFailed
 from worker.embedded.home import open_home, remove_home
 
 _CONTACTS = "company_id,person_id\n" + "".join(
@@ -283,6 +286,16 @@ def test_a_bad_line_in_the_directory_stops_the_start(home, tmp_path):
     assert up.returncode == 2
     assert "line 2: email_status: is none of" in up.stderr
     assert not living(home)
+
+
+def test_the_data_of_a_home_that_was_removed_is_named_and_left_as_it_is(home):
+    elsewhere = home.parent / "elsewhere"
+    kept = elsewhere / "postgres" / "PG_VERSION"
+    kept.parent.mkdir(parents=True)
+    kept.write_text("18")
+    with pytest.raises(StartFailed, match=f"{kept.parent} has the data of a home"):
+        postgres.child_of(replace(open_home(home), base=elsewhere))
+    assert kept.read_text() == "18"
 
 
 @pytest.mark.slow

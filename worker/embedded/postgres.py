@@ -99,6 +99,11 @@ def _make_data(home: Home, programs: Path) -> None:
     if (home.data / "PG_VERSION").is_file():
         return
     place = home.base / "postgres"
+    if place.is_dir() and any(place.iterdir()):
+        raise StartFailed(
+            f"{place} has the data of a home that was at {home.root} before: link "
+            f"{home.data} to it to use it, or move it away"
+        )
     draft = home.base / "postgres.new"
     shutil.rmtree(draft, ignore_errors=True)
     own_folder(draft, home.owner)
