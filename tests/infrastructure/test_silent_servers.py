@@ -243,6 +243,18 @@ def test_a_server_of_somebody_else_that_says_nothing_is_given_up_in_time():
         outbound.request("POST", f"http://127.0.0.1:{port}/")
 
 
+def test_a_provider_that_says_nothing_is_unavailable_in_time():
+    async def go(port: int) -> None:
+        http = Http(timeout_s=0.4)
+        try:
+            await http.get(f"http://127.0.0.1:{port}/", {}, {})
+        finally:
+            await http.close()
+
+    with silent_server() as port, _at_most(2), pytest.raises(Unavailable):
+        asyncio.run(go(port))
+
+
 def test_a_store_that_says_nothing_is_given_up_in_time(s3_keys):
     with silent_server() as port:
         url = f"s3://bucket?endpoint=http://127.0.0.1:{port}&region=x"

@@ -37,6 +37,9 @@ def disturbed(vendors: Mapping[str, Vendor]) -> Any:  # noqa: ANN401 - a middlew
                 return web.Response(status=403, text=page, content_type="text/html")
             case Fault.SLOW:
                 await asyncio.sleep(vendor.behaviour.slow_ms / 1_000)
+                if request.transport is None:
+                    # Nobody waits any more; what was never begun is not begun now.
+                    raise web.HTTPServiceUnavailable
             case Fault.CUT:
                 await handler(request)
                 _cut(request)
