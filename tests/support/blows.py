@@ -13,6 +13,8 @@ from tests.support.installations import Installation
 
 _AWAY_S = (0.2, 4.0)
 _DAYS_AHEAD = 40
+_TWICE = 0.3
+"""How often what all others depend on is struck while it starts."""
 _DAY_S = 86_400
 
 
@@ -23,6 +25,7 @@ class Blows:
         self._at = at
         self._dice = random.Random(seed)
         self.done: list[str] = []
+        self._lets_start = False
         self._blows: list[Callable[[], str]] = [
             *[self._kill] * 5,
             *[self._freeze] * 3,
@@ -35,6 +38,9 @@ class Blows:
 
     def strike(self) -> None:
         """One blow, over when this returns."""
+        if self._lets_start and self._dice.random() > _TWICE:
+            self._at.wait_until_ready()
+        self._lets_start = False
         self.done.append(self._dice.choice(self._blows)())
 
     def _away(self) -> None:
@@ -58,6 +64,7 @@ class Blows:
             return "nobody was there"
         role, pid = picked
         self._send(number, [pid])
+        self._lets_start = role == "up"
         return f"{number.name} to {role}"
 
     def _kill(self) -> str:

@@ -9,12 +9,14 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import httpx
 import psutil
 import redis
 from sqlalchemy import make_url
@@ -29,6 +31,7 @@ from worker.embedded.home import Home, open_home, remove_home
 
 KEY = "the-key-of-the-customers"
 _LOOK_S = 0.3
+_READY_WITHIN_S = 90
 
 _SETTINGS = QUICK | {
     "LEASE_S": "5",
@@ -110,6 +113,15 @@ class Installation:
     def empty_broker(self) -> None:
         """Lose every message."""
         raise NotImplementedError
+
+    def wait_until_ready(self) -> None:
+        """Wait until it serves, or for so long that it seems not to."""
+        give_up_s = time.monotonic() + _READY_WITHIN_S
+        while time.monotonic() < give_up_s:
+            with suppress(httpx.HTTPError):
+                if httpx.get(f"{self.url}/readyz", timeout=5).is_success:
+                    return
+            time.sleep(_LOOK_S)
 
     def log(self) -> str:
         """The end of all that the processes have said."""
