@@ -1,6 +1,7 @@
 """What all tests share: real servers for a session, a database for a test."""
 
 import os
+import signal
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -38,12 +39,15 @@ _ARE_OURS = ("HOLDFAST_TEST_", "PGPASS")
 
 
 def pytest_configure() -> None:
-    """Let nothing that a machine's environment says change what a test finds."""
+    """Let nothing that a machine or a shell says change what a test finds."""
     for name in list(os.environ):
         if name.startswith(_TELLS_PROGRAMS) and not name.startswith(_ARE_OURS):
             del os.environ[name]
     # Whatever proxy leads out, the servers of tests are on this machine.
     os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
+    # A shell's background ignores Ctrl-C, and so would every command of a test.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
