@@ -9,9 +9,9 @@ settled under both, so that it is paid for once however another job came to know
 
 import hashlib
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from pricing.plans import Item, Terms
 
@@ -66,16 +66,42 @@ def resolved(claims: Iterable[PricedClaim], own: str) -> tuple[PricedClaim, ...]
     )
 
 
-class Asking(Protocol):
-    """Whatever says whom one record names, as far as pricing needs to know."""
+class AskedColumns(NamedTuple):
+    """Whom some records name; what stands at one place is a record.
 
-    @property
-    def company_id(self) -> str:
-        """The company's id, never empty."""
+    `numbers` count from 1 in the input. `known` says whom the directory knows, so that
+    the id alone decides; the others ask with what they are looked up by: what `OWN`
+    stands for in their claims. That is asked for where somebody's matters: most persons
+    come once, and nobody has paid for them.
+    """
 
-    @property
-    def person_id(self) -> str | None:
-        """The person's id, or None for the company alone."""
+    numbers: Sequence[int]
+    company_ids: Sequence[str]
+    person_ids: Sequence[str | None]
+    known: Sequence[bool]
+    owns: Callable[[], Sequence[str]]
+
+    @classmethod
+    def by_digests(
+        cls,
+        numbers: Sequence[int],
+        company_ids: Sequence[str],
+        person_ids: Sequence[str | None],
+        digests: Sequence[str],
+    ) -> "AskedColumns":
+        """Records with what each asks with at hand, `KNOWN` for whom is known."""
+        known = [digest == KNOWN for digest in digests]
+        return cls(numbers, company_ids, person_ids, known, lambda: digests)
+
+    def at(self, places: Sequence[int]) -> "AskedColumns":
+        """Those at some places."""
+        return AskedColumns(
+            [self.numbers[place] for place in places],
+            [self.company_ids[place] for place in places],
+            [self.person_ids[place] for place in places],
+            [self.known[place] for place in places],
+            lambda: list(map(self.owns().__getitem__, places)),
+        )
 
 
 class Asked(NamedTuple):
@@ -105,8 +131,36 @@ def _normal(text: str) -> str:
 
 def lookup_digest(first_name: str, last_name: str, company_domain: str) -> str:
     """A digest of what a person is looked up by; case and spacing do not matter."""
-    parts = (_normal(first_name), _normal(last_name), _normal(company_domain))
-    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:_DIGEST_HEX]
+    (digest,) = lookup_digests([first_name], [last_name], [company_domain])
+    return digest
+
+
+def lookup_digests(
+    first_names: Sequence[str],
+    last_names: Sequence[str],
+    company_domains: Sequence[str],
+) -> list[str]:
+    """The digest of each of some persons, by what they are looked up by."""
+    parts = map(_all_normal, (first_names, last_names, company_domains))
+    texts = "\n".join(map("\x1f".join, zip(*parts, strict=True)))
+    # No part has white space in it but single blanks, and so no end of a line.
+    return [
+        hashlib.sha256(text).hexdigest()[:_DIGEST_HEX]
+        for text in texts.encode().split(b"\n")[: len(first_names)]
+    ]
+
+
+def _all_normal(texts: Sequence[str]) -> list[str]:
+    """Texts without what does not matter, all at once where they are simple."""
+    joined = "\n".join(texts)
+    ends = joined.count("\n")
+    if not texts or not joined.isascii() or ends != len(texts) - 1:
+        return list(map(_normal, texts))
+    lines = f"\n{joined}\n".lower()
+    spaced = "  " in lines or " \n" in lines or "\n " in lines
+    if spaced or not joined.replace("\n", "").isprintable():
+        return list(map(_normal, texts))
+    return lines[1:-1].split("\n")
 
 
 def is_free(

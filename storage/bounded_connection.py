@@ -20,6 +20,7 @@ CONNECT_S = 5
 """For a connection to be made, and for one from the pool to show that it still is."""
 
 _REST_S = 2.0
+_MOMENT_S = 0.1
 
 
 class NoAnswer(psycopg.OperationalError):
@@ -30,6 +31,25 @@ class BoundedConnection(psycopg.Connection[Any]):
     """Waits `answer_s` at most for each answer, and is closed where none comes."""
 
     answer_s: float | None = None
+    _answered_s = 0.0
+
+    @property
+    def has_just_answered(self) -> bool:
+        """Whether the server was there a moment ago, sooner than one restarts."""
+        return time.monotonic() - self._answered_s < _MOMENT_S
+
+    def answers(self) -> bool:
+        """Whether the server is still there."""
+        commits_itself = self.autocommit
+        try:
+            # Not in a transaction, which would have to be begun and ended.
+            self.autocommit = True
+            self.execute("")
+            self.autocommit = commits_itself
+        except psycopg.Error:
+            return False
+        else:
+            return True
 
     def wait(
         self,
@@ -42,18 +62,22 @@ class BoundedConnection(psycopg.Connection[Any]):
             return super().wait(gen, interval, timeout)
         give_up_s = time.monotonic() + self.answer_s
         try:
-            return super().wait(gen, interval, self.answer_s)
+            answer = super().wait(gen, interval, self.answer_s)
         except psycopg.OperationalError as error:
             if time.monotonic() < give_up_s:
                 raise
             # What comes later would be taken for the answer to the next question.
             self.close()
             raise NoAnswer(f"no answer within {self.answer_s:g} s") from error
+        self._answered_s = time.monotonic()
+        return answer
 
     @classmethod
     def open(cls, resolve: Resolve | None, **params: Any) -> Self:  # noqa: ANN401 - libpq's own
         """Connect, to addresses that were found in bounded time."""
-        return cls.connect(**_addressed(resolve, params))
+        connection = cls.connect(**_addressed(resolve, params))
+        connection._answered_s = time.monotonic()  # noqa: SLF001 - its own
+        return connection
 
 
 def _addressed(resolve: Resolve | None, params: dict[str, Any]) -> dict[str, Any]:

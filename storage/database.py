@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 from sqlalchemy import Connection, create_engine, event, make_url, text
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 
 from storage.bounded_connection import (
     CONNECT_S,
@@ -58,29 +58,33 @@ class Database:
         self._answer_s = answer_s
         self._resolve = resolve
         self._silence = Silence()
+        self._connect_args: dict[str, Any] = {
+            **_only_where_it_says(self.url),
+            **_KEPT_ALIVE,
+            "application_name": "holdfast",
+            # Planning is half of what a small statement costs: all of ours come again.
+            "prepare_threshold": 1,
+            # libpq knows whole seconds, and takes less than two for two.
+            "connect_timeout": max(2, round(CONNECT_S)),
+            "options": (
+                # Waiting longer means something hangs; the caller retries.
+                f"-c lock_timeout={min(30, answer_s * 0.8) * 1000:.0f} "
+                f"-c statement_timeout={answer_s * 1000:.0f} "
+                f"-c idle_in_transaction_session_timeout={idle_s * 1000:.0f} "
+                "-c timezone=UTC"
+            ),
+        }
         self._engine = create_engine(
             self.url,
             isolation_level="READ COMMITTED",
-            # A server that restarted must not cost the first request after it.
-            pool_pre_ping=True,
             pool_size=pool,
             max_overflow=pool,
             pool_timeout=10,
-            connect_args={
-                **_only_where_it_says(self.url),
-                **_KEPT_ALIVE,
-                "application_name": "holdfast",
-                # libpq knows whole seconds, and takes less than two for two.
-                "connect_timeout": max(2, round(CONNECT_S)),
-                "options": (
-                    # Waiting longer means something hangs; the caller retries.
-                    f"-c lock_timeout={min(30, answer_s * 0.8) * 1000:.0f} "
-                    f"-c statement_timeout={answer_s * 1000:.0f} "
-                    f"-c idle_in_transaction_session_timeout={idle_s * 1000:.0f} "
-                    "-c timezone=UTC"
-                ),
-            },
+            # The one that was used last has most surely not been lost meanwhile.
+            pool_use_lifo=True,
+            connect_args=self._connect_args,
         )
+        self._reading = self._engine.execution_options(isolation_level="AUTOCOMMIT")
         self._bound_connections()
 
     def _bound_connections(self) -> None:
@@ -93,10 +97,15 @@ class Database:
         ) -> BoundedConnection:
             connection = BoundedConnection.open(self._resolve, **params)
             connection.answer_s = CONNECT_S
+            # Behind a pooler others may listen on its server, and nobody here reads.
+            connection.add_notify_handler(_leave_aside)
             return connection
 
         @event.listens_for(self._engine, "checkout")
         def in_use(connection: BoundedConnection, _: object, __: object) -> None:
+            # A server that restarted must not cost the first request after it.
+            if not connection.has_just_answered and not connection.answers():
+                raise InvalidatePoolError
             connection.answer_s = in_use_s
 
         @event.listens_for(self._engine, "checkin")
@@ -112,27 +121,58 @@ class Database:
         In a patient one a statement may take as long as it takes: for what looks at
         all there is.
         """
+        with self._one_at_a_time(), self._engine.begin() as connection:
+            if patient:
+                _wait_for_ever(connection)
+            self._silence.end()
+            yield connection
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Let each statement inside stand for itself: it sees what is committed.
+
+        For what reads, or writes by one statement: it saves the two that would begin
+        and commit a transaction.
+        """
+        with self._one_at_a_time(), self._reading.connect() as connection:
+            self._silence.end()
+            yield connection
+
+    @contextmanager
+    def _one_at_a_time(self) -> Iterator[None]:
         if _open.get():
             raise RuntimeError("a transaction is already open here")
         self._silence.check()
+        mark = _open.set(True)
         try:
-            with self._engine.begin() as connection:
-                if patient:
-                    _wait_for_ever(connection)
-                self._silence.end()
-                mark = _open.set(True)
-                try:
-                    yield connection
-                finally:
-                    _open.reset(mark)
+            yield
         except DBAPIError as error:
             if _is_silence(error):
                 self._silence.begin()
             raise
+        finally:
+            _open.reset(mark)
+
+    def connect_apart(self) -> BoundedConnection:
+        """A connection of the caller's own, that commits by itself.
+
+        Raises `psycopg.Error`.
+        """
+        _, params = self._engine.dialect.create_connect_args(self.url)
+        apart = BoundedConnection.open(
+            self._resolve, **params, **self._connect_args, autocommit=True
+        )
+        apart.answer_s = self._answer_s + _SERVER_FIRST_S
+        return apart
 
     def close(self) -> None:
         """Close all pooled connections."""
         self._engine.dispose()
+
+
+def _leave_aside(notification: psycopg.Notify) -> None:
+    """Let a notification go: kept by psycopg, they would become ever more."""
+    del notification
 
 
 def _wait_for_ever(connection: Connection) -> None:

@@ -16,7 +16,7 @@ from sqlalchemy import make_url
 
 from storage.database import Database
 from storage.ledger import audit
-from storage.migrations import migrate
+from storage.migrations.migrator import migrate
 from tests.support import stores
 from tests.support.servers import own_broker, postgres_server
 

@@ -4,12 +4,20 @@ Names are stable: messages under way outlive a deployment.
 """
 
 import logging
+import os
+import sys
 from functools import partial
 
 from celery import Celery
-from celery.signals import worker_process_init
+from celery.signals import (
+    worker_before_create_process,
+    worker_process_init,
+    worker_shutdown,
+    worker_shutting_down,
+)
 
 from worker.celery_app import draining
+from worker.heap import freeze_heap
 from worker.infrastructure.settings import Settings
 from worker.jobs.chunk_runner import run_chunk
 from worker.jobs.heartbeat import Heartbeat
@@ -17,15 +25,31 @@ from worker.jobs.message_queues import RUN_CHUNK, RUN_ENTRY
 from worker.jobs.messages.consumer import Consumer
 from worker.jobs.messages.waiting_rows import WaitingRows
 from worker.jobs.outbox_runner import run_entry
+from worker.small_job_process import SmallJobProcess
 from worker.wiring import Wired, wire
 
 log = logging.getLogger(__name__)
+
+_NICER = 5
+"""So much nicer are the children of the pool than the process for small jobs."""
 
 
 class _Process:
     """What each child of the pool makes for itself, after the fork."""
 
     deps: Wired | None = None
+    modules = 0
+    """How many were loaded when its heap was frozen last."""
+
+
+def _keep_what_was_loaded() -> None:
+    """Have the collector pass over what a run has imported: that stays.
+
+    Else it would look at all of a client's modules again every few batches.
+    """
+    if len(sys.modules) != _Process.modules:
+        _Process.modules = len(sys.modules)
+        freeze_heap()
 
 
 def register(app: Celery, settings: Settings) -> Heartbeat:
@@ -41,6 +65,7 @@ def register(app: Celery, settings: Settings) -> Heartbeat:
 
     def run_chunk_task(chunk_id: int) -> None:
         log.info("chunk %s: %s", chunk_id, run_chunk(deps(), chunk_id))
+        _keep_what_was_loaded()
 
     def run_entry_task(entry_id: int) -> None:
         log.info("entry %s: %s", entry_id, run_entry(deps(), entry_id))
@@ -55,10 +80,14 @@ def register(app: Celery, settings: Settings) -> Heartbeat:
         time_limit=settings.seal_budget_s + 30,
     )
 
-    def forget_parents_connections(**_: object) -> None:
+    def begin_child(**_: object) -> None:
+        # Its connections are the parent's.
         _Process.deps = None
+        # Where small jobs have a process of their own, somebody waits for it.
+        if settings.small_job_records:
+            os.nice(_NICER)
 
-    worker_process_init.connect(forget_parents_connections, weak=False)
+    worker_process_init.connect(begin_child, weak=False)
     heartbeat = Heartbeat(settings)
     heartbeat.connect_signals()
     app.conf.worker_consumer = partial(
@@ -67,3 +96,13 @@ def register(app: Celery, settings: Settings) -> Heartbeat:
         on_failure=heartbeat.failed,
     )
     return heartbeat
+
+
+def start_beside(process: SmallJobProcess) -> None:
+    """Start a process that drains and ends with the worker.
+
+    It is forked before the pool's children: by then all is loaded that they share.
+    """
+    worker_shutting_down.connect(lambda **_: process.drain(), weak=False)
+    worker_shutdown.connect(lambda **_: process.end(), weak=False)
+    worker_before_create_process.connect(lambda **_: process.start(), weak=False)

@@ -7,10 +7,6 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from pricing.findings import Finding
-from storage.files.artifact_store import open_artifacts
-from storage.files.artifacts import Artifacts
-from storage.files.local_folder import close_to_others
 from storage.findings import directory
 from storage.jobs import jobs
 from storage.pushes import dry_runs as kept_dry_runs
@@ -18,21 +14,13 @@ from storage.webhooks import events, operator_events, webhook_deliveries
 from worker.connections.connection_opener import ConnectionDeps, ConnectionOpener
 from worker.exports.export_kind import ExportKind
 from worker.findings.provider_registry import ProviderRegistry
-from worker.findings.providers.directory import Directory
-from worker.infrastructure.dependencies import connect, never, new_owner
-from worker.infrastructure.keyring import Keyring
-from worker.infrastructure.name_resolution import resolve
-from worker.infrastructure.outbound_http import OutboundHttp
+from worker.findings.providers.directory import Directory, Known
+from worker.infrastructure.dependencies import Deps, bare, never
 from worker.infrastructure.settings import Settings
 from worker.jobs.completion import complete
 from worker.jobs.delivery import JobDeps, JobKind
-from worker.jobs.dispatcher import Chore
-from worker.jobs.sweeper import sweep
-from worker.ledger.audit_process import AuditProcess
-from worker.ledger.business_clock import TICK_EVERY_S, Ticker
 from worker.pushes import dry_runs
 from worker.pushes.push_kind import PushKind
-from worker.retention.pruner import Pruner
 from worker.webhooks import delivery_attempts, operator_webhook
 
 
@@ -48,20 +36,21 @@ def wire(
     pool: int = 5,
 ) -> Wired:
     """Everything, from settings."""
-    database = connect(settings, pool=pool)
+    return wired(bare(settings, draining=draining, pool=pool))
 
-    def look_up(persons: Collection[str]) -> Mapping[str, Finding]:
-        with database.transaction() as connection:
+
+def wired(deps: Deps) -> Wired:
+    """Everything, on what every use case is given."""
+
+    def look_up(persons: Collection[str]) -> Mapping[str, Known]:
+        with deps.database.reading() as connection:
             return directory.look_up(connection, persons)
 
-    keyring = Keyring(settings)
-    crms = ConnectionOpener(settings, keyring, database)
+    crms = ConnectionOpener(deps.settings, deps.keyring, deps.database)
     return Wired(
-        settings=settings,
-        database=database,
-        artifacts=_artifacts(settings),
+        **vars(deps),
         directory=Directory(look_up),
-        providers=ProviderRegistry(settings),
+        providers=ProviderRegistry(deps.settings),
         crms=crms,
         kinds=_kinds(crms),
         handlers={
@@ -71,23 +60,6 @@ def wire(
             operator_events.DELIVER: operator_webhook.deliver,
             kept_dry_runs.RUN: partial(dry_runs.run, crms),
         },
-        keyring=keyring,
-        outbound=OutboundHttp(
-            allow_private=settings.webhook_allow_private,
-            timeout_s=settings.webhook_timeout_s,
-        ),
-        owner=new_owner(),
-        draining=draining,
-    )
-
-
-def _artifacts(settings: Settings) -> Artifacts:
-    if settings.artifacts_url is None:
-        # In the home, and ours: a folder that somebody has named keeps its mode.
-        close_to_others(settings.files_folder)
-    # Three tries and their pauses end before a lease does.
-    return open_artifacts(
-        settings.store_url, timeout_s=settings.lease_s / 6, resolve=resolve
     )
 
 
@@ -97,15 +69,3 @@ def _kinds(crms: ConnectionOpener) -> Mapping[str, JobKind]:
         "export": ExportKind(),
         "push": PushKind(crms),
     }
-
-
-def chores_of(deps: JobDeps) -> tuple[Chore, ...]:
-    """What the dispatcher does between dispatching."""
-    settings = deps.settings
-    return (
-        # First: what the sweep ends goes by it.
-        Chore(TICK_EVERY_S, Ticker(deps.database).tick),
-        Chore(settings.sweep_interval_s, partial(sweep, deps)),
-        Chore(settings.sweep_interval_s, Pruner(deps).turn),
-        Chore(settings.sweep_interval_s, AuditProcess(deps).turn),
-    )

@@ -91,6 +91,8 @@ def forget(connection: Connection, *, after_s: float, limit: int) -> int:
                               secs => :after_s))
                  AND NOT EXISTS (SELECT 1 FROM intents AS i
                                   WHERE i.kind = h.kind AND i.our_id = h.our_id)
+                 AND NOT EXISTS (SELECT 1 FROM intent_batches AS b
+                                  WHERE b.kind = h.kind AND h.our_id = ANY (b.our_ids))
                ORDER BY held_until LIMIT :limit)"""),
         {"after_s": after_s, "limit": limit},
     ).rowcount

@@ -3,10 +3,21 @@
 from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
-from sqlalchemy import JSON, Connection, bindparam, func, select, text
+from sqlalchemy import (
+    ARRAY,
+    JSON,
+    Connection,
+    Text,
+    bindparam,
+    cast,
+    func,
+    select,
+    text,
+)
 
-from pricing.findings import EmailStatus, Finding
+from pricing.findings import EmailStatus
 from storage import tables
+from storage.array_literals import array
 
 NAME = "directory"
 """What the directory is called among those who find."""
@@ -69,32 +80,48 @@ def load(connection: Connection, entries: Iterable[Entry]) -> int:
 
 
 _ENTRY = tables.directory.c
-_ASKED = func.json_array_elements_text(bindparam("persons", type_=JSON)).column_valued(
-    "asked"
-)
+_ASKED = func.unnest(
+    cast(bindparam("persons", type_=Text()), ARRAY(Text()))
+).column_valued("asked")
 # As one array, in the key's own order: the index is walked once where ids stand
 # together, not once for each of them.
 _IS_ASKED = _ENTRY.person_id == func.any(
     func.array(select(_ASKED.collate("C")).scalar_subquery())
 )
+# One value a column: a row for each id would cost more than finding them.
 _LOOK_UP = select(
-    _ENTRY.person_id, _ENTRY.email, _ENTRY.email_status, _ENTRY.phone
+    *(
+        func.json_agg(column, type_=JSON)
+        for column in (
+            _ENTRY.person_id,
+            _ENTRY.email,
+            _ENTRY.email_status,
+            _ENTRY.phone,
+        )
+    )
 ).where(_IS_ASKED)
-# One value: a row for each id would cost more than finding them.
 _KNOWN = select(func.json_agg(_ENTRY.person_id, type_=JSON)).where(_IS_ASKED)
 
 
-def look_up(connection: Connection, persons: Collection[str]) -> dict[str, Finding]:
-    """What is known of these persons; whoever is unknown is not in the answer."""
-    rows = connection.execute(_LOOK_UP, {"persons": list(persons)})
-    return {
-        person_id: Finding(email, EmailStatus(status), phone, NAME, NAME)
-        for person_id, email, status, phone in rows
-    }
+_STATUSES = {status.value: status for status in EmailStatus}
+
+
+def look_up(
+    connection: Connection, persons: Collection[str]
+) -> dict[str, tuple[str | None, EmailStatus, str | None]]:
+    """Address, its status and phone number of those of these persons that are known."""
+    if not persons:
+        return {}
+    columns = connection.execute(_LOOK_UP, {"persons": array(list(persons))}).one()
+    ids, emails, statuses, phones = (column or () for column in columns)
+    known = zip(emails, map(_STATUSES.__getitem__, statuses), phones, strict=True)
+    return dict(zip(ids, known, strict=True))
 
 
 def known(connection: Connection, persons: Collection[str]) -> set[str]:
     """Which of these ids the directory knows: for them the id alone decides."""
     if not persons:
         return set()
-    return set(connection.execute(_KNOWN, {"persons": list(persons)}).scalar() or ())
+    return set(
+        connection.execute(_KNOWN, {"persons": array(list(persons))}).scalar() or ()
+    )

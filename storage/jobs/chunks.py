@@ -5,7 +5,7 @@ its first statement moves the cursor where chunk, attempt and position are still
 this worker's; where they are not, nothing else happens.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -18,8 +18,9 @@ from pricing.settlement import Outcome
 from storage.crm_changes import Change
 from storage.errors import InvariantBroken, Superseded
 from storage.jobs import jobs
-from storage.jobs.outcomes import RecordOutcome, record
+from storage.jobs.outcomes import OutcomeColumns, RecordOutcome, record_columns
 from storage.ledger import settlement
+from storage.ledger.claims import NO_CLAIMS, Claim, ClaimColumns
 from storage.quotes import quotes
 from storage.state_machine import JobState
 
@@ -113,13 +114,34 @@ def never_park(connection: Connection, job_id: str, state: JobState) -> JobState
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """What one batch did: its outcomes in order, its claims, and what is to be kept."""
+    """What one batch did: its outcomes in order, its claims, and what is to be kept.
+
+    Claims that are `unchanged` are delivered, and nothing of them was sent.
+    """
 
     start: int
-    outcomes: tuple[RecordOutcome, ...]
-    claims: tuple[settlement.Claim, ...]
+    outcomes: OutcomeColumns
+    claims: ClaimColumns
+    unchanged: ClaimColumns = NO_CLAIMS
     keep: Keep = keep_nothing
     park: Park = never_park
+
+    @classmethod
+    def of(
+        cls,
+        start: int,
+        outcomes: Sequence[RecordOutcome],
+        claims: Sequence[Claim],
+        keep: Keep = keep_nothing,
+    ) -> "Batch":
+        """A batch of outcomes and claims that come one by one."""
+        return cls(
+            start=start,
+            outcomes=OutcomeColumns.of(outcomes),
+            claims=ClaimColumns.of([each for each in claims if not each.unchanged]),
+            unchanged=ClaimColumns.of([each for each in claims if each.unchanged]),
+            keep=keep,
+        )
 
     @property
     def stop(self) -> int:
@@ -128,11 +150,11 @@ class Batch:
 
     def count(self, outcome: Outcome) -> int:
         """How many of its records ended so."""
-        return sum(record.outcome is outcome for record in self.outcomes)
+        return self.outcomes.outcomes.count(outcome)
 
     def changes(self, change: Change) -> int:
         """How many of its records were created, updated, or left unchanged in a CRM."""
-        return sum(record.change is change for record in self.outcomes)
+        return list(self.outcomes.changes.values()).count(change)
 
 
 _TAKE = text("""
@@ -148,7 +170,10 @@ WITH taken AS (
                     AND (jobs.state IN ('queued', 'running')
                       OR (jobs.state = 'cancelling' AND doubted_at IS NOT NULL)))
   RETURNING id, attempt, failures, job_id, first_byte, bytes, first_line, cursor, stop,
-            doubted_at, doubt_stop, conclude_at)
+            doubted_at, doubt_stop, conclude_at),
+begun AS (
+  UPDATE jobs SET state = 'running', started_at = coalesce(started_at, holdfast_now())
+    FROM taken WHERE jobs.id = taken.job_id AND jobs.state = 'queued')
 SELECT taken.*, j.kind, r.license_id, r.period_id, r.id AS reservation_id, q.user_id,
        q.input, q.columns, q.retrieve, q.email_level, q.only_with, q.export, q.push,
        q.terms, q.quoted_at, j.waiting_reason IS NOT NULL AS job_waits,
@@ -170,7 +195,8 @@ def take(
 ) -> TakenChunk | None:
     """Hold a chunk for `lease_s`; None where somebody holds it or it may not run.
 
-    A chunk whose lease lapsed is for the sweeper, which counts the crash.
+    Its job runs from then on. It is one statement, and needs no transaction. A chunk
+    whose lease lapsed is for the sweeper, which counts the crash.
     """
     row = (
         connection.execute(_TAKE, {"id": chunk_id, "owner": owner, "lease_s": lease_s})
@@ -179,7 +205,6 @@ def take(
     )
     if row is None:
         return None
-    jobs.start(connection, row["job_id"])
     return TakenChunk(
         **{name: row[name] for name in row if name != "conclude_at"}
         | {
@@ -237,18 +262,19 @@ def checkpoint(
             "created": batch.changes(Change.CREATED),
             "updated": batch.changes(Change.UPDATED),
             "unchanged": batch.changes(Change.UNCHANGED),
-            "emails": sum(record.email_found for record in batch.outcomes),
-            "phones": sum(record.phone_found for record in batch.outcomes),
+            "emails": sum(batch.outcomes.email_found),
+            "phones": sum(batch.outcomes.phone_found),
             "lease_s": lease_s,
         },
     ).one_or_none()
     if fence is None:
         raise Superseded(f"chunk {chunk.id} is not at attempt {chunk.attempt} any more")
-    settlement.settle(connection, chunk.payer, batch.claims)
-    record(connection, chunk.job_id, batch.outcomes)
     batch.keep(connection, chunk, batch)
+    record_columns(connection, chunk.job_id, batch.outcomes)
+    # Last: other batches of the job wait for what it locks until all is committed.
+    settlement.settle_columns(connection, chunk.payer, batch.claims, batch.unchanged)
     if fence.done:
-        jobs.close_chunks(connection, chunk.job_id, 1)
+        return jobs.close_chunks(connection, chunk.job_id, 1)
     state = jobs.state_of(connection, chunk.job_id)
     return JobState.FINISHING if state is None else state
 

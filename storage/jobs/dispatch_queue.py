@@ -1,6 +1,6 @@
 """What waits for a worker, and what has been handed to the broker."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import Connection, text
@@ -43,7 +43,9 @@ WITH ready AS (
      AND busy.chunks < :window
      AND EXISTS (SELECT 1 FROM chunks
                   WHERE job_id = j.id AND state = 'pending'
-                    AND run_at <= clock_timestamp()
+                    AND run_at <= clock_timestamp() - make_interval(secs =>
+                          CASE WHEN j.records <= :small_job_records
+                               THEN :head_start_s ELSE 0 END)
                     AND (j.state <> 'cancelling' OR doubted_at IS NOT NULL))),
 ranked AS (
   SELECT *, row_number() OVER (PARTITION BY license_id, records <= :small_job_records
@@ -67,43 +69,76 @@ def waiting(
     *,
     window: int,
     small_job_records: int = 0,
+    head_start_s: float = 0,
     jobs_a_license: int = 20,
 ) -> list[Waiting]:
     """Chunks that may go, oldest job first, at most `window` of a job in flight.
 
-    Of each license so many jobs are looked at, and as many small ones beside them.
+    Of each license so many jobs are looked at, and as many small ones beside them. What
+    waits of small jobs is left for `head_start_s` to those who take it by themselves.
     """
     rows = connection.execute(
         _WAITING,
         {
             "window": window,
             "small_job_records": small_job_records,
+            "head_start_s": head_start_s,
             "jobs_a_license": jobs_a_license,
         },
     )
     return [Waiting(*row) for row in rows]
 
 
-class InFlight(NamedTuple):
-    """Chunks that wait in the broker, and chunks that workers run."""
+_WAITING_SMALL = text("""
+SELECT id FROM (
+  SELECT c.id, row_number() OVER (PARTITION BY j.license_id
+                                  ORDER BY j.created_at, c.id) AS turn
+    FROM jobs AS j JOIN chunks AS c ON c.job_id = j.id
+   WHERE j.finished_at IS NULL AND j.state IN ('queued', 'running', 'cancelling')
+     AND j.records <= :small_job_records
+     AND c.state = 'pending' AND c.run_at <= clock_timestamp()
+     AND (j.state <> 'cancelling' OR c.doubted_at IS NOT NULL)) AS waiting
+ ORDER BY turn, id LIMIT :limit
+""")
 
-    dispatched: int
+
+def waiting_small(
+    connection: Connection, *, small_job_records: int, limit: int
+) -> list[int]:
+    """Chunks of small jobs that may be taken: the oldest of each license first."""
+    rows = connection.execute(
+        _WAITING_SMALL, {"small_job_records": small_job_records, "limit": limit}
+    )
+    return list(rows.scalars())
+
+
+class InFlight(NamedTuple):
+    """Chunks that wait in the broker, by queue, and those that workers run."""
+
+    dispatched: Mapping[str, int]
     running: int
 
 
 def in_flight(connection: Connection) -> InFlight:
     """How many chunks the broker or a worker holds."""
-    row = connection.execute(
+    rows = connection.execute(
         text("""
-            SELECT count(*) FILTER (WHERE state = 'dispatched'),
-                   count(*) FILTER (WHERE state = 'running')
-              FROM chunks WHERE state IN ('dispatched', 'running')"""),
-    ).one()
-    return InFlight(*row)
+            SELECT sent_to,
+                   count(*) FILTER (WHERE state = 'dispatched') AS dispatched,
+                   count(*) FILTER (WHERE state = 'running') AS running
+              FROM chunks WHERE state IN ('dispatched', 'running')
+             GROUP BY sent_to"""),
+    ).all()
+    return InFlight(
+        {queue: dispatched for queue, dispatched, _ in rows},
+        sum(running for _, _, running in rows),
+    )
 
 
-def mark_chunks(connection: Connection, chunk_ids: Sequence[int]) -> list[int]:
-    """Mark chunks as handed to the broker in this order; return those that waited.
+def mark_chunks(
+    connection: Connection, chunk_ids: Sequence[int], queue: str
+) -> list[int]:
+    """Mark chunks as handed to a queue in this order; return those that waited.
 
     `dispatched_at` keeps the order, by microseconds: what was sent first is what a
     broker gives out first.
@@ -111,7 +146,8 @@ def mark_chunks(connection: Connection, chunk_ids: Sequence[int]) -> list[int]:
     rows = connection.execute(
         text("""
             UPDATE chunks AS c
-               SET state = 'dispatched', dispatched_at = statement_timestamp()
+               SET state = 'dispatched', sent_to = :queue,
+                   dispatched_at = statement_timestamp()
                      + given.place * interval '1 microsecond'
               FROM unnest(CAST(:ids AS bigint[])) WITH ORDINALITY AS given (id, place)
              WHERE c.id = given.id
@@ -120,7 +156,7 @@ def mark_chunks(connection: Connection, chunk_ids: Sequence[int]) -> list[int]:
                                AND state = 'pending'
                              ORDER BY id FOR NO KEY UPDATE SKIP LOCKED)
             RETURNING c.id"""),
-        {"ids": list(chunk_ids)},
+        {"ids": list(chunk_ids), "queue": queue},
     )
     return sorted(rows.scalars())
 

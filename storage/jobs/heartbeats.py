@@ -1,16 +1,50 @@
 """Which workers and dispatchers are alive, by what they last reported."""
 
+from collections.abc import Sequence
+
 from sqlalchemy import Connection, text
 
 
-def report(connection: Connection, process_id: str, role: str) -> None:
-    """Say that a process is alive; `process_id` is unique to its boot."""
+def report(
+    connection: Connection, process_id: str, role: str, queues: Sequence[str] = ()
+) -> None:
+    """Say that a process is alive, and which queues of the broker it reads.
+
+    `process_id` is unique to its boot.
+    """
     connection.execute(
         text("""
-            INSERT INTO processes (id, role) VALUES (:id, :role)
+            INSERT INTO processes (id, role, queues) VALUES (:id, :role, :queues)
             ON CONFLICT (id) DO UPDATE SET seen_at = clock_timestamp()"""),
-        {"id": process_id, "role": role},
+        {"id": process_id, "role": role, "queues": list(queues)},
     )
+
+
+def is_read(connection: Connection, queue: str, *, within_s: float) -> bool:
+    """Whether all workers that reported within this time read a queue, and any did."""
+    read: bool = connection.execute(
+        text("""
+            SELECT coalesce(bool_and(:queue = ANY (coalesce(queues, '{}'))), false)
+              FROM processes
+             WHERE role = 'worker'
+               AND seen_at > clock_timestamp() - make_interval(secs => :within_s)"""),
+        {"queue": queue, "within_s": within_s},
+    ).scalar_one()
+    return read
+
+
+def any_reads(connection: Connection, queue: str, *, within_s: float) -> bool:
+    """Whether any worker that reported within this time reads a queue."""
+    read: bool = connection.execute(
+        text("""
+            SELECT EXISTS (
+              SELECT FROM processes
+               WHERE role = 'worker' AND :queue = ANY (queues)
+                 AND seen_at
+                     > clock_timestamp() - make_interval(secs => :within_s))"""),
+        {"queue": queue, "within_s": within_s},
+    ).scalar_one()
+    return read
 
 
 def leave(connection: Connection, process_id: str) -> None:

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from sqlalchemy import Connection, text
 
-from storage.jobs.jobs import close_chunks, state_of
+from storage.jobs.jobs import close_chunks, finish_if_done, state_of
 from storage.state_machine import JobState
 
 TOO_MANY_REJECTIONS = "too_many_rejections"
@@ -136,7 +136,10 @@ def stop_idle_chunks(
                 ORDER BY chunks.id FOR NO KEY UPDATE OF chunks)"""),
         {"job_id": job_id},
     )
-    close_chunks(connection, job_id, stopped.rowcount)
+    if stopped.rowcount:
+        close_chunks(connection, job_id, stopped.rowcount)
+    else:
+        finish_if_done(connection, job_id)
     return stopped.rowcount
 
 

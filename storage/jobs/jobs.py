@@ -15,6 +15,8 @@ from sqlalchemy.exc import IntegrityError
 from storage.errors import StorageError, is_violation
 from storage.files import pending_removals
 from storage.jobs import outbox
+from storage.ledger import reservations
+from storage.ledger.reservations import ReserveResult
 from storage.quotes.quotes import StoredQuote
 from storage.state_machine import JobState
 from storage.webhooks import events
@@ -30,24 +32,25 @@ class AlreadyRetried(StorageError):
     """Another has retried the same job at this moment."""
 
 
-_CREATE = text("""
-INSERT INTO jobs (id, quote_id, license_id, user_id, kind, name, retry_of, records,
-                  open_chunks, created_at)
-VALUES (:id, :quote_id, :license_id, :user_id, :kind, :name, :retry_of, :records,
-        :open_chunks, holdfast_now())
-""")
-
-_CUT = text("""
-INSERT INTO chunks (job_id, first_byte, bytes, first_line, first, cursor, stop)
-SELECT :job_id, first_byte, bytes, first, first, first, first + records
-  FROM (SELECT (slice ->> 0)::bigint AS first_byte, (slice ->> 1)::bigint AS bytes,
-               (slice ->> 2)::integer AS records,
-               (sum((slice ->> 2)::integer) OVER (ORDER BY number)
-                - (slice ->> 2)::integer)::integer AS first
-          FROM quotes, jsonb_array_elements(slices)
-               WITH ORDINALITY AS s (slice, number)
-         WHERE quotes.id = :quote_id) AS cut
- ORDER BY first
+_CREATE = reservations.reserving("""
+made AS (
+  INSERT INTO jobs (id, quote_id, license_id, user_id, kind, name, retry_of, records,
+                    open_chunks, created_at)
+  SELECT :job_id, :quote_id, :license_id, :user_id, :kind, :name, :retry_of, :records,
+         :open_chunks, holdfast_now()
+    FROM reservation),
+cut AS (
+  INSERT INTO chunks (job_id, first_byte, bytes, first_line, first, cursor, stop)
+  SELECT :job_id, first_byte, bytes, first, first, first, first + records
+    FROM reservation,
+         (SELECT (slice ->> 0)::bigint AS first_byte, (slice ->> 1)::bigint AS bytes,
+                 (slice ->> 2)::integer AS records,
+                 (sum((slice ->> 2)::integer) OVER (ORDER BY number)
+                  - (slice ->> 2)::integer)::integer AS first
+            FROM quotes, jsonb_array_elements(slices)
+                 WITH ORDINALITY AS s (slice, number)
+           WHERE quotes.id = :quote_id) AS cut
+   ORDER BY first)
 """)
 
 
@@ -58,27 +61,38 @@ def create(
     *,
     name: str | None,
     retry_of: str | None = None,
-) -> None:
-    """Make the job of a quote, and its chunks; its reservation must be there."""
-    parameters = {
-        "id": job_id,
-        "quote_id": stored.id,
-        "license_id": stored.request.license_id,
-        "user_id": stored.request.user_id,
-        "kind": stored.request.kind,
-        "name": name,
-        "retry_of": retry_of,
-        "records": stored.quote.records,
-        "open_chunks": len(stored.input.slices),
-    }
+    lifetime_s: float,
+    low_share: float = 0,
+) -> ReserveResult:
+    """Reserve a quote's credits and make its job and its chunks: all, or nothing.
+
+    The quote must have been put. What it returns and what the last two mean is said
+    at `reserve`.
+    """
     try:
-        connection.execute(_CREATE, parameters)
+        result = reservations.reserve(
+            connection,
+            stored.request.license_id,
+            job_id,
+            stored.quote.max_credits,
+            lifetime_s=lifetime_s,
+            low_share=low_share,
+            by=_CREATE,
+            quote_id=stored.id,
+            user_id=stored.request.user_id,
+            kind=stored.request.kind,
+            name=name,
+            retry_of=retry_of,
+            records=stored.quote.records,
+            open_chunks=len(stored.input.slices),
+        )
     except IntegrityError as error:
         if is_violation(error, "jobs_retry_of_key"):
             raise AlreadyRetried(f"{retry_of} has been retried") from error
         raise
-    connection.execute(_CUT, {"job_id": job_id, "quote_id": stored.id})
-    finish_if_done(connection, job_id)
+    if result.is_created and not stored.input.slices:
+        finish_if_done(connection, job_id)
+    return result
 
 
 def finish_if_done(connection: Connection, job_id: str) -> bool:
@@ -98,33 +112,48 @@ def finish_if_done(connection: Connection, job_id: str) -> bool:
     return True
 
 
-def close_chunks(connection: Connection, job_id: str, count: int) -> bool:
-    """Take chunks that ended off the job's count; True where none is left."""
-    if count:
-        connection.execute(
-            text("UPDATE jobs SET open_chunks = open_chunks - :n WHERE id = :job_id"),
-            {"n": count, "job_id": job_id},
-        )
-    return finish_if_done(connection, job_id)
+_ENDS = """
+open_chunks = :count
+AND state IN ('queued', 'running', 'pausing', 'paused', 'cancelling')
+"""
+
+_CLOSE_CHUNKS = text(f"""
+WITH closed AS (
+  UPDATE jobs
+     SET open_chunks = open_chunks - :count,
+         state = CASE WHEN {_ENDS} THEN 'finishing' ELSE state END,
+         waiting_reason = CASE WHEN NOT ({_ENDS}) THEN waiting_reason END,
+         waiting_until = CASE WHEN NOT ({_ENDS}) THEN waiting_until END
+   WHERE id = :job_id
+  RETURNING state, open_chunks),
+queued AS (
+  INSERT INTO outbox (topic, key)
+  SELECT :topic, :job_id FROM closed WHERE open_chunks = 0 AND state = 'finishing'
+  ON CONFLICT (topic, key) DO NOTHING)
+SELECT state FROM closed
+""")  # noqa: S608 - a constant
 
 
-def start(connection: Connection, job_id: str) -> None:
-    """Mark a queued job as running; a worker took one of its chunks."""
-    connection.execute(
-        text("""
-            UPDATE jobs SET state = 'running',
-                   started_at = coalesce(started_at, holdfast_now())
-             WHERE id = :job_id AND state = 'queued'"""),
-        {"job_id": job_id},
-    )
+def close_chunks(connection: Connection, job_id: str, count: int) -> JobState:
+    """Take chunks that ended off the job's count; how it stands then.
+
+    Where none is left its completion is queued.
+    """
+    state = connection.execute(
+        _CLOSE_CHUNKS, {"job_id": job_id, "count": count, "topic": COMPLETE}
+    ).scalar_one()
+    return JobState(state)
 
 
-def of_quote(connection: Connection, quote_id: str) -> str | None:
-    """The id of the job that a quote has made, if it has made one."""
-    return connection.execute(
-        text("SELECT id FROM jobs WHERE quote_id = :quote_id"),
-        {"quote_id": quote_id},
-    ).scalar_one_or_none()
+_OF_QUOTE = text("""
+SELECT holdfast_now(), (SELECT id FROM jobs WHERE quote_id = :quote_id)
+""")
+
+
+def of_quote(connection: Connection, quote_id: str) -> tuple[datetime, str | None]:
+    """What time it is, and the id of the job that a quote has made, if any."""
+    now, made = connection.execute(_OF_QUOTE, {"quote_id": quote_id}).one()
+    return now, made
 
 
 def retried_by(connection: Connection, job_id: str) -> str | None:
@@ -180,22 +209,26 @@ class Finished:
     error_detail: str | None = None
 
 
-def end(connection: Connection, job_id: str, finished: Finished) -> bool:
-    """End a finishing job; False where it has ended already.
+_END = text("""
+UPDATE jobs SET state = :state, finished_at = holdfast_now(),
+       file_name = :file_name,
+       file_artifact = CASE WHEN keep_file THEN :file_artifact END,
+       file_bytes = :file_bytes, file_sha256 = :file_sha256,
+       error_code = coalesce(CAST(:error_code AS text), error_code),
+       error_detail = coalesce(CAST(:error_detail AS text), error_detail),
+       waiting_reason = NULL, waiting_until = NULL
+ WHERE id = :job_id AND state = 'finishing'
+RETURNING license_id, keep_file
+""")
 
-    Its file is let go where somebody in it was erased while it was sealed.
+
+def end(connection: Connection, job_id: str, finished: Finished) -> bool:
+    """End a finishing job; False where it had ended, or its file had to be let go.
+
+    That is where somebody in the file was erased while it was sealed.
     """
     row = connection.execute(
-        text("""
-            UPDATE jobs SET state = :state, finished_at = holdfast_now(),
-                   file_name = :file_name,
-                   file_artifact = CASE WHEN keep_file THEN :file_artifact END,
-                   file_bytes = :file_bytes, file_sha256 = :file_sha256,
-                   error_code = coalesce(CAST(:error_code AS text), error_code),
-                   error_detail = coalesce(CAST(:error_detail AS text), error_detail),
-                   waiting_reason = NULL, waiting_until = NULL
-             WHERE id = :job_id AND state = 'finishing'
-            RETURNING license_id, keep_file"""),
+        _END,
         {
             "job_id": job_id,
             "state": finished.state.value,
@@ -209,20 +242,11 @@ def end(connection: Connection, job_id: str, finished: Finished) -> bool:
     ).one_or_none()
     if row is None:
         return False
-    if finished.file_artifact is not None and not row.keep_file:
-        pending_removals.mark(
-            connection, [finished.file_artifact, manifest_name(job_id)]
-        )
     events.job_finished(connection, job_id, row.license_id)
-    return True
-
-
-def keeps_file(connection: Connection, job_id: str) -> bool:
-    """Whether nobody in what a job delivered was erased while it was under way."""
-    found = connection.execute(
-        text("SELECT keep_file FROM jobs WHERE id = :job_id"), {"job_id": job_id}
-    )
-    return bool(found.scalar_one())
+    if finished.file_artifact is None or row.keep_file:
+        return True
+    pending_removals.mark(connection, [finished.file_artifact, manifest_name(job_id)])
+    return False
 
 
 def manifest_name(job_id: str) -> str:
@@ -248,21 +272,25 @@ class Finishing:
     created_at: datetime
 
 
+_FINISHING = text("""
+SELECT j.id, j.kind, j.ending, j.records, j.keep_file, j.created_at,
+       q.columns, q.retrieve, q.export,
+       (SELECT coalesce(sum(delivered), 0) FROM chunks
+         WHERE job_id = j.id) AS delivered,
+       (SELECT coalesce(sum(excluded), 0) FROM chunks
+         WHERE job_id = j.id) AS excluded,
+       (SELECT coalesce(sum(rejected), 0) FROM chunks
+         WHERE job_id = j.id) AS rejected
+  FROM jobs AS j JOIN quotes AS q ON q.id = j.quote_id
+ WHERE j.id = :job_id AND j.state = 'finishing'
+""")
+
+
 def finishing(connection: Connection, job_id: str) -> Finishing | None:
     """The job to complete; None where it has ended already."""
     row = (
         connection.execute(
-            text("""
-            SELECT j.id, j.kind, j.ending, j.records, j.keep_file, j.created_at,
-                   q.columns, q.retrieve, q.export,
-                   (SELECT coalesce(sum(delivered), 0) FROM chunks
-                     WHERE job_id = j.id) AS delivered,
-                   (SELECT coalesce(sum(excluded), 0) FROM chunks
-                     WHERE job_id = j.id) AS excluded,
-                   (SELECT coalesce(sum(rejected), 0) FROM chunks
-                     WHERE job_id = j.id) AS rejected
-              FROM jobs AS j JOIN quotes AS q ON q.id = j.quote_id
-             WHERE j.id = :job_id AND j.state = 'finishing'"""),
+            _FINISHING,
             {"job_id": job_id},
         )
         .mappings()

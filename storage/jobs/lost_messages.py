@@ -9,11 +9,25 @@ messages waiting than rows.
 """
 
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
 CHUNKS = "chunks"
 OUTBOX = "outbox"
+
+
+class Sent(NamedTuple):
+    """The rows of a table that were handed to the broker, or to one queue of it."""
+
+    table: str
+    queue: str | None = None
+
+    @property
+    def rows(self) -> str:
+        """What holds for each of them."""
+        ours = "" if self.queue is None else " AND sent_to = :queue"
+        return f"state = 'dispatched'{ours}"
 
 
 def instant(connection: Connection) -> datetime:
@@ -22,20 +36,21 @@ def instant(connection: Connection) -> datetime:
     return at
 
 
-def oldest_sent_s(connection: Connection, table: str) -> float:
-    """For how long the oldest row of a table has been in the broker; 0 if none is."""
+def oldest_sent_s(connection: Connection, sent: Sent) -> float:
+    """For how long the oldest of these rows has been in the broker; 0 if none is."""
     age_s = connection.execute(
         text(f"""
             SELECT coalesce(max(extract(epoch FROM
                                         clock_timestamp() - dispatched_at)), 0)
-              FROM {table} WHERE state = 'dispatched'"""),  # noqa: S608 - two constants
+              FROM {sent.table} WHERE {sent.rows}"""),  # noqa: S608 - constants only
+        {"queue": sent.queue} if sent.queue else {},
     ).scalar_one()
     return float(age_s)
 
 
 def bring_back(
     connection: Connection,
-    table: str,
+    sent: Sent,
     *,
     messages: int,
     asked_at: datetime,
@@ -45,21 +60,23 @@ def bring_back(
 
     `messages` were waiting in the broker when it was asked, which was after `asked_at`.
     """
+    table, rows = sent.table, sent.rows
     moved = connection.execute(
         text(f"""
             WITH sent AS (
               SELECT id, dispatched_at,
                      row_number() OVER (ORDER BY dispatched_at DESC, id DESC) AS place
                 FROM {table}
-               WHERE state = 'dispatched' AND dispatched_at <= :asked_at)
+               WHERE {rows} AND dispatched_at <= :asked_at)
             UPDATE {table} SET state = 'pending', dispatched_at = NULL
              WHERE state = 'dispatched' AND id IN (
                SELECT {table}.id FROM {table} JOIN sent USING (id, dispatched_at)
                 WHERE place > :messages AND {table}.state = 'dispatched'
                   AND {table}.dispatched_at
                       < clock_timestamp() - make_interval(secs => :after_s)
-                ORDER BY {table}.id FOR NO KEY UPDATE OF {table} SKIP LOCKED)"""),  # noqa: S608 - two constants
-        {"messages": messages, "asked_at": asked_at, "after_s": after_s},
+                ORDER BY {table}.id FOR NO KEY UPDATE OF {table} SKIP LOCKED)"""),  # noqa: S608 - constants only
+        {"messages": messages, "asked_at": asked_at, "after_s": after_s}
+        | ({"queue": sent.queue} if sent.queue else {}),
     )
     return moved.rowcount
 

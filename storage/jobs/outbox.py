@@ -51,6 +51,26 @@ def take(
     return None if row is None else Taken(*row)
 
 
+_TAKE_NEW = text("""
+UPDATE outbox
+   SET state = 'running', attempt = attempt + 1, owner = :owner,
+       lease_until = clock_timestamp() + make_interval(secs => :lease_s)
+ WHERE topic = :topic AND key = :key AND state = 'pending' AND attempt = 0
+RETURNING id, topic, key, attempt
+""")
+
+
+def take_new(
+    connection: Connection, topic: str, key: str, *, owner: str, lease_s: float
+) -> Taken | None:
+    """Hold an entry that this transaction has put in, for `lease_s`."""
+    row = connection.execute(
+        _TAKE_NEW,
+        {"topic": topic, "key": key, "owner": owner, "lease_s": lease_s},
+    ).one_or_none()
+    return None if row is None else Taken(*row)
+
+
 def renew(connection: Connection, taken: Taken, *, lease_s: float) -> bool:
     """Hold an entry for longer; False where somebody else holds it now."""
     moved = connection.execute(
@@ -63,13 +83,17 @@ def renew(connection: Connection, taken: Taken, *, lease_s: float) -> bool:
     return moved.rowcount == 1
 
 
+_DONE = text("""
+UPDATE outbox SET state = 'done', lease_until = NULL, owner = NULL,
+       done_at = clock_timestamp(), last_error = NULL
+ WHERE id = :id AND attempt = :attempt AND state = 'running'
+""")
+
+
 def done(connection: Connection, taken: Taken) -> bool:
     """Mark an entry as done; False where somebody else holds it now."""
     moved = connection.execute(
-        text("""
-            UPDATE outbox SET state = 'done', lease_until = NULL, owner = NULL,
-                   done_at = clock_timestamp(), last_error = NULL
-             WHERE id = :id AND attempt = :attempt AND state = 'running'"""),
+        _DONE,
         {"id": taken.id, "attempt": taken.attempt},
     )
     return moved.rowcount == 1

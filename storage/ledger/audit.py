@@ -241,6 +241,7 @@ SELECT format('job %s is %s, its reservation %s', j.id, j.state, r.state)
 _NOTHING_IS_LEFT_OPEN = """
 SELECT format('job %s has ended, and %s of its %s are left open', j.id, count(*), what)
   FROM (SELECT job_id, 'intents' AS what FROM intents
+        UNION ALL SELECT job_id, 'intents' FROM intent_batches
         UNION ALL SELECT job_id, 'unchanged claims' FROM unchanged_claims) AS open
   JOIN jobs AS j ON j.id = open.job_id
  WHERE j.finished_at IS NOT NULL

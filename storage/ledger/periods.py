@@ -45,7 +45,7 @@ WITH ended AS (
                  WHERE ended_at IS NULL
                    AND ends_at <= (SELECT holdfast_confirmed_now())
                    AND (CAST(:license_id AS text) IS NULL OR license_id = :license_id)
-                 ORDER BY id LIMIT :limit)
+                 ORDER BY ends_at LIMIT :limit)
   RETURNING id, license_id, starts_at, ends_at, granted, reserved, spent, expired,
             reopened),
 moved AS (

@@ -24,7 +24,7 @@ SELECT nextval('charges_id_seq'), r.license_id, r.period_id, r.id, j.id, j.user_
 """)
 
 
-_CLOSE = """
+_CLOSE = text("""
 WITH closed AS (
   UPDATE reservations
      SET state = 'closed', released = amount - settled, closed_at = holdfast_now()
@@ -49,7 +49,7 @@ expired AS (
   SELECT license_id, period_id, 'expire', 'available', 'expired', credits
     FROM released, period WHERE ended_at IS NOT NULL)
 SELECT * FROM closed
-"""
+""")
 
 
 def close(connection: Connection, job_id: str) -> Reservation | None:
@@ -58,6 +58,6 @@ def close(connection: Connection, job_id: str) -> Reservation | None:
     What an ended period gets back expires at once. Only completion may call this.
     """
     connection.execute(_UNCHANGED_LINES, {"job_id": job_id})
-    closed = connection.execute(text(_CLOSE), {"job_id": job_id})
+    closed = connection.execute(_CLOSE, {"job_id": job_id})
     row = closed.mappings().one_or_none()
     return None if row is None else Reservation(**row)

@@ -12,13 +12,13 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import IntegrityError
 
-from pricing.plans import Item
+from storage.array_literals import array
 from storage.errors import Conflict, Superseded, is_violation
+from storage.ledger.claims import NO_CLAIMS, Claim, ClaimColumns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,53 +34,65 @@ class Payer:
     views_count: bool
 
 
-class Claim(NamedTuple):
-    """One delivered claim, to settle at `credits`, or at 0 if paid meanwhile."""
-
-    item: Item
-    subject: str
-    digest: str
-    credits: int
-    unchanged: bool = False
-    provider: str | None = None
-    """Who found what is charged for, where somebody had to."""
-    also: str | None = None
-    """The other digest of an id that the directory knows: it is free by either."""
-
-
-# What a claim stands on is decided inside DO UPDATE under the row's lock, never from an
-# earlier read: the charge that its row names where that is recent enough, else its own,
-# so the id of each possible charge is drawn before. The row also names the charge that
-# it was last settled as, and where that is not ours the claim has its line in this job
-# already: then the row is left alone. Looking lines up is left to claims that come
-# back, and writing one needs no ON CONFLICT: both would cost a fifth of the speed, and
-# the key stands behind them. OFFSET 0 has it looked up once. A claim under two digests
-# takes two rows, which come to differ where only one of them knew a payer: such lines
-# are returned, to be made even, and so are rows that were made for no line. Claims
-# travel as JSON: psycopg writes arrays at a third of the speed.
+# Nearly all that a batch claims of persons is of ids that are new to the license. What
+# comes behind the last claim of one that is not goes in as it is, under both digests
+# where it has two: the key is still the judge, and where another transaction was
+# faster at one of them, which this snapshot does not show, the batch is settled again
+# in one that does. Companies are shared by neighbouring batches: theirs go in with ON
+# CONFLICT, and so do all claims up to the last one of something known, or all where
+# ids come under several digests. Everybody thus locks in one sorted sequence, whatever
+# their snapshots show: if new and known were told apart one by one, two could wait for
+# each other. The counts keep that order: of the others, of what is new, of its lines.
+#
+# What a known claim stands on is decided inside DO UPDATE under the row's lock, never
+# from an earlier read: the charge that its row names where that is recent enough, else
+# its own, so the id of each possible charge is drawn before. The row also names the
+# charge that it was last settled as, and where that is not ours the claim has its line
+# in this job already: then the row is left alone. Looking lines up is left to claims
+# that come back, and writing one needs no ON CONFLICT: both would cost a fifth of the
+# speed, and the key stands behind them. OFFSET 0 has it looked up once. A claim under
+# two digests takes two rows, which come to differ where only one of them knew a payer:
+# such lines are returned, to be made even, and so are rows that were made for no line.
+#
+# The series says that there are many claims: of arrays alone the planner expects ten,
+# and would compare each claim with every row.
 _SETTLE = text("""
 WITH moment AS MATERIALIZED (SELECT holdfast_now() AS at),
 claim AS MATERIALIZED (
-  SELECT item, subject,
-         CASE WHEN :spaced THEN holdfast_trimmed(subject) ELSE subject END
-           AS id, digest, also, CAST(credits AS integer) AS credits,
-         provider, nextval('charges_id_seq') AS charge_id
-    FROM ROWS FROM (json_array_elements_text(CAST(:items AS json)),
-                    json_array_elements_text(CAST(:subjects AS json)),
-                    json_array_elements_text(CAST(:digests AS json)),
-                    json_array_elements_text(CAST(:also AS json)),
-                    json_array_elements_text(CAST(:credits AS json)),
-                    json_array_elements_text(CAST(:providers AS json)))
-         AS asked (item, subject, digest, also, credits, provider)),
+  SELECT asked.*, nextval('charges_id_seq') AS charge_id
+    FROM (SELECT item, subject,
+                 CASE WHEN :spaced THEN holdfast_trimmed(subject) ELSE subject END
+                   AS id, digest, also, credits, provider
+            FROM ROWS FROM (unnest(CAST(:items AS text[])),
+                            unnest(CAST(:subjects AS text[])),
+                            unnest(CAST(:digests AS text[])),
+                            unnest(CAST(:credits AS integer[])),
+                            unnest(CAST(:also AS text[])),
+                            unnest(CAST(:providers AS text[])),
+                            generate_series(1, :count))
+                 AS each (item, subject, digest, credits, also, provider, place)
+           ORDER BY item COLLATE "C", subject COLLATE "C", digest COLLATE "C")
+         AS asked),
+known AS MATERIALIZED (
+  SELECT coalesce((
+    SELECT charge_id
+      FROM (SELECT * FROM claim ORDER BY charge_id DESC OFFSET 0) AS c
+     WHERE :one_by_one OR item = 'company'
+        OR (SELECT true FROM entitlements AS e
+             WHERE e.license_id = :license_id AND e.item = c.item COLLATE "C"
+               AND e.subject = c.subject COLLATE "C"
+             LIMIT 1)
+     LIMIT 1), 0) AS last),
 entitled AS (
   INSERT INTO entitlements AS e
          (license_id, item, subject, digest, settled_as, exported_at, exported_by)
   SELECT :license_id, item, id, asked.digest, charge_id,
          CASE WHEN credits > 0 THEN at END, CASE WHEN credits > 0 THEN charge_id END
-    FROM moment, (SELECT item, id, digest, charge_id, credits FROM claim
+    FROM moment, (SELECT item, id, digest, charge_id, credits FROM claim, known
+                   WHERE charge_id <= last
                   UNION ALL
-                  SELECT item, id, also, charge_id, credits FROM claim
-                   WHERE also IS NOT NULL) AS asked
+                  SELECT item, id, also, charge_id, credits FROM claim, known
+                   WHERE charge_id <= last AND also IS NOT NULL) AS asked
    ORDER BY item COLLATE "C", id COLLATE "C", asked.digest COLLATE "C"
   ON CONFLICT (license_id, item, subject, digest) DO UPDATE SET
     (settled_as, exported_at, exported_by, former_payers) = (
@@ -116,6 +128,19 @@ entitled AS (
   RETURNING digest, settled_as, exported_at, exported_by,
             CASE WHEN exported_by = settled_as OR exported_at >= :cut
                  THEN exported_by END AS stands_on),
+entitled_anew AS (
+  INSERT INTO entitlements
+         (license_id, item, subject, digest, settled_as, exported_at, exported_by)
+  SELECT :license_id, item, id, asked.digest, charge_id,
+         CASE WHEN credits > 0 THEN at END, CASE WHEN credits > 0 THEN charge_id END
+    FROM moment, (SELECT count(*) FROM entitled) AS and_then,
+         (SELECT item, id, digest, charge_id, credits FROM claim, known
+           WHERE charge_id > last
+          UNION ALL
+          SELECT item, id, also, charge_id, credits FROM claim, known
+           WHERE charge_id > last AND also IS NOT NULL) AS asked
+   ORDER BY charge_id, asked.digest COLLATE "C"
+  RETURNING true),
 line AS (
   SELECT claim.*, other.digest AS also_digest,
          CASE WHEN one.stands_on IS DISTINCT FROM charge_id THEN
@@ -144,6 +169,13 @@ charged AS (
          nullif(stands_on, charge_id), coalesce(line.at, moment.at), provider,
          also_digest
     FROM moment, line
+  UNION ALL
+  SELECT charge_id, :license_id, :period_id, :reservation_id, :job_id, :user_id,
+         item, subject, digest, credits,
+         CASE WHEN credits = 0 THEN 'free_as_quoted' ELSE 'price' END,
+         NULL, at, provider, also
+    FROM moment, known, claim, (SELECT count(*) FROM entitled_anew) AS and_then
+   WHERE charge_id > last
   RETURNING credits),
 bill AS (SELECT coalesce(sum(credits), 0) AS credits FROM charged),
 settled AS (
@@ -195,36 +227,68 @@ UPDATE entitlements AS e
 """)
 
 _HAS_ITS_LINE = text("""
-SELECT c.item, c.subject, c.digest
-  FROM json_array_elements(CAST(:claims AS json)) AS asked
-  JOIN charges AS c ON c.job_id = :job_id AND c.item = asked ->> 0
-   AND c.subject = asked ->> 1 AND c.digest = asked ->> 2
+SELECT asked.place - 1
+  FROM unnest(CAST(:items AS text[]), CAST(:subjects AS text[]),
+              CAST(:digests AS text[])) WITH ORDINALITY
+         AS asked (item, subject, digest, place)
+  JOIN charges AS c ON c.job_id = :job_id AND c.item = asked.item COLLATE "C"
+   AND c.subject = asked.subject COLLATE "C" AND c.digest = asked.digest COLLATE "C"
 """)
 
-_LINE_KEY = "charges_job_id_item_subject_digest_key"
+_NOTE_UNCHANGED = text("""
+INSERT INTO unchanged_claims (job_id, item, subject, digest)
+SELECT :job_id, item, subject, digest
+  FROM unnest(CAST(:items AS text[]), CAST(:subjects AS text[]),
+              CAST(:digests AS text[])) AS asked (item, subject, digest)
+ ORDER BY item COLLATE "C", subject COLLATE "C", digest COLLATE "C"
+ON CONFLICT (job_id, item, subject, digest) DO NOTHING
+""")
+
+_JUDGES = ("charges_job_id_item_subject_digest_key", "entitlements_pkey")
+"""The keys that tell of two batches that settle the same at one moment."""
 
 
 def settle(connection: Connection, payer: Payer, claims: Sequence[Claim]) -> int:
     """Charge a batch of delivered claims in one statement; return its credits.
 
-    Repeating it charges nothing: a claim has one line in a job. Those that are
-    unchanged are noted: `close` gives them their lines, for a later batch may send what
-    this one did not have to. Raises `Superseded` where the reservation is closed, and
-    `Conflict` where another batch of the job settled the same subject at this moment.
+    As `settle_columns`, of claims one by one.
     """
-    distinct = _distinct([claim for claim in claims if not claim.unchanged])
-    if any(claim.subject != claim.subject.strip() for claim in distinct):
+    return settle_columns(
+        connection,
+        payer,
+        ClaimColumns.of([claim for claim in claims if not claim.unchanged]),
+        ClaimColumns.of([claim for claim in claims if claim.unchanged]),
+    )
+
+
+def settle_columns(
+    connection: Connection,
+    payer: Payer,
+    claims: ClaimColumns,
+    unchanged: ClaimColumns = NO_CLAIMS,
+) -> int:
+    """Charge a batch of delivered claims in one statement; return its credits.
+
+    Repeating it charges nothing: a claim has one line in a job. Those that are
+    `unchanged` are noted: `close` gives them their lines, for a later batch may send
+    what this one did not have to. Raises `Superseded` where the reservation is closed,
+    and `Conflict` where another batch settled the same subject at this moment.
+    """
+    distinct = claims.distinct()
+    if [subject.strip() for subject in distinct.subjects] != list(distinct.subjects):
         credits_ = _settle_spaced(connection, payer, distinct)
     else:
         credits_ = _settle(connection, payer, distinct)
-    _note_unchanged(connection, payer.job_id, claims)
+    if unchanged:
+        noted = {"job_id": payer.job_id} | _keys(unchanged.distinct())
+        connection.execute(_NOTE_UNCHANGED, noted)
     return credits_
 
 
 def _settle(
     connection: Connection,
     payer: Payer,
-    claims: Sequence[Claim],
+    claims: ClaimColumns,
     *,
     spaced: bool = False,
 ) -> int:
@@ -237,18 +301,18 @@ def _settle(
         "cut": payer.cut,
         "views_count": payer.views_count,
         "spaced": spaced,
-        "items": json.dumps([claim.item.value for claim in claims]),
-        "subjects": json.dumps([claim.subject for claim in claims]),
-        "digests": json.dumps([claim.digest for claim in claims]),
-        "also": json.dumps([claim.also for claim in claims]),
-        "credits": json.dumps([claim.credits for claim in claims]),
-        "providers": json.dumps([claim.provider for claim in claims]),
+        "one_by_one": spaced or not claims.have_one_digest_each(),
+        **_keys(claims),
+        "credits": array(claims.credits),
+        "also": array(claims.also),
+        "providers": array(claims.providers),
+        "count": len(claims),
     }
     try:
         settled = connection.execute(_SETTLE, parameters).one_or_none()
     except IntegrityError as error:
-        if is_violation(error, _LINE_KEY):
-            raise Conflict("another batch of the job settled the same") from error
+        if any(is_violation(error, key) for key in _JUDGES):
+            raise Conflict("another batch settled the same") from error
         raise
     if settled is None:
         raise Superseded(f"the reservation of job {payer.job_id} is closed")
@@ -262,59 +326,35 @@ def _settle(
     return int(settled.credits)
 
 
-def _settle_spaced(
-    connection: Connection, payer: Payer, claims: Sequence[Claim]
-) -> int:
+def _keys(claims: ClaimColumns) -> dict[str, str]:
+    return {
+        "items": array(claims.items),
+        "subjects": array(claims.subjects),
+        "digests": array(claims.digests),
+    }
+
+
+def _settle_spaced(connection: Connection, payer: Payer, claims: ClaimColumns) -> int:
     """Settle ids that came with white space around them, as those of old quotes did.
 
     All spellings of an id have one entitlement, and each has a line of its own: of two
     in a batch the second is settled after the first. Which of them have their line is
     looked up before, by the spelling.
     """
-    asked = json.dumps([claim[:3] for claim in claims])
-    rows = connection.execute(_HAS_ITS_LINE, {"job_id": payer.job_id, "claims": asked})
-    settled = {(Item(item), subject, digest) for item, subject, digest in rows}
-    waiting = [claim for claim in claims if claim[:3] not in settled]
+    asked = {"job_id": payer.job_id} | _keys(claims)
+    settled = set(connection.execute(_HAS_ITS_LINE, asked).scalars())
+    waiting = sorted(
+        set(range(len(claims))) - settled,
+        key=lambda at: (claims.items[at], claims.subjects[at], claims.digests[at]),
+    )
     credits_ = 0
     while True:
-        batch: dict[tuple[Item, str], Claim] = {}
-        for claim in waiting:
-            batch.setdefault((claim.item, claim.subject.strip()), claim)
+        batch: dict[tuple[str, str], int] = {}
+        for place in waiting:
+            id_ = claims.items[place], claims.subjects[place].strip()
+            batch.setdefault(id_, place)
         ours = set(batch.values())
-        credits_ += _settle(connection, payer, list(ours), spaced=True)
-        waiting = [claim for claim in waiting if claim not in ours]
+        credits_ += _settle(connection, payer, claims.at(sorted(ours)), spaced=True)
+        waiting = [place for place in waiting if place not in ours]
         if not waiting:
             return credits_
-
-
-def _note_unchanged(
-    connection: Connection, job_id: str, claims: Sequence[Claim]
-) -> None:
-    noted = _distinct([claim for claim in claims if claim.unchanged])
-    if not noted:
-        return
-    connection.execute(
-        text("""
-            INSERT INTO unchanged_claims (job_id, item, subject, digest)
-            SELECT :job_id, c ->> 0, c ->> 1, c ->> 2
-              FROM json_array_elements(CAST(:claims AS json)) AS c
-            ON CONFLICT (job_id, item, subject, digest) DO NOTHING"""),
-        {"job_id": job_id, "claims": json.dumps([claim[:3] for claim in noted])},
-    )
-
-
-def _distinct(claims: Sequence[Claim]) -> list[Claim]:
-    """One of each item, subject and digest, sorted: two batches never lock crosswise.
-
-    What is claimed twice in a batch was quoted at one price. A digest that another
-    claim stands for is left to that one.
-    """
-    merged: dict[tuple[str, str, str], Claim] = {}
-    for claim in claims:
-        merged.setdefault(claim[:3], claim)
-    return [
-        claim._replace(also=None)
-        if claim.also is not None and (*key[:2], claim.also) in merged
-        else claim
-        for key, claim in sorted(merged.items())
-    ]

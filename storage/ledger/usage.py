@@ -57,8 +57,10 @@ def period(
     return None if found is None else PeriodOf(**found)
 
 
-def of_period(connection: Connection, period_id: int, by: UsageBy) -> list[Usage]:
-    """The usage of a period, the dearest first (days in their order)."""
+def of_period(
+    connection: Connection, license_id: str, period_id: int, by: UsageBy
+) -> list[Usage]:
+    """The usage of a license's period, the dearest first (days in their order)."""
     key = _KEYS[by]
     order = "key" if by is UsageBy.DAY else "credits DESC, key"
     rows = connection.execute(
@@ -66,8 +68,8 @@ def of_period(connection: Connection, period_id: int, by: UsageBy) -> list[Usage
             SELECT {key} AS key, count(*) AS count,
                    (sum(c.credits) - coalesce(sum(r.credits), 0))::bigint AS credits
               FROM charges AS c LEFT JOIN refunds AS r ON r.charge_id = c.id
-             WHERE c.period_id = :period_id
+             WHERE c.license_id = :license_id AND c.period_id = :period_id
              GROUP BY 1 ORDER BY {order}"""),  # noqa: S608 - constants only
-        {"period_id": period_id},
+        {"license_id": license_id, "period_id": period_id},
     )
     return [Usage(**row) for row in rows.mappings()]

@@ -50,26 +50,30 @@ def put(
     return row.one_or_none() is not None
 
 
+_USE = text(f"""
+SELECT {_COLUMNS},
+       last_used_at IS NULL
+         OR last_used_at < clock_timestamp() - interval '1 minute' AS is_to_note
+  FROM keys WHERE digest = :digest AND revoked_at IS NULL
+""")  # noqa: S608 - a constant
+
+_NOTE_USE = text("""
+UPDATE keys SET last_used_at = clock_timestamp()
+ WHERE digest = :digest
+   AND (last_used_at IS NULL OR last_used_at < clock_timestamp() - interval '1 minute')
+""")
+
+
 def use(connection: Connection, digest: str) -> Key | None:
     """The live key with this digest; its last use is noted once a minute."""
-    row = connection.execute(
-        text(f"""
-            SELECT {_COLUMNS} FROM keys
-             WHERE digest = :digest AND revoked_at IS NULL"""),  # noqa: S608 - a constant
-        {"digest": digest},
-    )
+    row = connection.execute(_USE, {"digest": digest})
     found = row.mappings().one_or_none()
     if found is None:
         return None
-    connection.execute(
-        text("""
-            UPDATE keys SET last_used_at = clock_timestamp()
-             WHERE digest = :digest
-               AND (last_used_at IS NULL
-                    OR last_used_at < clock_timestamp() - interval '1 minute')"""),
-        {"digest": digest},
-    )
-    return _key(dict(found))
+    key = dict(found)
+    if key.pop("is_to_note"):
+        connection.execute(_NOTE_USE, {"digest": digest})
+    return _key(key)
 
 
 def every(connection: Connection) -> list[Key]:

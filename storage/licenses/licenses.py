@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, select, text, update
 from sqlalchemy.dialects.postgresql import insert
@@ -192,12 +192,31 @@ def put_user(connection: Connection, license_id: str, user: User) -> None:
     )
 
 
-def user_of(connection: Connection, license_id: str, user_id: str) -> User:
-    """A user as the license knows it."""
-    table = tables.users
-    row = connection.execute(
-        select(table).where(table.c.license_id == license_id, table.c.id == user_id),
+class Spender(NamedTuple):
+    """A user, and the features of the license that it would spend for."""
+
+    user: User
+    features: frozenset[str]
+
+
+_SPENDER = text("""
+SELECT features, users.role, users.credits_allowed
+  FROM licenses LEFT JOIN users
+    ON users.license_id = licenses.id AND users.id = :user_id
+ WHERE licenses.id = :license_id
+""")
+
+
+def spender(connection: Connection, license_id: str, user_id: str) -> Spender | None:
+    """A user of a license, as it knows it; None where there is no license."""
+    found = connection.execute(
+        _SPENDER, {"license_id": license_id, "user_id": user_id}
     ).one_or_none()
-    if row is None:
-        return User(id=user_id, role=Role.MEMBER, credits_allowed=True)
-    return User(id=row.id, role=Role(row.role), credits_allowed=row.credits_allowed)
+    if found is None:
+        return None
+    user = User(id=user_id, role=Role.MEMBER, credits_allowed=True)
+    if found.role is not None:
+        user = User(
+            id=user_id, role=Role(found.role), credits_allowed=found.credits_allowed
+        )
+    return Spender(user, frozenset(found.features))

@@ -44,14 +44,16 @@ def keep(
     ).scalar_one_or_none()
     if moment is None:
         raise Superseded(f"chunk {chunk.id} is not at attempt {chunk.attempt} any more")
-    intents.put(connection, chunk.slice, about)
+    intents.put(connection, chunk.job_id, chunk.id, about)
     keys = [Key(one.kind, one.our_id) for one in about]
     id_map.blur(connection, connection_id, keys)
     return moment
 
 
-def take_back(connection: Connection, chunk: TakenChunk, about: Sequence[Key]) -> None:
+def take_back(connection: Connection, chunk: TakenChunk) -> None:
     """Take a doubt back: nothing of what was about to be sent has been.
+
+    What a try before has left stays: it is the other half's of a chunk that was split.
 
     Raises `Superseded` as a checkpoint does.
     """
@@ -63,13 +65,4 @@ def take_back(connection: Connection, chunk: TakenChunk, about: Sequence[Key]) -
     )
     if moved.rowcount == 0:
         raise Superseded(f"chunk {chunk.id} is not at attempt {chunk.attempt} any more")
-    others = connection.execute(
-        text("""
-            SELECT 1 FROM chunks
-             WHERE job_id = :job_id AND first_line = :first_line
-               AND doubted_at IS NOT NULL LIMIT 1"""),
-        chunk.slice._asdict(),
-    ).one_or_none()
-    # What the other half of a chunk that was split has in doubt is its own.
-    if others is None:
-        intents.forget(connection, chunk.slice, about)
+    intents.settled(connection, chunk.job_id, chunk.id)

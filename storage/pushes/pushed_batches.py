@@ -12,12 +12,13 @@ from storage.pushes import intents
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pushed:
-    """What a batch has done in a CRM: what is there now, and whose doubt is over."""
+    """What a batch has done in a CRM: what is there, and what is in doubt no more."""
 
     connection_id: str
     sent_at: datetime
     entries: tuple[id_map.Entry, ...]
-    touched: tuple[id_map.Key, ...]
+    resolved: tuple[id_map.Key, ...] = ()
+    """What tries before this one have left in doubt, and is no more."""
     unknown: tuple[id_map.Key, ...] = ()
     """Of which nobody knows what is there."""
 
@@ -29,4 +30,5 @@ def keep(
     del batch
     id_map.keep(connection, pushed.connection_id, pushed.entries, pushed.sent_at)
     id_map.blur(connection, pushed.connection_id, pushed.unknown)
-    intents.forget(connection, chunk.slice, pushed.touched)
+    intents.settled(connection, chunk.job_id, chunk.id)
+    intents.forget(connection, chunk.slice, pushed.resolved)

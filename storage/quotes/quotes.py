@@ -1,11 +1,11 @@
 """Quotes as they are stored: what was asked, the frozen terms, and the answer."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, cast, insert, select
+from sqlalchemy import Connection, bindparam, cast, insert, select, text
 from sqlalchemy.dialects.postgresql import INT8MULTIRANGE
 
 from pricing.findings import EmailLevel, OnlyWith
@@ -56,39 +56,51 @@ class StoredQuote:
     expires_at: datetime
 
 
+# Each statement is made once: making it costs more than running it.
+_PUT = insert(tables.quotes).values(free_on=cast(bindparam("ranges"), INT8MULTIRANGE))
+_GET = select(tables.quotes).where(tables.quotes.c.id == bindparam("quote_id"))
+_GET_LOCKED = _GET.with_for_update(key_share=True)
+_OF_JOB = select(tables.quotes).where(
+    tables.quotes.c.id.in_(
+        select(tables.jobs.c.quote_id).where(tables.jobs.c.id == bindparam("job_id"))
+    )
+)
+
+
 def put(connection: Connection, stored: StoredQuote) -> None:
     """Keep a quote; it moves no credits."""
     request, quote, records = stored.request, stored.quote, stored.input
     connection.execute(
-        insert(tables.quotes).values(
-            id=stored.id,
-            license_id=request.license_id,
-            user_id=request.user_id,
-            kind=request.kind,
-            retrieve=[item.value for item in request.retrieve],
-            email_level=request.email_level.value,
-            only_with=request.only_with.value if request.only_with else None,
-            export=request.export,
-            push=request.push,
-            terms=asdict(quote.terms),
-            quoted_at=quote.quoted_at,
-            expires_at=stored.expires_at,
-            max_credits=quote.max_credits,
-            available=quote.available,
-            fits_records=quote.fits_records,
-            lines=[asdict(line) for line in quote.lines],
-            changed=[list(changed) for changed in quote.changed],
-            records=quote.records,
-            companies=quote.companies,
-            persons=quote.persons,
-            duplicates=quote.duplicates,
-            trimmed=quote.trimmed,
-            excluded=quote.excluded,
-            input=records.name,
-            columns=list(records.columns),
-            slices=[list(part) for part in records.slices],
-            free_on=cast(_ranges(quote.free_on), INT8MULTIRANGE),
-        ),
+        _PUT,
+        {
+            "id": stored.id,
+            "license_id": request.license_id,
+            "user_id": request.user_id,
+            "kind": request.kind,
+            "retrieve": [item.value for item in request.retrieve],
+            "email_level": request.email_level.value,
+            "only_with": request.only_with.value if request.only_with else None,
+            "export": request.export,
+            "push": request.push,
+            "terms": asdict(quote.terms),
+            "quoted_at": quote.quoted_at,
+            "expires_at": stored.expires_at,
+            "max_credits": quote.max_credits,
+            "available": quote.available,
+            "fits_records": quote.fits_records,
+            "lines": [asdict(line) for line in quote.lines],
+            "changed": [list(changed) for changed in quote.changed],
+            "records": quote.records,
+            "companies": quote.companies,
+            "persons": quote.persons,
+            "duplicates": quote.duplicates,
+            "trimmed": quote.trimmed,
+            "excluded": quote.excluded,
+            "input": records.name,
+            "columns": list(records.columns),
+            "slices": [list(part) for part in records.slices],
+            "ranges": _ranges(quote.free_on),
+        },
     )
 
 
@@ -112,11 +124,8 @@ def get(
     lock: bool = False,
 ) -> StoredQuote | None:
     """The quote of this id; `lock` holds it until the transaction ends."""
-    table = tables.quotes
-    statement = select(table).where(table.c.id == quote_id)
-    if lock:
-        statement = statement.with_for_update(key_share=True)
-    row = connection.execute(statement).mappings().one_or_none()
+    statement = _GET_LOCKED if lock else _GET
+    row = connection.execute(statement, {"quote_id": quote_id}).mappings().one_or_none()
     return None if row is None else _stored(dict(row))
 
 
@@ -129,11 +138,21 @@ def license_of(connection: Connection, quote_id: str) -> str | None:
 
 def of_job(connection: Connection, job_id: str) -> StoredQuote | None:
     """The quote that a job was made of."""
-    table = tables.quotes
-    made = select(tables.jobs.c.quote_id).where(tables.jobs.c.id == job_id)
-    statement = select(table).where(table.c.id.in_(made))
-    row = connection.execute(statement).mappings().one_or_none()
+    row = connection.execute(_OF_JOB, {"job_id": job_id}).mappings().one_or_none()
     return None if row is None else _stored(dict(row))
+
+
+_REQUEST_OF_JOB = text("""
+SELECT license_id, user_id, kind, retrieve, email_level, only_with, export, push
+  FROM quotes WHERE id = (SELECT quote_id FROM jobs WHERE jobs.id = :job_id)
+""")
+
+
+def request_of_job(connection: Connection, job_id: str) -> Request | None:
+    """What was asked of the quote that a job was made of."""
+    found = connection.execute(_REQUEST_OF_JOB, {"job_id": job_id})
+    row = found.mappings().one_or_none()
+    return None if row is None else _request(row)
 
 
 def terms_from(stored: dict[str, Any]) -> Terms:
@@ -147,20 +166,24 @@ def terms_from(stored: dict[str, Any]) -> Terms:
     )
 
 
+def _request(row: Mapping[Any, Any]) -> Request:
+    return Request(
+        kind=row["kind"],
+        license_id=row["license_id"],
+        user_id=row["user_id"],
+        retrieve=tuple(Item(item) for item in row["retrieve"]),
+        email_level=EmailLevel(row["email_level"]),
+        only_with=OnlyWith(row["only_with"]) if row["only_with"] else None,
+        export=row["export"],
+        push=row["push"],
+    )
+
+
 def _stored(row: dict[str, Any]) -> StoredQuote:
     return StoredQuote(
         id=row["id"],
         expires_at=row["expires_at"],
-        request=Request(
-            kind=row["kind"],
-            license_id=row["license_id"],
-            user_id=row["user_id"],
-            retrieve=tuple(Item(item) for item in row["retrieve"]),
-            email_level=EmailLevel(row["email_level"]),
-            only_with=OnlyWith(row["only_with"]) if row["only_with"] else None,
-            export=row["export"],
-            push=row["push"],
-        ),
+        request=_request(row),
         quote=Quote(
             terms=terms_from(row["terms"]),
             quoted_at=row["quoted_at"],

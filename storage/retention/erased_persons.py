@@ -44,17 +44,21 @@ def put(connection: Connection, person_id: str, license_id: str | None) -> int:
     ).rowcount
 
 
+_AMONG = text("""
+SELECT asked.person_id
+  FROM json_array_elements_text(CAST(:persons AS json)) AS asked (person_id)
+  JOIN erasures AS e ON holdfast_trimmed(e.person_id)
+       = holdfast_trimmed(asked.person_id) COLLATE "C"
+   AND e.license_id IN ('', :license_id)
+""")
+
+
 def among(
     connection: Connection, license_id: str, persons: Collection[str]
 ) -> set[str]:
     """Which of these persons are blocked, for this license or for everybody."""
     rows = connection.execute(
-        text("""
-            SELECT asked.person_id
-              FROM json_array_elements_text(CAST(:persons AS json)) AS asked (person_id)
-              JOIN erasures AS e ON holdfast_trimmed(e.person_id)
-                   = holdfast_trimmed(asked.person_id) COLLATE "C"
-               AND e.license_id IN ('', :license_id)"""),
+        _AMONG,
         {"persons": json.dumps(list(persons)), "license_id": license_id},
     )
     return set(rows.scalars())
@@ -129,17 +133,39 @@ def replace_input(connection: Connection, kept: Kept, name: str) -> bool:
     return moved.rowcount == 1
 
 
+# The batch is read again under its lock: what another removes meanwhile stays removed.
+_SILENCE_BATCHES = text(f"""
+UPDATE outcome_batches AS b
+   SET messages = (
+       SELECT CASE WHEN count(kept) > 0 THEN array_agg(kept ORDER BY place) END
+         FROM unnest(b.person_ids, b.messages) WITH ORDINALITY
+           AS e (person_id, message, place)
+        CROSS JOIN LATERAL (
+              SELECT CASE WHEN holdfast_trimmed(person_id) = :person_id
+                     THEN NULL ELSE message END AS kept) AS words)
+  FROM (SELECT job_id, first_record, count(*) AS words
+          FROM outcome_batches
+         CROSS JOIN LATERAL unnest(person_ids, messages) AS e (person_id, message)
+         WHERE messages IS NOT NULL AND e.message IS NOT NULL
+           AND holdfast_trimmed(e.person_id) = :person_id AND {_OF_LICENSE}
+         GROUP BY job_id, first_record) AS said
+ WHERE b.job_id = said.job_id AND b.first_record = said.first_record
+RETURNING said.words
+""")  # noqa: S608 - a constant
+
+
 def silence(connection: Connection, person_id: str, license_id: str | None) -> int:
     """Remove the words on rejected records of a person; how many there were."""
-    return connection.execute(
-        text("""
-            UPDATE outcomes SET message = NULL
+    of_person = _of(person_id, license_id)
+    one_by_one: int = connection.execute(
+        text(f"""
+            UPDATE record_outcomes SET message = NULL
              WHERE holdfast_trimmed(person_id) = :person_id AND message IS NOT NULL
-               AND (:license_id = '' OR EXISTS (
-                    SELECT 1 FROM jobs WHERE jobs.id = outcomes.job_id
-                       AND jobs.license_id = :license_id))"""),
-        _of(person_id, license_id),
+               AND {_OF_LICENSE}"""),  # noqa: S608 - a constant
+        of_person,
     ).rowcount
+    in_batches = connection.execute(_SILENCE_BATCHES, of_person).scalars()
+    return one_by_one + int(sum(in_batches))
 
 
 class Dropped(NamedTuple):

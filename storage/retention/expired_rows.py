@@ -66,8 +66,11 @@ def let_inputs_go(connection: Connection, *, after_s: float, limit: int) -> int:
             emptied AS (
               UPDATE quotes SET input = NULL FROM old WHERE quotes.id = old.id),
             silent AS (
-              UPDATE outcomes SET message = NULL FROM old
-               WHERE outcomes.job_id = old.job_id AND message IS NOT NULL)
+              UPDATE record_outcomes AS o SET message = NULL FROM old
+               WHERE o.job_id = old.job_id AND o.message IS NOT NULL),
+            silent_batches AS (
+              UPDATE outcome_batches AS b SET messages = NULL FROM old
+               WHERE b.job_id = old.job_id AND b.messages IS NOT NULL)
             INSERT INTO removals (name) SELECT input FROM old
             ON CONFLICT (name) DO NOTHING"""),  # noqa: S608 - a constant
         {"after_s": after_s, "limit": limit},

@@ -16,7 +16,7 @@ from storage.tables.findings import (
     lookups,
     provider_costs,
 )
-from storage.tables.jobs import chunks, jobs, outbox, outcomes, parts, processes
+from storage.tables.jobs import chunks, jobs, outbox, parts, processes, record_outcomes
 from storage.tables.ledger import (
     business_clock,
     charge_ids,
@@ -35,7 +35,13 @@ from storage.tables.licenses import (
     templates,
     users,
 )
-from storage.tables.pushes import dry_run_items, dry_runs, intents, unchanged_claims
+from storage.tables.pushes import (
+    dry_run_items,
+    dry_runs,
+    intent_batches,
+    intents,
+    unchanged_claims,
+)
 from storage.tables.quotes import quotes, uploads
 from storage.tables.retention import erasures, removals
 from storage.tables.webhooks import (
@@ -66,6 +72,7 @@ __all__ = [
     "events",
     "findings",
     "id_map",
+    "intent_batches",
     "intents",
     "jobs",
     "keys",
@@ -76,12 +83,12 @@ __all__ = [
     "notifications",
     "operator_events",
     "outbox",
-    "outcomes",
     "parts",
     "periods",
     "processes",
     "provider_costs",
     "quotes",
+    "record_outcomes",
     "refunds",
     "removals",
     "replaced_secrets",

@@ -34,3 +34,19 @@ def one_of(
 
 
 COMPANY_OR_PERSON = "kind IN ('company', 'person')"
+
+
+# How PostgreSQL's autovacuum treats tables that a past makes long. By its own settings
+# it waits for a fifth of a table, so that each year has more to wait for.
+
+ONLY_GROWS = {
+    "autovacuum_vacuum_insert_scale_factor": "0",
+    "autovacuum_vacuum_insert_threshold": "500000",
+}
+"""Looked through by so many new rows, however many there are."""
+
+CHANGES_WHILE_YOUNG = {
+    "autovacuum_vacuum_scale_factor": "0.01",
+    "autovacuum_vacuum_threshold": "1000",
+}
+"""Cleaned before the dead rows, which are all among the young, outnumber those."""

@@ -49,14 +49,20 @@ id_map = Table(
     Column("kind", Text, nullable=False),
     Column("our_id", Id, nullable=False),
     Column("their_id", Id, nullable=False),
-    # Of all that was sent, and of it without what was found.
+    # Of all that was sent; the other is empty but for what older versions have kept.
     Column("digest", Id, nullable=False),
     Column("input_digest", Id, nullable=False),
     Column("sent_at", Instant, nullable=False),
     PrimaryKeyConstraint("connection_id", "kind", "our_id"),
     CheckConstraint(COMPANY_OR_PERSON, name="kind"),
-    Index("id_map_their_id_idx", "connection_id", "kind", "their_id"),
-    Index("id_map_our_id_idx", "our_id"),
+    # What has our own id there is found by that.
+    Index(
+        "id_map_other_id_idx",
+        "connection_id",
+        "kind",
+        "their_id",
+        postgresql_where=text("their_id <> our_id"),
+    ),
     # Of before, when white space around an id was a part of it.
     Index(
         "id_map_spaced_idx",

@@ -1,6 +1,7 @@
 """The work: jobs, their chunks, parts and outcomes; the outbox; who is alive."""
 
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     Boolean,
     CheckConstraint,
@@ -16,10 +17,19 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
+from sqlalchemy.dialects.postgresql import ExcludeConstraint
 
 from pricing.settlement import Outcome
 from storage.state_machine import ENDED, ChunkState, EntryState, JobState
-from storage.tables.column_types import NOW, Id, Instant, metadata, one_of
+from storage.tables.column_types import (
+    CHANGES_WHILE_YOUNG,
+    NOW,
+    ONLY_GROWS,
+    Id,
+    Instant,
+    metadata,
+    one_of,
+)
 
 jobs = Table(
     "jobs",
@@ -82,6 +92,7 @@ jobs = Table(
         "finished_at",
         postgresql_where=text("finished_at IS NOT NULL AND parts_removed_at IS NULL"),
     ),
+    postgresql_with=CHANGES_WHILE_YOUNG,
 )
 
 chunks = Table(
@@ -103,6 +114,8 @@ chunks = Table(
     Column("lease_until", Instant),
     Column("run_at", Instant, nullable=False, server_default=NOW),
     Column("dispatched_at", Instant),
+    # The queue of the broker that it was last handed to.
+    Column("sent_to", Text, nullable=False, server_default=text("'chunks'")),
     Column("crashes", Integer, nullable=False, server_default=text("0")),
     Column("failures", Integer, nullable=False, server_default=text("0")),
     Column("last_error", Text),
@@ -143,6 +156,15 @@ chunks = Table(
         "run_at",
         postgresql_where=text("state IN ('pending', 'dispatched', 'running')"),
     ),
+    # How a job stands: by state alone each job would cost as much as all together.
+    Index(
+        "chunks_open_job_id_idx",
+        "job_id",
+        "state",
+        "first",
+        postgresql_where=text("state IN ('pending', 'dispatched', 'running')"),
+    ),
+    postgresql_with=CHANGES_WHILE_YOUNG,
 )
 
 parts = Table(
@@ -159,8 +181,10 @@ parts = Table(
     CheckConstraint("records > 0", name="records"),
 )
 
-outcomes = Table(
-    "outcomes",
+# What became of records one by one, as it was kept before it was by batches: of jobs
+# that began then. `outcomes` is a view of both.
+record_outcomes = Table(
+    "record_outcomes",
     metadata,
     Column("job_id", Id, nullable=False),
     Column("license_id", Id, nullable=False),
@@ -218,6 +242,73 @@ outcomes = Table(
     ),
 )
 
+# What became of the records of a batch, by columns: a record is what stands at one
+# place of each. Words of which no record has any are no array at all. No foreign key
+# names the job: the row is made of its reservation's.
+outcome_batches = Table(
+    "outcome_batches",
+    metadata,
+    Column("job_id", Id, nullable=False),
+    Column("reservation_id", BigInteger, nullable=False),
+    Column("license_id", Id, nullable=False),
+    Column("first_record", Integer, nullable=False),
+    Column("last_record", Integer, nullable=False),
+    Column("records", ARRAY(Integer), nullable=False),
+    Column("company_ids", ARRAY(Id), nullable=False),
+    Column("person_ids", ARRAY(Id), nullable=False),
+    Column("outcomes", ARRAY(Text), nullable=False),
+    Column("email_found", ARRAY(Boolean), nullable=False),
+    Column("phone_found", ARRAY(Boolean), nullable=False),
+    Column("codes", ARRAY(Text)),
+    Column("fields", ARRAY(Text)),
+    Column("messages", ARRAY(Text)),
+    Column("changes", ARRAY(Text)),
+    Column("links", ARRAY(Text)),
+    PrimaryKeyConstraint("job_id", "first_record"),
+    # A record ends once: within a batch they ascend, and no two batches of a job
+    # overlap. A reservation is of one job, and a number of a record has 31 bits.
+    ExcludeConstraint(
+        (
+            text(
+                "int8range(reservation_id * 2147483648 + first_record,"
+                " reservation_id * 2147483648 + last_record, '[]')"
+            ),
+            "&&",
+        ),
+        name="outcome_batches_records_excl",
+        using="gist",
+    ),
+    CheckConstraint(
+        "first_record = records[1]"
+        " AND last_record = records[cardinality(records)]"
+        " AND coalesce(cardinality(fields), cardinality(records))"
+        " = cardinality(records)"
+        " AND coalesce(cardinality(messages), cardinality(records))"
+        " = cardinality(records)"
+        " AND coalesce(cardinality(links), cardinality(records))"
+        " = cardinality(records)",
+        name="records",
+    ),
+    CheckConstraint(
+        "holdfast_outcomes_are_sound(records, company_ids, person_ids, outcomes,"
+        " email_found, phone_found, codes, changes)",
+        name="sound",
+    ),
+)
+
+# Which of a company's persons a batch has delivered: exports that leave out what the
+# license has had already look here. Ids without white space around them.
+delivered_companies = Table(
+    "delivered_companies",
+    metadata,
+    Column("license_id", Id, nullable=False),
+    Column("company_id", Id, nullable=False),
+    Column("job_id", Id, nullable=False),
+    Column("person_ids", ARRAY(Id)),
+    Index("delivered_companies_idx", "license_id", "company_id"),
+    postgresql_with=ONLY_GROWS,
+)
+
 
 outbox = Table(
     "outbox",
@@ -241,6 +332,7 @@ outbox = Table(
     CheckConstraint("(state = 'done') = (done_at IS NOT NULL)", name="done"),
     Index("outbox_open_idx", "run_at", postgresql_where=text("state <> 'done'")),
     Index("outbox_done_idx", "done_at", postgresql_where=text("state = 'done'")),
+    postgresql_with=CHANGES_WHILE_YOUNG,
 )
 
 
@@ -251,6 +343,8 @@ processes = Table(
     Column("role", Text, nullable=False),
     Column("started_at", Instant, nullable=False, server_default=NOW),
     Column("seen_at", Instant, nullable=False, server_default=NOW),
+    # Those of the broker that a worker reads, where it has said so.
+    Column("queues", ARRAY(Text)),
     CheckConstraint("role IN ('worker', 'dispatcher')", name="role"),
 )
 

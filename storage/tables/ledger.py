@@ -21,7 +21,15 @@ from sqlalchemy import (
 
 from pricing.plans import Item
 from pricing.settlement import Rule
-from storage.tables.column_types import NOW, Id, Instant, metadata, one_of
+from storage.tables.column_types import (
+    CHANGES_WHILE_YOUNG,
+    NOW,
+    ONLY_GROWS,
+    Id,
+    Instant,
+    metadata,
+    one_of,
+)
 
 business_clock = Table(
     "business_clock",
@@ -70,6 +78,9 @@ periods = Table(
     ),
     # Nothing expires before its period has ended.
     CheckConstraint("ended_at IS NOT NULL OR expired = 0", name="expired"),
+    # Those that are to be ended are looked for all the time.
+    Index("periods_open_idx", "ends_at", postgresql_where=text("ended_at IS NULL")),
+    postgresql_with=CHANGES_WHILE_YOUNG,
 )
 
 reservations = Table(
@@ -101,6 +112,7 @@ reservations = Table(
     Index(
         "reservations_open_idx", "period_id", postgresql_where=text("state = 'open'")
     ),
+    postgresql_with=CHANGES_WHILE_YOUNG,
 )
 
 transfers = Table(
@@ -152,6 +164,7 @@ transfers = Table(
         postgresql_where=text("kind IN ('reserve', 'release')"),
     ),
     Index("transfers_reservation_id_idx", "reservation_id"),
+    postgresql_with=ONLY_GROWS,
 )
 
 charge_ids = Sequence("charges_id_seq", metadata=metadata, data_type=BigInteger)
@@ -214,6 +227,7 @@ charges = Table(
     Index(
         "charges_paid_by_idx", "paid_by", postgresql_where=text("paid_by IS NOT NULL")
     ),
+    postgresql_with=ONLY_GROWS,
 )
 
 refunds = Table(
@@ -258,5 +272,5 @@ entitlements = Table(
         " AND (viewed_at IS NULL) = (viewed_by IS NULL)",
         name="stands",
     ),
-    postgresql_with={"fillfactor": "90"},
+    postgresql_with={"fillfactor": "90"} | ONLY_GROWS,
 )

@@ -2,9 +2,11 @@
 
 from sqlalchemy import (
     ARRAY,
+    BigInteger,
     CheckConstraint,
     Column,
     ForeignKey,
+    Identity,
     Index,
     Integer,
     PrimaryKeyConstraint,
@@ -25,8 +27,36 @@ from storage.tables.column_types import (
     one_of,
 )
 
-# What is about to be sent, kept before it is and until its batch is settled: whoever
-# runs the batch again does the same, whatever it finds in the CRM by then.
+# What a running chunk is about to send, kept before it is and until its batch is
+# settled: a row for all that are changed alike, by columns. Where the chunk stops
+# before that, a trigger takes them apart into `intents`. No foreign key names chunk or
+# job: the row is written with the chunk's own, in one transaction.
+intent_batches = Table(
+    "intent_batches",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("job_id", Id, nullable=False),
+    Column("chunk_id", BigInteger, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("change", Text, nullable=False),
+    # The names of the fields that are written; their values come with the record.
+    Column("fields", ARRAY(Text), nullable=False),
+    Column("our_ids", ARRAY(Id), nullable=False),
+    # None at all where no record of the CRM is known to be written to.
+    Column("their_ids", ARRAY(Id)),
+    CheckConstraint(COMPANY_OR_PERSON, name="kind"),
+    CheckConstraint("change IN ('created', 'updated')", name="change"),
+    CheckConstraint(
+        "cardinality(our_ids) > 0 AND array_position(our_ids, NULL) IS NULL"
+        " AND coalesce(cardinality(their_ids), cardinality(our_ids))"
+        " = cardinality(our_ids)",
+        name="ids",
+    ),
+    Index("intent_batches_chunk_id_idx", "job_id", "chunk_id"),
+)
+
+# The same of chunks whose try has ended before it was settled: whoever runs the batch
+# again does the same, whatever it finds in the CRM by then.
 intents = Table(
     "intents",
     metadata,

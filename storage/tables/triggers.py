@@ -1,4 +1,4 @@
-"""What tables alone cannot say: business time, trimmed ids, rows only ever added.
+"""What tables alone cannot say: business time, rows only ever added, work that waits.
 
 Each guard is one idempotent piece of SQL, run after the tables are created, here
 and by the migrations; what indexes are made of is run before.
@@ -7,6 +7,7 @@ and by the migrations; what indexes are made of is run before.
 from sqlalchemy import DDL, event
 
 from pricing.business_time import LEEWAY
+from storage.listener import WORK
 from storage.tables.column_types import metadata
 
 _LEEWAY = f"interval '{LEEWAY.total_seconds():.0f} seconds'"
@@ -82,6 +83,84 @@ $$ SELECT btrim(id, E'\t\n\u000b\f\r\u001c\u001d\u001e\u001f \u0085\u00a0\u1680'
 """
 """An id as it is compared: without what Python's `str.strip` takes for white space."""
 
+OUTCOMES_ARE_SOUND = """
+CREATE OR REPLACE FUNCTION holdfast_outcomes_are_sound(
+  records integer[], company_ids text[], person_ids text[], outcomes text[],
+  email_found boolean[], phone_found boolean[], codes text[], changes text[])
+RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
+$$ SELECT bool_and(
+            record IS NOT NULL AND (record < next) IS NOT FALSE
+            AND company_id IS NOT NULL
+            AND outcome IN ('delivered', 'excluded', 'rejected', 'unreached')
+            AND CASE outcome WHEN 'rejected' THEN code IS NOT NULL
+                             WHEN 'unreached' THEN code IS NULL ELSE true END
+            AND (change IS NULL OR (outcome = 'delivered'
+                 AND change IN ('created', 'updated', 'unchanged')))
+            AND email IS NOT NULL AND phone IS NOT NULL
+            AND ((outcome = 'delivered' AND person_id IS NOT NULL)
+                 OR NOT (email OR phone))) IS TRUE
+     FROM unnest(records, records[2:], company_ids, person_ids, outcomes,
+                 email_found, phone_found, codes, changes)
+       AS each (record, next, company_id, person_id, outcome, email, phone, code,
+                change) $$
+"""
+"""What holds of each record of a batch: they ascend, and each ended in a way there is.
+
+One that was delivered may have a code too, where its link was refused, and one that
+was excluded, where the CRM's owner wants it left alone."""
+
+OUTCOMES = """
+CREATE OR REPLACE VIEW outcomes AS
+SELECT job_id, license_id, record, company_id, person_id, outcome, email_found,
+       phone_found, code, field, message, change, link
+  FROM record_outcomes
+UNION ALL
+SELECT b.job_id, b.license_id, e.record, e.company_id, e.person_id, e.outcome,
+       e.email_found, e.phone_found, e.code, e.field, e.message, e.change, e.link
+  FROM outcome_batches AS b
+ CROSS JOIN LATERAL unnest(
+         b.records, b.company_ids, b.person_ids, b.outcomes, b.email_found,
+         b.phone_found, b.codes, b.fields, b.messages, b.changes, b.links)
+       AS e (record, company_id, person_id, outcome, email_found, phone_found, code,
+             field, message, change, link)
+"""
+"""What became of each record, whichever way it is kept."""
+
+CHANGE_OUTCOME = """
+CREATE OR REPLACE FUNCTION holdfast_change_outcome() RETURNS trigger
+LANGUAGE plpgsql AS
+$$ BEGIN
+     IF TG_OP = 'INSERT' THEN
+       INSERT INTO record_outcomes
+              (job_id, license_id, record, company_id, person_id, outcome, email_found,
+               phone_found, code, field, message, change, link)
+       SELECT NEW.*;
+       RETURN NEW;
+     END IF;
+     OLD.message := NULL;
+     IF NEW IS DISTINCT FROM OLD THEN
+       RAISE EXCEPTION 'of an outcome its message alone is ever removed'
+         USING ERRCODE = 'restrict_violation';
+     END IF;
+     UPDATE record_outcomes SET message = NULL
+      WHERE job_id = NEW.job_id AND record = NEW.record;
+     UPDATE outcome_batches
+        SET messages[array_position(records, NEW.record)] = NULL
+      WHERE job_id = NEW.job_id AND messages IS NOT NULL
+        AND NEW.record BETWEEN first_record AND last_record;
+     RETURN NEW;
+   END $$
+"""
+"""How code of before, which knows one table alone, goes on beside that of now.
+
+It fills the rows of before. Its worker and one of now cannot both write what became
+of a record: the chunk's cursor, moved in the same transaction, lets one through."""
+
+OUTCOMES_CHANGED = """
+CREATE OR REPLACE TRIGGER outcomes_changed INSTEAD OF INSERT OR UPDATE ON outcomes
+FOR EACH ROW EXECUTE FUNCTION holdfast_change_outcome()
+"""
+
 REFUSE_CHANGE = """
 CREATE OR REPLACE FUNCTION holdfast_refuse_change() RETURNS trigger
 LANGUAGE plpgsql AS
@@ -117,6 +196,89 @@ FOR EACH ROW WHEN (OLD.state = 'closed')
 EXECUTE FUNCTION holdfast_refuse_change()
 """
 
+_WAITS = "state = 'pending' AND run_at <= clock_timestamp()"
+
+TELL_OF_WORK = f"""
+CREATE OR REPLACE FUNCTION holdfast_tell_of_work() RETURNS trigger
+LANGUAGE plpgsql AS
+$$ BEGIN
+     IF EXISTS (SELECT FROM outbox WHERE {_WAITS})
+        OR EXISTS (SELECT FROM chunks WHERE {_WAITS}) THEN
+       PERFORM pg_notify('{WORK}', '');
+     END IF;
+     RETURN NULL;
+   END $$
+"""  # noqa: S608 - constants only
+"""Said once a transaction, whatever it does, and where nothing waits not at all."""
+
+_COMES_UP = "(NEW.state = 'pending' AND NEW.run_at < OLD.run_at)"
+_IS_LET_GO = "(OLD.state = 'running' AND NEW.state IN ('pending', 'done'))"
+
+TELLS_OF_WORK: tuple[str, ...] = (
+    """
+CREATE OR REPLACE TRIGGER chunks_tell_of_new AFTER INSERT ON chunks
+FOR EACH STATEMENT EXECUTE FUNCTION holdfast_tell_of_work()
+""",
+    # A chunk that ends makes room for the next.
+    f"""
+CREATE OR REPLACE TRIGGER chunks_tell_of_work AFTER UPDATE OF state, run_at ON chunks
+FOR EACH ROW WHEN ({_IS_LET_GO} OR {_COMES_UP})
+EXECUTE FUNCTION holdfast_tell_of_work()
+""",
+    # At the end of the transaction: it may have taken what it has put in.
+    """
+DO $$ BEGIN
+  CREATE CONSTRAINT TRIGGER outbox_tells_of_new AFTER INSERT ON outbox
+  DEFERRABLE INITIALLY DEFERRED
+  FOR EACH ROW EXECUTE FUNCTION holdfast_tell_of_work();
+EXCEPTION WHEN duplicate_object THEN NULL;
+END $$
+""",
+    f"""
+CREATE OR REPLACE TRIGGER outbox_tells_of_work AFTER UPDATE OF state, run_at ON outbox
+FOR EACH ROW WHEN ({_IS_LET_GO} OR {_COMES_UP})
+EXECUTE FUNCTION holdfast_tell_of_work()
+""",
+    # The chunks of a paused job wait, but not to be handed out.
+    """
+CREATE OR REPLACE TRIGGER jobs_tell_of_work AFTER UPDATE OF state ON jobs
+FOR EACH ROW WHEN (OLD.state IN ('pausing', 'paused') OR NEW.state = 'cancelling')
+EXECUTE FUNCTION holdfast_tell_of_work()
+""",
+)
+"""Whatever makes something wait to be handed out says so, once it is committed."""
+
+INTENTS_LAST = """
+CREATE OR REPLACE FUNCTION holdfast_intents_last() RETURNS trigger
+LANGUAGE plpgsql AS
+$$ DECLARE
+     batch intent_batches;
+   BEGIN
+     FOR batch IN SELECT * FROM intent_batches
+                   WHERE job_id = NEW.job_id AND chunk_id = NEW.id ORDER BY id LOOP
+       INSERT INTO intents AS kept (job_id, first_line, kind, our_id, change, their_id,
+                                   fields)
+       SELECT NEW.job_id, NEW.first_line, batch.kind, each.our_id, batch.change,
+              each.their_id, batch.fields
+         FROM unnest(batch.our_ids, batch.their_ids) AS each (our_id, their_id)
+        ORDER BY each.our_id
+       ON CONFLICT (job_id, first_line, kind, our_id) DO UPDATE
+          SET fields = ARRAY(SELECT unnest(kept.fields)
+                             UNION SELECT unnest(excluded.fields));
+     END LOOP;
+     DELETE FROM intent_batches WHERE job_id = NEW.job_id AND chunk_id = NEW.id;
+     RETURN NULL;
+   END $$
+"""
+"""What is intended already stays, with what more is to be written."""
+
+CHUNKS_LEAVE_INTENTS = """
+CREATE OR REPLACE TRIGGER chunks_leave_intents AFTER UPDATE OF state ON chunks
+FOR EACH ROW WHEN (OLD.state = 'running' AND NEW.state <> 'running' AND NEW.doubted_at IS NOT NULL)
+EXECUTE FUNCTION holdfast_intents_last()
+"""  # noqa: E501 - as PostgreSQL spells it
+"""Of a chunk that stops in doubt, whoever runs it next finds what was intended."""
+
 GUARDS: tuple[str, ...] = (
     BUSINESS_NOW,
     CONFIRMED_NOW,
@@ -124,16 +286,24 @@ GUARDS: tuple[str, ...] = (
     CONFIRMED_CLOCK,
     LICENSE_NOW,
     RUNNING_PERIOD,
+    OUTCOMES,
+    CHANGE_OUTCOME,
+    OUTCOMES_CHANGED,
     REFUSE_CHANGE,
     *(trigger for table in APPEND_ONLY for trigger in append_only(table)),
     CLOSED_FOR_GOOD,
+    TELL_OF_WORK,
+    *TELLS_OF_WORK,
+    INTENTS_LAST,
+    CHUNKS_LEAVE_INTENTS,
 )
 
-event.listen(
-    metadata,
-    "before_create",
-    DDL(TRIMMED),  # type: ignore[no-untyped-call]
-)
+for _ground in (TRIMMED, OUTCOMES_ARE_SOUND):
+    event.listen(
+        metadata,
+        "before_create",
+        DDL(_ground.replace("%", "%%")),  # type: ignore[no-untyped-call]
+    )
 
 for _guard in GUARDS:
     event.listen(

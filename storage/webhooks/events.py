@@ -33,8 +33,14 @@ WITH happened AS (
   VALUES ('evt_' || replace(CAST(gen_random_uuid() AS text), '-', ''), :license_id,
           :type, :subject, CAST(:data AS jsonb), holdfast_now())
   ON CONFLICT (type, subject) DO NOTHING
-  RETURNING id)
-INSERT INTO outbox (topic, key) SELECT :topic, id FROM happened
+  RETURNING id, type),
+told AS (
+  INSERT INTO outbox (topic, key)
+  SELECT :topic, id FROM happened
+   WHERE EXISTS (SELECT FROM webhooks AS w
+                  WHERE w.license_id = :license_id AND w.deleted_at IS NULL
+                    AND happened.type = ANY (w.events)))
+SELECT id FROM happened
 """)
 
 
@@ -45,7 +51,10 @@ def put(
     subject: str,
     data: dict[str, Any],
 ) -> bool:
-    """Say that something happened; False where this has been said of its subject."""
+    """Say that something happened; False where this has been said of its subject.
+
+    What no webhook of the license wants to know is kept, and handed to nobody.
+    """
     added = connection.execute(
         _PUT,
         {
@@ -56,7 +65,7 @@ def put(
             "topic": FAN_OUT,
         },
     )
-    return added.rowcount == 1
+    return added.one_or_none() is not None
 
 
 def job_finished(connection: Connection, job_id: str, license_id: str) -> None:

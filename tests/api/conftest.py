@@ -137,7 +137,7 @@ def serving(
     }
     store_url = settings.get("artifacts_url")
     store: dict[str, Any] = {"artifacts_url": store_url} if store_url else {}
-    with served(make_api(Settings.model_validate(given))) as url:
+    with served(make_api(Settings(**given))) as url:
         deps = job_runs.wire_to(
             database_url, home, days=days, webhook_allow_private=True, **store
         )

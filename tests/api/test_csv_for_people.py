@@ -5,6 +5,8 @@ import io
 
 from sqlalchemy import text
 
+from tests.support.stored_jobs import take_outcomes_apart
+
 _LIVE = ("=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(1)", "\t=1", "\uff1d1+1")
 
 
@@ -30,11 +32,12 @@ def test_no_id_and_no_word_of_a_crm_is_a_formula_in_a_list_of_rejections(api):
     job_id = _rejected(api, ids)
     words = list(_LIVE)
     with api.deps.database.transaction() as connection:
+        take_outcomes_apart(connection)
         rows = connection.execute(text("SELECT record FROM outcomes ORDER BY record"))
         for (record,), message in zip(rows, words, strict=False):
             connection.execute(
                 text(
-                    "UPDATE outcomes SET message = :message, field = :message, "
+                    "UPDATE record_outcomes SET message = :message, field = :message, "
                     "link = :message WHERE record = :record"
                 ),
                 {"message": message, "record": record},
@@ -55,7 +58,7 @@ def test_a_list_of_many_pages_is_whole_and_in_order(api):
 
 def test_what_fails_at_the_first_page_is_a_problem_and_no_file(api):
     job_id = _rejected(api, ["c1"])
-    rename = "ALTER TABLE outcomes RENAME COLUMN {} TO {}"
+    rename = "ALTER TABLE record_outcomes RENAME COLUMN {} TO {}"
     with api.deps.database.transaction() as connection:
         connection.execute(text(rename.format("message", "words")))
     answer = api.admin.get(f"/v1/jobs/{job_id}/rejections?format=csv")

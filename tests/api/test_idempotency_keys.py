@@ -8,8 +8,8 @@ import pytest
 from fastapi.routing import APIRoute
 from sqlalchemy import text
 
-from storage import migrations
 from storage.access_scopes import Scope
+from storage.migrations import migrator
 from tests.api.conftest import serving
 from tests.api.test_access import FAMILIES
 from worker.api.access_control import rule_of
@@ -200,9 +200,9 @@ def _remember_by_api_key(database) -> None:
 def test_what_was_remembered_by_api_key_is_found_as_long_as_it_is_kept(
     empty_database, tmp_path
 ):
-    migrations.migrate(empty_database, "0009")
+    migrator.migrate(empty_database, "0009")
     _remember_by_api_key(empty_database)
-    migrations.migrate(empty_database)
+    migrator.migrate(empty_database)
     url = empty_database.url.render_as_string(hide_password=False)
     with serving(url, tmp_path, {}) as api:
 

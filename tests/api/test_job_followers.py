@@ -14,7 +14,7 @@ from sqlalchemy import text
 from storage.access_scopes import Scope
 from tests.support.fleet import until
 from worker.api.job_followers import EventStream, JobFollowers
-from worker.cli.api_process import allow_open_files
+from worker.cli.processes.api import allow_open_files
 from worker.infrastructure.settings import Settings
 from worker.jobs import job_control
 

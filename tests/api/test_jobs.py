@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.support import job_runs
+from worker.api import models
 
 _RECORDS = [
     {"company": {"id": "c1", "name": "One"}, "person": {"id": f"p{number}"}}
@@ -49,6 +50,15 @@ def test_a_job_goes_from_quote_to_file(acme):
     redirect = acme.admin.get(f"/v1/jobs/{job['id']}/file")
     assert redirect.status_code == 307
     assert redirect.headers["Location"].startswith(acme.url)
+
+
+def test_quotes_and_jobs_are_answered_as_their_models_have_them(acme):
+    quote = acme.admin.post("/v1/quotes", json=_BODY).json()
+    submitted = acme.admin.post("/v1/jobs", json={"quote": quote["id"]}).json()
+    ended = acme.ended(submitted["id"])
+    assert models.Quote.model_validate(quote).model_dump(mode="json") == quote
+    for job in (submitted, ended):
+        assert models.Job.model_validate(job).model_dump(mode="json") == job
 
 
 def test_a_link_that_was_changed_or_has_expired_opens_nothing(acme, database_url):

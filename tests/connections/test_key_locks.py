@@ -8,7 +8,6 @@ from sqlalchemy import text
 from storage.connections import key_locks
 from storage.connections.key_locks import Hold
 from storage.crm_changes import Change
-from storage.jobs import chunks
 from storage.pushes import intents
 from storage.pushes.intents import Intent
 from tests.support.push_runs import Killed, connect, contact, submit
@@ -42,7 +41,7 @@ def _lapse(house: Wired) -> None:
         connection.execute(
             text("""
                 UPDATE held_keys
-                   SET held_until = clock_timestamp() - interval '1 second'""")
+                   SET held_until = clock_timestamp() - interval '1 minute'""")
         )
 
 
@@ -112,7 +111,7 @@ def test_a_doubt_outlasts_the_time_that_holds_are_kept(house, connection, keys_o
         fields=("name",),
     )
     with house.database.transaction() as open_:
-        intents.put(open_, chunks.ChunkSlice(job_id, 0), [intent])
+        intents.put(open_, job_id, 1, [intent])
         assert key_locks.forget(open_, after_s=0, limit=10) == 0
         intents.forget_job(open_, job_id)
         assert key_locks.forget(open_, after_s=0, limit=10) == 1

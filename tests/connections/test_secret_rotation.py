@@ -3,11 +3,11 @@
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
-from pydantic import SecretStr
 from sqlalchemy import text
 
 from tests.support.push_runs import connect
 from worker.connections import connections
+from worker.infrastructure.environment.secret import Secret
 from worker.infrastructure.errors import NotConfigured
 from worker.retention import secret_rotation
 from worker.webhooks import webhooks
@@ -19,13 +19,13 @@ OLD, NEW = "an-old-key-of-20-letters", "a-new-key-of-20-letters!"
 def test_secrets_are_encrypted_anew_so_that_an_old_key_can_be_left_out(
     wired, house, sandbox
 ):
-    old = wired(secret_keys=SecretStr(OLD))
+    old = wired(secret_keys=Secret(OLD))
     url = {"url": f"{sandbox.url}/hubspot"}
     made = connect(old, "hubspot", url, {"access_token": "token"})
     webhook, _ = webhooks.create(old, "acme", "http://127.0.0.1:1/", ["job.finished"])
     webhooks.rotate(old, webhook.id, overlap_s=60)
-    both = wired(secret_keys=SecretStr(f"{NEW},{OLD}"))
-    new = wired(secret_keys=SecretStr(NEW))
+    both = wired(secret_keys=Secret(f"{NEW},{OLD}"))
+    new = wired(secret_keys=Secret(NEW))
     assert connections.test(both, made).ok
     with pytest.raises(NotConfigured):
         secret_rotation.rotate(new)
@@ -36,9 +36,9 @@ def test_secrets_are_encrypted_anew_so_that_an_old_key_can_be_left_out(
 
 
 def test_a_secret_that_is_replaced_at_that_moment_is_encrypted_anew_too(wired, house):
-    old = wired(secret_keys=SecretStr(OLD))
+    old = wired(secret_keys=Secret(OLD))
     webhook, _ = webhooks.create(old, "acme", "http://127.0.0.1:1/", ["job.finished"])
-    both = wired(secret_keys=SecretStr(f"{NEW},{OLD}"))
+    both = wired(secret_keys=Secret(f"{NEW},{OLD}"))
 
     def slowly(*_: object) -> None:
         """Replaced, and not committed before everything waits for it."""
@@ -51,7 +51,7 @@ def test_a_secret_that_is_replaced_at_that_moment_is_encrypted_anew_too(wired, h
     with ThreadPoolExecutor(2) as threads:
         webhooks.rotate(old, webhook.id, 60, slowly)
         assert meanwhile[0].result(30) == 2
-    new = wired(secret_keys=SecretStr(NEW))
+    new = wired(secret_keys=Secret(NEW))
     assert len(_secrets(new)) == 2
 
 

@@ -222,8 +222,11 @@ def test_whatever_dies_under_up_is_started_again_and_the_job_ends(home, tmp_path
 def test_the_database_may_die_under_up(home):
     with _up(home) as address:
         _create_license(home)
-        _child(home, "postgres").kill()
-        until(lambda: _get(address, "/readyz")[0] == 200 and _child(home, "postgres"))
+        killed = _child(home, "postgres")
+        killed.kill()
+        # What the former one still serves is ended before the next one is started.
+        until(lambda: _child(home, "postgres") != killed)
+        until(lambda: _get(address, "/readyz")[0] == 200)
         balance = _holdfast(home, "balance", "acme", "--json")
         assert json.loads(balance.stdout)["available"] == 5000
 

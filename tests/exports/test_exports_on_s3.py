@@ -102,6 +102,8 @@ def test_sealing_waits_for_a_store_that_died_in_the_middle(deps, s3):
     job_id = _submit(deps, contacts)
     job_runs.run_chunks(deps, job_id)
     (entry_id,) = _pending(deps, "outbox")
+    # However fast it seals, it has not sealed before the store dies.
+    s3.freeze()
     with ThreadPoolExecutor(1) as pool:
         fate = pool.submit(run_entry, deps, entry_id)
         until(lambda: _seals(deps))

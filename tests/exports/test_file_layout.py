@@ -1,15 +1,18 @@
 """What a file looks like: its format, its columns in their order, their headings."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
-from pricing.findings import EmailStatus, Finding
+from pricing.findings import EmailStatus, Finding, FoundColumns
 from pricing.plans import Item
 from worker.exports.export_options import export_of
 from worker.exports.file_layout import Layout
 from worker.exports.file_names import file_name
 from worker.infrastructure.errors import BadInput
+from worker.quotes.priced_records import PricedRecords
+from worker.quotes.readers.record_columns import others_of
 from worker.quotes.readers.records import Record
 
 INPUT = ("company_id", "person_id", "note")
@@ -32,6 +35,22 @@ def _refused(layout: Layout) -> str:
     with pytest.raises(BadInput) as refused:
         layout.check()
     return str(refused.value)
+
+
+def _cells(layout: Layout, record: Record, finding: Finding) -> list[Sequence[str]]:
+    records = PricedRecords(
+        numbers=[record.number],
+        company_ids=[record.company_id],
+        person_ids=[record.person_id],
+        claims=[0],
+        patterns=[()],
+        others=others_of([record.fields]),
+    )
+    return layout.cells(records, FoundColumns.of([finding]))
+
+
+def _row(layout: Layout, record: Record, finding: Finding) -> list[str]:
+    return [column[0] for column in _cells(layout, record, finding)]
 
 
 @pytest.mark.parametrize("stored", [None, {}, {"format": "csv"}])
@@ -64,7 +83,7 @@ def test_a_look_that_no_file_has_is_refused(stored, message):
 def test_the_default_columns_are_the_inputs_then_what_is_retrieved():
     layout = _layout()
     assert layout.headings == [*INPUT, "email", "email_status", "phone"]
-    assert layout.row(RECORD, FOUND) == [
+    assert _row(layout, RECORD, FOUND) == [
         *("acme", "ada", ""),
         *("ada@example.com", "valid", "+32 2 555"),
     ]
@@ -73,7 +92,7 @@ def test_the_default_columns_are_the_inputs_then_what_is_retrieved():
 
 
 def test_a_status_without_an_address_is_not_told():
-    row = _layout().row(RECORD, Finding(None, EmailStatus.INVALID, None))
+    row = _row(_layout(), RECORD, Finding(None, EmailStatus.INVALID, None))
     assert row[3:] == ["", "", ""]
 
 
@@ -86,7 +105,7 @@ def test_columns_come_in_the_order_and_under_the_headings_that_were_asked_for():
     )
     layout.check()
     assert layout.headings == ["Téléphone", "company_id", "again"]
-    assert layout.row(RECORD, FOUND) == ["+32 2 555", "acme", "+32 2 555"]
+    assert _row(layout, RECORD, FOUND) == ["+32 2 555", "acme", "+32 2 555"]
 
 
 def test_what_is_paid_for_is_told_from_what_was_handed_in():
@@ -94,7 +113,7 @@ def test_what_is_paid_for_is_told_from_what_was_handed_in():
     record = Record(1, dict(zip(input_, ["acme", "old", "older", "1"], strict=True)))
     layout = _layout(input_=input_, retrieve=(Item.EMAIL,))
     layout.check()
-    assert dict(zip(layout.headings, layout.row(record, FOUND), strict=True)) == {
+    assert dict(zip(layout.headings, _row(layout, record, FOUND), strict=True)) == {
         "company_id": "acme",
         "input_input_email": "old",
         "input_email": "older",
@@ -181,6 +200,6 @@ def test_a_heading_that_a_format_cannot_hold_is_refused():
 def test_a_row_that_cannot_be_written_is_refused_by_field_without_its_value():
     layout = _layout()
     finding = Finding("secret\0@example.com", EmailStatus.VALID, None)
-    row = layout.row(RECORD, finding)
-    assert layout.refusal(row) == ("email", "contains a NUL character")
-    assert layout.refusal(layout.row(RECORD, FOUND)) is None
+    refused = layout.refusals(_cells(layout, RECORD, finding), [0])
+    assert refused == {0: ("email", "contains a NUL character")}
+    assert layout.refusals(_cells(layout, RECORD, FOUND), [0]) == {}

@@ -21,6 +21,7 @@ from storage.jobs.jobs import manifest_name
 from storage.quotes import quotes
 from tests.exports.opened_files import WRITERS
 from tests.support import job_runs
+from worker.exports import file_sealer
 from worker.exports.file_sealer import seal
 from worker.infrastructure.errors import BadInput
 from worker.infrastructure.task_results import Later, Never
@@ -328,25 +329,53 @@ def test_the_lease_is_kept_while_bytes_move_and_before_they_cannot(
 
 
 @each_export
-def test_a_file_is_put_together_with_a_fresh_lease(deps, name):
+def test_a_lease_that_was_taken_a_moment_ago_is_not_renewed(deps, name):
     job_id = _submit(deps, EXPORTS[name])
     job_runs.run_chunks(deps, job_id)
     renewed: list[int] = []
     seal(deps, _finishing(deps, job_id), lambda: renewed.append(1))
-    # None was due: the first at the beginning, and this one.
-    assert len(renewed) == 2
+    assert renewed == []
+
+
+class _Stopped:
+    """As if this much of a lease had passed since it was taken or renewed."""
+
+    share = 0.0
+
+    @property
+    def elapsed_s(self) -> float:
+        return self.share * _LEASE_S
+
+
+_LEASE_S = 90.0
+
+
+@pytest.mark.parametrize(("share", "renewed"), [(0.09, 0), (0.2, 1), (0.4, 2)])
+def test_nothing_that_takes_long_begins_on_a_lease_that_is_not_nearly_new(
+    share, renewed, monkeypatch
+):
+    monkeypatch.setattr(file_sealer, "Stopwatch", _Stopped)
+    monkeypatch.setattr(_Stopped, "share", share)
+    calls: list[int] = []
+    lease = file_sealer._Lease(_LEASE_S, lambda: calls.append(1))
+    lease.keep()
+    lease.keep(for_long=True)
+    assert len(calls) == renewed
 
 
 @each_export
-def test_whoever_lost_the_lease_stops_and_leaves_no_file(deps, name):
+def test_whoever_lost_the_lease_stops_and_leaves_no_file(
+    deps, name, database_url, tmp_path
+):
     job_id = _submit(deps, EXPORTS[name])
     job_runs.run_chunks(deps, job_id)
+    impatient = job_runs.wire_to(database_url, tmp_path, lease_s=1e-9)
 
     def lost() -> None:
         raise Superseded("somebody else's")
 
-    with pytest.raises(Superseded):
-        seal(deps, _finishing(deps, job_id), lost)
+    with closing(impatient.database), pytest.raises(Superseded):
+        seal(impatient, _finishing(deps, job_id), lost)
     folder = Path(deps.artifacts.locate(f"jobs/{job_id}"))
     assert [path.name for path in folder.iterdir()] == ["parts"]
 

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.exports.opened_files import WRITERS, cells, decoded, write
+from tests.support.read_rows import rows_of
 from worker.exports.writers.formats import FORMATS, PROFILES
 from worker.exports.writers.formulas import as_text
 from worker.exports.writers.writer import Format
@@ -127,7 +128,7 @@ def test_what_is_not_refused_is_read_by_others_as_it_was_written(name, rows):
 def test_an_exported_file_can_be_handed_in_again(name, notes):
     names = ["company_id", "note", "other"]
     data = write(WRITERS[name][0], names, (["acme", *pair] for pair in notes))
-    rows = list(BY_SUFFIX[f".{name}"](io.BytesIO(data)).rows)
+    rows = list(rows_of(BY_SUFFIX[f".{name}"](io.BytesIO(data))))
     assert rows == [
         Record(number, {"company_id": "acme", "note": note, "other": other})
         for number, (note, other) in enumerate(notes, start=1)

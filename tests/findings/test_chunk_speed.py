@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 
 from tests.findings.conftest import House
-from worker.celery_app import freeze_heap
+from worker.heap import freeze_heap
 
 _AT_ONCE = 100
 _PERSONS = 4_000

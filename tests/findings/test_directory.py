@@ -26,7 +26,8 @@ def _load(database: Database, *entries: Entry) -> int:
 
 def _look_up(database: Database, *persons: str) -> dict[str, Finding]:
     with database.transaction() as connection:
-        return directory.look_up(connection, persons)
+        found = directory.look_up(connection, persons)
+    return {person_id: Finding(*known) for person_id, known in found.items()}
 
 
 def test_who_was_loaded_is_found_and_nobody_else(database):

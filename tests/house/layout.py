@@ -7,7 +7,7 @@ the table has no circle, so a reader can begin at its end and never has to go ba
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.house.rules import PACKAGES, ROOT, Source, imports_of, within
+from tests.house.rules import BESIDE, PACKAGES, ROOT, Source, imports_of, within
 
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "pricing": (),
@@ -26,7 +26,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         *("storage/ledger", "storage/quotes"),
     ),
     "storage/exports": ("pricing", "storage/files", "storage/jobs"),
-    "storage/connections": ("storage/jobs",),
+    "storage/connections": ("storage", "storage/jobs"),
     "storage/pushes": ("storage", "storage/jobs", "storage/connections"),
     "storage/retention": ("storage/files", "storage/webhooks", "storage/jobs"),
     "worker/infrastructure": ("storage", "storage/files"),
@@ -73,13 +73,13 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     ),
     "worker/exports": (
         *("pricing", "storage", "storage/files", "storage/licenses"),
-        *("storage/ledger", "storage/quotes", "storage/jobs", "storage/exports"),
+        *("storage/quotes", "storage/jobs", "storage/exports"),
         *("worker/infrastructure", "worker/quotes", "worker/quotes/readers"),
         *("worker/findings", "worker/jobs", "worker/exports/writers"),
     ),
     "worker/pushes": (
-        *("pricing", "storage", "storage/licenses", "storage/ledger"),
-        *("storage/quotes", "storage/jobs", "storage/connections", "storage/pushes"),
+        *("pricing", "storage", "storage/licenses", "storage/quotes"),
+        *("storage/jobs", "storage/connections", "storage/pushes"),
         *("worker/infrastructure", "worker/quotes", "worker/quotes/readers"),
         *("worker/findings", "worker/jobs", "worker/connections"),
         "worker/connections/connectors",
@@ -108,6 +108,15 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "worker": ("*",),
     "worker/api": ("*",),
     "worker/cli": ("*", "worker/api"),
+    # -- Beside the product: nothing of it imports the benchmark.
+    "bench/installations": (),
+    "bench/rivals": (
+        *("pricing", "storage", "storage/tables", "storage/findings", "storage/jobs"),
+        *("storage/ledger", "worker/exports/writers", "bench/installations"),
+    ),
+    "bench/report": ("bench/installations",),
+    "bench/measurements": ("bench/installations", "bench/rivals", "bench/report"),
+    "bench": ("bench/installations", "bench/report", "bench/measurements"),
 }
 """By folder, from the ground up; a `*` is every folder that stands before it."""
 
@@ -135,7 +144,7 @@ def arrows_go_one_way(source: Source) -> list[str]:
     own = folder_of(source.path)
     wrong = []
     for line, name in imports_of(source):
-        if name.split(".")[0] in PACKAGES:
+        if name.split(".")[0] in {*PACKAGES, BESIDE}:
             other = folder_of(f"{name.replace('.', '/')}/")
             if other != own and other not in allowed(own):
                 message = f"{own} must not import {other} ({name}); hand it in"
@@ -152,8 +161,8 @@ def names_are_nouns(source: Source) -> list[str]:
 
 
 def folders() -> Iterator[Path]:
-    """All folders with modules of the product."""
-    for package in PACKAGES:
+    """All folders with modules, the benchmark's with them."""
+    for package in (*PACKAGES, BESIDE):
         for face in sorted((ROOT / package).rglob("__init__.py")):
             yield face.parent
 

@@ -9,13 +9,16 @@ import io
 import re
 import sys
 import tokenize
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("pricing", "storage", "worker")
+"""What is delivered."""
+BESIDE = "bench"
+"""What is not delivered and is written with the same care: see `house`."""
 
 # Doors stand at the end: nothing is built on top of them but the command line, which
 # starts the API and, where no server is named, the embedded ones.
@@ -68,7 +71,7 @@ GUARDIAN = "worker/embedded/guardian.py"
 COMMITS = "storage/database.py"
 PUBLISHES = "worker/jobs/dispatcher.py"
 ASKS_OTHERS = (
-    "worker/infrastructure/outbound_http.py",
+    "worker/infrastructure/outbound_client.py",
     "worker/findings/providers/http.py",
     "worker/sandbox/",
 )
@@ -121,9 +124,18 @@ Rule = Callable[[Source], list[str]]
 
 def product() -> list[Source]:
     """All that is delivered."""
+    return _sources(PACKAGES)
+
+
+def house() -> list[Source]:
+    """The product with what stands beside it: its sizes, words and arrows are held."""
+    return _sources((*PACKAGES, BESIDE))
+
+
+def _sources(packages: Sequence[str]) -> list[Source]:
     return [
         Source(path.relative_to(ROOT).as_posix(), path.read_text("utf-8"))
-        for package in PACKAGES
+        for package in packages
         for path in sorted((ROOT / package).rglob("*.py"))
     ]
 

@@ -9,7 +9,7 @@ from tests.house.rules import PACKAGES, ROOT, Source, imports_of, product
 
 PAGE = (ROOT / "docs" / "architecture.md").read_text()
 NAMED = sorted(
-    set(re.findall(r"`((?:pricing|storage|worker|tests|docs)/[\w/.]*)`", PAGE))
+    set(re.findall(r"`((?:pricing|storage|worker|bench|tests|docs)/[\w/.]*)`", PAGE))
 )
 PARTS_OF_OTHERS = ("worker/connections/connectors/", "worker/sandbox/")
 """Folders that are named as a whole: one for each vendor."""

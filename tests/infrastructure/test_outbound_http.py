@@ -1,11 +1,14 @@
 """Requests to others: to nobody they must not reach, by any spelling or detour."""
 
+import contextlib
 import datetime as dt
 import ipaddress
 import socket
 import ssl
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from cryptography import x509
@@ -63,6 +66,8 @@ def _guarded(*addresses: str) -> OutboundHttp:
         "64:ff9b::7f00:1",
         "64:ff9b::a9fe:a9fe",
         "64:ff9b:1::1",
+        "2001:20::1",
+        "3fff::1",
         "2002:7f00:1::",
         "2002:a00:1::1",
         "2001:0:4136:e378:8000:63bf:80ff:fffe",
@@ -222,6 +227,94 @@ def test_where_one_address_does_not_answer_the_next_is_tried():
     )
     with receiver() as here:
         assert outbound.request("POST", here.url(host="two.example")).status == 200
+
+
+@contextmanager
+def _keeping(*addresses: list[str]) -> Iterator[OutboundHttp]:
+    """Keeps connections; its resolver gives these answers, then the last for ever."""
+    answers = list(addresses)
+
+    def resolve(_host: str, _port: int) -> list[str]:
+        return answers.pop(0) if len(answers) > 1 else answers[0]
+
+    ours = OutboundHttp(
+        allow_private=True, resolve=resolve, timeout_s=5, keeps_connections=True
+    )
+    yield ours
+    ours.close()
+
+
+def _connections_of(ours: OutboundHttp, *, closes: bool = False) -> int:
+    """How many connections three requests take to a server that may close each."""
+    with _answering(closes=closes) as server:
+        for _ in range(3):
+            answer = ours.request("POST", f"http://kept.example:{server.port}/")
+            assert answer.status == 200
+            assert not closes or server.closed.acquire(timeout=5)
+    return server.connected
+
+
+def test_a_connection_that_is_kept_is_used_again():
+    with _keeping(["127.0.0.1"]) as ours:
+        assert _connections_of(ours) == 1
+
+
+def test_no_connection_is_kept_that_nobody_asks_to_keep():
+    assert _connections_of(_guarded_by_nothing()) == 3
+
+
+def test_a_kept_connection_is_left_where_its_name_has_other_addresses_by_now():
+    with _keeping(["127.0.0.1"], ["127.0.0.1", "127.0.0.2"]) as ours:
+        assert _connections_of(ours) == 2
+
+
+def test_a_kept_connection_that_was_closed_meanwhile_is_not_written_to():
+    with _keeping(["127.0.0.1"]) as ours:
+        assert _connections_of(ours, closes=True) == 3
+
+
+def _guarded_by_nothing() -> OutboundHttp:
+    return OutboundHttp(allow_private=True, resolve=lambda _host, _port: ["127.0.0.1"])
+
+
+class _Server:
+    """Answers each request; where it `closes`, it then closes the connection."""
+
+    def __init__(self, *, closes: bool) -> None:
+        self.connected = 0
+        self.closed = threading.Semaphore(0)
+        self._closes = closes
+        self.listening = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listening.getsockname()[1]
+
+    def run(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = self.listening.accept()
+                self.connected += 1
+                threading.Thread(
+                    target=self._serve, args=(connection,), daemon=True
+                ).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        with connection, connection.makefile("rb") as requests:
+            # A request has no body here: it ends with its first empty line.
+            while b"\r\n" in iter(requests.readline, b""):
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+                if self._closes:
+                    break
+        self.closed.release()
+
+
+@contextmanager
+def _answering(*, closes: bool) -> Iterator[_Server]:
+    server = _Server(closes=closes)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    yield server
+    server.listening.shutdown(socket.SHUT_RDWR)
+    server.listening.close()
+    thread.join()
 
 
 def test_a_redirect_is_an_answer_and_is_not_followed():

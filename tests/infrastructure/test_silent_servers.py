@@ -92,7 +92,10 @@ def test_a_database_that_stops_in_a_statement_is_given_up_and_found_again(proxie
         until(answers, within_s=20)
 
 
-def test_a_connection_of_the_pool_shows_soon_that_it_is_dead(proxied):
+def test_a_connection_that_rested_in_the_pool_shows_soon_that_it_is_dead(
+    proxied, monkeypatch
+):
+    monkeypatch.setattr("storage.bounded_connection._MOMENT_S", 0.0)
     url, proxy = proxied
     with closing(Database(url, answer_s=30, pool=2)) as database:
         assert _ask(database) == 1

@@ -65,13 +65,13 @@ def _take_one(database: Database) -> TakenChunk:
 def _batch(chunk: TakenChunk, start: int, stop: int) -> Batch:
     """Deliver the companies at these positions, a credit each."""
     numbers = range(start, stop)
-    return Batch(
-        start=start,
-        outcomes=tuple(
+    return Batch.of(
+        start,
+        outcomes=[
             RecordOutcome(number + 1, f"c{number}", None, Outcome.DELIVERED)
             for number in numbers
-        ),
-        claims=tuple(claim(f"company:c{number}=1") for number in numbers),
+        ],
+        claims=[claim(f"company:c{number}=1") for number in numbers],
         keep=partial(
             file_parts.keep,
             part=Written(f"{chunk.job_id}/{start}-{chunk.attempt}", 10, "digest"),
@@ -136,8 +136,8 @@ def test_a_held_chunk_is_nobody_elses_even_when_its_lease_has_lapsed(job):
 def test_a_chunk_handed_to_the_broker_can_be_taken(job):
     with job.transaction() as connection:
         ids = _chunk_ids(connection)
-        assert dispatch_queue.mark_chunks(connection, ids) == ids
-        assert dispatch_queue.mark_chunks(connection, ids) == []
+        assert dispatch_queue.mark_chunks(connection, ids, "chunks") == ids
+        assert dispatch_queue.mark_chunks(connection, ids, "chunks") == []
         assert _take(connection) is not None
 
 
@@ -435,17 +435,17 @@ def test_only_so_many_chunks_of_a_job_are_in_flight(database):
         ids = _chunk_ids(connection)
         waiting = dispatch_queue.waiting(connection, window=3)
         assert [chunk.chunk_id for chunk in waiting] == ids[:3]
-        dispatch_queue.mark_chunks(connection, ids[:2])
+        dispatch_queue.mark_chunks(connection, ids[:2], "chunks")
         assert [
             chunk.chunk_id for chunk in dispatch_queue.waiting(connection, window=3)
         ] == [ids[2]]
-        assert dispatch_queue.in_flight(connection) == (2, 0)
+        assert dispatch_queue.in_flight(connection) == ({"chunks": 2}, 0)
 
 
 def test_what_the_broker_did_not_take_waits_again_unless_it_was_taken(two_chunks):
     with two_chunks.transaction() as connection:
         ids = _chunk_ids(connection)
-        dispatch_queue.mark_chunks(connection, ids)
+        dispatch_queue.mark_chunks(connection, ids, "chunks")
         _take(connection, ids[0])
         dispatch_queue.unmark(connection, chunk_ids=ids, entry_ids=[])
         states = connection.execute(text("SELECT state FROM chunks ORDER BY id"))

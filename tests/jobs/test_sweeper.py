@@ -44,6 +44,7 @@ def deps(database_url: str, tmp_path: Path) -> Iterator[Wired]:
         batch_records=5,
         retry_base_s=0.001,
         message_lost_s=0.001,
+        complete_at_once_records=0,
     )
     deps = wire(settings)
     new = licenses.NewLicense(

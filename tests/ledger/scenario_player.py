@@ -4,6 +4,7 @@ license acme V2 monthly 500        a license; `starts in 5 days` may follow
 open acme                          open the running period       -> running
 grant acme 100 top-up-1            a top-up by its reference     -> created
 reserve acme job-1 60              a job's reservation           -> created
+reserve acme job-1 60 0.1          below this share it is low    -> created
 settle job-1 company:c1=1          deliver claims at a price     -> 1
 close job-1                        release what was not used     -> released 59
 refund job-1 company:c1            give one charge back          -> refunded
@@ -119,8 +120,20 @@ def _grant(
     return grants.grant(connection, license_id, int(credits_added), reference)
 
 
-def _reserve(connection: Connection, license_id: str, job_id: str, amount: str) -> str:
-    return make_job(connection, job_id, int(amount), license_id=license_id)
+def _reserve(
+    connection: Connection,
+    license_id: str,
+    job_id: str,
+    amount: str,
+    low_share: str = "0",
+) -> str:
+    return make_job(
+        connection,
+        job_id,
+        int(amount),
+        license_id=license_id,
+        low_share=float(low_share),
+    )
 
 
 def _settle(connection: Connection, job_id: str, *claims: str) -> str:

@@ -11,7 +11,13 @@ from storage.database import Database
 from storage.ledger import audit, company_views, entitlements
 from storage.ledger.company_views import Booked, View
 from tests.support import job_runs
-from tests.support.stored_jobs import end_job, make_job, make_license, settle
+from tests.support.stored_jobs import (
+    end_job,
+    make_job,
+    make_license,
+    settle,
+    take_outcomes_apart,
+)
 from worker.jobs import submission
 
 Breaking = Callable[[Connection], None]
@@ -24,6 +30,16 @@ def _by(statement: str) -> Breaking:
         connection.execute(text("SET LOCAL session_replication_role = replica"))
         changed = connection.execute(text(statement))
         assert changed.rowcount > 0
+
+    return break_it
+
+
+def _of_records(statement: str) -> Breaking:
+    """Break what became of a record."""
+
+    def break_it(connection: Connection) -> None:
+        take_outcomes_apart(connection)
+        _by(statement)(connection)
 
     return break_it
 
@@ -142,11 +158,15 @@ BREAKINGS: list[tuple[str, Breaking]] = [
     ("entitlements_are_their_lines", _forget_who_paid_before),
     (
         "delivered_has_a_line",
-        _by("UPDATE outcomes SET email_found = true WHERE person_id = 'nobody'"),
+        _of_records(
+            "UPDATE record_outcomes SET email_found = true WHERE person_id = 'nobody'"
+        ),
     ),
     (
         "line_was_delivered",
-        _by("UPDATE outcomes SET phone_found = false WHERE person_id = 'p1'"),
+        _of_records(
+            "UPDATE record_outcomes SET phone_found = false WHERE person_id = 'p1'"
+        ),
     ),
     (
         "chunks_cover_the_job",
@@ -158,9 +178,14 @@ BREAKINGS: list[tuple[str, Breaking]] = [
     ),
     (
         "outcomes_add_up",
-        _by("UPDATE outcomes SET outcome = 'excluded' WHERE person_id = 'nobody'"),
+        _of_records(
+            "UPDATE record_outcomes SET outcome = 'excluded' WHERE person_id = 'nobody'"
+        ),
     ),
-    ("outcomes_add_up", _by("DELETE FROM outcomes WHERE person_id = 'nobody'")),
+    (
+        "outcomes_add_up",
+        _of_records("DELETE FROM record_outcomes WHERE person_id = 'nobody'"),
+    ),
     (
         "parts_hold_what_was_delivered",
         _by("UPDATE parts SET records = records + 1 WHERE position = 0"),

@@ -24,6 +24,7 @@ from storage.licenses.idempotency_keys import Request
 from storage.licenses.licenses import business_now
 from tests.support import job_runs
 from tests.support.business_time import DAY_S, make_clock_movable, move_clock
+from worker.chores import chores_of
 from worker.infrastructure.errors import Code, Refused
 from worker.infrastructure.settings import Settings
 from worker.jobs import submission
@@ -31,7 +32,7 @@ from worker.jobs.sweeper import sweep
 from worker.ledger import balances
 from worker.ledger.business_clock import Ticker, start, state_of
 from worker.retention.pruner import Pruner
-from worker.wiring import Wired, chores_of, wire
+from worker.wiring import Wired, wire
 
 FORTY_DAYS = timedelta(days=40)
 REQUEST = Request(key_id="k", license_id=None, idempotency_key="i", digest="d")
@@ -122,8 +123,8 @@ def _old_things(deps: Wired) -> dict[str, int]:
 
 def test_processes_with_other_settings_go_by_one_time(database_url, tmp_path):
     url = {"home": tmp_path, "database_url": database_url}
-    here = wire(Settings.model_validate(url))
-    there = wire(Settings.model_validate(url | {"clock_offset_s": 40 * DAY_S}))
+    here = wire(Settings(**url))
+    there = wire(Settings(**url, clock_offset_s=40 * DAY_S))
     with closing(here.database), closing(there.database):
         assert abs(_now(there.database) - _now(here.database)) < _SLACK
         before = _now(here.database)

@@ -13,6 +13,7 @@ from storage.ledger import audit, periods, refunds
 from storage.ledger.periods import ReopenResult
 from storage.ledger.refunds import RefundResult
 from storage.licenses import licenses as kept_licenses
+from storage.webhooks import webhooks
 from tests.support import job_runs
 from tests.support.business_time import DAY_S, shift_to
 from tests.support.stored_jobs import (
@@ -36,6 +37,16 @@ def deps(database_url, tmp_path) -> Iterator[Wired]:
     wired = job_runs.wire_to(database_url, tmp_path, pool=10)
     with closing(wired.database):
         job_runs.create_license(wired, term=PaymentTerm.MONTHLY)
+        with wired.database.transaction() as connection:
+            # What nobody wants to be told of is put into no order.
+            webhooks.create(
+                connection,
+                "wh_1",
+                "acme",
+                url="https://example.com/",
+                events=["period.closed", "period.reopened"],
+                secret="sealed",
+            )
         yield wired
 
 

@@ -1,6 +1,8 @@
 """Locks are taken in one order, so that nobody waits in a circle."""
 
 from concurrent.futures import ThreadPoolExecutor
+from random import Random
+from threading import Barrier
 
 import pytest
 from psycopg.errors import LockNotAvailable
@@ -8,6 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 from storage.database import Database
+from storage.errors import Conflict
 from storage.ledger import refunds
 from storage.ledger.refunds import RefundResult
 from tests.support.stored_jobs import charge_of, end_job, make_job, make_license, settle
@@ -76,3 +79,76 @@ def test_what_expires_after_a_release_is_written_after_it(database):
         refunds.refund(connection, charge, "a reason")
         kinds = connection.execute(text("SELECT kind FROM transfers ORDER BY id"))
         assert list(kinds.scalars())[-4:] == ["release", "expire", "refund", "expire"]
+
+
+_CROSSING = 4
+"""Batches at once, two of each job."""
+
+_DIGESTS = ("~/own", "~own", "")
+"""Whom the directory knows is claimed under both, whom it does not under its own."""
+
+
+def _claims(random: Random, number: int) -> list[str]:
+    """Some of what all claim in this round: in any order, new, of before, by either."""
+    by = random.choice(_DIGESTS)
+    new = [f"email:p{number}-{place}{by}=1" for place in range(6)]
+    new += [f"phone:p{number}-{place}{random.choice(_DIGESTS)}=2" for place in range(4)]
+    before = [
+        f"email:p{number - back}-{place}{by}=1" for back in (1, 2) for place in (0, 5)
+    ]
+    shared = [f"company:c{number // 2}-{place}=1" for place in range(3)]
+    known = [f"email:k{number}-{place}~/own=1" for place in range(2)]
+    unknown = [f"email:k{number}-{place}~own=1" for place in range(2)]
+    some = [claim for claim in new if random.random() < 0.8]
+    for others in (before, shared, known, unknown):
+        some += random.sample(others, random.choice((0, 0, 1, 2)))
+    random.shuffle(some)
+    return some
+
+
+def _settle_crosswise(database: Database, rounds: int) -> int:
+    """Settle batches of two jobs at the same moments; how often one had to repeat."""
+    with database.transaction() as connection:
+        make_license(connection, credits_granted=10_000_000)
+        for job_id in ("job-0", "job-1"):
+            make_job(connection, job_id, 5_000_000)
+    barrier = Barrier(_CROSSING, timeout=60)
+
+    def settle_all(place: int) -> int:
+        random, repeated = Random(place), 0
+        for number in range(rounds):
+            claims = _claims(random, number)
+            barrier.wait()
+            while True:
+                try:
+                    with database.transaction() as connection:
+                        settle(connection, f"job-{place % 2}", *claims)
+                except Conflict:
+                    repeated += 1
+                    continue
+                break
+        return repeated
+
+    with ThreadPoolExecutor(_CROSSING) as threads:
+        return sum(threads.map(settle_all, range(_CROSSING)))
+
+
+def _deadlocks(database: Database) -> int:
+    with database.transaction() as connection:
+        counted: int = connection.execute(
+            text("""
+                SELECT deadlocks FROM pg_stat_database
+                 WHERE datname = current_database()""")
+        ).scalar_one()
+    return counted
+
+
+@pytest.mark.parametrize(
+    "rounds", [150, pytest.param(5_000, marks=pytest.mark.full)], ids=["some", "many"]
+)
+def test_two_jobs_that_settle_the_same_crosswise_never_wait_in_a_circle(
+    database, rounds
+):
+    # The audit at the end finds what was paid for twice.
+    assert _settle_crosswise(database, rounds) > 0
+    assert _deadlocks(database) == 0

@@ -8,10 +8,11 @@ import psycopg
 import pytest
 from sqlalchemy import Connection, text
 
-from pricing.claims import KNOWN
+from pricing.claims import KNOWN, lookup_digest
 from pricing.plans import Item
 from storage.database import Database
-from storage.ledger.settlement import Claim, Payer, settle
+from storage.ledger.claims import Claim
+from storage.ledger.settlement import Payer, settle
 from tests.support.stored_jobs import make_job, make_license, payer_of
 
 _LEAST = 0.8
@@ -29,10 +30,11 @@ def _batch(number: int) -> list[Claim]:
     for contact in range(number * _CONTACTS, (number + 1) * _CONTACTS):
         company = f"company-{contact // _CONTACTS_A_COMPANY:08d}"
         person = f"person-{contact:08d}"
+        own = lookup_digest("Ada", f"Lovelace {contact}", "example.com")
         claims += [
             Claim(Item.COMPANY, company, KNOWN, 1),
-            Claim(Item.EMAIL, person, KNOWN, 1),
-            Claim(Item.PHONE, person, KNOWN, 2),
+            Claim(Item.EMAIL, person, KNOWN, 1, also=own),
+            Claim(Item.PHONE, person, KNOWN, 2, also=own),
         ]
     return claims
 

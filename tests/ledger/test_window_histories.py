@@ -17,8 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, text
 
-from pricing.claims import KNOWN, PricedClaim, resolved
-from pricing.findings import EmailStatus, Finding
+from pricing.claims import KNOWN, Asked, PricedClaim, lookup_digest, resolved
+from pricing.findings import FoundColumns
 from pricing.plans import Item, PaymentTerm, Plan, terms_of
 from pricing.quote import Tally
 from pricing.settlement import Outcome, Result
@@ -32,14 +32,15 @@ from storage.ledger import (
     refunds,
     settlement,
 )
+from storage.ledger.claims import Claim
 from storage.ledger.company_views import View
 from storage.ledger.refunds import RefundResult
-from storage.ledger.settlement import Claim, Payer
+from storage.ledger.settlement import Payer
 from storage.licenses import licenses
+from tests.support.priced import price
 from tests.support.stored_jobs import USER, end_job, make_job, make_license, payer_of
-from worker.quotes.due_claims import claims_of
-from worker.quotes.priced_records import PricedRecord
-from worker.quotes.readers.records import Record
+from worker.quotes.due_claims import due
+from worker.quotes.priced_records import PricedRecords
 
 TERMS = {
     "V1": terms_of(Plan.V1, PaymentTerm.YEARLY),
@@ -171,7 +172,8 @@ class History:
             )
             tally = Tally(terms=terms, quoted_at=now, retrieve=retrieve, available=0)
             asked_by = KNOWN if subject.known else subject.own
-            claims = resolved(tally.price(1, subject, asked_by, paid), subject.own)
+            record = Asked(subject.company_id, subject.person_id)
+            claims = resolved(price(tally, 1, record, asked_by, paid), subject.own)
             claim = subject.claim(item, claims)
             use = Use(
                 item,
@@ -264,16 +266,30 @@ class Subject(NamedTuple):
 
     def claim(self, item: Item, claims: tuple[PricedClaim, ...]) -> Claim:
         """The claim for an item, as its delivered record makes it due."""
-        fields = {"company_id": self.company_id, "person_id": self.person_id or ""}
-        priced = PricedRecord(Record(1, fields), claims, self.own)
+        records = PricedRecords(
+            numbers=[1],
+            company_ids=[self.company_id],
+            person_ids=[self.person_id],
+            claims=[0],
+            patterns=[claims],
+            others={"first_name": [NAMES.get(self.own, "")]},
+        )
         delivered = Result(outcome=Outcome.DELIVERED, email_found=True)
-        due = claims_of(priced, delivered, Finding(None, EmailStatus.VALID, None))
-        return next(claim for claim in due if claim.item is item)
+        made = due(records, [delivered], FoundColumns.nothing(1)).claims
+        at = made.items.index(item)
+        return Claim(
+            item,
+            made.subjects[at],
+            made.digests[at],
+            made.credits[at],
+            also=made.also[at],
+        )
 
 
 COMPANY = Subject("c1")
 SPELLINGS = (COMPANY, Subject(" c1"), Subject("c1\u2003"))
-DIGESTS = ("ada", "bob")
+NAMES = {lookup_digest(name, "", ""): name for name in ("Ada", "Bob")}
+ADA, BOB = DIGESTS = tuple(NAMES)
 PERSONS = [
     Subject("c1", person_id, own, known)
     for person_id in ("p1", "p1\t")
@@ -386,13 +402,13 @@ NAMED: dict[str, tuple[list[Move], list[int]]] = {
     ),
     "the directory learns an id between two quotes, and forgets it before a third": (
         [
-            ("quote", ("V2", Subject("c1", "p1", "ada"))),
-            ("quote", ("V2", Subject("c1", "p1", "ada", known=True))),
+            ("quote", ("V2", Subject("c1", "p1", ADA))),
+            ("quote", ("V2", Subject("c1", "p1", ADA, known=True))),
             ("settle", 0),
             ("settle", 0),
             ("day", 20),
-            *_exports("V2", Subject("c1", "p1", "bob", known=True)),
-            *_exports("V2", Subject("c1", "p1", "bob")),
+            *_exports("V2", Subject("c1", "p1", BOB, known=True)),
+            *_exports("V2", Subject("c1", "p1", BOB)),
         ],
         [1, 0, 0, 0],
     ),

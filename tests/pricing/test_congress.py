@@ -13,6 +13,8 @@ from pricing.findings import EmailLevel, EmailStatus, Finding, accepted
 from pricing.plans import Item, PaymentTerm, Plan, terms_of
 from pricing.quote import Quote, Tally
 from pricing.settlement import Outcome, Result, due_claims
+from tests.support.priced import price
+from tests.support.read_rows import rows_of
 from worker.quotes.readers import delimited
 from worker.quotes.readers.records import Record
 
@@ -26,7 +28,7 @@ Subject = tuple[Item, str, str]
 @pytest.fixture(scope="module")
 def records() -> list[Record]:
     stream = BytesIO((SAMPLE / "congress.csv").read_bytes())
-    rows = delimited.read(stream).rows
+    rows = rows_of(delimited.read(stream))
     return [row for row in rows if isinstance(row, Record)]
 
 
@@ -60,8 +62,7 @@ def _quote(
     for record in records:
         assert record.person_id in directory
         asked = Asked(record.company_id, record.person_id, KNOWN)
-        assert not tally.is_duplicate(asked)
-        priced.append((asked, tally.price(record.number, asked, KNOWN, paid)))
+        priced.append((asked, price(tally, record.number, asked, KNOWN, paid)))
     return tally.quote(), priced
 
 

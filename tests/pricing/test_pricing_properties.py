@@ -14,6 +14,7 @@ from pricing.quote import Quote, Tally
 from pricing.settlement import Outcome, Result, due_claims
 from tests.pricing import oracle
 from tests.pricing.oracle import KNOWN, Asks, Became, Buyer, Past, Subject
+from tests.support.priced import price_all
 
 QUOTED_AT = datetime(2026, 6, 15, 12, 0, 0, tzinfo=UTC)
 
@@ -93,10 +94,13 @@ class Job:
     history: list[Past]
     records: list[Asks]
     retrieve: tuple[str, ...]
+    batch_records: int | None = None
+    """Priced so many at a time, with what recurs told; None holds every id."""
 
 
-jobs = st.builds(Job, buyers, histories, records_of_any, items)
-jobs_of_known = st.builds(Job, buyers, histories, records_known, items)
+batches = st.none() | st.integers(1, 4)
+jobs = st.builds(Job, buyers, histories, records_of_any, items, batches)
+jobs_of_known = st.builds(Job, buyers, histories, records_known, items, batches)
 
 
 def _entitlements(history: Sequence[Past]) -> Entitlements:
@@ -121,14 +125,9 @@ def _price(job: Job, available: int = 0) -> tuple[Quote, list[tuple[PricedClaim,
         available=available,
     )
     paid = _entitlements(job.history)
-    frozen: list[tuple[PricedClaim, ...]] = []
-    for number, record in enumerate(job.records, start=1):
-        asked = Asked(record.company_id, record.person_id, record.digest)
-        if tally.is_duplicate(asked):
-            frozen.append(())
-        else:
-            claims = tally.price(number, asked, asked.digest, paid)
-            frozen.append(resolved(claims, asked.digest))
+    asked = [Asked(*record) for record in job.records]
+    claims = price_all(tally, asked, paid, job.batch_records)
+    frozen = list(map(resolved, claims, [one.digest for one in asked]))
     return tally.quote(), frozen
 
 
@@ -276,6 +275,7 @@ def test_the_order_of_known_records_moves_no_price(job, data):
         job.history,
         data.draw(st.permutations(job.records)),
         job.retrieve,
+        job.batch_records,
     )
     assert _price(shuffled)[0].max_credits == _price(job)[0].max_credits
 

@@ -8,13 +8,15 @@ import pytest
 from pricing.claims import (
     KNOWN,
     Asked,
+    AskedColumns,
     Entitlement,
     Entitlements,
     PricedClaim,
     resolved,
 )
 from pricing.plans import Item, PaymentTerm, Plan, terms_of
-from pricing.quote import Changed, Line, Quote, Tally, expires_at
+from pricing.quote import Changed, Line, Quote, Recurring, Tally, expires_at
+from tests.support.priced import price, price_all
 
 NOON = datetime(2026, 6, 15, 12, 0, 0, tzinfo=UTC)
 LATELY = NOON - timedelta(days=1)
@@ -46,14 +48,8 @@ def _price(
     tally: Tally, records: Sequence[Asked], paid: Entitlements | None = None
 ) -> list[tuple[PricedClaim, ...]]:
     """The claims of each record, none for a duplicate."""
-    return [
-        ()
-        if tally.is_duplicate(asked)
-        else resolved(
-            tally.price(number, asked, asked.digest, paid or {}), asked.digest
-        )
-        for number, asked in enumerate(records, start=1)
-    ]
+    claims = price_all(tally, records, paid or {})
+    return list(map(resolved, claims, [asked.digest for asked in records]))
 
 
 def _quote(tally: Tally, *records: Asked, paid: Entitlements | None = None) -> Quote:
@@ -304,8 +300,8 @@ def test_a_price_stays_as_it_was_first_asked_whatever_is_paid_meanwhile():
     # A long file is priced batch by batch, and each looks up what was paid by then.
     tally = _tally(retrieve=(EMAIL,))
     first, second = Asked("acme", "ada", ADA), Asked("brio", "ada", ADA)
-    early = resolved(tally.price(1, first, ADA, {}), ADA)
-    late = resolved(tally.price(2, second, ADA, _paid(EMAIL, "ada", ADA)), ADA)
+    early = resolved(price(tally, 1, first, ADA, {}), ADA)
+    late = resolved(price(tally, 2, second, ADA, _paid(EMAIL, "ada", ADA)), ADA)
     assert early[1] == late[1] == PricedClaim(EMAIL, ADA, 1)
 
 
@@ -371,8 +367,23 @@ def test_a_quote_ends_at_the_latest_with_its_period():
 
 def test_a_subject_has_one_price_and_one_count_however_its_id_was_known():
     tally = _tally(retrieve=(EMAIL,))
-    first = tally.price(1, Asked("acme", "ada"), KNOWN, _paid(EMAIL, "ada", ADA))
-    second = tally.price(2, Asked("other", "ada", ADA), ADA, {})
+    first = price(tally, 1, Asked("acme", "ada"), KNOWN, _paid(EMAIL, "ada", ADA))
+    second = price(tally, 2, Asked("other", "ada", ADA), ADA, {})
     assert first[1:] == second[1:] == (PricedClaim(EMAIL, ADA, 0),)
     assert tally.quote().lines[1] == _line(EMAIL, 1, 1, 1)
     assert tally.quote().changed == ()
+
+
+def test_a_company_that_is_left_out_for_a_while_still_has_been_paid_for():
+    tally = _tally()
+    nothing = Recurring(frozenset(), frozenset())
+    for number, left_out in ((1, False), (2, True), (3, False)):
+        columns = AskedColumns.by_digests(
+            [number], ["acme"], [f"person-{number}"], [KNOWN]
+        )
+        tally.price_all(
+            columns, {}, recurring=nothing, left_out={number} if left_out else set()
+        )
+    quote = tally.quote()
+    assert (quote.max_credits, quote.companies, quote.persons) == (1, 1, 2)
+    assert (quote.records, quote.excluded) == (3, 1)

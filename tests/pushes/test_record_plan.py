@@ -13,7 +13,7 @@ from worker.connections.connectors.connector import (
     Wanted,
 )
 from worker.pushes import sent_parts
-from worker.pushes.field_values import Ready
+from worker.pushes.field_values import Ready, older_digest
 from worker.pushes.push_options import Overwrite, Push
 from worker.pushes.record_plan import Left, Merged, Step, step_of, unclaimed
 
@@ -23,11 +23,10 @@ FIELDS = {"name": "Ada", "email": "ada@example.com"}
 def _ready(**changed):
     return Ready(
         wanted=Wanted(id="p1", fields=FIELDS),
-        parts=sent_parts.of_fields(FIELDS),
-        input_parts=sent_parts.of_fields(FIELDS),
-        older=frozenset({"older"}),
+        given=FIELDS,
         company_id="c1",
-        found={},
+        kind=Kind.PERSON,
+        push=Push(connection_id="x"),
         **changed,
     )
 
@@ -39,7 +38,8 @@ def _plan(known=None, intent=None, match=None, tells_of=None, **how):
 
 
 def _known(**fields):
-    digest = sent_parts.digest_of(sent_parts.of_fields(fields))
+    parts = {**sent_parts.of_fields(fields), **sent_parts.of_choices("c1", ())}
+    digest = sent_parts.digest_of(parts)
     return Entry(
         kind="person", our_id="p1", their_id="7", digest=digest, input_digest=digest
     )
@@ -63,13 +63,16 @@ def test_more_than_would_be_sent_now_was_sent_before():
     assert (step.change, step.is_known) == (Change.UNCHANGED, True)
 
 
-@pytest.mark.parametrize("digest", ["", "older"])
+_OLDER = older_digest(["person", "always", (), "c1", sorted(FIELDS.items())])
+
+
+@pytest.mark.parametrize("digest", ["", _OLDER])
 def test_a_digest_of_an_older_version_is_taken_and_none_at_all_is_not(digest):
     known = Entry(
         kind="person", our_id="p1", their_id="7", digest=digest, input_digest=digest
     )
     step = _plan(known=known, match=_existing())
-    assert step.is_known == (digest == "older")
+    assert step.is_known == (digest == _OLDER)
 
 
 def test_what_differs_from_what_was_sent_is_updated():

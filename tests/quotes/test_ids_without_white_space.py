@@ -17,6 +17,8 @@ from storage.findings.findings import Memory
 from storage.jobs import outcomes
 from storage.quotes.quotes import Request, StoredQuote
 from tests.support import job_runs
+from tests.support.read_rows import rows_of
+from tests.support.stored_jobs import take_outcomes_apart
 from worker.findings.directory_import import load_directory
 from worker.infrastructure.errors import BadInput
 from worker.jobs import job_control, job_retry, submission
@@ -124,7 +126,7 @@ def test_an_id_of_white_space_alone_is_refused_as_empty(deps, way):
 @pytest.mark.parametrize("space", SPACES, ids=ascii)
 def test_whatever_unicode_calls_white_space_goes_at_both_ends(space):
     rows = [{"company_id": f"{space}c{space}1{space * 2}"}]
-    (row,) = inline_records.read(rows).rows
+    (row,) = rows_of(inline_records.read(rows))
     if space.isprintable() or space > "\x9f":
         assert row[1] == {"company_id": f"c{space}1"}
     else:
@@ -189,9 +191,10 @@ def test_the_directory_is_loaded_without_it_and_replaces_what_is_there_with_it(d
 def _store_with_space(deps: Wired) -> None:
     """What jobs of before have left: ids with white space around them."""
     with deps.database.transaction() as connection:
+        take_outcomes_apart(connection)
         connection.execute(
             text("""
-                UPDATE outcomes SET company_id = company_id || ' ',
+                UPDATE record_outcomes SET company_id = company_id || ' ',
                        person_id = chr(8195) || person_id""")
         )
         # The ledger's rows name the subjects as the outcomes do.

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.support.read_rows import rows_of
 from worker.infrastructure.errors import Code, Problem, Refused
 from worker.quotes.readers import inline_records
 from worker.quotes.readers.records import Record
@@ -15,10 +16,12 @@ def test_places_count_from_1_as_numbers_and_as_lines():
             {"company": {"id": "c"}, "person": {"id": "p"}, "note": 1.5},
         ]
     )
-    assert list(reading.rows) == [
-        Record(1, {"company_id": "a", "company_name": "A"}),
+    assert list(rows_of(reading)) == [
+        Record(1, {"company_id": "a", "company_name": "A", "note": ""}),
         [Problem(2, "company_id", "is missing")],
-        Record(3, {"company_id": "c", "person_id": "p", "note": "1.5"}),
+        Record(
+            3, {"company_id": "c", "person_id": "p", "company_name": "", "note": "1.5"}
+        ),
     ]
     assert tuple(reading.columns) == (
         "company_id",
@@ -30,14 +33,14 @@ def test_places_count_from_1_as_numbers_and_as_lines():
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])
 def test_what_is_no_number_is_a_problem(number):
-    (row,) = inline_records.read([{"company_id": "a", "x": number}]).rows
+    (row,) = rows_of(inline_records.read([{"company_id": "a", "x": number}]))
     assert isinstance(row, list)
     assert (row[0].line, row[0].field) == (1, "x")
 
 
 def test_what_was_handed_in_is_not_changed():
     record = {"company_id": 7, "note": None}
-    list(inline_records.read([record]).rows)
+    list(rows_of(inline_records.read([record])))
     assert record == {"company_id": 7, "note": None}
 
 
@@ -47,4 +50,4 @@ def test_more_than_a_body_holds_is_refused():
     with pytest.raises(Refused) as refused:
         inline_records.read(records)
     assert refused.value.code is Code.TOO_LARGE
-    assert len(list(inline_records.read(records[1:]).rows)) == 10_000
+    assert len(list(rows_of(inline_records.read(records[1:])))) == 10_000

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.read_rows import rows_of
 from worker.infrastructure.errors import Problem
 from worker.infrastructure.ids import ID_LENGTH_MAX
 from worker.quotes.readers import json_lines
@@ -44,7 +45,7 @@ def _reading(*objects: object) -> Reading:
 
 
 def _rows(data: bytes) -> list[Record | list[Problem]]:
-    return list(json_lines.read(BytesIO(data)).rows)
+    return list(rows_of(json_lines.read(BytesIO(data))))
 
 
 def _problems(data: bytes) -> list[Problem]:
@@ -52,7 +53,7 @@ def _problems(data: bytes) -> list[Problem]:
 
 
 def _fields(values: object) -> dict[str, str]:
-    (row,) = _reading(values).rows
+    (row,) = rows_of(_reading(values))
     assert isinstance(row, Record), row
     return row.fields
 
@@ -66,13 +67,13 @@ def test_columns_are_all_fields_of_the_file_in_the_order_they_come():
     reading = _reading(
         {"company_id": "a", "note": "x"}, {"colour": "red", "company": {"id": "b"}}
     )
-    assert len(list(reading.rows)) == 2
+    assert len(list(rows_of(reading))) == 2
     assert tuple(reading.columns) == ("company_id", "note", "colour")
 
 
 def test_a_bad_line_adds_no_column():
     reading = _reading({"company_id": "", "oops": 1}, {"company_id": "a"})
-    assert len(list(reading.rows)) == 2
+    assert len(list(rows_of(reading))) == 2
     assert tuple(reading.columns) == ("company_id",)
 
 
@@ -87,7 +88,7 @@ def test_a_bad_line_adds_no_column():
     ],
 )
 def test_no_person_is_the_company_alone(values):
-    (row,) = _reading(values).rows
+    (row,) = rows_of(_reading(values))
     assert isinstance(row, Record)
     assert (row.company_id, row.person_id) == ("acme", None)
 
@@ -164,7 +165,7 @@ def test_more_different_fields_than_may_be_are_a_problem():
     reading = _reading(
         *({"company_id": "a", f"field {n}": "x"} for n in range(COLUMNS_MAX + 1))
     )
-    bad = [row for row in reading.rows if isinstance(row, list)]
+    bad = [row for row in rows_of(reading) if isinstance(row, list)]
     assert len(bad) == 2
     assert len(reading.columns) == COLUMNS_MAX
 
@@ -177,8 +178,8 @@ def test_a_byte_order_mark_and_any_blank_line_are_nothing():
 
 def test_rows_are_read_as_they_are_asked_for():
     stream = BytesIO(b'{"company_id": "a"}\n' * 100_000)
-    assert next(json_lines.read(stream).rows) == Record(1, {"company_id": "a"})
-    assert stream.tell() < 100
+    assert next(rows_of(json_lines.read(stream))) == Record(1, {"company_id": "a"})
+    assert stream.tell() < 100_000, "a file must not be held as a whole"
 
 
 names = st.text("abcé語_.-", min_size=1, max_size=9)
@@ -190,7 +191,7 @@ values_ = scalars | st.lists(scalars | st.lists(scalars, max_size=2), max_size=2
 
 @given(st.lists(st.dictionaries(names | st.just("company_id"), values_), max_size=5))
 def test_whatever_objects_come_they_are_records_or_problems(objects):
-    rows = list(_reading(*objects).rows)
+    rows = list(rows_of(_reading(*objects)))
     assert len(rows) == len(objects)
     for line, row in enumerate(rows, start=1):
         if isinstance(row, Record):

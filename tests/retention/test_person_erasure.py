@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import Connection, text
 
 from pricing.claims import lookup_digest
-from pricing.findings import EmailLevel, EmailStatus, Finding
+from pricing.findings import EmailLevel, EmailStatus
 from pricing.plans import Item
 from storage.files import pending_removals
 from storage.findings import directory
@@ -26,14 +26,14 @@ from storage.state_machine import JobState
 from tests.support import job_runs
 from tests.support.fleet import until
 from worker.findings import directory_import
-from worker.findings.providers.directory import Directory
+from worker.findings.providers.directory import Directory, Known
 from worker.infrastructure.errors import Code, Refused
 from worker.jobs import job_control, job_retry, submission
 from worker.jobs.chunk_runner import run_chunk
 from worker.quotes import quote_maker, uploads
+from worker.quotes.kept_records import KeptRecords
 from worker.quotes.readers import delimited
 from worker.quotes.readers.reader import Reading
-from worker.quotes.readers.records import KeptRecord
 from worker.retention import person_erasure
 from worker.retention.person_erasure import Erased
 from worker.retention.pruner import Pruner
@@ -158,7 +158,9 @@ def test_of_a_person_in_everything_only_ids_are_left(deps):
     job_id = _export(deps)
     with deps.database.transaction() as connection:
         connection.execute(
-            text("UPDATE outcomes SET message = 'no Augusta-Ada' WHERE record = 1")
+            text("""
+                UPDATE outcome_batches SET messages = ARRAY['no Augusta-Ada']
+                 WHERE records = ARRAY[1]""")
         )
     settled = job_runs.report(deps, job_id).settled
     assert _left(deps, _OF_ADA) == list(_OF_ADA)
@@ -181,16 +183,22 @@ def test_of_a_person_in_everything_only_ids_are_left(deps):
 
 def test_an_upload_keeps_no_digest_of_an_erased_persons_names(deps):
     stored = uploads.upload(deps, "acme", _reading(), skip_bad=False)
-    before = list(uploads.reading_of(deps, stored).rows)
+    before = list(uploads.reading_of(deps, stored).blocks)
     person_erasure.erase(deps, "ada")
-    after = uploads.reading_of(deps, uploads.find(deps, "acme", stored.id)).rows
+    after = uploads.reading_of(deps, uploads.find(deps, "acme", stored.id)).blocks
     for was, now in zip(before, after, strict=True):
-        assert isinstance(was, KeptRecord)
-        assert isinstance(now, KeptRecord)
-        if was.person_id == "ada":
-            assert was.digest != now.digest == lookup_digest("", "", "")
-        else:
-            assert was == now
+        assert isinstance(was, KeptRecords)
+        assert isinstance(now, KeptRecords)
+        for person_id, digest, fresh in zip(
+            now.records.person_ids,
+            was.records.digests,
+            now.records.digests,
+            strict=True,
+        ):
+            if person_id == "ada":
+                assert digest != fresh == lookup_digest("", "", "")
+            else:
+                assert digest == fresh
 
 
 def test_the_same_again_removes_nothing_more(deps):
@@ -299,7 +307,7 @@ def test_a_worker_that_found_the_person_before_is_fenced_off(deps):
     """It read the former records, and comes to its checkpoint after the erasure."""
     job_id = _submit(deps)
 
-    def look_up(persons: Collection[str]) -> Mapping[str, Finding]:
+    def look_up(persons: Collection[str]) -> Mapping[str, Known]:
         with deps.database.transaction() as connection:
             found = directory.look_up(connection, persons)
         person_erasure.erase(deps, "ada")
@@ -319,7 +327,7 @@ def test_a_file_that_was_being_sealed_is_let_go(deps):
     person_erasure.erase(deps, "ada")
     with deps.database.transaction() as connection:
         release.close(connection, job_id)
-        jobs.end(connection, job_id, finished)
+        assert not jobs.end(connection, job_id, finished)
     assert job_runs.report(deps, job_id).file_artifact is None
     Pruner(deps).turn()
     assert _left(deps, _OF_ADA) == []

@@ -15,7 +15,7 @@ from storage.errors import ArtifactError
 from storage.files import pending_removals, row_with_file
 from storage.quotes.uploads import StoredUpload
 from storage.retention import expired_rows
-from storage.webhooks import events
+from storage.webhooks import events, webhooks
 from tests.support import job_runs
 from tests.support.business_time import shift_to
 from worker.exports.file_names import parts_folder
@@ -235,7 +235,7 @@ def test_a_job_cannot_be_retried_once_its_records_are_gone(deps, later):
 def test_the_words_on_a_rejected_record_go_with_the_records(deps, later):
     job_id = _export(deps, "c1/p1")
     with deps.database.transaction() as connection:
-        connection.execute(text("UPDATE outcomes SET message = 'of p1'"))
+        connection.execute(text("UPDATE outcome_batches SET messages = ARRAY['of p1']"))
     _walk(deps)
     assert _count(deps, "SELECT count(message) FROM outcomes") == 1
     _walk(later())
@@ -246,9 +246,18 @@ def test_the_words_on_a_rejected_record_go_with_the_records(deps, later):
 def test_events_go_once_nothing_waits_for_them(deps, later):
     _export(deps, "c1/p1")
     with deps.database.transaction() as connection:
+        webhooks.create(
+            connection,
+            "wh_1",
+            "acme",
+            url="https://example.com/",
+            events=[events.EventType.JOB_FINISHED.value],
+            secret="sealed",
+        )
         events.put(
             connection, "acme", events.EventType.JOB_FINISHED, "job-0", {"job": "job-0"}
         )
+        webhooks.delete(connection, "wh_1")
     _walk(later())
     assert _count(deps, "SELECT count(*) FROM events") == 1
     job_runs.complete(deps)
@@ -278,6 +287,11 @@ def test_entries_and_messages_go_after_their_times(deps):
             text("""
                 INSERT INTO outbox (topic, key, created_at)
                 VALUES ('old', '1', clock_timestamp() - interval '2 years')"""),
+        )
+        connection.execute(
+            text("""
+                INSERT INTO outbox (topic, key, state, done_at)
+                VALUES ('new', '1', 'done', clock_timestamp())"""),
         )
         connection.execute(
             text("""

@@ -10,7 +10,7 @@ import redis
 from kombu.connection import Connection
 
 from tests.support.servers import own_broker
-from worker.jobs.message_queues import CHUNKS, CONTROL
+from worker.jobs.message_queues import CONTROL, QUEUES
 
 OWN = "own Valkey"
 NAMED = {
@@ -89,7 +89,7 @@ class _Rabbit:
 
     def flush(self) -> None:
         with Connection(self.url) as connection:
-            for queue in (CHUNKS, CONTROL):
+            for queue in QUEUES:
                 connection.default_channel.queue_purge(queue)
 
     def plant(self, queue: str, **message: object) -> None:
@@ -104,7 +104,7 @@ class _Rabbit:
     def remove(self) -> None:
         with Connection(self.url) as connection:
             channel = connection.default_channel
-            for queue in (CHUNKS, CONTROL):
+            for queue in QUEUES:
                 channel.queue_delete(queue)
             channel.exchange_delete(CONTROL)
             for name in () if self._delays_were_there else _DELAYS:

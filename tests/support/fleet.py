@@ -89,7 +89,7 @@ class Fleet:
         self._processes: list[subprocess.Popen[bytes]] = []
         urls = {"home": folder, "database_url": database_url, "broker_url": broker_url}
         quick = {name.lower(): value for name, value in given.items()}
-        self.deps: Wired = wire(Settings.model_validate(urls | quick))
+        self.deps: Wired = wire(Settings(**(urls | quick)))
 
     def start(self, *names: str, **settings: str) -> list[subprocess.Popen[bytes]]:
         """Start one process for each name, `worker` or `dispatcher`.

@@ -39,6 +39,8 @@ def wire_to(
         "chunk_records": 2,
         "batch_records": 1,
         "retry_base_s": 0.001,
+        # Whoever runs a chunk looks at what it has put into the outbox.
+        "complete_at_once_records": 0,
         "artifacts_url": (home / "files").as_uri(),
     }
     if days:

@@ -11,8 +11,9 @@ from pricing.plans import Item, PaymentTerm, Plan, Terms, terms_of
 from pricing.quote import Quote
 from storage.jobs import jobs
 from storage.ledger import periods, release, reservations, settlement
+from storage.ledger.claims import Claim
 from storage.ledger.reservations import Reservation, ReserveResult
-from storage.ledger.settlement import Claim, Payer
+from storage.ledger.settlement import Payer
 from storage.licenses import licenses
 from storage.quotes import quotes
 from storage.quotes.quotes import Slice
@@ -59,21 +60,25 @@ def make_job(
     terms: Terms | None = None,
     kind: str = "push",
     chunks: Sequence[int] = (),
+    low_share: float = 0,
 ) -> ReserveResult:
     """A reservation and, where it was created, its job, a chunk for each number.
 
     Without chunks the job has nothing to run and waits for its completion.
     """
-    result = reservations.reserve(
-        connection, license_id, job_id, amount, lifetime_s=LIFETIME_S
+    stored = _stored_quote(
+        connection, license_id, job_id, amount, quoted_at, terms, kind, chunks
     )
-    if result is ReserveResult.CREATED:
-        stored = _stored_quote(
-            connection, license_id, job_id, amount, quoted_at, terms, kind, chunks
-        )
+    if quotes.get(connection, stored.id) is None:
         quotes.put(connection, stored)
-        jobs.create(connection, job_id, stored, name=None)
-    return result
+    return jobs.create(
+        connection,
+        job_id,
+        stored,
+        name=None,
+        lifetime_s=LIFETIME_S,
+        low_share=low_share,
+    )
 
 
 def _stored_quote(
@@ -179,3 +184,14 @@ def charge_of(connection: Connection, job_id: str, words: str) -> int:
         {"job_id": job_id, "item": item, "subject": subject},
     ).scalar_one_or_none()
     return found or 0
+
+
+def take_outcomes_apart(connection: Connection) -> None:
+    """Keep what became of records one by one in `record_outcomes`, as before."""
+    connection.execute(
+        text("""
+            CREATE TEMPORARY TABLE apart ON COMMIT DROP AS SELECT * FROM outcomes;
+            TRUNCATE record_outcomes, outcome_batches, delivered_companies;
+            INSERT INTO outcomes SELECT * FROM apart;
+            DROP TABLE apart""")
+    )

@@ -1,5 +1,6 @@
 """Real S3 servers of the tests' own."""
 
+import signal
 import socket
 import subprocess
 import sys
@@ -54,6 +55,11 @@ class S3Server:
         while not self._answers():
             assert time.monotonic() < give_up_s, (self._folder / "log").read_text()
             time.sleep(_LOOK_S)
+
+    def freeze(self) -> None:
+        """SIGSTOP: whoever asks it waits, until it is killed."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
 
     def kill(self) -> None:
         """SIGKILL: whoever waits for it hears nothing more."""

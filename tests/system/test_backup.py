@@ -16,7 +16,7 @@ from sqlalchemy import text
 
 from storage.files.local_folder import LocalFolder
 from storage.ledger import audit
-from storage.migrations import migrate
+from storage.migrations.migrator import migrate
 from storage.retention import erased_persons
 from tests.conftest import new_database
 from tests.support.fleet import (

@@ -3,9 +3,9 @@
 import pytest
 from sqlalchemy import Connection, text
 
-from storage import migrations
 from storage.database import Database
 from storage.ledger import audit
+from storage.migrations import migrator
 
 _CHECKS = {"one_payer_a_window", "payers_paid", "entitlements_are_their_lines"}
 
@@ -84,7 +84,7 @@ def _refund(connection: Connection, charge: int, day: int) -> None:
 @pytest.fixture
 def old(empty_database: Database) -> Database:
     """A database of the version before, with an entitlement as it kept them."""
-    migrations.migrate(empty_database, "0009")
+    migrator.migrate(empty_database, "0009")
     with empty_database.transaction() as connection:
         connection.execute(
             text("""
@@ -98,7 +98,7 @@ def old(empty_database: Database) -> Database:
 
 def _upgraded(old: Database) -> tuple[list[tuple[object, ...]], set[str]]:
     """Which charges each company's uses stand on, and what the audit finds."""
-    migrations.migrate(old)
+    migrator.migrate(old)
     with old.transaction() as connection:
         rows = connection.execute(
             text("""
@@ -158,7 +158,7 @@ def test_who_paid_twice_within_a_window_is_still_told(old):
 
 
 def test_charges_are_never_changed_after_the_upgrade(old):
-    migrations.migrate(old)
+    migrator.migrate(old)
     with old.transaction() as connection:
         enabled = connection.execute(
             text(

@@ -5,12 +5,16 @@ tool's opinion of it.
 """
 
 import sys
+from pathlib import Path
 
 import pytest
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import ProgrammingError
 
 from storage import migrations
 from storage.jobs import chunks
+from storage.migrations import migrator, schema_version
 from storage.pushes import intents
 from storage.tables import metadata, triggers
 
@@ -40,6 +44,8 @@ _CATALOGUES = {
     "functions": """
         SELECT proname, pg_get_functiondef(oid) FROM pg_proc
          WHERE pronamespace = 'public'::regnamespace""",
+    "views": """
+        SELECT viewname, definition FROM pg_views WHERE schemaname = 'public'""",
     "sequences": """
         SELECT sequencename, data_type::text, start_value, increment_by, min_value,
                max_value, cycle, cache_size
@@ -48,21 +54,46 @@ _CATALOGUES = {
 
 
 def _schema(connection: Connection) -> set[tuple[object, ...]]:
-    """All that the catalogues say of the schema, but for Alembic's own table."""
+    """All that the catalogues say of the schema, with Alembic's own table."""
     return {
         (kind, *row)
         for kind, query in _CATALOGUES.items()
         for row in connection.execute(text(query))
-        if "alembic_version" not in row
     }
 
 
-def test_migrations_build_the_schema_that_the_tables_describe(database, empty_database):
+def _rows(connection: Connection) -> dict[str, int]:
+    """How many rows a schema begins with, by table."""
+    counts = {
+        table: connection.scalar(text(f"SELECT count(*) FROM {table}"))
+        for table in (*metadata.tables, "alembic_version")
+    }
+    return {table: count for table, count in counts.items() if count}
+
+
+def test_versions_one_after_the_other_come_to_what_a_new_database_is_made_with(
+    database, empty_database
+):
     with empty_database.transaction() as connection:
-        metadata.create_all(connection)
-        described = _schema(connection)
+        migrator.upgrade(connection)
+        upgraded = _schema(connection), _rows(connection)
+        version = schema_version.current(connection)
     with database.transaction() as connection:
-        assert _schema(connection) == described
+        assert (_schema(connection), _rows(connection)) == upgraded
+        assert schema_version.current(connection) == version
+
+
+def test_versions_are_told_by_their_files_as_alembic_tells_them():
+    scripts = ScriptDirectory(Path(migrations.__path__[0]))
+    told = [script.revision for script in scripts.walk_revisions()]
+    assert schema_version.known() == told[::-1]
+
+
+def test_a_table_that_is_there_without_a_version_is_not_taken_for_ours(empty_database):
+    with empty_database.transaction() as connection:
+        connection.execute(text("CREATE TABLE jobs (id bigint)"))
+    with pytest.raises(ProgrammingError, match="already exists"):
+        migrator.migrate(empty_database)
 
 
 @pytest.mark.parametrize(
@@ -87,6 +118,8 @@ def test_migrations_build_the_schema_that_the_tables_describe(database, empty_da
         "DROP TRIGGER charges_append_only ON charges",
         "ALTER TABLE charges DISABLE TRIGGER charges_append_only",
         "DROP FUNCTION holdfast_now()",
+        "ALTER VIEW outcomes RENAME COLUMN record TO number",
+        "DROP TRIGGER outcomes_changed ON outcomes",
         "ALTER FUNCTION holdfast_now() VOLATILE",
         "ALTER SEQUENCE charges_id_seq INCREMENT 2",
         "CREATE TABLE stray (id bigint)",
@@ -129,21 +162,21 @@ def test_ids_are_trimmed_by_the_database_as_they_are_at_the_doors(database):
 
 def test_a_migrated_database_says_that_it_is(database, empty_database):
     with database.transaction() as connection:
-        assert migrations.is_migrated(connection)
+        assert schema_version.is_migrated(connection)
     with empty_database.transaction() as connection:
-        assert not migrations.is_migrated(connection)
+        assert not schema_version.is_migrated(connection)
 
 
 def test_migrating_again_changes_nothing(database):
     with database.transaction() as connection:
         before = _schema(connection)
-    migrations.migrate(database)
+    migrator.migrate(database)
     with database.transaction() as connection:
         assert _schema(connection) == before
 
 
 def test_an_upgrade_keeps_what_is_in_doubt_with_the_chunk_that_it_is_of(empty_database):
-    migrations.migrate(empty_database, "0008")
+    migrator.migrate(empty_database, "0008")
     with empty_database.transaction() as connection:
         # Of a job alone, without all that it stands on.
         connection.execute(text("SET LOCAL session_replication_role = replica"))
@@ -166,7 +199,7 @@ def test_an_upgrade_keeps_what_is_in_doubt_with_the_chunk_that_it_is_of(empty_da
             VALUES ('j', 'person', 'p1', 'created', ARRAY['name'])""")
         )
         connection.execute(text("SET LOCAL session_replication_role = origin"))
-    migrations.migrate(empty_database)
+    migrator.migrate(empty_database)
     with empty_database.transaction() as connection:
         kept = intents.of(connection, chunks.ChunkSlice("j", 0))
         doubted = "SELECT first FROM chunks WHERE doubted_at IS NOT NULL"

@@ -2,21 +2,18 @@
 
 import json
 
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
-from storage import migrations
 from storage.licenses import notifications
+from storage.migrations import migrator, schema_version
 from tests.support.stored_jobs import USER
 
 REVISION = "0016"
 
 
 def _before() -> str:
-    scripts = ScriptDirectory.from_config(migrations._config())
-    before = scripts.get_revision(REVISION).down_revision
-    assert isinstance(before, str)
-    return before
+    versions = schema_version.known()
+    return versions[versions.index(REVISION) - 1]
 
 
 _LICENSE = """
@@ -75,10 +72,10 @@ def _store(connection: Connection) -> None:
 
 
 def test_templates_and_charges_of_what_is_in_no_column_are_told(empty_database):
-    migrations.migrate(empty_database, to=_before())
+    migrator.migrate(empty_database, to=_before())
     with empty_database.transaction() as connection:
         _store(connection)
-    migrations.migrate(empty_database)
+    migrator.migrate(empty_database)
     with empty_database.transaction() as connection:
         told = notifications.of_license(connection, "acme", before=None, limit=10)
     assert {one.user_id for one in told} == {USER}
@@ -99,7 +96,7 @@ def test_templates_and_charges_of_what_is_in_no_column_are_told(empty_database):
 def test_look_ups_of_ids_of_before_use_their_indexes(shared_database):
     asked = "holdfast_trimmed({0}) = 'x' AND {0} <> holdfast_trimmed({0})"
     queries = {
-        "outcomes_spaced_idx": "SELECT FROM outcomes WHERE license_id = 'l'"
+        "outcomes_spaced_idx": "SELECT FROM record_outcomes WHERE license_id = 'l'"
         " AND outcome = 'delivered' AND holdfast_trimmed(company_id) = 'x'"
         " AND (company_id <> holdfast_trimmed(company_id)"
         " OR person_id <> holdfast_trimmed(person_id))",

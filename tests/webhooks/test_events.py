@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from pricing.plans import PaymentTerm
 from storage.database import Database
 from storage.ledger import business_clock, periods
-from storage.webhooks import events
+from storage.webhooks import events, webhooks
 from storage.webhooks.events import EventType
 from tests.support import job_runs
 from tests.support.stored_jobs import end_job, make_job, make_license, settle
@@ -51,6 +51,7 @@ def _export(deps: Wired, companies: int, first: int = 0) -> str:
 def test_an_event_happens_once_for_its_type_and_subject(database):
     with database.transaction() as connection:
         make_license(connection)
+        _subscribe(connection, EventType.JOB_FINISHED, EventType.CREDITS_LOW)
         for _ in range(2):
             for type_ in (EventType.JOB_FINISHED, EventType.CREDITS_LOW):
                 events.put(connection, "acme", type_, "subject", {"at": "first"})
@@ -59,6 +60,31 @@ def test_an_event_happens_once_for_its_type_and_subject(database):
     assert sorted(keys) == sorted(("event.fan_out", id_) for id_ in ids)
     assert len(ids) == 2
     assert all(id_.startswith("evt_") for id_ in ids)
+
+
+def _subscribe(connection: Connection, *types: EventType) -> None:
+    webhooks.create(
+        connection,
+        "wh_1",
+        "acme",
+        url="https://example.com/",
+        events=[type_.value for type_ in types],
+        secret="sealed",
+    )
+
+
+def test_an_event_that_no_webhook_wants_is_kept_and_handed_to_nobody(database):
+    with database.transaction() as connection:
+        make_license(connection)
+        make_license(connection, "other")
+        _subscribe(connection, EventType.JOB_FINISHED)
+        assert events.put(connection, "acme", EventType.CREDITS_LOW, "a", {})
+        assert events.put(connection, "other", EventType.JOB_FINISHED, "b", {})
+        webhooks.delete(connection, "wh_1")
+        assert events.put(connection, "acme", EventType.JOB_FINISHED, "c", {})
+        count = connection.execute(text("SELECT count(*) FROM events")).scalar_one()
+        assert count == 3
+        assert connection.execute(text("SELECT * FROM outbox")).all() == []
 
 
 def test_what_is_rolled_back_has_not_happened(database):

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
 from sqlalchemy import text
 from standardwebhooks import Webhook as Standard
 from standardwebhooks.webhooks import WebhookVerificationError
@@ -19,6 +18,7 @@ from storage.webhooks import events
 from storage.webhooks.events import EventType
 from tests.support import job_runs
 from tests.support.receivers import Call, Receiver, Reply, receiver
+from worker.infrastructure.environment.secret import Secret
 from worker.infrastructure.errors import BadInput, Refused
 from worker.infrastructure.message_signatures import SIGNATURE
 from worker.retention.pruner import Pruner
@@ -188,7 +188,7 @@ def test_a_secret_of_old_is_signed_with_as_ever_until_it_is_replaced(deps, there
 def test_a_secret_that_no_key_reads_is_replaced_and_signs_nothing(
     deps, there, hook, database_url, tmp_path
 ):
-    other = SecretStr("quite another key than before")
+    other = Secret("quite another key than before")
     with closing((lost := _wire(database_url, tmp_path, secret_keys=other)).database):
         rotated = webhooks.rotate(lost, hook[0], DAY_S)
         assert rotated.old_secret_until is None

@@ -46,7 +46,7 @@ def _wire(database_url: str, tmp_path: Path, **settings: Any) -> Wired:
         "webhook_attempts_max": ATTEMPTS_MAX,
         "webhook_timeout_s": 5,
     }
-    return wire(Settings.model_validate(given | settings))
+    return wire(Settings(**(given | settings)))
 
 
 @pytest.fixture

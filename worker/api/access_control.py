@@ -116,8 +116,9 @@ class CheckedRoute(APIRoute):
             caller = await run_in_threadpool(_let_in, context, request, rule)
             request.state.caller = caller
             if caller.license_id is not None:
-                named = await _named(request, rule)
-                await run_in_threadpool(_see, context, caller, named)
+                named = _of_others(caller, await _named(request, rule))
+                if named:
+                    await run_in_threadpool(_see, context, caller, named)
             once = request.method == "POST" and IDEMPOTENCY_KEY in request.headers
             if once and not rule.spools:
                 return await replayed(context.deps, request, handle, secret=rule.secret)
@@ -140,10 +141,14 @@ def _let_in(context: ApiContext, request: Request, rule: Rule) -> Key:
 def _caller(context: ApiContext, given: str) -> Key | None:
     if not given.isprintable():
         return None
-    if is_bootstrap_key(context.deps.settings, given):
-        keep_bootstrap_key(context.deps)
-    with context.deps.database.transaction() as connection:
-        return api_keys.use(connection, digest_of(given))
+    deps = context.deps
+    with deps.database.reading() as connection:
+        caller = api_keys.use(connection, digest_of(given))
+    if caller is None and is_bootstrap_key(deps.settings, given):
+        keep_bootstrap_key(deps)
+        with deps.database.reading() as connection:
+            return api_keys.use(connection, digest_of(given))
+    return caller
 
 
 async def _named(request: Request, rule: Rule) -> list[tuple[str, OwnerOf]]:
@@ -169,12 +174,28 @@ async def _json(request: Request) -> object:
         return None
 
 
-def _see(context: ApiContext, caller: Key, named: list[tuple[str, OwnerOf]]) -> None:
-    """Refuse a bound key what is not of its license."""
+def _of_others(
+    caller: Key, named: list[tuple[str, OwnerOf]]
+) -> list[tuple[str, OwnerOf]]:
+    """The things named whose owner has yet to be asked for: a license is its own."""
+    asked: list[tuple[str, OwnerOf]] = []
     for name, owner_of in named:
         if id_problem(name):
             continue
-        with context.deps.database.transaction() as connection:
-            owner = owner_of(connection, name)
-        if owner != caller.license_id:
-            raise Refused(Code.NOT_FOUND, f"there is no {name}")
+        if owner_of is not license_itself:
+            asked.append((name, owner_of))
+        elif name != caller.license_id:
+            raise _unseen(name)
+    return asked
+
+
+def _unseen(name: str) -> Refused:
+    return Refused(Code.NOT_FOUND, f"there is no {name}")
+
+
+def _see(context: ApiContext, caller: Key, named: list[tuple[str, OwnerOf]]) -> None:
+    """Refuse a bound key what is not of its license."""
+    with context.deps.database.reading() as connection:
+        for name, owner_of in named:
+            if owner_of(connection, name) != caller.license_id:
+                raise _unseen(name)

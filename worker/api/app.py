@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from anyio import to_thread
 from fastapi import FastAPI
 
 from worker.api import health, metrics, openapi, problem_details
@@ -27,10 +28,12 @@ from worker.api.routes import (
     uploads,
     webhooks,
 )
+from worker.heap import freeze_heap
 from worker.infrastructure.settings import Settings
 from worker.wiring import wire
 
-_CONNECTIONS = 20
+_THREADS = 20
+"""So many requests are worked on at once, each with a connection of its own."""
 _FAMILIES = (
     licenses,
     templates,
@@ -52,11 +55,14 @@ _FAMILIES = (
 
 def make_api(settings: Settings) -> FastAPI:
     """The API on these settings."""
-    deps = wire(settings, pool=_CONNECTIONS)
+    deps = wire(settings, pool=_THREADS)
     followers = JobFollowers(settings)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        # A thread more than there are connections would only wait for one.
+        to_thread.current_default_thread_limiter().total_tokens = _THREADS
+        freeze_heap()
         yield
         followers.close()
         deps.providers.close()

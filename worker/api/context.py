@@ -23,12 +23,18 @@ class ApiContext:
 
     def instant(self) -> datetime:
         """The instant that links end by: asked once for all links of an answer."""
-        with self.deps.database.transaction() as connection:
+        with self.deps.database.reading() as connection:
             return licenses.business_now(connection)
 
-    def link(self, request: Request, report: JobReport, now: datetime) -> Link | None:
-        """A link to a job's file that needs no key and expires."""
-        return file_link(self.deps, report, now, str(request.base_url))
+    def link(
+        self, request: Request, report: JobReport, now: datetime | None = None
+    ) -> Link | None:
+        """A link to a job's file that needs no key and expires; `now` is asked for."""
+        if report.file_artifact is None:
+            return None
+        return file_link(
+            self.deps, report, now or self.instant(), str(request.base_url)
+        )
 
     def opens(self, job_id: str, expires_at: datetime, signature: str) -> bool:
         """Whether a link was made here and has not expired."""

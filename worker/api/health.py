@@ -6,7 +6,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from storage.jobs import heartbeats
 from storage.ledger import audit_verdicts, business_clock
-from storage.migrations import is_migrated
+from storage.migrations.schema_version import is_migrated
 from worker.infrastructure import clock
 from worker.infrastructure.broker_probe import broker_answers
 from worker.infrastructure.dependencies import connect

@@ -104,7 +104,7 @@ def _look_up(
 
     Raises `Refused` if it was another, or another API key's whose answer is secret.
     """
-    with deps.database.transaction() as connection:
+    with deps.database.reading() as connection:
         before = idempotency_keys.find(connection, asked)
     if before is not None and before.digest != asked.digest:
         raise Refused(

@@ -3,58 +3,20 @@
 Exit status: 0 done, 1 refused, failed or violated, 2 bad input, 130 interrupted. With
 `--json` standard output holds the answer's object alone; problems go to standard error.
 
-Imports every use case, and the API to serve it. Start with `invocation`: what each
-command stands on.
+Imports every use case, and the API to serve it, each with the command that needs it.
+Start with `invocation`: what each command stands on.
 """
 
 import sys
-from importlib import import_module
 
 import click
 
+from worker.cli.command_table import CommandTable
 from worker.cli.error_messages import report
 from worker.cli.invocation import group
 
-_MODULES = {
-    "licenses": ("license", "top-up", "balance", "periods"),
-    "exports": ("quote", "export"),
-    "jobs": ("jobs", "job", "cancel"),
-    "maintenance": (
-        *("directory", "erase-person", "rotate-secrets"),
-        *("clock", "audit", "audit-process", "migrate"),
-    ),
-    "keys": ("keys",),
-    "up": ("up",),
-    "api_process": ("api",),
-    "worker_processes": ("worker", "dispatcher"),
-    "demo": ("demo",),
-    "sandbox": ("sandbox",),
-}
-"""Where each command is."""
 
-
-class _Lazy(click.Group):
-    """Loads the module of a command when it is asked for.
-
-    A process of ours is one command, and importing what it does not need (the API's
-    framework, Celery) would take a third of its start.
-    """
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        del ctx
-        return [name for names in _MODULES.values() for name in names]
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        del ctx
-        for module, names in _MODULES.items():
-            if cmd_name in names:
-                commands: tuple[click.Command, ...]
-                commands = import_module(f"worker.cli.{module}").COMMANDS
-                return next(found for found in commands if found.name == cmd_name)
-        return None
-
-
-@group("holdfast", _Lazy)
+@group("holdfast", CommandTable)
 def holdfast() -> None:
     """Bulk exports and CRM pushes that can never cost more than their quote."""
 

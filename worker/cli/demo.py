@@ -30,7 +30,7 @@ from worker.findings.directory_import import load_directory
 from worker.jobs import submission
 from worker.ledger import balances
 from worker.licenses import licenses
-from worker.wiring import Wired
+from worker.wiring import Wired, wired
 
 _CREDITS = 5_000
 
@@ -51,7 +51,8 @@ _EXPECTED = (
 def demo(cli: Cli) -> None:
     """Export the sample twice in a fresh home; exit 1 on any wrong number."""
     out = Path(tempfile.mkdtemp(prefix="holdfast-demo-"))
-    with _fresh_home(cli, out) as fresh, with_workers(fresh, migrate=True) as deps:
+    with _fresh_home(cli, out) as fresh, with_workers(fresh, migrate=True) as servers:
+        deps = wired(servers)
         with as_file(files("worker.sample") / "congress-directory.jsonl") as entries:
             persons, _ = load_directory(deps, entries.open("rb"))
         cli.say(f"directory: {persons:,} persons, their office phones\n")

@@ -5,17 +5,11 @@ import sys
 import traceback
 
 import click
-from pydantic import ValidationError
-from sqlalchemy.exc import ArgumentError, OperationalError, ProgrammingError
 
-from storage.errors import StorageError
-from worker.embedded.errors import EmbeddedError
-from worker.infrastructure.errors import BadInput, Code, NotConfigured, Refused
+from worker.infrastructure.errors import BadInput, Code, Refused
 from worker.responses import response
 
 FAILED, BAD = 1, 2
-
-_UNDEFINED_TABLE = "42P01"
 
 
 def report(error: Exception) -> int:
@@ -27,16 +21,24 @@ def report(error: Exception) -> int:
         case BadInput():
             _show_bad_input(error)
             return BAD
-        case ValidationError():
-            _show_settings(error)
-            return BAD
         case UnicodeEncodeError():
             _show(Code.INVALID_REQUEST, "an argument is not valid UTF-8")
             return BAD
         case Refused():
             _show(error.code, error.detail, **error.facts)
             return FAILED
-    detail = _accident(error)
+    return _report_accident(error)
+
+
+def _report_accident(error: Exception) -> int:
+    from worker.cli import accidents  # noqa: PLC0415 - a typo needs no database's driver
+
+    wrong = accidents.wrong_settings(error)
+    for message in wrong:
+        _show(Code.INVALID_REQUEST, message)
+    if wrong:
+        return BAD
+    detail = accidents.sentence_of(error)
     if detail is None:
         traceback.print_exception(error)
     else:
@@ -44,39 +46,11 @@ def report(error: Exception) -> int:
     return FAILED
 
 
-def _accident(error: Exception) -> str | None:
-    """What has failed, in a sentence; None for what nobody has foreseen."""
-    match error:
-        case NotConfigured() | StorageError() | EmbeddedError():
-            return str(error)
-        case ArgumentError():
-            return f"HOLDFAST_DATABASE_URL: {error}"
-        case OperationalError():
-            return f"the database does not answer: {error.orig}"
-        case ProgrammingError() if _is_unmigrated(error):
-            return "the database is not migrated: holdfast migrate"
-        case OSError():
-            name = f"{error.filename}: " if error.filename else ""
-            return f"{name}{error.strerror or error}"
-        case _:
-            return None
-
-
-def _is_unmigrated(error: ProgrammingError) -> bool:
-    return getattr(error.orig, "sqlstate", None) == _UNDEFINED_TABLE
-
-
 def _show_usage(error: click.ClickException) -> None:
     if _wants_json():
         _show(Code.INVALID_REQUEST, error.format_message())
     else:
         error.show()
-
-
-def _show_settings(error: ValidationError) -> None:
-    for found in error.errors():
-        name = f"HOLDFAST_{'_'.join(map(str, found['loc'])).upper()}"
-        _show(Code.INVALID_REQUEST, f"{name}: {found['msg']}")
 
 
 def _show_bad_input(error: BadInput) -> None:

@@ -24,7 +24,7 @@ from worker.quotes.readers import delimited
 from worker.quotes.readers.formats import BY_SUFFIX
 from worker.quotes.readers.reader import Reader
 from worker.responses import quote_responses
-from worker.wiring import Wired
+from worker.wiring import Wired, wired
 
 _LOOK = (
     "profile",
@@ -153,7 +153,7 @@ def _reader_of(file: Path) -> Reader:
 def quote(cli: Cli, *, request: quotes.Request, file: Path) -> None:
     """Say what exporting FILE can cost at most; nothing is reserved."""
     with with_database(cli) as deps:
-        stored = make_quote(cli, deps, request, file)
+        stored = make_quote(cli, wired(deps), request, file)
     cli.answer(quote_responses.of_quote(stored), quote_text(stored))
 
 
@@ -176,7 +176,8 @@ def export(
     """Quote FILE, run the job, wait for its end, and write its file to OUT."""
     if out is not None and not out.absolute().parent.is_dir():
         raise bad("out", f"there is no folder {out.absolute().parent}")
-    with with_workers(cli) as deps:
+    with with_workers(cli) as servers:
+        deps = wired(servers)
         stored = make_quote(cli, deps, request, file)
         if watch:
             cli.say(quote_text(stored))

@@ -7,12 +7,14 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from worker.infrastructure.settings import Settings
 from worker.responses.response import Answer
+
+if TYPE_CHECKING:
+    from worker.infrastructure.settings import Settings
 
 _HOME, _JSON = f"{__name__}.home", f"{__name__}.json"
 """Where click keeps what the groups before a command were told."""
@@ -22,7 +24,7 @@ _HOME, _JSON = f"{__name__}.home", f"{__name__}.json"
 class Cli:
     """The settings of this call, and whether it answers in JSON."""
 
-    settings: Settings
+    settings: "Settings"
     json: bool
 
     def answer(self, answer: Answer, human: str) -> None:
@@ -100,7 +102,9 @@ def command(
     return decorate
 
 
-def _settings(home: Path | None) -> Settings:
+def _settings(home: Path | None) -> "Settings":
+    from worker.infrastructure.settings import Settings  # noqa: PLC0415 - `--help` needs none
+
     if home is not None:
         # So that each process started from here finds the same home.
         os.environ["HOLDFAST_HOME"] = str(home.expanduser().absolute())

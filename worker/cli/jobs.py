@@ -19,14 +19,15 @@ from worker.cli.servers import with_database, with_workers
 from worker.exports import download_links
 from worker.exports.download_links import store_link
 from worker.infrastructure import clock
+from worker.infrastructure.dependencies import Deps
 from worker.jobs import job_control
 from worker.responses import credit_responses, job_responses, response
-from worker.wiring import Wired
+from worker.wiring import wired
 
 _FAILED = frozenset({JobState.FAILED, JobState.CANCELLED})
 
 
-def watch_job(cli: Cli, deps: Wired, job_id: str, *, watch: bool) -> JobReport:
+def watch_job(cli: Cli, deps: Deps, job_id: str, *, watch: bool) -> JobReport:
     """Follow a job to its end and answer it; with `watch` and JSON, line by line."""
     if watch and cli.json:
         report = report_of(deps, job_id)
@@ -95,12 +96,12 @@ def _show_costs(cli: Cli, job_id: str) -> None:
 def cancel(cli: Cli, *, job_id: str) -> None:
     """Stop a job; what was delivered stays charged, the rest is released."""
     with with_database(cli) as deps:
-        job_control.cancel(deps, job_id)
+        job_control.cancel(wired(deps), job_id)
         report = report_of(deps, job_id)
         cli.answer(_answer(deps, report), job_text(deps, report))
 
 
-def save(deps: Wired, report: JobReport, out: Path) -> None:
+def save(deps: Deps, report: JobReport, out: Path) -> None:
     """Copy a job's file out of the store, whole or not at all.
 
     Raises `ArtifactError`, and `DiskFull` where there is no room.
@@ -116,11 +117,11 @@ def exit_by(report: JobReport) -> None:
         raise click.exceptions.Exit(1)
 
 
-def _answer(deps: Wired, report: JobReport) -> response.Answer:
+def _answer(deps: Deps, report: JobReport) -> response.Answer:
     return job_responses.of_job(report, link=_link(deps, report))
 
 
-def _link(deps: Wired, report: JobReport) -> download_links.Link | None:
+def _link(deps: Deps, report: JobReport) -> download_links.Link | None:
     """Where a job's file can be had: a signed link of the store, or its path."""
     if report.file_artifact is None:
         return None
@@ -130,7 +131,7 @@ def _link(deps: Wired, report: JobReport) -> download_links.Link | None:
     return store_link(deps, report, now) or download_links.Link(path)
 
 
-def job_text(deps: Wired, report: JobReport) -> str:
+def job_text(deps: Deps, report: JobReport) -> str:
     """A job for a person."""
     records = (
         f"{report.delivered:,} delivered, {report.excluded:,} excluded, "

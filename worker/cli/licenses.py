@@ -10,11 +10,11 @@ from storage.ledger.balances import Balance
 from storage.licenses import licenses as kept_licenses
 from worker.cli.invocation import Cli, command, group
 from worker.cli.servers import with_database
+from worker.infrastructure.dependencies import Deps
 from worker.infrastructure.errors import Code, Refused, bad
 from worker.ledger import balances, ended_periods
 from worker.licenses import licenses
 from worker.responses import credit_responses, license_responses
-from worker.wiring import Wired
 
 
 @group("license")
@@ -67,7 +67,7 @@ def show(cli: Cli, *, license_id: str) -> None:
         _show_license(cli, deps, license_id)
 
 
-def _show_license(cli: Cli, deps: Wired, license_id: str) -> None:
+def _show_license(cli: Cli, deps: Deps, license_id: str) -> None:
     with deps.database.transaction() as connection:
         found = kept_licenses.get(connection, license_id)
     if found is None:

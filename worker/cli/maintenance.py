@@ -16,6 +16,7 @@ from worker.cli.progress import reading
 from worker.cli.servers import with_database
 from worker.findings.directory_import import load_directory
 from worker.infrastructure.clock import instant
+from worker.infrastructure.dependencies import Deps
 from worker.infrastructure.errors import Code, Refused, bad
 from worker.infrastructure.ids import trimmed
 from worker.ledger import audit as ledger_audit
@@ -24,7 +25,6 @@ from worker.ledger.audit_process import COMMAND, end_with_parent
 from worker.responses import audit_responses
 from worker.responses.response import Answer
 from worker.retention import person_erasure, secret_rotation
-from worker.wiring import Wired
 
 _CENTURY_S = 3.2e9
 _SHOWN_MAX = 100
@@ -173,7 +173,7 @@ def set_offset(cli: Cli, *, seconds: float) -> None:
         _show_clock(cli, deps)
 
 
-def _show_clock(cli: Cli, deps: Wired) -> None:
+def _show_clock(cli: Cli, deps: Deps) -> None:
     with deps.database.transaction() as connection:
         reading = kept_clock.read(connection)
         ahead = kept_clock.ended_ahead(connection, limit=_SHOWN_MAX)

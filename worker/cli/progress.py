@@ -15,8 +15,8 @@ from storage.jobs.job_reports import JobReport
 from storage.state_machine import ENDED
 from worker.cli.invocation import Cli
 from worker.infrastructure.clock import wait
+from worker.infrastructure.dependencies import Deps
 from worker.infrastructure.errors import Code, Refused
-from worker.wiring import Wired
 
 _LOOK_AGAIN_S = 0.2
 _BUFFER_BYTES = 1 << 18
@@ -61,7 +61,7 @@ def reading(cli: Cli, file: Path, label: str) -> Iterator[BinaryIO]:
         yield io.BufferedReader(_Counted(stream, bar.update), _BUFFER_BYTES)
 
 
-def report_of(deps: Wired, job_id: str) -> JobReport:
+def report_of(deps: Deps, job_id: str) -> JobReport:
     """The job as it stands. Raises `Refused` where there is none."""
     with deps.database.transaction() as connection:
         report = job_reports.job(connection, job_id)
@@ -70,7 +70,7 @@ def report_of(deps: Wired, job_id: str) -> JobReport:
     return report
 
 
-def follow(deps: Wired, job_id: str) -> Iterator[JobReport]:
+def follow(deps: Deps, job_id: str) -> Iterator[JobReport]:
     """The job each time it has moved, until it has ended."""
     never, last = Event(), None
     while True:
@@ -83,7 +83,7 @@ def follow(deps: Wired, job_id: str) -> Iterator[JobReport]:
         wait(never, _LOOK_AGAIN_S)
 
 
-def follow_with_bar(cli: Cli, deps: Wired, job_id: str) -> JobReport:
+def follow_with_bar(cli: Cli, deps: Deps, job_id: str) -> JobReport:
     """Follow a job to its end; a bar shows its records."""
     report = report_of(deps, job_id)
     with click.progressbar(

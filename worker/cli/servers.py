@@ -7,22 +7,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 
-from storage import migrations
-from storage.database import Database
 from storage.jobs import heartbeats
+from worker.cli.database_preparation import migrate_at, prepare_at
 from worker.cli.invocation import Cli
-from worker.cli.long_running import tell_of_other_offset
+from worker.cli.own_workers import check_own_workers
+from worker.cli.processes.database_checks import tell_of_other_offset
 from worker.embedded.locks import Note
 from worker.embedded.stack import Wanted, running
-from worker.findings.provider_registry import check_limits
-from worker.infrastructure.dependencies import connect
+from worker.infrastructure.dependencies import Deps, bare, connect
 from worker.infrastructure.settings import MISSED_REPORTS, Settings
-from worker.ledger import business_clock
-from worker.wiring import Wired, wire
 
 
 @contextmanager
-def with_database(cli: Cli, *, migrate: bool = False) -> Iterator[Wired]:
+def with_database(cli: Cli, *, migrate: bool = False) -> Iterator[Deps]:
     """The database: the one that is named, or the embedded one of the home.
 
     The embedded one is always migrated, a named one where `migrate` asks for it.
@@ -31,23 +28,23 @@ def with_database(cli: Cli, *, migrate: bool = False) -> Iterator[Wired]:
     if settings.database_url:
         if migrate:
             migrate_at(settings.database_url)
-        yield from _wired(settings)
+        yield from _on(settings)
         return
     # Who only looks sets no clock.
     looks = settings.model_copy(update={"clock_offset_s": None})
     wanted = Wanted(home=settings.home, prepare=partial(prepare_at, looks))
     with running(wanted) as note:
-        yield from _wired(_reaching(settings, note))
+        yield from _on(_reaching(settings, note))
 
 
 @contextmanager
-def with_workers(cli: Cli, *, migrate: bool = False) -> Iterator[Wired]:
+def with_workers(cli: Cli, *, migrate: bool = False) -> Iterator[Deps]:
     """The database with workers behind it; what is not up is started, and stopped."""
     settings = cli.settings
     if migrate and settings.database_url:
         migrate_at(settings.database_url)
     if settings.database_url and settings.broker_url and _workers_live(settings):
-        yield from _wired(settings)
+        yield from _on(settings)
         return
     check_own_workers(settings)
     wanted = Wanted(
@@ -64,16 +61,7 @@ def with_workers(cli: Cli, *, migrate: bool = False) -> Iterator[Wired]:
         ),
     )
     with running(wanted) as note:
-        yield from _wired(_reaching(settings, note))
-
-
-def check_own_workers(settings: Settings) -> None:
-    """Refuse what workers that are started here would refuse, before they are.
-
-    Where no broker is named they have the home's own, which is a Redis.
-    """
-    if settings.broker_url:
-        check_limits(settings)
+        yield from _on(_reaching(settings, note))
 
 
 def _reaching(settings: Settings, note: Note) -> Settings:
@@ -102,29 +90,10 @@ def _workers_live(settings: Settings) -> bool:
         database.close()
 
 
-def _wired(settings: Settings) -> Iterator[Wired]:
+def _on(settings: Settings) -> Iterator[Deps]:
     tell_of_other_offset(settings)
-    deps = wire(settings)
+    deps = bare(settings)
     try:
         yield deps
     finally:
         deps.database.close()
-
-
-def prepare_at(settings: Settings, url: str) -> None:
-    """Migrate, and let business time begin: what runs from here on goes by it."""
-    migrate_at(url)
-    database = connect(settings.model_copy(update={"database_url": url}), pool=1)
-    try:
-        business_clock.start(database, settings.clock_offset_s)
-    finally:
-        database.close()
-
-
-def migrate_at(url: str) -> None:
-    """Bring the schema at a URL to the newest version."""
-    database = Database(url, pool=1)
-    try:
-        migrations.migrate(database)
-    finally:
-        database.close()

@@ -13,6 +13,7 @@ from math import ceil, floor
 from limits import RateLimitItem, RateLimitItemPerSecond
 
 from worker.connections.connectors.connector import Limit
+from worker.infrastructure.clock import monotonic_s
 from worker.infrastructure.errors import NotConfigured
 from worker.infrastructure.event_loop_thread import EventLoopThread
 from worker.infrastructure.outbound_limits.circuit_breaker import CircuitBreaker
@@ -21,15 +22,14 @@ from worker.infrastructure.outbound_limits.rate_limiter import RateLimiter
 from worker.infrastructure.outbound_limits.shared_counters import SharedCounters
 from worker.infrastructure.settings import Settings
 
-DAILY_LIMIT = "daily_limit"
-"""Why a connection rests whose budget of a day is used up."""
-
 _SHARE = 0.95
 _SPREAD = 1.2
 """So much faster than evenly: what a pause has cost can be made up for."""
 _USED_UP_SHARE = 0.05
 """Of the window: so long nobody asks where others have used up what was left."""
 _FAMILY = "connection"
+_ASK_AGAIN_S = 0.2
+"""For so long a process believes that nobody knows a connection's limit."""
 
 
 class ConnectionLimits:
@@ -39,6 +39,7 @@ class ConnectionLimits:
         self._settings = settings
         self._event_loop = EventLoopThread()
         self._limits: dict[str, tuple[int, float]] = {}
+        self._asked_until_s: dict[str, float] = {}
 
     @cached_property
     def _counters(self) -> SharedCounters:
@@ -62,9 +63,18 @@ class ConnectionLimits:
 
     def enter(self, connection_id: str) -> None:
         """Wait until one more request may be made. Raises `Paused`."""
-        if connection_id not in self._limits:
+        if connection_id not in self._limits and self._asks_again(connection_id):
             self._recall(connection_id)
-        self._event_loop.run(self._limiter.enter(connection_id))
+        if not self._limiter.lets_through(connection_id):
+            self._event_loop.run(self._limiter.enter(connection_id))
+
+    def _asks_again(self, connection_id: str) -> bool:
+        """Whether to ask what others know; a moment ago they knew nothing."""
+        now_s = monotonic_s()
+        if now_s < self._asked_until_s.get(connection_id, 0.0):
+            return False
+        self._asked_until_s[connection_id] = now_s + _ASK_AGAIN_S
+        return True
 
     def _recall(self, connection_id: str) -> None:
         """Begin with the limit that another worker was told of."""

@@ -7,7 +7,8 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import Connection
 
@@ -16,7 +17,6 @@ from storage.connections.connections import CrmConnection
 from storage.database import Database
 from worker.connections import oauth_client
 from worker.connections.connection_checks import BATCH_RECORDS
-from worker.connections.connection_limits import ConnectionLimits
 from worker.connections.connector_registry import BULK_ABOVE, OFFERS, Opening
 from worker.connections.connectors.connector import Access, Connector
 from worker.connections.connectors.errors import Misconfigured, Unauthorized
@@ -27,6 +27,9 @@ from worker.infrastructure.dependencies import Deps
 from worker.infrastructure.keyring import Keyring, Undecipherable
 from worker.infrastructure.outbound_http import OutboundHttp
 from worker.infrastructure.settings import Settings
+
+if TYPE_CHECKING:
+    from worker.connections.connection_limits import ConnectionLimits
 
 _ANSWER_BYTES_MAX = 32 << 20
 
@@ -63,17 +66,24 @@ class ConnectionOpener:
         self._settings = settings
         self._database = database
         self._keyring = keyring
-        self.limits = ConnectionLimits(settings)
         self.discovered: dict[str, Any] = {}
         self.outbound = OutboundHttp(
             allow_private=settings.webhook_allow_private,
             timeout_s=min(settings.crm_timeout_s, settings.lease_s * _SHARE_OF_A_LEASE),
             response_bytes_max=_ANSWER_BYTES_MAX,
+            keeps_connections=True,
         )
         self.granting = OutboundHttp(
             allow_private=settings.webhook_allow_private,
             timeout_s=min(TOKEN_S, settings.lease_s * _SHARE_OF_A_LEASE),
         )
+
+    @cached_property
+    def limits(self) -> "ConnectionLimits":
+        """What lets requests through, by all workers' count."""
+        from worker.connections.connection_limits import ConnectionLimits  # noqa: PLC0415 - most processes push nothing
+
+        return ConnectionLimits(self._settings)
 
     def seal(self, secrets: Mapping[str, str]) -> str:
         """Secrets as they are kept."""
@@ -113,7 +123,7 @@ class ConnectionOpener:
         )
         settings = self._home(connection.connector) | connection.settings
         access = Access(settings=settings, secrets=tokens.secrets)
-        made = OFFERS[connection.connector].make(Opening(http, access, keys, beat, run))
+        made = OFFERS[connection.connector].open(Opening(http, access, keys, beat, run))
         return Opened(made, tokens, http)
 
     def _home(self, connector: str) -> dict[str, str]:
@@ -122,7 +132,9 @@ class ConnectionOpener:
 
     def close(self) -> None:
         """Close what was opened."""
-        self.limits.close()
+        if "limits" in self.__dict__:
+            self.limits.close()
+        self.outbound.close()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,16 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from threading import Event
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from worker.connections import oauth_client
 from worker.connections.connectors.connector import Access, Connector, Http, Keys, Kind
-from worker.connections.connectors.hubspot.connector import HubSpot
-from worker.connections.connectors.odoo.connector import Odoo
-from worker.connections.connectors.pipedrive.connector import Pipedrive
-from worker.connections.connectors.salesforce.connector import Salesforce
-from worker.connections.connectors.webhook.connector import Webhook
 from worker.connections.token_refresh import ACCESS_TOKEN
 from worker.infrastructure.clock import wait, wall_s
 from worker.infrastructure.message_signatures import signed_headers
@@ -46,18 +42,36 @@ class Opening(NamedTuple):
 class Offer:
     """A connector that connections can be made for, and what they say.
 
+    It is the class `kind` in the folder of its `vendor`, loaded with the first
+    connection that is opened.
     `settings` are those a connection may have, `needed` those of them that it must
     have, `secrets` all that it must have; the secret `access_token` is sent along by
     `Http` as a bearer's. Where it `discloses`, what was sent in full counts, whatever
     the answer.
     """
 
-    make: Callable[["Opening"], Connector]
-    defaults: Mapping[Kind, Mapping[str, str]]
+    vendor: str
+    kind: str
+    make: Callable[[Callable[..., Connector], Opening], Connector]
     settings: frozenset[str]
     needed: frozenset[str]
     secrets: frozenset[str]
     discloses: bool = False
+
+    def open(self, given: Opening) -> Connector:
+        """A connector of this kind."""
+        return self.make(self._class, given)
+
+    @property
+    def defaults(self) -> Mapping[Kind, Mapping[str, str]]:
+        """Where each of our columns goes unless a mapping says otherwise."""
+        found: Mapping[Kind, Mapping[str, str]] = self._class.defaults
+        return found
+
+    @property
+    def _class(self) -> Any:  # noqa: ANN401 - each takes what it needs
+        module = f"worker.connections.connectors.{self.vendor}.connector"
+        return getattr(import_module(module), self.kind)
 
 
 BULK_ABOVE = "bulk_above"
@@ -68,29 +82,33 @@ FLAGS = frozenset({"allow_duplicates", "without_consent_flags"})
 
 OFFERS: Mapping[str, Offer] = {
     "hubspot": Offer(
-        make=lambda given: HubSpot(given.http, given.access),
-        defaults=HubSpot.defaults,
+        vendor="hubspot",
+        kind="HubSpot",
+        make=lambda kind, given: kind(given.http, given.access),
         settings=frozenset({"url", "api_version"}),
         needed=frozenset(),
         secrets=frozenset({ACCESS_TOKEN}),
     ),
     "odoo": Offer(
-        make=lambda given: Odoo(given.http, given.access),
-        defaults=Odoo.defaults,
+        vendor="odoo",
+        kind="Odoo",
+        make=lambda kind, given: kind(given.http, given.access),
         settings=frozenset({"url", "database"}),
         needed=frozenset({"url"}),
         secrets=frozenset({"api_key"}),
     ),
     "pipedrive": Offer(
-        make=lambda given: Pipedrive(given.http, given.access, given.keys, given.wait),
-        defaults=Pipedrive.defaults,
+        vendor="pipedrive",
+        kind="Pipedrive",
+        make=lambda kind, given: kind(given.http, given.access, given.keys, given.wait),
         settings=frozenset({"url"}),
         needed=frozenset({"url"}),
         secrets=frozenset({"api_token"}),
     ),
     "salesforce": Offer(
-        make=lambda given: Salesforce(given.http, given.access, given.wait),
-        defaults=Salesforce.defaults,
+        vendor="salesforce",
+        kind="Salesforce",
+        make=lambda kind, given: kind(given.http, given.access, given.wait),
         settings=frozenset(
             {
                 "url",
@@ -104,10 +122,11 @@ OFFERS: Mapping[str, Offer] = {
         secrets=frozenset({ACCESS_TOKEN}),
     ),
     "webhook": Offer(
-        make=lambda given: Webhook(
+        vendor="webhook",
+        kind="Webhook",
+        make=lambda kind, given: kind(
             given.http, given.access, given.sign, given.wait, given.run
         ),
-        defaults=Webhook.defaults,
         settings=frozenset({"url"}),
         needed=frozenset({"url"}),
         secrets=frozenset({"signing_secret"}),

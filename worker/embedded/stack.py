@@ -9,14 +9,14 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
 from worker.embedded import postgres, valkey
-from worker.embedded.errors import HomeInUse, StartFailed
+from worker.embedded.errors import HomeInUse, NotPrepared, StartFailed
+from worker.embedded.gate import Gate
 from worker.embedded.home import Home, open_home
 from worker.embedded.locks import Locks, Note
 from worker.embedded.supervisor import Child, Kind, Supervisor
@@ -24,20 +24,22 @@ from worker.infrastructure.clock import Stopwatch, wait
 
 _TURN_WITHIN_S = 60.0
 _LOOK_S = 0.1
-_OK = 200
+_OK = b"200"
+_ANSWER_WITHIN_S = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
     """What is to run; a URL that is given is used instead of a server of our own.
 
-    `prepare` is called with the database's URL before anything else starts, and
-    `workers_live` says with it whether worker and dispatcher have reported. `api` is
-    where the API listens; with it, the stack is `up` and refuses to share a home.
+    `prepare` is called with the database's URL before anything else works on it; or a
+    command of ours does it, in these words, so that what it imports ends with it.
+    `workers_live` says with the URL whether worker and dispatcher have reported. `api`
+    is where the API listens; with it, the stack is `up` and refuses to share a home.
     """
 
     home: Path
-    prepare: Callable[[str], None]
+    prepare: Callable[[str], None] | Sequence[str]
     database_url: str | None = None
     broker_url: str | None = None
     workers: bool = False
@@ -98,23 +100,67 @@ def _start(
 ) -> Note:
     # Bound first: what is taken is found before anything has started.
     listening = None if wanted.api is None else _listen(wanted.api, cleanup)
-    note = _start_database(wanted, home, supervisor)
-    if not wanted.workers:
-        return note
-    note = _start_broker(wanted, home, supervisor, note)
-    url = None if listening is None else _url_of(listening)
-    env = _env(wanted, home, note, url)
-    supervisor.start(_worker(wanted, home, env))
-    supervisor.start(_dispatcher(wanted, home, env, note.database_url))
-    if listening is None:
-        return note
-    host, port = listening.getsockname()[:2]
-    fd = listening.fileno()
-    child = _command(home, "api", env, "--fd", str(fd))
-    supervisor.start(
-        replace(child, pass_fds=(fd,), ready=lambda: _is_ready(host, port))
+    note = _note(wanted, home, listening)
+    prepared = Gate()
+    cleanup.callback(prepared.close)
+    ahead = _work(wanted, home, note, listening, prepared) if wanted.workers else []
+    if wanted.workers and wanted.broker_url is None:
+        ahead.insert(0, valkey.child_of(home))
+    for child in ahead:
+        supervisor.launch(child)
+    _prepare(wanted, home, note, supervisor, cleanup)
+    prepared.open()
+    for child in ahead:
+        supervisor.wait_for(child)
+    return note
+
+
+def _note(wanted: Wanted, home: Home, listening: socket.socket | None) -> Note:
+    broker_url = wanted.broker_url or valkey.url_of(home)
+    return Note(
+        database_url=wanted.database_url or postgres.url_of(home),
+        broker_url=broker_url if wanted.workers else None,
+        api_url=None if listening is None else _url_of(listening),
+        up=listening is not None,
     )
-    return replace(note, api_url=url, up=True)
+
+
+def _prepare(
+    wanted: Wanted, home: Home, note: Note, supervisor: Supervisor, cleanup: ExitStack
+) -> None:
+    """Have a database that answers, with all that it lacked. Raises `NotPrepared`."""
+    answers = Gate()
+    cleanup.callback(answers.close)
+    child = None
+    if not callable(wanted.prepare):
+        child = _command(home, wanted.prepare, _env(wanted, home, note), after=answers)
+        child = replace(child, heard=True)
+        supervisor.launch(child)
+    if wanted.database_url is None:
+        supervisor.start(postgres.child_of(home))
+    answers.open()
+    if callable(wanted.prepare):
+        wanted.prepare(note.database_url)
+    elif child is not None and (status := supervisor.end_of(child)):
+        raise NotPrepared(status)
+
+
+def _work(
+    wanted: Wanted,
+    home: Home,
+    note: Note,
+    listening: socket.socket | None,
+    prepared: Gate,
+) -> list[Child]:
+    """API, worker and dispatcher, which begin once the database is prepared."""
+    env = _env(wanted, home, note)
+    children = [
+        _worker(wanted, home, env, prepared),
+        _dispatcher(wanted, home, env, prepared, note.database_url),
+    ]
+    if listening is not None:
+        children.append(_api(home, env, prepared, listening))
+    return children
 
 
 def _url_of(listening: socket.socket) -> str:
@@ -130,53 +176,56 @@ def _listen(address: tuple[str, int], cleanup: ExitStack) -> socket.socket:
         raise StartFailed(f"{host}:{port}: {error.strerror or error}") from error
 
 
-def _start_database(wanted: Wanted, home: Home, supervisor: Supervisor) -> Note:
-    if wanted.database_url is None:
-        supervisor.start(postgres.child_of(home))
-    note = Note(database_url=wanted.database_url or postgres.url_of(home))
-    wanted.prepare(note.database_url)
-    return note
-
-
-def _start_broker(
-    wanted: Wanted, home: Home, supervisor: Supervisor, note: Note
-) -> Note:
-    if wanted.broker_url is None:
-        supervisor.start(valkey.child_of(home))
-    return replace(note, broker_url=wanted.broker_url or valkey.url_of(home))
-
-
-def _env(wanted: Wanted, home: Home, note: Note, url: str | None) -> dict[str, str]:
+def _env(wanted: Wanted, home: Home, note: Note) -> dict[str, str]:
     env = dict(os.environ) | {
         "HOLDFAST_HOME": str(home.root),
         "HOLDFAST_DATABASE_URL": note.database_url,
         "HOLDFAST_BROKER_URL": note.broker_url or "",
     }
-    if wanted.api is None or url is None:
+    if wanted.api is None or note.api_url is None:
         return env
-    return {"HOLDFAST_PUBLIC_URL": url} | env | {"HOLDFAST_UNDER_UP": "1"}
+    return {"HOLDFAST_PUBLIC_URL": note.api_url} | env | {"HOLDFAST_UNDER_UP": "1"}
 
 
-def _command(home: Home, name: str, env: dict[str, str], *options: str) -> Child:
+def _command(
+    home: Home, words: Sequence[str], env: dict[str, str], *, after: Gate
+) -> Child:
+    """A command of ours, which is started ahead of what it needs."""
+    begins = ("--after", str(after.fd))
     return Child(
-        name=name,
+        name=words[0],
         kind=Kind.WORK,
-        argv=[sys.executable, "-P", "-m", "worker.cli", name, *options],
+        argv=[sys.executable, "-P", "-m", "worker.cli", *words, *begins],
         env=env,
         stops=((signal.SIGTERM, 15),),
         cwd=home.root,
+        pass_fds=(after.fd,),
     )
 
 
-def _dispatcher(wanted: Wanted, home: Home, env: dict[str, str], url: str) -> Child:
-    """Started after the worker, and ready once both have reported."""
-    child, live = _command(home, "dispatcher", env), wanted.workers_live
+def _api(
+    home: Home, env: dict[str, str], prepared: Gate, listening: socket.socket
+) -> Child:
+    host, port = listening.getsockname()[:2]
+    fd = listening.fileno()
+    child = _command(home, ("api", "--fd", str(fd)), env, after=prepared)
+    return replace(
+        child, pass_fds=(*child.pass_fds, fd), ready=lambda: _is_ready(host, port)
+    )
+
+
+def _dispatcher(
+    wanted: Wanted, home: Home, env: dict[str, str], prepared: Gate, url: str
+) -> Child:
+    """Waited for after the worker, and ready once both have reported."""
+    child = _command(home, ("dispatcher",), env, after=prepared)
+    live = wanted.workers_live
     return child if live is None else replace(child, ready=lambda: live(url))
 
 
-def _worker(wanted: Wanted, home: Home, env: dict[str, str]) -> Child:
+def _worker(wanted: Wanted, home: Home, env: dict[str, str], prepared: Gate) -> Child:
     """Celery: TERM lets tasks end, QUIT hands them back."""
-    child = _command(home, "worker", env)
+    child = _command(home, ("worker",), env, after=prepared)
     return replace(
         child,
         stops=((signal.SIGTERM, min(15, wanted.worker_grace_s)), (signal.SIGQUIT, 10)),
@@ -184,11 +233,12 @@ def _worker(wanted: Wanted, home: Home, env: dict[str, str]) -> Child:
 
 
 def _is_ready(host: str, port: int) -> bool:
-    connection = HTTPConnection(host, port, timeout=5)
+    """Ask as a person at a terminal would: importing a client takes longer."""
+    request = f"GET /readyz HTTP/1.0\r\nHost: {host}\r\n\r\n"
     try:
-        connection.request("GET", "/readyz")
-        return connection.getresponse().status == _OK
-    except (OSError, HTTPException):
+        with socket.create_connection((host, port), _ANSWER_WITHIN_S) as client:
+            client.sendall(request.encode())
+            with client.makefile("rb") as answer:
+                return answer.readline().split()[1:2] == [_OK]
+    except OSError:
         return False
-    finally:
-        connection.close()

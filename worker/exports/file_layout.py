@@ -4,15 +4,16 @@ What a client chose is stored with the quote and read back here. A *field* is a
 column of the input or something that is found; its *heading* names it in the file.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from pricing.findings import Finding
+from pricing.findings import FoundColumns
 from pricing.plans import Item
 from worker.exports.export_options import Column, Export
 from worker.infrastructure.errors import BadInput, Problem, bad
+from worker.quotes.priced_records import PricedRecords
 from worker.quotes.readers.reader import name_problem
-from worker.quotes.readers.records import Record
+from worker.quotes.readers.records import COMPANY_ID, PERSON_ID
 
 _OF_ITEM = {Item.EMAIL: ("email", "email_status"), Item.PHONE: ("phone",)}
 _VALUE_OF = {Item.EMAIL: "email", Item.PHONE: "phone"}
@@ -87,27 +88,47 @@ class Layout:
         if problems:
             raise BadInput(problems)
 
-    def row(self, record: Record, finding: Finding) -> list[str]:
-        """One row of the file; `finding` holds only what may be disclosed."""
-        found = {
-            "email": finding.email,
-            "email_status": finding.email_status if finding.email else None,
-            "phone": finding.phone,
-        }
-        row = []
-        for field, _ in self.columns:
-            column = self._sources[field]
-            value = found[field] if column is None else record.text(column)
-            row.append(value or "")
-        return row
+    def cells(self, records: PricedRecords, found: FoundColumns) -> list[Sequence[str]]:
+        """The file's cells of these records, a sequence for each of its columns.
 
-    def refusal(self, row: Sequence[str]) -> Refusal | None:
-        """Why a row cannot be in the file; it tells nothing of what was found."""
-        refused = self._format.refusal(row)
-        if refused is None:
-            return None
-        place, message = refused
-        return Refusal(self.columns[place].field, message)
+        `found` holds only what may be disclosed.
+        """
+        statuses = zip(found.emails, found.email_statuses, strict=True)
+        of_found = {
+            "email": [email or "" for email in found.emails],
+            "email_status": [status if email else "" for email, status in statuses],
+            "phone": [phone or "" for phone in found.phones],
+        }
+        of_input = {
+            COMPANY_ID: records.company_ids,
+            PERSON_ID: [person_id or "" for person_id in records.person_ids],
+            **records.others,
+        }
+        none = [""] * len(found.emails)
+        sources = [(field, self._sources[field]) for field, _ in self.columns]
+        return [
+            of_found[field] if column is None else of_input.get(column, none)
+            for field, column in sources
+        ]
+
+    def refusals(
+        self, cells: Sequence[Sequence[str]], places: Iterable[int]
+    ) -> dict[int, Refusal]:
+        """Which of the rows at these places cannot be in the file, and why not.
+
+        It tells nothing of what was found.
+        """
+        if all(map(self._format.holds_all, cells)):
+            return {}  # as nearly always
+        refused = {
+            place: self._format.refusal([column[place] for column in cells])
+            for place in places
+        }
+        return {
+            place: Refusal(self.columns[why[0]].field, why[1])
+            for place, why in refused.items()
+            if why is not None
+        }
 
 
 def _sources(columns: Sequence[str], retrieve: Sequence[Item]) -> dict[str, str | None]:

@@ -4,9 +4,9 @@ from storage.jobs.chunks import TakenChunk
 from worker.exports.export_options import Export
 
 
-def part_name(chunk: TakenChunk, start: int) -> str:
+def part_name(chunk: TakenChunk, start: int, extension: str) -> str:
     """A name that no other run of any worker uses: chunk, attempt and batch."""
-    name = f"{start:09d}-{chunk.id}-{chunk.attempt}.jsonl"
+    name = f"{start:09d}-{chunk.id}-{chunk.attempt}.{extension}"
     return parts_folder(chunk.job_id) + name
 
 

@@ -20,9 +20,13 @@ from worker.exports.file_names import file_name
 from worker.exports.manifest import SealedJob, manifest, write_manifest
 from worker.exports.writers.numbered_files import Member, open_numbered
 from worker.exports.writers.writer import Target, Writer
-from worker.infrastructure.clock import Every
+from worker.infrastructure.clock import Stopwatch
 from worker.infrastructure.dependencies import Deps
 from worker.jobs.delivery import SealedFile
+
+_USED = 1 / 3
+"""So much of a lease may pass before it is renewed: it was taken a moment ago."""
+_NEARLY_NEW = 1 / 10
 
 
 def seal(deps: Deps, job: Finishing, renew: Callable[[], None]) -> SealedFile:
@@ -33,40 +37,46 @@ def seal(deps: Deps, job: Finishing, renew: Callable[[], None]) -> SealedFile:
     lease = _Lease(deps.settings.lease_s, renew)
     name = f"jobs/{job.id}/{file_name(job.id, export)}"
     members: list[Member] = []
-    with (
-        deps.artifacts.create(name) as draft,
-        _opened(_Moving(draft, lease), export, layout.headings, members) as writer,
-    ):
-        for part in told.parts:
-            lease.keep()
-            writer.add(file_parts.read(deps.artifacts, part))
-        # XLSX is put together at the end: 6 s for a million rows, and nothing moves.
-        renew()
+    with deps.artifacts.create(name) as draft:
+        target = _Moving(draft, lease)
+        with _opened(target, export, layout.headings, members) as writer:
+            for part in told.parts:
+                lease.keep()
+                data = file_parts.read(deps.artifacts, part)
+                if file_parts.holds_rows(part):
+                    target.write(data)
+                else:
+                    writer.add(file_parts.cells(data))
+            # XLSX is put together at the end: 6 s for a million rows, nothing moves.
+            lease.keep(for_long=True)
     file = Written(name, draft.bytes, draft.sha256)
     write_manifest(deps.artifacts, manifest(told, export, layout, file, members))
     return SealedFile(file_name(job.id, export), file)
 
 
 def _look_up(deps: Deps, job_id: str) -> SealedJob:
-    with deps.database.transaction() as connection:
-        stored = quotes.of_job(connection, job_id)
+    with deps.database.reading() as connection:
+        request = quotes.request_of_job(connection, job_id)
         report = job_reports.job(connection, job_id)
-        if stored is None or report is None:
+        if request is None or report is None:
             raise InvariantBroken(f"{job_id} has no quote or no reservation")
-        return SealedJob(kept_parts.of_job(connection, job_id), stored.request, report)
+        return SealedJob(kept_parts.of_job(connection, job_id), request, report)
 
 
 class _Lease:
     """Renewed each third of it, as long as something moves."""
 
     def __init__(self, lease_s: float, renew: Callable[[], None]) -> None:
-        self._every = Every(lease_s / 3)
+        self._lease_s = lease_s
+        self._renewed = Stopwatch()
         self._renew = renew
 
-    def keep(self) -> None:
-        """Renew it where it is time to."""
-        if self._every.due():
+    def keep(self, *, for_long: bool = False) -> None:
+        """Renew it where it is time to; sooner where nothing may move for long."""
+        share = _NEARLY_NEW if for_long else _USED
+        if self._renewed.elapsed_s > share * self._lease_s:
             self._renew()
+            self._renewed = Stopwatch()
 
 
 class _Moving:

@@ -5,12 +5,12 @@ filters look at the records in their order: a contact that was exported before t
 no place among a company's contacts.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from storage.database import Database
 from storage.jobs import outcomes
-from worker.quotes.readers.records import KeptRecord, Record
+from worker.quotes.readers.record_columns import Records
 
 
 class RecordFilters:
@@ -26,7 +26,7 @@ class RecordFilters:
         self._contacts_max: int | None = chosen.get("contacts_per_company")
         self._contacts: dict[str, int] = {}
 
-    def left_out(self, batch: Sequence[Record | KeptRecord]) -> frozenset[int]:
+    def left_out(self, batch: Records) -> frozenset[int]:
         """The numbers of the records that the export does without."""
         left_out: set[int] = set()
         if self._skip_exported:
@@ -35,23 +35,23 @@ class RecordFilters:
             left_out |= self._surplus(batch, left_out, self._contacts_max)
         return frozenset(left_out)
 
-    def _exported(self, batch: Sequence[Record | KeptRecord]) -> set[int]:
-        asked = [
-            (record.number, record.company_id, record.person_id) for record in batch
-        ]
+    def _exported(self, batch: Records) -> set[int]:
+        asked = list(
+            zip(batch.numbers, batch.company_ids, batch.person_ids, strict=True)
+        )
         with self._database.transaction() as connection:
             return outcomes.delivered_before(connection, self._license_id, asked)
 
-    def _surplus(
-        self, batch: Sequence[Record | KeptRecord], gone: set[int], contacts_max: int
-    ) -> set[int]:
+    def _surplus(self, batch: Records, gone: set[int], contacts_max: int) -> set[int]:
         surplus = set()
-        for record in batch:
-            if record.person_id is None or record.number in gone:
+        for number, company_id, person_id in zip(
+            batch.numbers, batch.company_ids, batch.person_ids, strict=True
+        ):
+            if person_id is None or number in gone:
                 continue
-            count = self._contacts.get(record.company_id, 0)
+            count = self._contacts.get(company_id, 0)
             if count >= contacts_max:
-                surplus.add(record.number)
+                surplus.add(number)
             else:
-                self._contacts[record.company_id] = count + 1
+                self._contacts[company_id] = count + 1
         return surplus

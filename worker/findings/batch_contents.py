@@ -1,25 +1,34 @@
 """What a batch holds: its records, and what may be disclosed of their persons."""
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from pricing.claims import KNOWN
-from pricing.findings import NOTHING, Finding
+from pricing.findings import Finding, FoundColumns
 from pricing.plans import Item
 from storage.findings.findings import Key
-from worker.quotes.priced_records import PricedRecord
+from worker.quotes.priced_records import PricedRecord, PricedRecords
 
 
-class Contents(NamedTuple):
-    """The records of a batch, and what may be disclosed of their persons."""
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """The records of a batch, and what may be disclosed of each one's person."""
 
-    records: Sequence[PricedRecord]
+    records: PricedRecords
     erased: set[str]
-    findings: Mapping[Key, Finding]
+    found: FoundColumns
 
-    def finding(self, priced: PricedRecord) -> Finding:
-        """What was found for a record."""
-        return self.findings.get(key_of(priced), NOTHING)
+    def each(self) -> list[tuple[PricedRecord, Finding]]:
+        """The records one by one, each with what was found for it."""
+        return [
+            (priced, self.found.at(place))
+            for place, priced in enumerate(self.records.each())
+        ]
+
+
+def keys_of(records: PricedRecords) -> Sequence[Key]:
+    """What the records' persons are looked up by, as they were priced."""
+    return [key_of(priced) for priced in records.each()]
 
 
 def key_of(priced: PricedRecord) -> Key:

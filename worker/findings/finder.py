@@ -156,8 +156,7 @@ class Finder:
 
     def _ask_directory(self, waterfall: Waterfall) -> None:
         lacking = waterfall.lacking(DIRECTORY, self._chunk.retrieve)
-        persons = [waterfall.ask_of(key).person for key in lacking]
-        found = self._deps.directory.find(persons, self._chunk.retrieve)
+        found = self._deps.directory.find({key.person_id for key in lacking})
         for key, items in lacking.items():
             if key.person_id in found:
                 answer = Answer(finding=found[key.person_id])

@@ -13,17 +13,17 @@ from threading import Event
 from types import TracebackType
 from typing import Self
 
-from pricing.findings import Finding, accepted
+from pricing.findings import NOTHING, Finding, FoundColumns
 from pricing.plans import Item
 from storage.findings.findings import Key
 from storage.jobs.chunks import TakenChunk
-from worker.findings.batch_contents import Contents, key_of
+from worker.findings.batch_contents import Contents, key_of, keys_of
 from worker.findings.finder import Finder, Stopped
 from worker.findings.provider_registry import FindingDeps
 from worker.findings.providers.provider import Person
 from worker.findings.waterfall import Ask, Wait
 from worker.quotes import erased_persons
-from worker.quotes.priced_records import PricedRecord, parse
+from worker.quotes.priced_records import PricedRecords
 
 _RECORDS = 1000
 """A window."""
@@ -37,7 +37,7 @@ _Window = tuple[int, Found | Wait]
 
 
 class LookupPrefetch:
-    """The findings of one run of a chunk; `lines` are those of its slice.
+    """The findings of one run of a chunk; `records` are those of its slice.
 
     Used in a `with`, which at its end lets no look-up go on.
     """
@@ -46,12 +46,12 @@ class LookupPrefetch:
         self,
         deps: FindingDeps,
         chunk: TakenChunk,
-        lines: Sequence[bytes],
+        records: PricedRecords,
         stopped: Stopped,
     ) -> None:
         self._deps = deps
         self._chunk = chunk
-        self._lines = lines
+        self._records = records
         self._left = Event()
         self._finder = (
             Finder(deps, chunk, lambda: self._left.is_set() or stopped())
@@ -85,11 +85,15 @@ class LookupPrefetch:
         wait = self._reach(stop)
         if wait is not None:
             return wait
-        first = self._chunk.first_line
-        records = list(parse(list(self._lines[start - first : stop - first])))
+        records = self._part(start, stop)
         erased = erased_persons.blocked(self._deps, self._chunk.license_id, records)
-        records = erased_persons.without(records, erased)
+        records = records.with_ids_alone(erased)
         return Contents(records, erased, self._of(records, erased))
+
+    def _part(self, start: int, stop: int) -> PricedRecords:
+        """Records by their positions in the job's input."""
+        first = self._chunk.first_line
+        return self._records.part(start - first, stop - first)
 
     def _reach(self, stop: int) -> Wait | None:
         """Find what the records up to `stop` need, and more; or why that takes time."""
@@ -107,17 +111,15 @@ class LookupPrefetch:
     def _begin(self, finder: Finder) -> None:
         """Look up as many windows as may be looked up at once."""
         while len(self._windows) < _WINDOWS and self._begun < self._chunk.stop:
-            start, first = self._begun, self._chunk.first_line
+            start = self._begun
             self._begun = min(start + _RECORDS, self._chunk.stop)
-            lines = self._lines[start - first : self._begun - first]
-            asks = self._asks_of(lines)
+            asks = self._asks_of(self._part(start, self._begun))
             self._windows.append(
                 self._threads.submit(self._find, finder, self._begun, asks)
             )
 
-    def _asks_of(self, lines: Sequence[bytes]) -> list[Ask]:
+    def _asks_of(self, records: PricedRecords) -> list[Ask]:
         """Whom to look up, without those that a window before this looks up."""
-        records = list(parse(list(lines)))
         erased = erased_persons.blocked(self._deps, self._chunk.license_id, records)
         asks = [ask for ask in _asks(records, erased) if ask.key not in self._asked]
         self._asked.update(ask.key for ask in asks)
@@ -127,33 +129,39 @@ class LookupPrefetch:
     def _find(finder: Finder, until: int, asks: Sequence[Ask]) -> _Window:
         return until, finder.find(asks)
 
-    def _of(self, records: Sequence[PricedRecord], erased: set[str]) -> Found:
+    def _of(self, records: PricedRecords, erased: set[str]) -> FoundColumns:
         """What may be disclosed of persons; of those who were erased nothing."""
-        asks = _asks(records, erased)
-        if not self._chunk.retrieve or not asks:
-            return {}
-        found: Found = self._found if self._finder else self._in_directory(asks)
-        return {
-            ask.key: self._accepted(found[ask.key]) for ask in asks if ask.key in found
-        }
-
-    def _in_directory(self, asks: Sequence[Ask]) -> Found:
-        if not self._deps.providers.order:
-            return {}
-        persons = [ask.person for ask in asks]
-        found = self._deps.directory.find(persons, self._chunk.retrieve)
-        return {ask.key: found[ask.person.id] for ask in asks if ask.person.id in found}
-
-    def _accepted(self, finding: Finding) -> Finding:
-        return accepted(
-            finding,
+        if not self._chunk.retrieve:
+            return FoundColumns.nothing(len(records))
+        found = (
+            FoundColumns.of(
+                NOTHING if key.person_id in erased else self._found.get(key, NOTHING)
+                for key in keys_of(records)
+            )
+            if self._finder is not None
+            else self._in_directory(records, erased)
+        )
+        return found.accepted(
             self._chunk.email_level,
             email=Item.EMAIL in self._chunk.retrieve,
             phone=Item.PHONE in self._chunk.retrieve,
         )
 
+    def _in_directory(self, records: PricedRecords, erased: set[str]) -> FoundColumns:
+        """What the directory alone knows, which answers by ids."""
+        if not self._deps.providers.order:
+            return FoundColumns.nothing(len(records))
+        asks = [bool(claims) for claims in records.patterns]
+        persons = zip(records.person_ids, records.claims, strict=True)
+        return self._deps.directory.columns(
+            [
+                None if one in erased or not asks[claims] else one
+                for one, claims in persons
+            ]
+        )
 
-def _asks(records: Sequence[PricedRecord], erased: set[str]) -> list[Ask]:
+
+def _asks(records: PricedRecords, erased: set[str]) -> list[Ask]:
     return [
         Ask(
             key_of(priced),
@@ -165,7 +173,7 @@ def _asks(records: Sequence[PricedRecord], erased: set[str]) -> list[Ask]:
                 company_name=record.text("company_name"),
             ),
         )
-        for priced in records
+        for priced in records.each()
         for record in (priced.record,)
         if record.person_id is not None
         and record.person_id not in erased

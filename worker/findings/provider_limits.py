@@ -5,27 +5,15 @@ from collections.abc import Mapping, Sequence
 
 from limits import RateLimitItem
 
-from worker.findings.providers.errors import (
-    Misconfigured,
-    OutOfCredits,
-    ProviderError,
-    RateLimited,
-)
+from worker.findings.provider_pauses import OUT_OF_CREDITS_S, pause_of
+from worker.findings.providers.errors import Misconfigured, ProviderError
 from worker.infrastructure.outbound_limits.circuit_breaker import CircuitBreaker
-from worker.infrastructure.outbound_limits.pauses import (
-    MISCONFIGURED,
-    OUT_OF_CREDITS,
-    RATE_LIMITED,
-    Pause,
-)
+from worker.infrastructure.outbound_limits.pauses import OUT_OF_CREDITS, Pause
 from worker.infrastructure.outbound_limits.rate_limiter import RateLimiter
 from worker.infrastructure.outbound_limits.shared_counters import SharedCounters
 
 log = logging.getLogger(__name__)
 
-_RATE_LIMITED_S = 10.0
-_OUT_OF_CREDITS_S = 600.0
-_MISCONFIGURED_S = 300.0
 _FAMILY = "provider"
 
 
@@ -64,20 +52,8 @@ class ProviderLimits:
 
     async def out_of_credits(self, provider: str) -> None:
         """Let nobody ask a provider that said so for a while."""
-        await self._breaker.pause(provider, Pause(OUT_OF_CREDITS, _OUT_OF_CREDITS_S))
+        await self._breaker.pause(provider, Pause(OUT_OF_CREDITS, OUT_OF_CREDITS_S))
 
     async def close(self) -> None:
         """Close the connections to Redis."""
         await self._counters.close()
-
-
-def pause_of(error: ProviderError) -> Pause | None:
-    """The pause that an error asks for: as long as it says, or as its kind deserves."""
-    for kind, reason, default_s in (
-        (RateLimited, RATE_LIMITED, _RATE_LIMITED_S),
-        (OutOfCredits, OUT_OF_CREDITS, _OUT_OF_CREDITS_S),
-        (Misconfigured, MISCONFIGURED, _MISCONFIGURED_S),
-    ):
-        if isinstance(error, kind):
-            return Pause(reason, default_s if error.until_s is None else error.until_s)
-    return None

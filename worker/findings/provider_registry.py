@@ -3,70 +3,76 @@
 A process makes the loop, the connections and the limits when they are first needed.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from limits import RateLimitItem, parse_many
-
-from worker.findings.provider_limits import ProviderLimits
+from worker.findings.provider_names import (
+    DEFERRED,
+    DIRECTORY,
+    IMMEDIATE,
+    VENDORS,
+    order_of,
+    without_redis,
+)
 from worker.findings.provider_requests import Slots
 from worker.findings.providers.directory import Directory
-from worker.findings.providers.fullenrich import FullEnrich
-from worker.findings.providers.http import Http
-from worker.findings.providers.hunter import Hunter, HunterVerifier
-from worker.findings.providers.people_data_labs import PeopleDataLabs
 from worker.findings.providers.provider import Deferred, Immediate
-from worker.findings.waterfall import DIRECTORY
 from worker.infrastructure.dependencies import Deps
 from worker.infrastructure.errors import NotConfigured
 from worker.infrastructure.event_loop_thread import EventLoopThread
 from worker.infrastructure.name_resolution import SHARED
 from worker.infrastructure.settings import Settings
 
-_IMMEDIATE: Mapping[str, Callable[[Http, str, str], Immediate]] = {
-    Hunter.name: lambda http, key, url: Hunter(http, key=key, url=url),
-    PeopleDataLabs.name: lambda http, key, url: PeopleDataLabs(http, key=key, url=url),
-}
-_DEFERRED: Mapping[str, Callable[[Http, str, str], Deferred]] = {
-    FullEnrich.name: lambda http, key, url: FullEnrich(http, key=key, url=url),
-}
-_PREFIX = {
-    Hunter.name: "hunter",
-    PeopleDataLabs.name: "pdl",
-    FullEnrich.name: "fullenrich",
-}
-"""What the settings of each begin with."""
+if TYPE_CHECKING:
+    from limits import RateLimitItem
+
+    from worker.findings.provider_limits import ProviderLimits
+    from worker.findings.providers.http import Http
 
 
 class ProviderRegistry:
     """Whom to ask, in turn."""
 
     def __init__(self, settings: Settings) -> None:
-        self.order = _order(settings)
+        self.order = order_of(settings)
         self._settings = settings
         self.event_loop = EventLoopThread()
-        self._http = Http(
-            timeout_s=settings.provider_timeout_s,
-            resolve=SHARED.resolve_in_loop,
-            connections_max=settings.provider_concurrency,
-        )
         self._immediate: dict[str, Immediate] = {
-            name: _IMMEDIATE[name](self._http, *_address(settings, name))
-            for name in self.order
-            if name in _IMMEDIATE
+            name: self._made(name) for name in self.order if name in IMMEDIATE
         }
         self._deferred: dict[str, Deferred] = {
-            name: _DEFERRED[name](self._http, *_address(settings, name))
-            for name in self.order
-            if name in _DEFERRED
+            name: self._made(name) for name in self.order if name in DEFERRED
         }
-        hunter = self._immediate.get(Hunter.name)
-        self.verifier = HunterVerifier(hunter) if isinstance(hunter, Hunter) else None
+        self.verifier = self._verifier()
         """Who verifies the addresses that others found, if anybody does."""
         self._slots = {
             name: Slots(settings.provider_concurrency) for name in self._immediate
         }
+
+    def _made(self, name: str) -> Any:  # noqa: ANN401 - its class was not loaded before
+        key, url = _address(self._settings, name)
+        kind = getattr(_module(name), VENDORS[name].kind)
+        return kind(self._http, key=key, url=url)
+
+    def _verifier(self) -> Immediate | None:
+        for name, provider in self._immediate.items():
+            if (kind := VENDORS[name].verifier) is not None:
+                verifier: Immediate = getattr(_module(name), kind)(provider)
+                return verifier
+        return None
+
+    @cached_property
+    def _http(self) -> "Http":
+        from worker.findings.providers.http import Http  # noqa: PLC0415 - 8 MB that few need
+
+        return Http(
+            timeout_s=self._settings.provider_timeout_s,
+            resolve=SHARED.resolve_in_loop,
+            connections_max=self._settings.provider_concurrency,
+        )
 
     @property
     def any(self) -> bool:
@@ -86,11 +92,13 @@ class ProviderRegistry:
         return self._slots[name]
 
     @cached_property
-    def limits(self) -> ProviderLimits:
+    def limits(self) -> "ProviderLimits":
         """What lets requests through. Raises `NotConfigured` without a Redis."""
+        from worker.findings.provider_limits import ProviderLimits  # noqa: PLC0415 - as for the client
+
         settings = self._settings
         if settings.limits_url is None:
-            raise _without_redis()
+            raise without_redis()
         return ProviderLimits(
             settings.limits_url,
             {name: _rates(settings, name) for name in self.order if name != DIRECTORY},
@@ -110,35 +118,12 @@ class ProviderRegistry:
         self.event_loop.close()
 
 
-def check_limits(settings: Settings) -> None:
-    """Refuse to ask providers where nothing counts how often.
-
-    For whoever will ask them, at its start: who asks nobody needs no Redis.
-    """
-    asks = any(name != DIRECTORY for name in _order(settings))
-    if asks and settings.limits_url is None:
-        raise _without_redis()
-
-
-def _without_redis() -> NotConfigured:
-    return NotConfigured("HOLDFAST_REDIS_URL is not set: providers need it")
-
-
-def _order(settings: Settings) -> tuple[str, ...]:
-    names = tuple(
-        name.strip() for name in settings.providers.split(",") if name.strip()
-    )
-    for name in names:
-        if name not in (DIRECTORY, *_PREFIX):
-            known = ", ".join((DIRECTORY, *_PREFIX))
-            raise NotConfigured(f"HOLDFAST_PROVIDERS: {name} is not one of {known}")
-    if len(set(names)) < len(names):
-        raise NotConfigured("HOLDFAST_PROVIDERS names a provider twice")
-    return names
+def _module(name: str) -> Any:  # noqa: ANN401 - a module of its own for each
+    return import_module(f"worker.findings.providers.{name}")
 
 
 def _address(settings: Settings, name: str) -> tuple[str, str]:
-    prefix = _PREFIX[name]
+    prefix = VENDORS[name].prefix
     key = getattr(settings, f"{prefix}_key")
     if key is None:
         raise NotConfigured(f"HOLDFAST_{prefix.upper()}_KEY is not set")
@@ -146,8 +131,10 @@ def _address(settings: Settings, name: str) -> tuple[str, str]:
     return key.get_secret_value(), url
 
 
-def _rates(settings: Settings, name: str) -> Sequence[RateLimitItem]:
-    prefix = _PREFIX[name]
+def _rates(settings: Settings, name: str) -> Sequence["RateLimitItem"]:
+    from limits import parse_many  # noqa: PLC0415 - as for the client
+
+    prefix = VENDORS[name].prefix
     given = getattr(settings, f"{prefix}_rate")
     try:
         return parse_many(given)

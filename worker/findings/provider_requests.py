@@ -9,10 +9,11 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from pricing.plans import Item
 from storage.findings.findings import Key
-from worker.findings.provider_limits import ProviderLimits, pause_of
+from worker.findings.provider_pauses import pause_of
 from worker.findings.providers.errors import InDoubt, ProviderError
 from worker.findings.providers.provider import (
     Answer,
@@ -23,6 +24,9 @@ from worker.findings.providers.provider import (
 )
 from worker.findings.waterfall import Ask
 from worker.infrastructure.outbound_limits.pauses import DOWN, Pause, Paused
+
+if TYPE_CHECKING:
+    from worker.findings.provider_limits import ProviderLimits
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +95,7 @@ Emit = Callable[[Result], None]
 
 
 async def ask_all(
-    limits: ProviderLimits,
+    limits: "ProviderLimits",
     provider: Immediate,
     requests: Sequence[Request],
     emit: Emit,
@@ -117,7 +121,7 @@ async def ask_all(
 
 
 async def _ask(
-    limits: ProviderLimits, provider: Immediate, request: Request, emit: Emit
+    limits: "ProviderLimits", provider: Immediate, request: Request, emit: Emit
 ) -> None:
     """Ask until everybody was answered, or trying on makes no sense."""
     answered = False
@@ -152,7 +156,7 @@ class Submitted:
 
 
 async def submit(
-    limits: ProviderLimits,
+    limits: "ProviderLimits",
     provider: Deferred,
     request_id: str,
     request: Request,
@@ -179,7 +183,7 @@ async def submit(
 
 
 async def poll(
-    limits: ProviderLimits, provider: Deferred, vendor_id: str
+    limits: "ProviderLimits", provider: Deferred, vendor_id: str
 ) -> Report | None:
     """How a request stands; None where that is not to be had now."""
     try:

@@ -10,7 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from storage.database import Database
+from storage.files.artifact_store import open_artifacts
 from storage.files.artifacts import Artifacts
+from storage.files.local_folder import close_to_others
 from worker.infrastructure.errors import NotConfigured
 from worker.infrastructure.keyring import Keyring
 from worker.infrastructure.name_resolution import resolve
@@ -35,6 +37,41 @@ class Deps:
     draining: Callable[[], bool]
 
 
+def never() -> bool:
+    return False
+
+
+def bare(
+    settings: Settings,
+    *,
+    draining: Callable[[], bool] = never,
+    pool: int = 5,
+) -> Deps:
+    """What every use case is given, from settings."""
+    return Deps(
+        settings=settings,
+        database=connect(settings, pool=pool),
+        artifacts=_artifacts(settings),
+        keyring=Keyring(settings),
+        outbound=OutboundHttp(
+            allow_private=settings.webhook_allow_private,
+            timeout_s=settings.webhook_timeout_s,
+        ),
+        owner=new_owner(),
+        draining=draining,
+    )
+
+
+def _artifacts(settings: Settings) -> Artifacts:
+    if settings.artifacts_url is None:
+        # In the home, and ours: a folder that somebody has named keeps its mode.
+        close_to_others(settings.files_folder)
+    # Three tries and their pauses end before a lease does.
+    return open_artifacts(
+        settings.store_url, timeout_s=settings.lease_s / 6, resolve=resolve
+    )
+
+
 def new_owner() -> str:
     """A name for this boot of this process, never used again."""
     return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
@@ -54,7 +91,3 @@ def connect(
         pool=pool,
         resolve=resolve,
     )
-
-
-def never() -> bool:
-    return False

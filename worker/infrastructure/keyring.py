@@ -12,13 +12,13 @@ import os
 import secrets
 from functools import cached_property
 from pathlib import Path
-
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from typing import TYPE_CHECKING
 
 from worker.infrastructure.errors import NotConfigured
 from worker.infrastructure.settings import Settings
+
+if TYPE_CHECKING:
+    from cryptography.fernet import MultiFernet
 
 KEY_LENGTH_MIN = 20
 
@@ -43,6 +43,8 @@ class Keyring:
 
     def decrypt(self, sealed: str) -> str:
         """What was encrypted. Raises `Undecipherable`."""
+        from cryptography.fernet import InvalidToken  # noqa: PLC0415 - as for encrypting
+
         try:
             return self._fernet.decrypt(sealed.encode()).decode()
         except InvalidToken as error:
@@ -64,7 +66,9 @@ class Keyring:
         return self._given or (_key_of(self._home),)
 
     @cached_property
-    def _fernet(self) -> MultiFernet:
+    def _fernet(self) -> "MultiFernet":
+        from cryptography.fernet import Fernet, MultiFernet  # noqa: PLC0415 - 5 MB that few processes need
+
         keys = [_derive(key, "encrypt") for key in self._keys]
         return MultiFernet([Fernet(base64.urlsafe_b64encode(key)) for key in keys])
 
@@ -80,11 +84,12 @@ def _split(given: str) -> tuple[str, ...]:
 
 
 def _derive(key: str, purpose: str) -> bytes:
-    """A key for one purpose, from which neither the key nor another can be found."""
-    info = f"holdfast {purpose}".encode()
-    return HKDF(algorithm=SHA256(), length=32, salt=None, info=info).derive(
-        key.encode()
-    )
+    """A key for one purpose, from which neither the key nor another can be found.
+
+    HKDF of RFC 5869 with SHA-256, no salt, and as many bytes as one round gives.
+    """
+    drawn = hmac.digest(bytes(hashlib.sha256().digest_size), key.encode(), "sha256")
+    return hmac.digest(drawn, f"holdfast {purpose}".encode() + b"\x01", "sha256")
 
 
 def _sign(key: str, purpose: str, text: str) -> str:

@@ -1,30 +1,18 @@
-"""The one place that makes requests to other people's servers.
+"""The one way to make requests to other people's servers.
 
-Where customers say to whom, they could name our own machines. So a name is resolved
-once, each address it has must be public, and the connection is made to an address
-that was looked at, never to the name again: a name that changes its mind in between
-changes nothing. Redirects are not followed, a proxy named in the environment is not
-used, and a request has one deadline for all that it waits for, its name included.
+What makes them is loaded with the first one: an HTTP client is 5 MB, and most processes
+ask nobody.
 """
 
-import contextlib
 import ssl
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import httpcore
-import httpx
+from worker.infrastructure.name_resolution import Lookup
 
-from worker.infrastructure.clock import monotonic_s
-from worker.infrastructure.errors import ForbiddenTarget, OutboundError
-from worker.infrastructure.name_resolution import SHARED, Lookup, Resolver
-from worker.infrastructure.public_addresses import not_public_because
-
-_PORTS = {"http": 80, "https": 443}
-_PORT_MAX = 65_535
-_LEAST_WAIT_S = 0.001
-_ALL_WRITTEN = "http11.send_request_body.complete"
+if TYPE_CHECKING:
+    from worker.infrastructure.outbound_client import OutboundClient
 
 
 class Response(NamedTuple):
@@ -39,16 +27,11 @@ class Response(NamedTuple):
     sent: bool = True
 
 
-class Target(NamedTuple):
-    """A URL taken apart, and the addresses that its host has."""
-
-    url: httpx.URL
-    port: int
-    addresses: tuple[str, ...]
-
-
 class OutboundHttp:
-    """Makes requests; `allow_private` lifts the guard on addresses, and no other."""
+    """Makes requests; `allow_private` lifts the guard on addresses, and no other.
+
+    One that `keeps_connections` leaves them open for a moment, for the next request.
+    """
 
     def __init__(
         self,
@@ -58,20 +41,21 @@ class OutboundHttp:
         response_bytes_max: int = 1 << 20,
         resolve: Lookup | None = None,
         tls: ssl.SSLContext | None = None,
+        keeps_connections: bool = False,
     ) -> None:
         self._allow_private = allow_private
         self._timeout_s = timeout_s
         self._response_bytes_max = response_bytes_max
-        self._resolver = SHARED if resolve is None else Resolver(resolve)
-        self._given_tls = tls
+        self._resolve = resolve
+        self._tls = tls
+        self._keeps_connections = keeps_connections
 
     def check(self, url: str) -> None:
         """Raise `ForbiddenTarget` where a URL leads to where nobody may be sent.
 
         A name that has no address yet passes: it is looked at again at each request.
         """
-        with contextlib.suppress(_NoAddress):
-            self._target(url, _Deadline(self._timeout_s))
+        self._client.check(url)
 
     def request(
         self,
@@ -86,194 +70,22 @@ class OutboundHttp:
         Raises `ForbiddenTarget`, and `OutboundError` where no answer came in time or
         it was too large. No transaction may be open meanwhile.
         """
-        deadline = _Deadline(self._timeout_s)
-        target = self._target(url, deadline)
-        progress = _Progress()
-        given = {"Host": target.url.netloc.decode(), **(headers or {})}
-        try:
-            with (
-                httpcore.ConnectionPool(
-                    ssl_context=self._tls,
-                    network_backend=_Pinned(target.addresses, deadline),
-                ) as pool,
-                pool.stream(
-                    method,
-                    _url(target),
-                    headers=[(k.encode(), v.encode()) for k, v in given.items()],
-                    content=content,
-                    extensions={"trace": progress.note},
-                ) as response,
-            ):
-                return Response(
-                    response.status,
-                    {
-                        k.decode("latin-1"): v.decode("latin-1")
-                        for k, v in response.headers
-                    },
-                    self._body(response),
-                    progress.sent,
-                )
-        except httpcore.TimeoutException as error:
-            words = f"no answer within {self._timeout_s:g} s"
-            raise OutboundError(words, sent=progress.sent) from error
-        except (httpcore.NetworkError, httpcore.ProtocolError, OSError) as error:
-            raise OutboundError(_words(error), sent=progress.sent) from error
-
-    def _body(self, response: httpcore.Response) -> bytes:
-        body = bytearray()
-        for piece in response.iter_stream():
-            body += piece
-            if len(body) > self._response_bytes_max:
-                raise OutboundError(
-                    f"the answer is larger than {self._response_bytes_max} bytes"
-                )
-        return bytes(body)
-
-    def _target(self, url: str, deadline: "_Deadline") -> Target:
-        parsed = _parse(url)
-        port = parsed.port or _PORTS[parsed.scheme]
-        try:
-            addresses = self._resolver.resolve(
-                parsed.raw_host.decode(), port, within_s=deadline.left_s(OSError)
-            )
-        except OSError as error:
-            raise _NoAddress("the host's name has no address", sent=False) from error
-        if not addresses:
-            raise _NoAddress("the host's name has no address", sent=False)
-        for address in addresses:
-            kind = None if self._allow_private else not_public_because(address)
-            if kind is not None:
-                # Not the address: names inside our network are nobody's business.
-                raise ForbiddenTarget(f"the host's address is {kind}")
-        return Target(parsed, port, tuple(addresses))
-
-    @cached_property
-    def _tls(self) -> ssl.SSLContext:
-        return self._given_tls or httpx.create_ssl_context()
-
-
-class _NoAddress(OutboundError):
-    """A name that leads nowhere."""
-
-
-def _parse(url: str) -> httpx.URL:
-    try:
-        parsed = httpx.URL(url)
-    except (httpx.InvalidURL, UnicodeError) as error:
-        raise ForbiddenTarget("it is not a URL") from error
-    if parsed.scheme not in _PORTS:
-        raise ForbiddenTarget("it must begin with http:// or https://")
-    if not parsed.host:
-        raise ForbiddenTarget("it names no host")
-    if parsed.userinfo:
-        raise ForbiddenTarget("it must not name a user or a password")
-    if parsed.port is not None and not 0 < parsed.port <= _PORT_MAX:
-        raise ForbiddenTarget("there is no such port")
-    return parsed
-
-
-def _url(target: Target) -> httpcore.URL:
-    url = target.url
-    return httpcore.URL(
-        scheme=url.raw_scheme,
-        host=url.raw_host,
-        port=target.port,
-        target=url.raw_path,
-    )
-
-
-def _words(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"[:200]
-
-
-class _Progress:
-    """Whether a request has been written in full."""
-
-    def __init__(self) -> None:
-        self.sent = False
-
-    def note(self, event: str, info: Mapping[str, Any]) -> None:
-        """What httpcore says of each of its steps."""
-        del info
-        self.sent = self.sent or event == _ALL_WRITTEN
-
-
-class _Deadline:
-    """One for all the waits of a request: a server that drips cannot hold a worker."""
-
-    def __init__(self, timeout_s: float) -> None:
-        self._at_s = monotonic_s() + timeout_s
-
-    def left_s(self, timed_out: type[Exception]) -> float:
-        left_s = self._at_s - monotonic_s()
-        if left_s < _LEAST_WAIT_S:
-            raise timed_out("the deadline has passed")
-        return left_s
-
-
-class _Pinned(httpcore.NetworkBackend):
-    """Connects to the addresses that were looked at, whatever it is asked for."""
-
-    def __init__(self, addresses: Sequence[str], deadline: _Deadline) -> None:
-        self._addresses = addresses
-        self._deadline = deadline
-        self._inner = httpcore.SyncBackend()
-
-    def connect_tcp(
-        self,
-        host: str,  # noqa: ARG002 - the name counts no more
-        port: int,
-        timeout: float | None = None,  # noqa: ARG002 - the deadline holds
-        local_address: str | None = None,
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
-    ) -> httpcore.NetworkStream:
-        refused: Exception = httpcore.ConnectError("no address")
-        for address in self._addresses:
-            try:
-                stream = self._inner.connect_tcp(
-                    address,
-                    port,
-                    timeout=self._deadline.left_s(httpcore.ConnectTimeout),
-                    local_address=local_address,
-                    socket_options=socket_options,
-                )
-            except httpcore.ConnectError as error:
-                refused = error
-            else:
-                return _Bounded(stream, self._deadline)
-        raise refused
-
-
-class _Bounded(httpcore.NetworkStream):
-    """A connection whose every wait ends at the request's deadline."""
-
-    def __init__(self, inner: httpcore.NetworkStream, deadline: _Deadline) -> None:
-        self._inner = inner
-        self._deadline = deadline
-
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002 - the deadline holds
-        return self._inner.read(
-            max_bytes, timeout=self._deadline.left_s(httpcore.ReadTimeout)
-        )
-
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002 - the deadline holds
-        self._inner.write(buffer, timeout=self._deadline.left_s(httpcore.WriteTimeout))
+        return self._client.request(method, url, headers=headers, content=content)
 
     def close(self) -> None:
-        self._inner.close()
+        """Close the connections that are kept."""
+        if "_client" in self.__dict__:
+            self._client.close()
 
-    def start_tls(
-        self,
-        ssl_context: ssl.SSLContext,
-        server_hostname: str | None = None,
-        timeout: float | None = None,  # noqa: ARG002 - the deadline holds
-    ) -> httpcore.NetworkStream:
-        inner = self._inner.start_tls(
-            ssl_context,
-            server_hostname,
-            timeout=self._deadline.left_s(httpcore.ConnectTimeout),
+    @cached_property
+    def _client(self) -> "OutboundClient":
+        from worker.infrastructure.outbound_client import OutboundClient  # noqa: PLC0415 - with the first request
+
+        return OutboundClient(
+            allow_private=self._allow_private,
+            timeout_s=self._timeout_s,
+            response_bytes_max=self._response_bytes_max,
+            resolve=self._resolve,
+            tls=self._tls,
+            keeps_connections=self._keeps_connections,
         )
-        return _Bounded(inner, self._deadline)
-
-    def get_extra_info(self, info: str) -> Any:  # noqa: ANN401 - httpcore's own signature
-        return self._inner.get_extra_info(info)

@@ -1,7 +1,8 @@
 """Which addresses on the network are public: whatever is not sure to be is not. Pure.
 
 An IPv6 address may carry an IPv4 address inside that a gateway would go to: then both
-must be public.
+must be public. Where releases of Python tell an address apart differently, it is told
+here, so that all of them answer the same.
 """
 
 from collections.abc import Iterator
@@ -18,11 +19,19 @@ Address = IPv4Address | IPv6Address
 _SHARED = IPv4Network("100.64.0.0/10")
 """Behind a provider's own address translation (CGNAT)."""
 
-_SPECIAL = (IPv4Network("192.0.0.0/24"), IPv4Network("192.88.99.0/24"))
-"""Protocol assignments, and the relays of 6to4."""
+_SPECIAL = (
+    IPv4Network("192.0.0.0/24"),
+    IPv4Network("192.88.99.0/24"),
+    IPv6Network("2001::/23"),
+    IPv6Network("3fff::/20"),
+)
+"""Protocol assignments, the relays of 6to4, and addresses for documentation."""
 
 _TRANSLATED = IPv6Network("64:ff9b::/96")
 """Translated to the IPv4 address in their last 32 bits (NAT64)."""
+
+_SIX_TO_FOUR = IPv6Network("2002::/16")
+"""Routed to the IPv4 address in them (6to4)."""
 
 _LAST_32_BITS = 0xFFFF_FFFF
 
@@ -61,7 +70,8 @@ def _kind(address: Address) -> str | None:
 
 
 def _is_coat(address: IPv6Address) -> bool:
-    return address.ipv4_mapped is not None or address in _TRANSLATED
+    is_routed = address in _TRANSLATED or address in _SIX_TO_FOUR
+    return is_routed or address.ipv4_mapped is not None
 
 
 def _inside(address: Address) -> Iterator[IPv4Address]:

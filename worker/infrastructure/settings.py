@@ -3,30 +3,29 @@
 import os
 from pathlib import Path
 
-from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from worker.infrastructure.environment.secret import Secret
+from worker.infrastructure.environment.settings_reader import (
+    EnvironmentSettings,
+    setting,
+)
 
 MISSED_REPORTS = 6
 """After so many missed reports a process is taken for gone."""
 
 
-class Settings(BaseSettings):
+class Settings(EnvironmentSettings):
     """What can be set; the defaults suit one machine.
 
     Times are seconds. A lease must be longer than the slowest batch.
     """
 
-    model_config = SettingsConfigDict(
-        env_prefix="HOLDFAST_",
-        frozen=True,
-        extra="ignore",
-    )
+    prefix = "HOLDFAST_"
 
-    home: Path = Field(default_factory=lambda: Path.home() / ".holdfast")
+    home: Path = setting(factory=lambda: Path.home() / ".holdfast")
     """Where the embedded servers, the files and the logs live."""
     database_url: str | None = None
     """PostgreSQL 15 or newer; unset: the embedded one of `home`."""
-    database_timeout_s: float = Field(default=30, gt=0)
+    database_timeout_s: float = setting(30, gt=0)
     """PostgreSQL must have done a statement within this time; the audit may take
     longer."""
     broker_url: str | None = None
@@ -43,107 +42,107 @@ class Settings(BaseSettings):
     public_url: str | None = None
     """What links to files begin with; unset: the address that was asked, and in
     webhooks the one that `up` serves on, or no link."""
-    bootstrap_key: str | None = Field(default=None, min_length=20)
+    bootstrap_key: str | None = setting(None, length_min=20)
     """An admin key, taken as it is; 20 characters or more."""
-    secret_keys: SecretStr | None = None
+    secret_keys: Secret | None = None
     """Keys of 20 characters or more, separated by commas: the first encrypts, any
     decrypts. Unset: a key of the home's own, in `secret.key`."""
-    rate_a_minute: int = Field(default=600, ge=1)
+    rate_a_minute: int = setting(600, ge=1)
     """Requests that one key may make in a minute."""
-    followers_key_max: int = Field(default=2_000, ge=1)
+    followers_key_max: int = setting(2_000, ge=1)
     """Event streams that one key may have open at once, in each process of the API."""
-    followers_max: int = Field(default=4_000, ge=1)
+    followers_max: int = setting(4_000, ge=1)
     """Event streams that all keys may have open at once, in each process of the API."""
-    body_bytes_max: int = Field(default=16 << 20, ge=1)
+    body_bytes_max: int = setting(16 << 20, ge=1)
     """The largest body of a request that is no upload."""
-    upload_bytes_max: int = Field(default=2 << 30, ge=1)
+    upload_bytes_max: int = setting(2 << 30, ge=1)
     """The largest upload."""
-    inline_records_max: int = Field(default=10_000, ge=1)
+    inline_records_max: int = setting(10_000, ge=1)
     """Records that a quote's body may hold."""
-    file_link_s: float = Field(default=900, ge=1, le=7 * 24 * 3600)
+    file_link_s: float = setting(900, ge=1, le=7 * 24 * 3600)
     """How long a link to a file can be used; S3 signs none for more than a week."""
-    request_kept_s: float = Field(default=7 * 24 * 3600, gt=0)
+    request_kept_s: float = setting(7 * 24 * 3600, gt=0)
     """For so long the same Idempotency-Key is answered the same."""
-    upload_kept_s: float = Field(default=7 * 24 * 3600, gt=0)
+    upload_kept_s: float = setting(7 * 24 * 3600, gt=0)
     """How long an upload can be quoted."""
-    quote_kept_s: float = Field(default=24 * 3600, gt=0)
+    quote_kept_s: float = setting(24 * 3600, gt=0)
     """How long the records of an expired quote that made no job are kept."""
-    input_kept_s: float = Field(default=30 * 24 * 3600, gt=0)
+    input_kept_s: float = setting(30 * 24 * 3600, gt=0)
     """How long a job's records are kept after its end, and it can be retried."""
-    part_kept_s: float = Field(default=24 * 3600, gt=0)
+    part_kept_s: float = setting(24 * 3600, gt=0)
     """How long a job's parts are kept after its end."""
-    file_kept_s: float = Field(default=30 * 24 * 3600, gt=0)
+    file_kept_s: float = setting(30 * 24 * 3600, gt=0)
     """How long a job's file can be had after its end."""
-    event_kept_s: float = Field(default=90 * 24 * 3600, gt=0)
+    event_kept_s: float = setting(90 * 24 * 3600, gt=0)
     """How long events and their deliveries are kept."""
-    entry_kept_s: float = Field(default=7 * 24 * 3600, gt=0)
+    entry_kept_s: float = setting(7 * 24 * 3600, gt=0)
     """How long outbox entries are kept once they are done."""
-    notification_kept_s: float = Field(default=365 * 24 * 3600, gt=0)
+    notification_kept_s: float = setting(365 * 24 * 3600, gt=0)
     """How long messages to users are kept."""
-    orphan_kept_s: float = Field(default=24 * 3600, ge=3600)
+    orphan_kept_s: float = setting(24 * 3600, ge=3600)
     """After so long a file that no row names is removed; longer than any upload."""
 
     under_up: bool = False
     """Set by `up` for its children: readiness waits for worker and dispatcher."""
 
-    clock_offset_s: float | None = Field(default=None, ge=-3.2e9, le=3.2e9)
+    clock_offset_s: float | None = setting(None, ge=-3.2e9, le=3.2e9)
     """Shifts business time (windows, periods, expiries), never leases. It stands in
     the database: what starts an installation writes it there, all others go by that."""
-    quote_lifetime_s: float = Field(default=15 * 60, gt=0)
-    reservation_lifetime_s: float = Field(default=14 * 24 * 3600, gt=0)
+    quote_lifetime_s: float = setting(15 * 60, gt=0)
+    reservation_lifetime_s: float = setting(14 * 24 * 3600, gt=0)
     """How long a job may stand still before it is cancelled."""
-    credits_low_share: float = Field(default=0.1, ge=0, le=1)
+    credits_low_share: float = setting(0.1, ge=0, le=1)
     """Below this share of what a period was granted its credits are low."""
 
-    webhook_attempts_max: int = Field(default=12, ge=1)
+    webhook_attempts_max: int = setting(12, ge=1)
     """After so many attempts a delivery is given up."""
-    webhook_timeout_s: float = Field(default=10, gt=0)
+    webhook_timeout_s: float = setting(10, gt=0)
     """A webhook must have answered in full within this time."""
-    webhook_flight_max: int = Field(default=2, ge=1)
+    webhook_flight_max: int = setting(2, ge=1)
     """Deliveries in the broker at once; fewer than there are workers, for some wait."""
     webhook_allow_private: bool = False
     """Let webhooks and connections lead into private networks and to this machine."""
     operator_webhook_url: str | None = None
     """Where the operator is told of what the house itself finds; unset: nowhere."""
-    operator_webhook_secret: SecretStr | None = Field(default=None, min_length=20)
+    operator_webhook_secret: Secret | None = setting(None, length_min=20)
     """What the operator's events are signed with; 20 characters or more."""
 
     providers: str = "directory"
     """Who finds e-mails and phones, in the order in which they are asked."""
-    hunter_key: SecretStr | None = None
+    hunter_key: Secret | None = None
     hunter_url: str = "https://api.hunter.io"
     hunter_rate: str = "15/second;500/minute"
     """How often all workers together may ask it; so for the others."""
-    pdl_key: SecretStr | None = None
+    pdl_key: Secret | None = None
     pdl_url: str = "https://api.peopledatalabs.com"
     pdl_rate: str = "1000/minute"
-    fullenrich_key: SecretStr | None = None
+    fullenrich_key: Secret | None = None
     fullenrich_url: str = "https://app.fullenrich.com"
     fullenrich_rate: str = "60/minute"
-    provider_concurrency: int = Field(default=20, ge=1)
+    provider_concurrency: int = setting(20, ge=1)
     """Requests to providers that one worker process has under way."""
-    provider_timeout_s: float = Field(default=30, gt=0)
+    provider_timeout_s: float = setting(30, gt=0)
     """A provider must have answered in full within this time."""
-    provider_failures_max: int = Field(default=10, ge=1)
+    provider_failures_max: int = setting(10, ge=1)
     """After so many failures within a minute a provider rests."""
-    provider_rest_s: float = Field(default=30, gt=0)
+    provider_rest_s: float = setting(30, gt=0)
     """For so long."""
-    lookup_deadline_s: float = Field(default=3600, gt=0)
+    lookup_deadline_s: float = setting(3600, gt=0)
     """When a request that was not answered counts as not found."""
-    lookup_poll_s: float = Field(default=60, gt=0)
+    lookup_poll_s: float = setting(60, gt=0)
     """How often a provider is asked about a request that it has not answered."""
-    lookup_kept_s: float = Field(default=90 * 24 * 3600, gt=0)
+    lookup_kept_s: float = setting(90 * 24 * 3600, gt=0)
     """How long requests to providers are kept after their end, for operators."""
-    findings_reuse_days: float = Field(default=90, ge=0)
+    findings_reuse_days: float = setting(90, ge=0)
     """For so long what a provider found is used again instead of asking it."""
-    misses_reuse_days: float = Field(default=7, ge=0)
+    misses_reuse_days: float = setting(7, ge=0)
     """For so long a provider that found nothing is not asked again."""
-    finding_kept_s: float = Field(default=90 * 24 * 3600, gt=0)
+    finding_kept_s: float = setting(90 * 24 * 3600, gt=0)
     """How long what providers found is kept."""
 
     hubspot_client_id: str | None = None
     """Our app at HubSpot, for connections by consent; so for the others."""
-    hubspot_client_secret: SecretStr | None = None
+    hubspot_client_secret: Secret | None = None
     hubspot_authorize_url: str = "https://app.hubspot.com/oauth/authorize"
     """Where somebody consents."""
     hubspot_token_url: str = "https://api.hubapi.com/oauth/2026-03/token"  # noqa: S105 - a URL
@@ -151,7 +150,7 @@ class Settings(BaseSettings):
     hubspot_api_url: str = "https://api.hubapi.com"
     """Where its API is, for all accounts; the others say so with the tokens."""
     salesforce_client_id: str | None = None
-    salesforce_client_secret: SecretStr | None = None
+    salesforce_client_secret: Secret | None = None
     salesforce_authorize_url: str = (
         "https://login.salesforce.com/services/oauth2/authorize"
     )
@@ -164,68 +163,76 @@ class Settings(BaseSettings):
         "https://test.salesforce.com/services/oauth2/token"  # noqa: S105 - a URL
     )
     pipedrive_client_id: str | None = None
-    pipedrive_client_secret: SecretStr | None = None
+    pipedrive_client_secret: Secret | None = None
     pipedrive_authorize_url: str = "https://oauth.pipedrive.com/oauth/authorize"
     pipedrive_token_url: str = "https://oauth.pipedrive.com/oauth/token"  # noqa: S105 - a URL
 
-    crm_timeout_s: float = Field(default=60, gt=0)
+    crm_timeout_s: float = setting(60, gt=0)
     """A CRM must have answered in full within this time, or two thirds of a lease."""
-    crm_settle_s: float = Field(default=10, gt=0)
+    crm_settle_s: float = setting(10, gt=0)
     """A CRM that cannot upsert is given so long to show what it has written, where
     nobody knows what became of a request."""
-    push_doubt_s: float = Field(default=24 * 3600, gt=0)
+    push_doubt_s: float = setting(24 * 3600, gt=0)
     """A cancelled push whose CRM cannot be asked ends so long after: what it may have
     sent counts as delivered, is flagged, and can be refunded."""
-    push_rejections_share: float = Field(default=0.05, ge=0, le=1)
+    push_rejections_share: float = setting(0.05, ge=0, le=1)
     """A push parks where its CRM rejects more than this share of the records tried."""
-    push_rejections_min: int = Field(default=50, ge=1)
+    push_rejections_min: int = setting(50, ge=1)
     """Not before it has rejected so many."""
-    dry_run_kept_s: float = Field(default=7 * 24 * 3600, gt=0)
+    dry_run_kept_s: float = setting(7 * 24 * 3600, gt=0)
     """How long what a dry run has said is kept."""
 
-    records_max: int = Field(default=1_000_000, ge=1)
+    records_max: int = setting(1_000_000, ge=1)
     """Records of one upload, duplicates and bad ones included."""
-    chunk_records: int = Field(default=1000, ge=1, le=100_000)
+    chunk_records: int = setting(1000, ge=1, le=100_000)
     """Records of a chunk, the unit of work."""
-    batch_records: int = Field(default=500, ge=1, le=10_000)
+    batch_records: int = setting(500, ge=1, le=10_000)
     """Records of a batch, the unit of settlement: one part, one checkpoint."""
-    worker_concurrency: int = Field(
-        default_factory=lambda: min(os.cpu_count() or 1, 4), ge=1
-    )
-    worker_grace_s: float = Field(default=120, gt=0)
+    worker_concurrency: int = setting(factory=lambda: min(os.cpu_count() or 1, 4), ge=1)
+    worker_grace_s: float = setting(120, gt=0)
     """How long a worker may take to stop; Celery's warm shutdown can need 30 s."""
 
-    lease_s: float = Field(default=90, gt=0)
+    lease_s: float = setting(90, gt=0)
     """How long a chunk stays with a worker that shows no progress."""
-    chunk_budget_s: float = Field(default=240, gt=0)
+    chunk_budget_s: float = setting(240, gt=0)
     """After so long a worker gives a chunk back and takes the next."""
-    seal_budget_s: float = Field(default=840, gt=0)
+    seal_budget_s: float = setting(840, gt=0)
     """How long a job's file may take to be sealed."""
-    visibility_timeout_s: int = Field(default=900, ge=1)
+    visibility_timeout_s: int = setting(900, ge=1)
     """After so long Redis delivers an unacknowledged message again."""
-    message_lost_s: float = Field(default=15, gt=0)
+    message_lost_s: float = setting(15, gt=0)
     """After so long a message that nobody took, and that the broker no longer has, is
     sent again."""
-    retry_base_s: float = Field(default=5, gt=0)
+    retry_base_s: float = setting(5, gt=0)
     """The first delay after a failure; it doubles with each further one."""
-    retry_max_s: float = Field(default=600, gt=0)
-    crashes_max: int = Field(default=3, ge=1)
+    retry_max_s: float = setting(600, gt=0)
+    crashes_max: int = setting(3, ge=1)
     """At so many crashes without progress a chunk is split."""
 
-    dispatch_interval_s: float = Field(default=0.25, gt=0)
-    sweep_interval_s: float = Field(default=5, gt=0)
-    audit_interval_s: float = Field(default=3600, gt=0)
+    dispatch_interval_s: float = setting(1, gt=0)
+    """How often the dispatcher looks for work that the database did not tell it of."""
+    sweep_interval_s: float = setting(5, gt=0)
+    audit_interval_s: float = setting(3600, gt=0)
     """How often the ledger is audited, by a process of its own."""
-    audit_timeout_s: float = Field(default=3600, gt=0)
+    audit_timeout_s: float = setting(3600, gt=0)
     """An audit that takes longer is ended."""
-    report_interval_s: float = Field(default=10, gt=0)
+    report_interval_s: float = setting(10, gt=0)
     """How often workers and dispatchers say that they are alive."""
-    job_window: int = Field(default=8, ge=1)
+    job_window: int = setting(8, ge=1)
     """Chunks of one job in the broker at once."""
-    flight_max: int = Field(default=64, ge=1)
+    flight_max: int = setting(64, ge=1)
     """Chunks of all jobs in the broker at once."""
-    small_job_records: int = Field(default=50, ge=0)
-    """Jobs up to this size have a share of `flight_max` of their own: a quarter."""
+    small_job_records: int = setting(50, ge=0)
+    """Jobs up to this size have a queue of their own: a quarter of `flight_max` may
+    wait in it, beside all others; and a process of each worker takes them at once (0:
+    no job is small, and there is no such process)."""
+    complete_at_once_records: int = setting(1000, ge=0)
+    """Jobs up to this size are completed by the worker that ends their last chunk."""
+
+    @property
+    def task_time_limit_s(self) -> float:
+        """A chunk that takes longer is ended: it has not kept to its budget."""
+        return self.chunk_budget_s + 60
 
     @property
     def limits_url(self) -> str | None:

@@ -3,14 +3,17 @@
 No transaction is open while findings are looked up, a part is written or a CRM is
 asked. The checkpoint commits all that a batch did, or nothing: a worker that lost its
 chunk learns of it there. What it wrote is never sealed into the file, and what it sent
-is sent again by the same keys.
+is sent again by the same keys. Whoever ends the last chunk of a small job completes it.
 """
 
 import logging
+from typing import NamedTuple
+
+from sqlalchemy import Connection
 
 from storage.errors import ArtifactError, Conflict, Superseded
 from storage.findings import lookups
-from storage.jobs import chunks, job_control, jobs
+from storage.jobs import chunks, job_control, jobs, outbox
 from storage.jobs.chunks import Batch, TakenChunk
 from storage.state_machine import JobState
 from worker.findings.lookup_prefetch import LookupPrefetch
@@ -20,6 +23,7 @@ from worker.infrastructure.errors import DeliveryError
 from worker.infrastructure.retry_policy import backoff_s
 from worker.infrastructure.task_results import Done, Later, Never, TaskResult
 from worker.jobs.delivery import JobDeps
+from worker.jobs.outbox_runner import run_taken
 from worker.quotes.chunk_slices import read_slice
 
 log = logging.getLogger(__name__)
@@ -30,7 +34,7 @@ _CONFLICTS_MAX = 20
 
 def run_chunk(deps: JobDeps, chunk_id: int) -> TaskResult:
     """Run a chunk from its cursor, as far as its job and its time budget allow."""
-    with deps.database.transaction() as connection:
+    with deps.database.reading() as connection:
         chunk = chunks.take(
             connection,
             chunk_id,
@@ -52,36 +56,43 @@ def run_chunk(deps: JobDeps, chunk_id: int) -> TaskResult:
 
 def _run(deps: JobDeps, chunk: TakenChunk) -> TaskResult:
     watch = Stopwatch()
-    lines = read_slice(
+    records = read_slice(
         deps.artifacts,
         chunk.input,
         first_byte=chunk.first_byte,
         size=chunk.bytes,
     )
-    if len(lines) < chunk.stop - chunk.first_line:
-        raise ArtifactError(f"{chunk.input} has fewer lines than it was written with")
+    if len(records) < chunk.stop - chunk.first_line:
+        raise ArtifactError(f"{chunk.input} has fewer records than it was written with")
     with LookupPrefetch(
-        deps, chunk, lines, lambda: _is_spent(deps, watch) is not None
+        deps, chunk, records, lambda: _is_spent(deps, watch) is not None
     ) as prefetch:
-        delivery = deps.kinds[chunk.kind].delivery(deps, chunk, lines)
+        delivery = deps.kinds[chunk.kind].delivery(deps, chunk, records)
         if delivery is None:
             return _give_back(deps, chunk, "the job is cancelled")
-        cursor = chunk.cursor
+        cursor, completion = chunk.cursor, None
         while cursor < chunk.stop:
             stop = min(cursor + delivery.batch_records, chunk.stop)
             contents = prefetch.contents(cursor, stop)
             if isinstance(contents, Wait):
                 return _wait(deps, chunk, contents)
             batch = delivery.deliver(cursor, contents)
-            state = _checkpoint(deps, chunk, batch)
+            state, completion = _checkpoint(deps, chunk, batch)
             cursor = stop
             why = _why_stop(deps, state, watch)
             if cursor < chunk.stop and why is not None:
                 return _give_back(deps, chunk, why)
-    return Done()
+    return Done() if completion is None else run_taken(deps, completion)
 
 
-def _checkpoint(deps: JobDeps, chunk: TakenChunk, batch: Batch) -> JobState:
+class _Checkpoint(NamedTuple):
+    """How a job stands after a batch; its completion, where it is ours to run."""
+
+    state: JobState
+    completion: outbox.Taken | None
+
+
+def _checkpoint(deps: JobDeps, chunk: TakenChunk, batch: Batch) -> _Checkpoint:
     """Commit a batch; where another batch of the job got in between, once more."""
     for _ in range(_CONFLICTS_MAX):
         try:
@@ -92,10 +103,32 @@ def _checkpoint(deps: JobDeps, chunk: TakenChunk, batch: Batch) -> JobState:
                 if (chunk.failures or chunk.job_waits) and batch.start == chunk.cursor:
                     jobs.wait_for(connection, chunk.job_id, None)
                 state = batch.park(connection, chunk.job_id, state)
+                completion = _hold_completion(deps, connection, chunk, state)
         except Conflict:
             continue
-        return state
+        return _Checkpoint(state, completion)
     raise Conflict(f"chunk {chunk.id} could not settle beside others of its job")
+
+
+def _hold_completion(
+    deps: JobDeps, connection: Connection, chunk: TakenChunk, state: JobState
+) -> outbox.Taken | None:
+    """Hold what this batch has put into the outbox, where it ended a small job.
+
+    A worker that ends before it has run it leaves it to its lease, as any entry.
+    """
+    settings = deps.settings
+    if state is not JobState.FINISHING:
+        return None
+    if chunk.job_records > settings.complete_at_once_records:
+        return None
+    return outbox.take_new(
+        connection,
+        jobs.COMPLETE,
+        chunk.job_id,
+        owner=deps.owner,
+        lease_s=settings.lease_s,
+    )
 
 
 def _why_stop(deps: JobDeps, state: JobState, watch: Stopwatch) -> str | None:

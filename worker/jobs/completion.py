@@ -26,7 +26,7 @@ _ERASED = (
 
 def complete(deps: JobDeps, entry: outbox.Taken) -> TaskResult:
     """Complete the job that the entry names. Raises `Superseded` if fenced off."""
-    with deps.database.transaction() as connection:
+    with deps.database.reading() as connection:
         job = jobs.finishing(connection, entry.key)
     sealed = None
     if job is not None and job.keep_file:
@@ -42,10 +42,12 @@ def complete(deps: JobDeps, entry: outbox.Taken) -> TaskResult:
                 connection, job.id, reason="the job left no file", detail=_ERASED
             )
         else:
+            if not jobs.end(connection, job.id, _finished(job, sealed)):
+                raise Conflict(
+                    f"{job.id} had ended, or somebody in it was erased meanwhile"
+                )
+            # Last: all of a license wait for the lock of its period.
             release.close(connection, job.id)
-            jobs.end(connection, job.id, _finished(job, sealed))
-            if sealed is not None and not jobs.keeps_file(connection, job.id):
-                raise Conflict(f"somebody in {job.id} was erased while it was sealed")
     log.info("job %s has ended", job.id)
     return Done()
 

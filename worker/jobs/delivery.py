@@ -4,7 +4,7 @@ The code of a third kind of job is one new folder with a `JobKind` of its own, a
 line in the wiring; the database and the API list the kinds by name.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -20,6 +20,7 @@ from worker.findings.provider_registry import FindingDeps
 from worker.infrastructure.dependencies import Deps
 from worker.infrastructure.errors import DeliveryError
 from worker.infrastructure.task_results import TaskResult
+from worker.quotes.priced_records import PricedRecords
 from worker.quotes.quoted_kind import QuoteDeps, QuotedKind
 
 
@@ -79,9 +80,9 @@ class JobKind(QuotedKind, Protocol):
         """
 
     def delivery(
-        self, deps: "JobDeps", chunk: TakenChunk, lines: Sequence[bytes]
+        self, deps: "JobDeps", chunk: TakenChunk, records: PricedRecords
     ) -> Delivery | None:
-        """The delivery of a chunk, whose slice is `lines`; None: begin nothing."""
+        """The delivery of a chunk, whose slice holds `records`; None: begin nothing."""
 
     def rest_of(
         self, deps: "JobDeps", chunk: TakenChunk, error: DeliveryError

@@ -1,8 +1,8 @@
 """Whose chunk goes next: deficit round robin over licenses. Pure.
 
 Each license in turn earns a quantum of records and spends it on its oldest chunks;
-what it could not spend it keeps while it has work. A part of the room is for small
-jobs alone, so that ten records never wait behind a million.
+what it could not spend it keeps while it has work. Small jobs have places of their own,
+so that ten records never wait behind a million.
 """
 
 from bisect import bisect_right
@@ -14,7 +14,7 @@ from typing import NamedTuple
 from storage.jobs.dispatch_queue import InFlight, Waiting
 
 _SMALL_SHARE = 4
-"""One in so many places is kept for small jobs."""
+"""For so many places small jobs have one of their own."""
 
 _AHEAD_MIN = 8
 _AHEAD_EACH = 3
@@ -34,35 +34,61 @@ class Turn(NamedTuple):
     last: str = ""
 
 
-def free_places(flight: InFlight, *, flight_max: int) -> int:
+class Turns(NamedTuple):
+    """The chunks of small jobs that go, and all others."""
+
+    small: Turn = Turn()
+    other: Turn = Turn()
+
+
+class Room(NamedTuple):
+    """How many chunks more may go: of small jobs, and of all others.
+
+    The small ones stand `apart` where the broker has a queue for them alone; where not,
+    they take their share of the others' places.
+    """
+
+    small: int
+    other: int
+    apart: bool = True
+
+
+def free_places(
+    flight: InFlight, *, flight_max: int, small_queue: str | None = None
+) -> Room:
     """How many chunks more may go to the broker.
 
     A broker hands out what it was given first, whoever has come since: few may wait
     there, and the rest here, where licenses take turns.
     """
+    small = flight.dispatched.get(small_queue, 0) if small_queue else 0
+    other = sum(flight.dispatched.values()) - small
     ahead = max(_AHEAD_MIN, _AHEAD_EACH * flight.running)
-    left = flight_max - flight.dispatched - flight.running
-    return max(0, min(ahead - flight.dispatched, left))
+    room = max(0, min(ahead - other, flight_max - flight.running - other))
+    if small_queue is None:
+        return Room(small=_share(room), other=room, apart=False)
+    return Room(small=max(0, min(ahead, _share(flight_max)) - small), other=room)
+
+
+def _share(places: int) -> int:
+    return -(-places // _SMALL_SHARE)
 
 
 def choose(
     waiting: Sequence[Waiting],
-    before: Turn,
+    before: Turns,
     *,
-    room: int,
+    room: Room,
     quantum_records: int,
     small_job_records: int,
-) -> Turn:
-    """Choose at most `room` chunks, small jobs first in their share of it."""
+) -> Turns:
+    """Choose the chunks that go; those of small jobs beside all others."""
     small = [chunk for chunk in waiting if chunk.job_records <= small_job_records]
-    share = min(len(small), -(-room // _SMALL_SHARE))
-    first = set(
-        _rounds(small, Turn(last=before.last), share, quantum_records).chunk_ids
-    )
-    rest = [chunk for chunk in waiting if chunk.chunk_id not in first]
-    then = _rounds(rest, before, room - len(first), quantum_records)
-    ordered = [chunk.chunk_id for chunk in small if chunk.chunk_id in first]
-    return then._replace(chunk_ids=(*ordered, *then.chunk_ids))
+    rest = [chunk for chunk in waiting if chunk.job_records > small_job_records]
+    first = _rounds(small, before.small, room.small, quantum_records)
+    taken = 0 if room.apart else len(first.chunk_ids)
+    then = _rounds(rest, before.other, room.other - taken, quantum_records)
+    return Turns(first, then)
 
 
 def _rounds(

@@ -13,6 +13,7 @@ from storage.jobs import heartbeats, worker_health
 from worker.infrastructure.clock import Stopwatch
 from worker.infrastructure.dependencies import connect, new_owner
 from worker.infrastructure.settings import Settings
+from worker.jobs.message_queues import QUEUES, TAKEN
 from worker.jobs.messages.dropped_messages import DROPPED
 
 log = logging.getLogger(__name__)
@@ -26,6 +27,7 @@ class Heartbeat:
 
     def __init__(self, settings: Settings) -> None:
         self.has_failed = False
+        self._queues = (*QUEUES, TAKEN) if settings.small_job_records else QUEUES
         self._owner = new_owner()
         self._interval_s = settings.report_interval_s
         self._database = connect(settings, pool=1)
@@ -76,7 +78,7 @@ class Heartbeat:
                 if ends:
                     heartbeats.leave(connection, self._owner)
                 else:
-                    heartbeats.report(connection, self._owner, "worker")
+                    heartbeats.report(connection, self._owner, "worker", self._queues)
         except Exception:
             DROPPED.give_back(counts)
             log.exception("the worker could not report")

@@ -9,7 +9,7 @@ from worker.infrastructure.errors import Code, Refused
 from worker.jobs import submission
 from worker.jobs.delivery import JobDeps, RetryChanges
 from worker.quotes.decided_records import Decided
-from worker.quotes.priced_records import PricedRecord, parse
+from worker.quotes.priced_records import PricedRecord, read_all
 
 _RETRIED = ENDED - {JobState.SUCCEEDED}
 _AS_IT_WAS = RetryChanges()
@@ -73,8 +73,7 @@ def _made_meanwhile(deps: JobDeps, job_id: str) -> str:
 
 def _left(deps: JobDeps, name: str, settled: set[int]) -> Iterator[PricedRecord]:
     """The records of a job's input that have not been delivered or excluded."""
-    with deps.artifacts.open(name) as stream:
-        for line in stream:
-            for priced in parse([line]):
-                if priced.record.number not in settled:
-                    yield priced
+    for records in read_all(deps.artifacts, name):
+        for priced in records.each():
+            if priced.record.number not in settled:
+                yield priced

@@ -19,6 +19,11 @@ def run_entry(deps: JobDeps, entry_id: int) -> TaskResult:
         )
     if entry is None:
         return Never("not to be taken")
+    return run_taken(deps, entry)
+
+
+def run_taken(deps: JobDeps, entry: outbox.Taken) -> TaskResult:
+    """Run an entry that is held already; a failure brings it back later."""
     try:
         return _handle(deps, entry)
     except Superseded as error:

@@ -11,9 +11,8 @@ from sqlalchemy import Connection
 
 from storage.errors import ArtifactError, StorageError
 from storage.jobs import jobs
-from storage.ledger import balances, periods, reservations
+from storage.ledger import balances, periods
 from storage.ledger.reservations import ReserveResult
-from storage.licenses import licenses
 from storage.licenses.idempotency_keys import Once
 from storage.quotes import quotes
 from storage.webhooks import events
@@ -26,10 +25,10 @@ from worker.licenses.spending_permission import (
     telling_who_may_not_spend,
 )
 from worker.quotes.decided_records import Decided
+from worker.quotes.kept_records import Kept
 from worker.quotes.priced_records import fits_records
 from worker.quotes.quote_maker import input_name, priced
 from worker.quotes.readers.reader import Reading
-from worker.quotes.readers.records import Kept
 
 
 def submit(
@@ -106,29 +105,32 @@ def _make(
         with telling_who_may_not_spend(deps), deps.database.transaction() as connection:
             if new is not None:
                 quotes.put(connection, new)
-            _submit(deps, connection, quote_id, submission)
+            # Nobody else knows of a new one.
+            stored = new or quotes.get(connection, quote_id, lock=True)
+            if stored is None:
+                raise Refused(Code.NOT_FOUND, f"there is no quote {quote_id}")
+            _submit(deps, connection, stored, submission)
     except _Insufficient as short:
         raise _insufficient(deps, short) from short
     return submission.job_id
 
 
 def _submit(
-    deps: JobDeps, connection: Connection, quote_id: str, submission: _Submission
+    deps: JobDeps,
+    connection: Connection,
+    stored: quotes.StoredQuote,
+    submission: _Submission,
 ) -> None:
-    job_id, name, max_credits, retry_of, once = submission
-    stored = quotes.get(connection, quote_id, lock=True)
-    if stored is None:
-        raise Refused(Code.NOT_FOUND, f"there is no quote {quote_id}")
-    _check_quote(connection, stored, max_credits)
+    _check_quote(connection, stored, submission.max_credits)
     request = stored.request
     deps.kinds[request.kind].check_submission(connection, request)
     check_permission(
         connection, request.license_id, request.user_id, stored.quote.max_credits
     )
-    _reserve(deps, connection, stored, job_id)
-    jobs.create(connection, job_id, stored, name=name, retry_of=retry_of)
-    if once is not None:
-        once(connection, job_id)
+    if submission.once is not None:
+        submission.once(connection, submission.job_id)
+    # Last: all of a license wait for the lock that it takes.
+    _create(deps, connection, stored, submission)
 
 
 def _check_quote(
@@ -136,10 +138,10 @@ def _check_quote(
     stored: quotes.StoredQuote,
     max_credits: int | None,
 ) -> None:
-    made = jobs.of_quote(connection, stored.id)
+    now, made = jobs.of_quote(connection, stored.id)
     if made is not None:
         raise Refused(Code.WRONG_STATE, f"quote {stored.id} has made {made}")
-    if licenses.business_now(connection) >= stored.expires_at:
+    if now >= stored.expires_at:
         raise Refused(Code.QUOTE_EXPIRED, f"quote {stored.id} has expired")
     needed = stored.quote.max_credits
     if max_credits is not None and needed > max_credits:
@@ -160,23 +162,21 @@ class _Insufficient(Exception):
         super().__init__(f"{available} credits are available")
 
 
-def _reserve(
+def _create(
     deps: JobDeps,
     connection: Connection,
     stored: quotes.StoredQuote,
-    job_id: str,
+    submission: _Submission,
 ) -> None:
-    license_id = stored.request.license_id
-    has_started = periods.open_current(connection, license_id)
-    result = reservations.reserve(
-        connection,
-        license_id,
-        job_id,
-        stored.quote.max_credits,
-        lifetime_s=deps.settings.reservation_lifetime_s,
-    )
+    license_id, has_started = stored.request.license_id, True
+    result = _reserve_and_make(deps, connection, stored, submission)
+    if result is ReserveResult.NO_RUNNING_PERIOD:
+        has_started = periods.open_current(connection, license_id)
+        result = _reserve_and_make(deps, connection, stored, submission)
     match result:
         case ReserveResult.CREATED:
+            pass
+        case ReserveResult.CREATED_AND_LOW:
             events.credits_low(
                 connection, license_id, share=deps.settings.credits_low_share
             )
@@ -190,7 +190,24 @@ def _reserve(
         case ReserveResult.NO_RUNNING_PERIOD:
             raise Refused(Code.WRONG_STATE, f"license {license_id} has not started")
         case ReserveResult.EXISTS | ReserveResult.EXISTS_WITH_DIFFERENT_AMOUNT:
-            raise Refused(Code.ALREADY_EXISTS, f"{job_id} has a reservation")
+            raise Refused(Code.ALREADY_EXISTS, f"{submission.job_id} has a reservation")
+
+
+def _reserve_and_make(
+    deps: JobDeps,
+    connection: Connection,
+    stored: quotes.StoredQuote,
+    submission: _Submission,
+) -> ReserveResult:
+    return jobs.create(
+        connection,
+        submission.job_id,
+        stored,
+        name=submission.name,
+        retry_of=submission.retry_of,
+        lifetime_s=deps.settings.reservation_lifetime_s,
+        low_share=deps.settings.credits_low_share,
+    )
 
 
 def _insufficient(deps: JobDeps, short: _Insufficient) -> Refused:

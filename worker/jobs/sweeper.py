@@ -22,7 +22,6 @@ from worker.infrastructure.retry_policy import backoff_s
 from worker.infrastructure.settings import Settings
 from worker.jobs.delivery import JobDeps
 from worker.quotes.chunk_slices import read_slice
-from worker.quotes.priced_records import parse
 
 log = logging.getLogger(__name__)
 
@@ -127,16 +126,16 @@ def _split(deps: JobDeps, chunk: LapsedChunk) -> None:
 
 def _reject(deps: JobDeps, chunk: LapsedChunk) -> None:
     try:
-        lines = read_slice(
+        records = read_slice(
             deps.artifacts, chunk.input, first_byte=chunk.first_byte, size=chunk.bytes
         )
     except ArtifactError as error:
         log.warning("chunk %s cannot be looked into: %s", chunk.id, error)
         return
     at = chunk.cursor - chunk.first_line
-    priced = next(parse(lines[at : at + 1]), None)
+    priced = next(records.part(at, at + 1).each(), None)
     if priced is None:
-        log.critical("%s has fewer lines than it was written with", chunk.input)
+        log.critical("%s has fewer records than it was written with", chunk.input)
         return
     record = priced.record
     rejected = RecordOutcome(

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from pricing.periods import Period, period_at
 from pricing.plans import PaymentTerm, Plan
-from storage.ledger import periods
+from storage.ledger import balances, periods
 from storage.licenses import licenses
 from worker.infrastructure.dependencies import Deps
 from worker.infrastructure.errors import Code, Refused
@@ -66,6 +66,23 @@ def open_license(deps: Deps, license_id: str) -> licenses.License:
             raise Refused(Code.NOT_FOUND, f"there is no license {license_id}")
         periods.open_current(connection, license_id)
     return license_
+
+
+def open_account(deps: Deps, license_id: str) -> balances.Account:
+    """The same, with its balance. Raises `Refused` where there is no license."""
+    account = _account(deps, license_id)
+    if account.balance is not None:
+        return account
+    open_license(deps, license_id)
+    return _account(deps, license_id)
+
+
+def _account(deps: Deps, license_id: str) -> balances.Account:
+    with deps.database.reading() as connection:
+        account = balances.account(connection, license_id)
+    if account is None:
+        raise Refused(Code.NOT_FOUND, f"there is no license {license_id}")
+    return account
 
 
 def no_period_yet(license_id: str) -> Refused:

@@ -26,13 +26,12 @@ def check_permission(
     connection: Connection, license_id: str, user_id: str, credits_max: int
 ) -> None:
     """Raise `NotAllowed` where this user may not start what can cost so much."""
-    license_ = licenses.get(connection, license_id)
-    user = licenses.user_of(connection, license_id, user_id)
-    if license_ is None or not may_spend(
+    spender = licenses.spender(connection, license_id, user_id)
+    if spender is None or not may_spend(
         credits_max,
-        role=user.role,
-        credits_allowed=user.credits_allowed,
-        features=license_.features,
+        role=spender.user.role,
+        credits_allowed=spender.user.credits_allowed,
+        features=spender.features,
     ):
         raise NotAllowed(license_id, user_id)
 

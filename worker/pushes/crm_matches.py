@@ -5,7 +5,6 @@ a record that is another of ours.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
 
 from storage.connections import id_map
 from storage.connections.id_map import Entry
@@ -23,7 +22,7 @@ def known_of(
     database: Database, connection_id: str, kind: Kind, ready: Collection[str]
 ) -> dict[str, Entry]:
     """What the id map knows of these, by our ids."""
-    with database.transaction() as connection:
+    with database.reading() as connection:
         return id_map.of(connection, connection_id, kind, ready)
 
 
@@ -38,7 +37,7 @@ def matches_of(
 ) -> dict[str, Match | Merged]:
     """What the CRM has of these, by our ids; it is asked with no transaction open."""
     wanted = [
-        replace(one.wanted, their_id=known[one.wanted.id].their_id)
+        one.wanted._replace(their_id=known[one.wanted.id].their_id)
         if one.wanted.id in known
         else one.wanted
         for one in ready
@@ -46,7 +45,9 @@ def matches_of(
     if not wanted:
         return {}
     found = find(kind, wanted)
-    with database.transaction() as connection:
+    if not found:
+        return {}
+    with database.reading() as connection:
         owners = id_map.ours(connection, connection_id, kind, theirs_of(found))
     # One of before may have white space around its id, and is the same.
     own = {trimmed(one.wanted.id): one.wanted.id for one in ready}

@@ -6,11 +6,9 @@ nothing else from what was sent before counts as unchanged.
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
-from itertools import islice
 
-from pricing.findings import NOTHING
+from pricing.findings import FoundColumns
 from storage.crm_changes import Change, Forecast
 from storage.errors import Superseded
 from storage.jobs import outbox
@@ -36,10 +34,10 @@ from worker.pushes.push_options import Push, push_of
 from worker.pushes.record_plan import AMBIGUOUS, Left, Plan, Step, step_of
 from worker.pushes.sent_parts import digest_of
 from worker.quotes import erased_persons, quote_maker
-from worker.quotes.priced_records import PricedRecord, parse
+from worker.quotes.kept_records import Kept
+from worker.quotes.priced_records import PricedRecords, read_all
 from worker.quotes.quoted_kind import QuoteDeps
 from worker.quotes.readers.reader import Reading
-from worker.quotes.readers.records import Kept
 
 log = logging.getLogger(__name__)
 
@@ -152,40 +150,33 @@ class _DryRunner:
             with self._deps.database.transaction() as connection:
                 dry_runs.add(connection, self._entry.key, items)
 
-    def _batches(self) -> Iterator[list[PricedRecord]]:
+    def _batches(self) -> Iterator[PricedRecords]:
         name = self._stored.input.name or ""
-        with self._deps.artifacts.open(name) as stream:
-            lines = iter(stream)
-            while batch := list(islice(lines, self._batch_records)):
-                records = list(parse(batch))
+        for records in read_all(self._deps.artifacts, name):
+            for start in range(0, len(records), self._batch_records):
+                batch = records.part(start, start + self._batch_records)
                 license_id = self._stored.request.license_id
-                erased = erased_persons.blocked(self._deps, license_id, records)
-                yield [
-                    priced
-                    for priced in records
-                    if not priced.is_left_out and priced.record.person_id not in erased
-                ]
+                erased = erased_persons.blocked(self._deps, license_id, batch)
+                asked = zip(batch.claims, batch.person_ids, strict=True)
+                yield batch.at(
+                    [
+                        place
+                        for place, (claims, person_id) in enumerate(asked)
+                        if batch.patterns[claims] and person_id not in erased
+                    ]
+                )
 
-    def _items(self, batch: Sequence[PricedRecord]) -> list[Item]:
-        records = [priced.record for priced in batch]
-        companies = [self._values.company(record) for record in records]
-        persons = [
-            self._values.person(record, NOTHING)
-            for record in records
-            if record.person_id
-        ]
-        ends = {
-            Kind.COMPANY: self._ends(Kind.COMPANY, companies),
-            Kind.PERSON: self._ends(Kind.PERSON, persons),
-        }
+    def _items(self, batch: PricedRecords) -> list[Item]:
+        nothing = FoundColumns.nothing(len(batch))
+        companies = self._ends(Kind.COMPANY, self._values.companies(batch))
+        persons = self._ends(Kind.PERSON, self._values.persons(batch, nothing))
         return [
             _item(
-                record.number,
-                record.person_id,
-                ends[Kind.COMPANY][record.company_id],
-                ends[Kind.PERSON].get(record.person_id or ""),
+                number, person_id, companies[company_id], persons.get(person_id or "")
             )
-            for record in records
+            for number, company_id, person_id in zip(
+                batch.numbers, batch.company_ids, batch.person_ids, strict=True
+            )
         ]
 
     def _ends(self, kind: Kind, given: Sequence[Ready]) -> _Ends:
@@ -207,13 +198,14 @@ class _DryRunner:
         for our_id, one in ready.items():
             entry = known.get(our_id)
             if entry is not None and entry.input_digest in one.older_inputs:
-                entry = replace(entry, digest=digest_of(one.input_parts))
+                entry = entry._replace(digest=digest_of(one.input_parts))
             step = step_of(
-                replace(one, parts=one.input_parts),
+                one,
                 known=entry,
                 intent=None,
                 match=matches.get(our_id),
                 push=self._push,
+                of_input=True,
             )
             ends[our_id] = refusal_of(step, self._fields[kind]) or step
         return ends

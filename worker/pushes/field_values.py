@@ -1,11 +1,15 @@
-"""What a record becomes in a CRM: its values, by the CRM's own names of the fields."""
+"""What records become in a CRM: their values, by the CRM's own names of the fields.
+
+Values are made for all records of a batch together, column by column.
+"""
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Container, Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import NamedTuple
 
-from pricing.findings import Finding
+from pricing.findings import FoundColumns
 from pricing.plans import Item
 from worker.connections.connectors.connector import Field, Kind, Wanted
 from worker.pushes import sent_parts
@@ -17,31 +21,63 @@ from worker.pushes.push_options import (
     sources_of,
 )
 from worker.pushes.sent_parts import Parts
-from worker.quotes.readers.records import Record
+from worker.quotes.priced_records import PricedRecords
 
 _DIGEST_HEX = 32
 _STATUS = "email_status"
-_ADDRESS = VALUE_OF[Item.EMAIL]
+_ADDRESS, _PHONE = VALUE_OF[Item.EMAIL], VALUE_OF[Item.PHONE]
+_FOUND = {_ADDRESS, _STATUS, _PHONE}
+_NOTHING_FOUND: Mapping[Item, frozenset[str]] = MappingProxyType(
+    dict.fromkeys(VALUE_OF, frozenset())
+)
+_OF_NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ready:
+class Ready(NamedTuple):
     """One company or person as it is to be sent, with what tells it from what was.
 
-    `parts` are all that would be written, `input_parts` those that are not found;
-    `older` and `older_inputs` are the same as older versions have remembered it.
+    `given` are the fields that come from the input, without those that are found.
     `found` are the targets that are filled by what was found, by item; `tells_of` those
     that only tell of what another target holds, by that one.
     """
 
     wanted: Wanted
-    parts: Parts
-    input_parts: Parts
-    older: frozenset[str] = frozenset()
-    older_inputs: frozenset[str] = frozenset()
+    given: Mapping[str, str]
     company_id: str | None
-    found: Mapping[Item, frozenset[str]]
-    tells_of: Mapping[str, str] = field(default_factory=dict)
+    kind: Kind
+    push: Push
+    found: Mapping[Item, frozenset[str]] = _NOTHING_FOUND
+    tells_of: Mapping[str, str] = _OF_NOTHING
+
+    @property
+    def parts(self) -> Parts:
+        """The parts of all that would be written."""
+        return self._parts_of(self.wanted.fields)
+
+    @property
+    def digest(self) -> str:
+        """The digest of its parts."""
+        choices = sent_parts.of_choices(self.company_id, self.push.tags)
+        return sent_parts.whole_digest(self.wanted.fields, choices)
+
+    @property
+    def input_parts(self) -> Parts:
+        """The parts of what would be written but for what is found."""
+        return self._parts_of(self.given)
+
+    @property
+    def older(self) -> Container[str]:
+        """Digests by which older versions have remembered that all this was sent."""
+        return _Older(self, self.wanted.fields)
+
+    @property
+    def older_inputs(self) -> Container[str]:
+        """The same of what is not found."""
+        return _Older(self, self.given)
+
+    def _parts_of(self, fields: Mapping[str, str]) -> Parts:
+        choices = sent_parts.of_choices(self.company_id, self.push.tags)
+        return {**sent_parts.of_fields(fields), **choices}
 
 
 class Values:
@@ -61,6 +97,11 @@ class Values:
         }
         self._owner: dict[str, str] = {}
         self._fields: dict[Kind, Mapping[str, Field]] = {}
+        self._found_targets = {
+            source: target
+            for source, target in self.targets[Kind.PERSON].items()
+            if source in _FOUND and self._sources.get(source, "") is None
+        }
 
     def fit(self, kind: Kind, fields: Mapping[str, Field]) -> None:
         """Join what is several values as these fields of the CRM have it."""
@@ -70,102 +111,158 @@ class Values:
         """Give what is sent to an owner of the CRM."""
         self._owner = {owner_field: owner_id}
 
-    def company(self, record: Record) -> Ready:
-        """A record's company; its domain is what else it may be known by."""
-        given = self._given(Kind.COMPANY, record)
-        domain = record.text("company_domain").strip()
-        return self._ready(Kind.COMPANY, record.company_id, given, {}, match=domain)
+    def companies(self, records: PricedRecords) -> list[Ready]:
+        """Each record's company; its domain is what else it may be known by.
 
-    def person(self, record: Record, finding: Finding) -> Ready:
-        """A record's person; an e-mail address is what else they may be known by."""
-        assert record.person_id is not None  # noqa: S101 - the caller has looked
+        Records that say the same of a company have it in common.
+        """
+        names, columns = self._given(Kind.COMPANY, records)
+        domains = records.stripped("company_domain")
+        made: dict[tuple[str, ...], Ready] = {}
+        rows = list(zip(records.company_ids, domains, *columns, strict=True))
+        for row in dict.fromkeys(rows):
+            company_id, domain, *values = row
+            fields = self._filled(names, values)
+            wanted = Wanted(company_id, fields, domain)
+            made[row] = Ready(wanted, fields, None, Kind.COMPANY, self._push)
+        return [made[row] for row in rows]
+
+    def persons(self, records: PricedRecords, found: FoundColumns) -> list[Ready]:
+        """The persons of the records that have one; an address may tell who they are.
+
+        `found` stands at the places of the records.
+        """
+        names, columns = self._given(Kind.PERSON, records)
+        matches = _addresses(records, found)
+        push, filled = self._push, self._filled
+        ready = []
+        for place, (person_id, company_id, match, *values) in enumerate(
+            zip(records.person_ids, records.company_ids, matches, *columns, strict=True)
+        ):
+            if person_id is None:
+                continue
+            given = filled(names, values)
+            wanted = Wanted(person_id, given, match)
+            one = Ready(wanted, given, company_id, Kind.PERSON, push)
+            if self._found_targets:
+                one = _with_found(one, self._found(found, place, given))
+            ready.append(one)
+        return ready
+
+    def _filled(self, names: Sequence[str], values: Sequence[str]) -> dict[str, str]:
+        """Fields with their values; blank ones where blanks are sent."""
+        if self._push.send_blanks or "" not in values:
+            return dict(zip(names, values, strict=True))
+        both = zip(names, values, strict=True)
+        return {name: value for name, value in both if value}
+
+    def _found(
+        self, found: FoundColumns, place: int, given: Mapping[str, str]
+    ) -> dict[str, tuple[str, str]]:
+        """The target and value of each source that is found, or may be cleared."""
+        email = found.emails[place]
         values = {
-            "email": finding.email,
-            _STATUS: finding.email_status.value if finding.email else None,
-            "phone": finding.phone,
+            _ADDRESS: email,
+            _STATUS: found.email_statuses[place].value if email else None,
+            _PHONE: found.phones[place],
         }
-        given = self._given(Kind.PERSON, record)
-        found = {
+        return {
             source: (target, values[source] or "")
-            for source, target in self.targets[Kind.PERSON].items()
-            if source in values and self._sources.get(source, "") is None
+            for source, target in self._found_targets.items()
             if values[source] or (self._push.send_blanks and not given.get(target))
         }
-        match = finding.email or _email_of_input(record)
-        return self._ready(
-            Kind.PERSON,
-            record.person_id,
-            given,
-            found,
-            match=match,
-            company_id=record.company_id,
-        )
 
-    def _given(self, kind: Kind, record: Record) -> dict[str, str]:
-        """What comes from the input."""
-        given = {}
+    def _given(
+        self, kind: Kind, records: PricedRecords
+    ) -> tuple[list[str], list[Sequence[str]]]:
+        """What comes from the input: targets, and a column of values for each."""
+        names: list[str] = []
+        columns: list[Sequence[str]] = []
+        fields = self._fields.get(kind) or {}
         for source, target in self.targets[kind].items():
             column = self._sources.get(source)
             if source == FULL_NAME:
-                names = (record.text("first_name"), record.text("last_name"))
-                value = " ".join(name.strip() for name in names if name.strip())
+                values = _full_names(records)
             elif column is None:
                 continue
             else:
-                value = record.text(column).strip()
-            if value or self._push.send_blanks:
-                there = self._fields.get(kind, {}).get(target)
-                given[target] = there.joined(value) if there else value
-        return given | self._owner
+                values = records.stripped(column)
+            there = fields.get(target)
+            if there is not None and there.separator is not None:
+                values = [there.joined(value) for value in values]
+            names.append(target)
+            columns.append(values)
+        for owner_field, owner_id in self._owner.items():
+            names.append(owner_field)
+            columns.append([owner_id] * len(records))
+        return names, columns
 
-    def _ready(
-        self,
-        kind: Kind,
-        our_id: str,
-        given: Mapping[str, str],
-        found: Mapping[str, tuple[str, str]],
-        *,
-        match: str,
-        company_id: str | None = None,
-    ) -> Ready:
-        fields = {**given, **dict(found.values())}
-        choices = sent_parts.of_choices(company_id, self._push.tags)
-        return Ready(
-            wanted=Wanted(id=our_id, fields=fields, match=match),
-            parts=sent_parts.of_fields(fields) | choices,
-            input_parts=sent_parts.of_fields(given) | choices,
-            older=self._older(kind, company_id, fields),
-            older_inputs=self._older(kind, company_id, given),
-            company_id=company_id,
-            found={
-                item: frozenset(
-                    target
-                    for source, (target, value) in found.items()
-                    if source == paid_for and value
-                )
-                for item, paid_for in VALUE_OF.items()
-            },
-            tells_of={found[_STATUS][0]: found[_ADDRESS][0]}
-            if _STATUS in found and _ADDRESS in found
-            else {},
+
+def _with_found(ready: Ready, found: Mapping[str, tuple[str, str]]) -> Ready:
+    """One of whom something was found, or is to be cleared."""
+    if not found:
+        return ready
+    fields = {**ready.given, **dict(found.values())}
+    is_told = _STATUS in found and _ADDRESS in found
+    return ready._replace(
+        wanted=ready.wanted._replace(fields=fields),
+        found={
+            item: frozenset(
+                target
+                for source, (target, value) in found.items()
+                if source == paid_for and value
+            )
+            for item, paid_for in VALUE_OF.items()
+        },
+        tells_of={found[_STATUS][0]: found[_ADDRESS][0]} if is_told else _OF_NOTHING,
+    )
+
+
+def _full_names(records: PricedRecords) -> list[str]:
+    names = zip(
+        records.stripped("first_name"), records.stripped("last_name"), strict=True
+    )
+    return [" ".join(filter(None, both)) for both in names]
+
+
+def _addresses(records: PricedRecords, found: FoundColumns) -> Iterator[str]:
+    """What each person may be known by: what was found, or else what the input has."""
+    return (
+        one or given or more
+        for one, given, more in zip(
+            found.emails,
+            records.stripped("email"),
+            records.stripped("person_email"),
+            strict=True,
         )
+    )
 
-    def _older(
-        self, kind: Kind, company_id: str | None, fields: Mapping[str, str]
-    ) -> frozenset[str]:
-        """Digests by which older versions have remembered that all this was sent."""
-        push, values = self._push, sorted(fields.items())
-        return frozenset(
-            _digest([kind, overwrite, tags, company_id, values])
+
+class _Older:
+    """Digests by which older versions have remembered that all this was sent.
+
+    They are made where one is asked for that is of no parts: hardly ever.
+    """
+
+    __slots__ = ("_fields", "_ready")
+
+    def __init__(self, ready: Ready, fields: Mapping[str, str]) -> None:
+        self._ready = ready
+        self._fields = fields
+
+    def __contains__(self, digest: object) -> bool:
+        if not isinstance(digest, str) or sent_parts.is_of_parts(digest):
+            return False
+        ready, push = self._ready, self._ready.push
+        values = sorted(self._fields.items())
+        return digest in {
+            older_digest([ready.kind, overwrite, tags, ready.company_id, values])
             for overwrite in {push.overwrite, Overwrite.ALWAYS}
             for tags in {push.tags, ()}
             if overwrite is Overwrite.ALWAYS or tags == push.tags
-        )
+        }
 
 
-def _email_of_input(record: Record) -> str:
-    return record.text("email").strip() or record.text("person_email").strip()
-
-
-def _digest(what: object) -> str:
+def older_digest(what: object) -> str:
+    """One digest of all that was sent of a record, as older versions have kept it."""
     return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:_DIGEST_HEX]

@@ -1,6 +1,6 @@
 """What a try before this one was about to send, and nobody knows what became of."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,8 +11,7 @@ from storage.pushes.intents import Intent
 from worker.connections.connectors.connector import Kind
 from worker.infrastructure.dependencies import Deps
 from worker.pushes.batch_progress import BatchProgress
-from worker.quotes.priced_records import parse
-from worker.quotes.readers.records import Record
+from worker.quotes.priced_records import PricedRecords
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +27,7 @@ class Doubt:
         return BatchProgress(again=True, sent_at=self.since, intended=self.intended)
 
 
-def doubt_of(deps: Deps, chunk: TakenChunk, lines: Sequence[bytes]) -> Doubt | None:
+def doubt_of(deps: Deps, chunk: TakenChunk, records: PricedRecords) -> Doubt | None:
     """What is in doubt of a chunk; None where nothing is.
 
     That is so also of a half of a chunk that was split, where all was in the other one.
@@ -38,17 +37,17 @@ def doubt_of(deps: Deps, chunk: TakenChunk, lines: Sequence[bytes]) -> Doubt | N
     with deps.database.transaction() as connection:
         intended = intents.of(connection, chunk.slice)
     stop, first = min(chunk.doubt_stop, chunk.stop), chunk.first_line
-    left = parse(list(lines[chunk.cursor - first : stop - first]))
-    own = set(_keys(priced.record for priced in left))
+    own = set(_keys(records.part(chunk.cursor - first, stop - first)))
     mine = {key: intent for key, intent in intended.items() if key in own}
     if not mine:
         return None
     return Doubt(records=stop - chunk.cursor, intended=mine, since=chunk.doubted_at)
 
 
-def _keys(records: Iterable[Record]) -> Iterator[Key]:
+def _keys(records: PricedRecords) -> Iterator[Key]:
     """The companies and persons of some records."""
-    for record in records:
-        yield Key(Kind.COMPANY, record.company_id)
-        if record.person_id is not None:
-            yield Key(Kind.PERSON, record.person_id)
+    for company_id in records.company_ids:
+        yield Key(Kind.COMPANY, company_id)
+    for person_id in records.person_ids:
+        if person_id is not None:
+            yield Key(Kind.PERSON, person_id)

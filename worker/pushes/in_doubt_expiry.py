@@ -18,6 +18,7 @@ from worker.pushes.field_values import Ready, Values
 from worker.pushes.in_doubt import Doubt
 from worker.pushes.push_options import push_of
 from worker.pushes.record_outcomes import Ended
+from worker.quotes import due_claims
 
 IN_DOUBT = "in_doubt"
 """The code of a record that is paid for, though no CRM has said that it is there."""
@@ -54,28 +55,32 @@ class InDoubtExpiry:
 
     def deliver(self, start: int, contents: Contents) -> Batch:
         """What counts as having become of the records of a batch."""
-        left_out = record_outcomes.excluded(self._chunk, contents)
+        places = record_outcomes.sent_places(self._chunk, contents)
         progress = self._doubt.begun()
-        for priced in contents.records:
-            record = priced.record
-            self._note(progress, Kind.COMPANY, self._values.company(record))
-            if record.person_id is not None:
-                person = self._values.person(record, contents.finding(priced))
-                self._note(progress, Kind.PERSON, person)
-        outcomes, claims = record_outcomes.of(
-            contents, left_out, progress.done, progress.persons
+        for ready in self._values.companies(contents.records):
+            self._note(progress, ready)
+        for ready in self._values.persons(contents.records, contents.found):
+            self._note(progress, ready)
+        outcomes = record_outcomes.of(
+            contents, places, progress.companies, progress.pairs
         )
-        batch = Batch(start=start, outcomes=tuple(outcomes), claims=tuple(claims))
+        due = due_claims.due(contents.records, outcomes.results, contents.found)
+        batch = Batch(
+            start=start,
+            outcomes=outcomes.columns,
+            claims=due.claims,
+            unchanged=due.unchanged,
+        )
         unknown = self._unknown(progress)
         return parked_pushes.with_pushed(self._deps, batch, unknown)
 
-    def _note(self, progress: BatchProgress, kind: Kind, ready: Ready) -> None:
-        intent = progress.intended.get(Key(kind, ready.wanted.id))
+    def _note(self, progress: BatchProgress, ready: Ready) -> None:
+        intent = progress.intended.get(Key(ready.kind, ready.wanted.id))
         if intent is None:
             company = Key(Kind.COMPANY, ready.company_id or "")
             is_flagged = company in progress.intended
             why = _COMPANY_FLAGGED if is_flagged else _UNSENT
-            progress.note(kind, ready, Ended(rejected=why))
+            progress.note(ready, Ended(rejected=why))
             return
         ended = Ended(
             change=intent.change,
@@ -83,7 +88,7 @@ class InDoubtExpiry:
             fields=frozenset(intent.fields),
             incomplete=_FLAGGED,
         )
-        progress.note(kind, ready, ended)
+        progress.note(ready, ended)
 
     def _unknown(self, progress: BatchProgress) -> Pushed:
         """Nothing is known of what is there: it is looked for by its key next time."""
@@ -91,6 +96,6 @@ class InDoubtExpiry:
             connection_id=self._push.connection_id,
             sent_at=self._doubt.since,
             entries=(),
-            touched=tuple({*progress.done, *progress.intended}),
+            resolved=tuple(progress.intended),
             unknown=tuple(progress.intended),
         )

@@ -1,6 +1,5 @@
 """Whether a mapping fits the fields that a CRM has, before anything is paid or sent."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -12,7 +11,7 @@ from worker.infrastructure.errors import Problem
 from worker.pushes.push_options import Push, column_of
 from worker.pushes.record_plan import Plan, Step
 from worker.quotes.problems import Problems
-from worker.quotes.readers.records import KeptRecord, Record
+from worker.quotes.readers.record_columns import Records
 
 MISSING_VALUE = "missing_value"
 INVALID_OPTION = "invalid_option"
@@ -85,14 +84,13 @@ class OptionValues:
             if field is not None and field.options and column is not None
         ]
 
-    def look_at(self, batch: Sequence[Record | KeptRecord]) -> None:
+    def look_at(self, batch: Records) -> None:
         """Note the values that no field takes."""
         if not self._few:
             return
-        for record in batch:
-            given = _fields(record)
+        for record in batch.each():
             for source, column, field in self._few:
-                value = given.get(column, "").strip()
+                value = record.fields.get(column, "").strip()
                 if value and not field.takes(value):
                     message = f"{value!r} is none of the values that {field.name} takes"
                     self._problems.add([Problem(record.number, source, message)])
@@ -100,10 +98,3 @@ class OptionValues:
     def raise_if_any(self) -> None:
         """Raise what was noted as `BadInput`."""
         self._problems.raise_if_any()
-
-
-def _fields(record: Record | KeptRecord) -> dict[str, str]:
-    if isinstance(record, Record):
-        return record.fields
-    fields: dict[str, str] = json.loads(record.encoded)
-    return fields

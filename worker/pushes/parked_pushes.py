@@ -13,7 +13,6 @@ from storage.licenses import notifications
 from storage.pushes import pushed_batches
 from storage.pushes.pushed_batches import Pushed
 from storage.state_machine import JobState
-from worker.connections.connection_limits import DAILY_LIMIT
 from worker.connections.connection_opener import ConnectionOpener
 from worker.connections.connectors.errors import (
     Misconfigured,
@@ -23,7 +22,11 @@ from worker.connections.connectors.errors import (
 )
 from worker.infrastructure.dependencies import Deps
 from worker.infrastructure.errors import DeliveryError
-from worker.infrastructure.outbound_limits.pauses import RATE_LIMITED, Paused
+from worker.infrastructure.outbound_limits.pauses import (
+    DAILY_LIMIT,
+    RATE_LIMITED,
+    Paused,
+)
 from worker.infrastructure.settings import Settings
 from worker.jobs.delivery import Rest
 from worker.pushes.push_options import push_of

@@ -6,14 +6,12 @@ transaction. A batch that does not come that far is run again, by the same keys.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
 from threading import Event
 from typing import TypeVar
 
 from storage.connections import connections
 from storage.connections.connections import ConnectionState
-from storage.connections.id_map import Key
 from storage.jobs import chunks
 from storage.jobs.chunks import Batch, TakenChunk
 from storage.pushes import in_doubt
@@ -38,12 +36,14 @@ from worker.infrastructure.clock import Stopwatch, wait
 from worker.infrastructure.dependencies import Deps
 from worker.infrastructure.retry_policy import backoff_s
 from worker.pushes import crm_matches, parked_pushes, record_outcomes
-from worker.pushes.batch_progress import BatchProgress, Look, rounds
+from worker.pushes.batch_progress import NEW, BatchProgress, Look, Planned, rounds
 from worker.pushes.field_values import Ready, Values
 from worker.pushes.in_doubt import Doubt
 from worker.pushes.mapping_checks import misfits
 from worker.pushes.push_options import Overwrite, push_of
-from worker.pushes.record_plan import Left, Plan, Step, step_of
+from worker.pushes.record_plan import Left, Step, step_of
+from worker.quotes import due_claims
+from worker.quotes.priced_records import PricedRecords
 
 log = logging.getLogger(__name__)
 
@@ -101,27 +101,29 @@ class PushDelivery:
 
     def _deliver(self, start: int, contents: Contents) -> Batch:
         self._prepare()
-        left_out = record_outcomes.excluded(self._chunk, contents)
         doubt, self._doubt = self._doubt, None
         progress = doubt.begun() if doubt else BatchProgress()
         progress.stop = start + len(contents.records)
-        pushed = [one for one in contents.records if one.record.number not in left_out]
+        places = record_outcomes.sent_places(self._chunk, contents)
+        records = contents.records.at(places)
         self._push_all(
             progress,
-            [self._values.company(priced.record) for priced in pushed],
-            [
-                self._values.person(priced.record, contents.finding(priced))
-                for priced in pushed
-                if priced.record.person_id is not None
-            ],
-            {p.record.company_id for p in pushed if p.record.person_id is None},
+            self._values.companies(records),
+            self._values.persons(records, contents.found.of_places(places)),
+            _alone(records),
         )
         self._tag(progress)
         self._note_that_it_works()
-        outcomes, claims = record_outcomes.of(
-            contents, left_out, progress.done, progress.persons
+        outcomes = record_outcomes.of(
+            contents, places, progress.companies, progress.pairs
         )
-        batch = Batch(start=start, outcomes=tuple(outcomes), claims=tuple(claims))
+        due = due_claims.due(contents.records, outcomes.results, contents.found)
+        batch = Batch(
+            start=start,
+            outcomes=outcomes.columns,
+            claims=due.claims,
+            unchanged=due.unchanged,
+        )
         sent = progress.pushed(self._push.connection_id)
         return parked_pushes.with_pushed(self._deps, batch, sent)
 
@@ -156,85 +158,85 @@ class PushDelivery:
         """
         there = self._look(progress, Kind.COMPANY, companies)
         looks = self._look(progress, Kind.PERSON, persons)
-        needed = alone | {
-            one.company_id
+        planned = [
+            Planned(
+                one,
+                progress.step_of(one, looks.get(one.wanted.id, NEW), self._push),
+            )
             for one in persons
-            if not isinstance(self._step(progress, one, looks), Left)
+        ]
+        needed = alone | {
+            ready.company_id for ready, plan in planned if not isinstance(plan, Left)
         }
-        wanted = [one for one in companies if one.wanted.id in needed]
-        plan = {
-            one.wanted.id: step_of(one, *there[one.wanted.id], push=self._push)
-            for one in wanted
-        }
-        self._send(progress, Kind.COMPANY, wanted, plan)
-        for some in rounds(persons):
-            self._push_persons(progress, some, looks)
-
-    def _step(
-        self, progress: BatchProgress, person: Ready, looks: Mapping[str, Look]
-    ) -> Plan:
-        return progress.step_of(person, looks[person.wanted.id], self._push)
+        wanted = {one.wanted.id: one for one in companies if one.wanted.id in needed}
+        self._send(
+            progress,
+            Kind.COMPANY,
+            [
+                Planned(one, step_of(one, *there.get(our_id, NEW), push=self._push))
+                for our_id, one in wanted.items()
+            ],
+        )
+        for some in rounds(planned):
+            self._push_persons(progress, some)
 
     def _push_persons(
-        self,
-        progress: BatchProgress,
-        persons: Sequence[Ready],
-        looks: Mapping[str, Look],
+        self, progress: BatchProgress, persons: Sequence[Planned]
     ) -> None:
         """Persons of whom nobody is there twice."""
-        plan = {one.wanted.id: self._step(progress, one, looks) for one in persons}
-        due = [one for one in persons if progress.is_due(one, plan[one.wanted.id])]
-        self._send(progress, Kind.PERSON, due, plan)
-        self._link(progress, due)
+        push = self._push
+        due = [
+            Planned(ready, progress.continued(ready, plan, push))
+            for ready, plan in persons
+            if progress.is_due(ready, plan)
+        ]
+        self._send(progress, Kind.PERSON, due)
+        self._link(progress, [ready for ready, _ in due])
 
     def _send(
-        self,
-        progress: BatchProgress,
-        kind: Kind,
-        given: Iterable[Ready],
-        plan: Mapping[str, Plan],
+        self, progress: BatchProgress, kind: Kind, given: Sequence[Planned]
     ) -> None:
         """Create and update what has to be; what has not changed is not sent."""
-        ready = {one.wanted.id: one for one in given}
-        steps = {our_id: plan[our_id] for our_id in ready}
-        plans = {
-            our_id: step
-            for our_id, step in steps.items()
-            if isinstance(step, Step) and step.is_to_send
-        }
-        results = self._write(progress, kind, ready, plans) if plans else {}
-        for our_id, step in steps.items():
+        steps = [
+            (ready, plan)
+            for ready, plan in given
+            if isinstance(plan, Step) and plan.is_to_send
+        ]
+        results = self._write(progress, kind, steps) if steps else {}
+        again = progress.again
+        for ready, plan in given:
             ended = record_outcomes.ended(
-                step, results.get(our_id), again=progress.again
+                plan, results.get(ready.wanted.id), again=again
             )
-            progress.note(kind, ready[our_id], ended)
+            progress.note(ready, ended)
 
     def _look(
         self, progress: BatchProgress, kind: Kind, given: Sequence[Ready]
     ) -> dict[str, Look]:
-        """What is known of each before anything is sent, by our ids."""
+        """What is known of some before anything is sent, by our ids."""
         ready = _asked_about(given)
         if not ready:
             return {}
         connection_id = self._push.connection_id
         known = crm_matches.known_of(self._deps.database, connection_id, kind, ready)
+        intended = {
+            our_id: intent
+            for (of_kind, our_id), intent in progress.intended.items()
+            if of_kind == kind and our_id in ready
+        }
         # A person who was about to be sent may have opted out since.
-        certain = progress.intended if kind is Kind.COMPANY else ()
+        certain = intended if kind is Kind.COMPANY else {}
         matches = crm_matches.matches_of(
             self._deps.database,
             connection_id,
             kind,
-            [one for our_id, one in ready.items() if Key(kind, our_id) not in certain],
+            [one for our_id, one in ready.items() if our_id not in certain],
             known=known,
             find=self._find,
         )
         return {
-            our_id: Look(
-                known.get(our_id),
-                progress.intended.get(Key(kind, our_id)),
-                matches.get(our_id),
-            )
-            for our_id in ready
+            our_id: Look(known.get(our_id), intended.get(our_id), matches.get(our_id))
+            for our_id in {**known, **intended, **matches}
         }
 
     def _find(self, kind: Kind, wanted: Sequence[Wanted]) -> Mapping[str, Match]:
@@ -244,40 +246,34 @@ class PushDelivery:
         self,
         progress: BatchProgress,
         kind: Kind,
-        ready: Mapping[str, Ready],
-        plans: Mapping[str, Step],
+        steps: Sequence[tuple[Ready, Step]],
     ) -> Mapping[str, Result]:
-        about = [
-            Intent(
-                kind=kind,
-                our_id=our_id,
-                change=step.change,
-                their_id=step.their_id,
-                fields=tuple(step.fields),
-            )
-            for our_id, step in plans.items()
-        ]
         is_first = progress.sent_at is None
         with self._deps.database.transaction() as connection:
             progress.sent_at = in_doubt.keep(
                 connection,
                 self._chunk,
-                about,
+                [
+                    Intent(kind, ready.wanted.id, change, their_id, tuple(fields))
+                    for ready, (change, fields, their_id, *_) in steps
+                ],
                 stop=progress.stop,
                 connection_id=self._push.connection_id,
                 lease_s=self._deps.settings.lease_s,
             )
         if is_first:
             self._opened.http.may_have_written = False
+        keeps_company = self._push.overwrite is Overwrite.IF_EMPTY
+        company_of = progress.company_of
         rows = [
             Row(
-                id=our_id,
-                fields=step.fields,
-                their_id=step.their_id,
-                company_their_id=progress.company_of(ready[our_id]),
-                keeps_company=self._push.overwrite is Overwrite.IF_EMPTY,
+                ready.wanted.id,
+                step.fields,
+                step.their_id,
+                company_of(ready),
+                keeps_company,
             )
-            for our_id, step in plans.items()
+            for ready, step in steps
         ]
 
         def retried() -> None:
@@ -287,14 +283,13 @@ class PushDelivery:
             return self._patiently(lambda: self._connector.write(kind, rows), retried)
         except ConnectorError:
             if is_first and not self._opened.http.may_have_written:
-                self._take_back(about)
+                self._take_back()
             raise
 
-    def _take_back(self, about: Sequence[Intent]) -> None:
+    def _take_back(self) -> None:
         """Leave nothing in doubt: nothing of it was sent, or all of it refused."""
-        keys = [Key(one.kind, one.our_id) for one in about]
         with self._deps.database.transaction() as connection:
-            in_doubt.take_back(connection, self._chunk, keys)
+            in_doubt.take_back(connection, self._chunk)
 
     def _link(self, progress: BatchProgress, persons: Sequence[Ready]) -> None:
         links = list(progress.links(persons))
@@ -307,9 +302,9 @@ class PushDelivery:
 
     def _tag(self, progress: BatchProgress) -> None:
         tags = self._push.tags
-        for kind in Kind:
+        for kind in Kind if tags else ():
             theirs = progress.changed(kind)
-            if tags and theirs:
+            if theirs:
                 self._patiently(
                     lambda kind=kind, theirs=theirs: self._connector.tag(  # type: ignore[misc]
                         kind, theirs, tags
@@ -342,17 +337,29 @@ class PushDelivery:
         self._beaten = Stopwatch()
 
 
+def _alone(records: PricedRecords) -> set[str]:
+    """The companies that a record is of alone."""
+    return {
+        company_id
+        for company_id, person_id in zip(
+            records.company_ids, records.person_ids, strict=True
+        )
+        if person_id is None
+    }
+
+
 def _asked_about(given: Sequence[Ready]) -> dict[str, Ready]:
     """Each once, with all that any record has of it, to be looked for."""
     found: dict[str, Ready] = {}
     for one in given:
-        before = found.get(one.wanted.id, one).wanted
-        wanted = replace(
-            one.wanted,
-            fields={**before.fields, **one.wanted.fields},
-            match=before.match or one.wanted.match,
+        before = found.setdefault(one.wanted.id, one)
+        if before is one:
+            continue
+        wanted = one.wanted._replace(
+            fields={**before.wanted.fields, **one.wanted.fields},
+            match=before.wanted.match or one.wanted.match,
         )
-        found[one.wanted.id] = replace(one, wanted=wanted)
+        found[one.wanted.id] = one._replace(wanted=wanted)
     return found
 
 

@@ -1,6 +1,6 @@
 """Pushes as a kind of job: what quotes and the spine ask of them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 
 from sqlalchemy import Connection
@@ -20,6 +20,7 @@ from worker.pushes.in_doubt_expiry import InDoubtExpiry
 from worker.pushes.push_delivery import PushDelivery
 from worker.pushes.push_options import push_of
 from worker.pushes.quote_checks import PushQuoteCheck
+from worker.quotes.priced_records import PricedRecords
 
 
 class PushKind:
@@ -61,17 +62,17 @@ class PushKind:
         return replace(request, push=push)
 
     def delivery(
-        self, deps: JobDeps, chunk: TakenChunk, lines: Sequence[bytes]
+        self, deps: JobDeps, chunk: TakenChunk, records: PricedRecords
     ) -> PushDelivery | InDoubtExpiry | None:
         """The delivery of a chunk to its CRM.
 
         Of a job that is cancelled only what is in doubt is delivered: where that was in
         the other half of a chunk that was split, nothing is begun.
         """
-        doubt = doubt_of(deps, chunk, lines)
+        doubt = doubt_of(deps, chunk, records)
         if chunk.is_ending and doubt is None:
             with deps.database.transaction() as connection:
-                kept_doubts.take_back(connection, chunk, ())
+                kept_doubts.take_back(connection, chunk)
             return None
         if chunk.is_to_conclude and doubt is not None:
             return InDoubtExpiry(deps, chunk, doubt)

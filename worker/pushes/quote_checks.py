@@ -21,7 +21,7 @@ from worker.infrastructure.dependencies import Deps
 from worker.infrastructure.errors import BadInput, Code, Problem, Refused, bad
 from worker.pushes.mapping_checks import OptionValues, lacking, misfits
 from worker.pushes.push_options import Push, sources_of
-from worker.quotes.readers.records import KeptRecord, Record
+from worker.quotes.readers.record_columns import Records
 
 UNKNOWN_OWNER = "unknown_owner"
 
@@ -68,12 +68,12 @@ class PushQuoteCheck:
         self._fields = crm_fields.known_fields(crms, found)
         self._options = OptionValues(push, request.retrieve, self._fields)
 
-    def look_at(self, batch: Sequence[Record | KeptRecord]) -> None:
+    def look_at(self, batch: Records) -> None:
         """Look at the values of some records."""
         if not self._push.reject_invalid:
             self._options.look_at(batch)
 
-    def left_out(self, batch: Sequence[Record | KeptRecord]) -> AbstractSet[int]:
+    def left_out(self, batch: Records) -> AbstractSet[int]:
         """None: what a push does without shows when it looks into the CRM."""
         del batch
         return frozenset()

@@ -5,32 +5,30 @@ rejected. An unpaid finding appears in no message: what the CRM says of a value 
 without the value.
 """
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache, lru_cache
 from typing import NamedTuple
 
-from pricing.findings import Finding, passes
+from pricing.findings import Finding, FoundColumns, passes
 from pricing.plans import Item
 from pricing.settlement import Outcome, Result
-from storage.connections.id_map import Key
 from storage.crm_changes import Change
 from storage.jobs.chunks import TakenChunk
-from storage.jobs.outcomes import RecordOutcome
-from storage.ledger.settlement import Claim
+from storage.jobs.outcomes import OutcomeColumns
 from worker.connections.connectors import connector
-from worker.connections.connectors.connector import Kind, Rejected, Written
+from worker.connections.connectors.connector import Rejected, Written
 from worker.findings.batch_contents import Contents
 from worker.findings.redaction import without_findings
 from worker.pushes.field_values import Ready
 from worker.pushes.record_plan import Left, Plan
-from worker.quotes import due_claims
-from worker.quotes.priced_records import PricedRecord
+from worker.quotes.priced_records import PricedRecords
 
 _MESSAGE_MAX = 1_000
+_NO_FIELDS: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ended:
+class Ended(NamedTuple):
     """How one company or person ended: a change, or why it was rejected or left alone.
 
     `fields` are those that were written, `before` is the digest of what was sent before
@@ -42,7 +40,7 @@ class Ended:
     change: Change | None = None
     their_id: str | None = None
     link: str | None = None
-    fields: frozenset[str] = frozenset()
+    fields: frozenset[str] = _NO_FIELDS
     before: str = ""
     is_known: bool = False
     rejected: Rejected | None = None
@@ -52,7 +50,8 @@ class Ended:
     @property
     def is_changed(self) -> bool:
         """Whether the CRM has created or updated it."""
-        return self.change in {Change.CREATED, Change.UPDATED}
+        change = self.change
+        return change is Change.CREATED or change is Change.UPDATED
 
 
 def ended(step: Plan, result: connector.Result | None, *, again: bool) -> Ended:
@@ -67,11 +66,11 @@ def ended(step: Plan, result: connector.Result | None, *, again: bool) -> Ended:
         case Written():
             created = step.change is Change.CREATED and (result.created or again)
             return Ended(
-                change=Change.CREATED if created else Change.UPDATED,
-                their_id=result.their_id,
-                link=result.link,
-                fields=frozenset(step.fields),
-                before=step.before,
+                Change.CREATED if created else Change.UPDATED,
+                result.their_id,
+                result.link,
+                names_of(tuple(step.fields)),
+                step.before,
                 incomplete=result.incomplete,
             )
     if step.has_arrived:
@@ -79,7 +78,7 @@ def ended(step: Plan, result: connector.Result | None, *, again: bool) -> Ended:
             change=step.change,
             their_id=step.their_id,
             link=step.link,
-            fields=frozenset(step.fields),
+            fields=names_of(tuple(step.fields)),
         )
     return Ended(
         change=Change.UNCHANGED,
@@ -89,25 +88,32 @@ def ended(step: Plan, result: connector.Result | None, *, again: bool) -> Ended:
     )
 
 
-def excluded(chunk: TakenChunk, contents: Contents) -> set[int]:
-    """The records that are not sent: left out, filtered, or of erased persons."""
-    return {
-        priced.record.number
-        for priced in contents.records
-        if priced.is_left_out
-        or priced.record.person_id in contents.erased
-        or (
-            priced.record.person_id is not None
-            and not passes(contents.finding(priced), chunk.only_with)
-        )
-    }
+@lru_cache(256)
+def names_of(fields: tuple[str, ...]) -> frozenset[str]:
+    """The names of some fields; most records of a push have the same."""
+    return frozenset(fields)
 
 
-class Pair(NamedTuple):
-    """A person as one of a company."""
+def sent_places(chunk: TakenChunk, contents: Contents) -> list[int]:
+    """Where the records stand that are sent.
 
-    person_id: str
-    company_id: str
+    Not those that are left out, filtered, or of erased persons.
+    """
+    records, erased, found = contents.records, contents.erased, contents.found
+    asks, only_with = [bool(claims) for claims in records.patterns], chunk.only_with
+    each = zip(records.claims, records.person_ids, strict=True)
+    places = [
+        place
+        for place, (claims, person_id) in enumerate(each)
+        if asks[claims] and (person_id is None or person_id not in erased)
+    ]
+    if only_with is None:
+        return places
+    return [
+        place
+        for place in places
+        if records.person_ids[place] is None or passes(found.at(place), only_with)
+    ]
 
 
 class Done(NamedTuple):
@@ -117,104 +123,169 @@ class Done(NamedTuple):
     ended: Ended
 
 
+Pair = tuple[str, str]
+"""A person as one of a company: their ids."""
+
+
+class Outcomes(NamedTuple):
+    """The outcomes of a batch's records, in order, and what decides what is due."""
+
+    columns: OutcomeColumns
+    results: list[Result]
+
+
 def of(
     contents: Contents,
-    left_out: Collection[int],
-    done: Mapping[Key, Done],
+    sent: Collection[int],
+    companies: Mapping[str, Done],
     persons: Mapping[Pair, Done],
-) -> tuple[list[RecordOutcome], list[Claim]]:
-    """The outcomes of a batch's records, in order, and what they make due."""
-    outcomes: list[RecordOutcome] = []
-    claims: list[Claim] = []
-    for priced in contents.records:
-        record, finding = priced.record, contents.finding(priced)
-        if record.number in left_out:
-            result = Result(outcome=Outcome.EXCLUDED)
-            outcome = _outcome(priced, result)
-        else:
-            company = done.get(Key(Kind.COMPANY, record.company_id))
-            person = persons.get(Pair(record.person_id or "", record.company_id))
-            result, outcome = _of(priced, finding, company, person)
-        outcomes.append(outcome)
-        claims.extend(due_claims.claims_of(priced, result, finding))
-    return outcomes, claims
+) -> Outcomes:
+    """What became of a batch's records, of which those at some places were sent."""
+    records, found = contents.records, contents.found
+    told = _Told(found)
+    results = []
+    are_sent = set(sent)
+    for place, (company_id, person_id) in enumerate(
+        zip(records.company_ids, records.person_ids, strict=True)
+    ):
+        if place not in are_sent:
+            results.append(_EXCLUDED)
+            continue
+        company = companies.get(company_id)
+        person = persons.get((person_id or "", company_id))
+        results.append(told.result_of(place, company, person))
+    return Outcomes(told.columns(records, results), results)
 
 
-def _of(
-    priced: PricedRecord, finding: Finding, there: Done | None, one: Done | None
-) -> tuple[Result, RecordOutcome]:
-    """How a record ended: by its company that is `there`, and its person."""
-    person = one.ended if one else None
-    # Whom the customer wants left alone, nothing was sent of.
-    if person is not None and person.left is not None:
-        return _exclusion(priced, person.left)
-    assert there is not None  # noqa: S101 - no other company is left unsent
-    company = there.ended
-    # Who is in the CRM is delivered, whatever has become of their company since.
-    is_there = person is not None and person.is_changed
-    if company.left is not None and not is_there:
-        return _exclusion(priced, company.left)
-    rejected = (
-        None if is_there else company.rejected or (person.rejected if person else None)
-    )
-    if rejected is not None:
-        due = company.is_changed
-        result = Result(outcome=Outcome.REJECTED, company_due=due)
-        return result, _rejection(priced, result, rejected, finding)
-    main = person or company
-    changed = main.is_changed or company.is_changed
-    result = Result(
+@cache
+def _result(outcome: Outcome, *, company_due: bool = False) -> Result:
+    """One for all records that ended alike: what is due of them is decided once."""
+    return Result(outcome=outcome, company_due=company_due)
+
+
+@cache
+def _delivered(
+    email_found: bool,
+    phone_found: bool,
+    unchanged: bool,
+    person_unchanged: bool,
+) -> Result:
+    return Result(
         outcome=Outcome.DELIVERED,
-        email_found=one is not None and disclosed(one, Item.EMAIL),
-        phone_found=one is not None and disclosed(one, Item.PHONE),
-        unchanged=not changed,
-        person_unchanged=not main.is_changed,
+        email_found=email_found,
+        phone_found=phone_found,
+        unchanged=unchanged,
+        person_unchanged=person_unchanged,
     )
-    change = main.change
-    if not main.is_changed and company.is_changed:
-        change = Change.UPDATED
-    outcome = _outcome(priced, result)._replace(change=change, link=main.link)
-    # What has not gone well with it all the same.
-    why = main.incomplete or company.incomplete
-    return result, outcome if why is None else told(outcome, why, finding)
+
+
+_EXCLUDED = _result(Outcome.EXCLUDED)
+
+
+@dataclass(slots=True)
+class _Told:
+    """What is told of records beside how they ended, by their places."""
+
+    found: FoundColumns
+    codes: dict[int, str] = field(default_factory=dict)
+    fields: dict[int, str] = field(default_factory=dict)
+    messages: dict[int, str] = field(default_factory=dict)
+    changes: dict[int, Change] = field(default_factory=dict)
+    links: dict[int, str] = field(default_factory=dict)
+
+    def result_of(self, place: int, there: Done | None, one: Done | None) -> Result:
+        """How a record ended: by its company that is `there`, and its person."""
+        person = one.ended if one else None
+        # Whom the customer wants left alone, nothing was sent of.
+        if person is not None and person.left is not None:
+            return self._exclusion(place, person.left)
+        assert there is not None  # noqa: S101 - no other company is left unsent
+        company = there.ended
+        # Who is in the CRM is delivered, whatever has become of their company since.
+        is_there = person is not None and person.is_changed
+        if company.left is not None and not is_there:
+            return self._exclusion(place, company.left)
+        if not is_there:
+            why = company.rejected or (person.rejected if person else None)
+            if why is not None:
+                self._explain(place, why, link=why.link)
+                return _result(Outcome.REJECTED, company_due=company.is_changed)
+        return self._delivery(place, company, one)
+
+    def _delivery(self, place: int, company: Ended, one: Done | None) -> Result:
+        main = one.ended if one else company
+        is_changed = main.is_changed
+        change = main.change
+        if not is_changed and company.is_changed:
+            change = Change.UPDATED
+        if change is not None:
+            self.changes[place] = change
+        # What has not gone well with it all the same.
+        why = main.incomplete or company.incomplete
+        if why is not None:
+            self._explain(place, why, link=main.link)
+        elif main.link is not None:
+            self.links[place] = main.link
+        return _delivered(
+            one is not None and disclosed(one, Item.EMAIL),
+            one is not None and disclosed(one, Item.PHONE),
+            not (is_changed or company.is_changed),
+            not is_changed,
+        )
+
+    def _exclusion(self, place: int, why: Left) -> Result:
+        self.codes[place], self.messages[place] = why.code, why.message
+        return _EXCLUDED
+
+    def _explain(self, place: int, why: Rejected, *, link: str | None) -> None:
+        """A CRM's words, and its names of fields, as far as they may be told."""
+        words = told(why, self.found.at(place))
+        self.codes[place], self.messages[place] = why.code, words.message
+        if words.field is not None:
+            self.fields[place] = words.field
+        if link is not None:
+            self.links[place] = link
+
+    def columns(
+        self, records: PricedRecords, results: Iterable[Result]
+    ) -> OutcomeColumns:
+        """The outcomes of all records, by columns."""
+        ended = list(results)
+        return OutcomeColumns(
+            records=records.numbers,
+            company_ids=records.company_ids,
+            person_ids=records.person_ids,
+            outcomes=[one.outcome for one in ended],
+            email_found=[one.email_found for one in ended],
+            phone_found=[one.phone_found for one in ended],
+            codes=self.codes,
+            fields=self.fields,
+            messages=self.messages,
+            changes=self.changes,
+            links=self.links,
+        )
 
 
 def disclosed(person: Done, item: Item) -> bool:
     """Whether what was found of a person is in the CRM by us."""
-    targets = person.ready.found.get(item, frozenset())
+    targets = person.ready.found[item]
+    if not targets:
+        return False
     if person.ended.is_changed:
-        return bool(targets & person.ended.fields)
-    return bool(targets) and person.ended.is_known
+        return not targets.isdisjoint(person.ended.fields)
+    return person.ended.is_known
 
 
-def _outcome(priced: PricedRecord, result: Result) -> RecordOutcome:
-    record = priced.record
-    return RecordOutcome(
-        record=record.number,
-        company_id=record.company_id,
-        person_id=record.person_id,
-        outcome=result.outcome,
-        email_found=result.email_found,
-        phone_found=result.phone_found,
-    )
+class Words(NamedTuple):
+    """What a CRM says of a record that it did not take as it was."""
+
+    field: str | None
+    message: str
 
 
-def _exclusion(priced: PricedRecord, why: Left) -> tuple[Result, RecordOutcome]:
-    result = Result(outcome=Outcome.EXCLUDED)
-    told = _outcome(priced, result)._replace(code=why.code, message=why.message)
-    return result, told
-
-
-def _rejection(
-    priced: PricedRecord, result: Result, why: Rejected, finding: Finding
-) -> RecordOutcome:
-    return told(_outcome(priced, result), why, finding)._replace(link=why.link)
-
-
-def told(outcome: RecordOutcome, why: Rejected, finding: Finding) -> RecordOutcome:
+def told(why: Rejected, finding: Finding) -> Words:
     """A CRM's words, and its names of fields, as far as they may be told."""
-    return outcome._replace(
-        code=why.code,
-        field=without_findings(why.field, finding) if why.field else None,
-        message=without_findings(why.message, finding)[:_MESSAGE_MAX],
+    return Words(
+        without_findings(why.field, finding) if why.field else None,
+        without_findings(why.message, finding)[:_MESSAGE_MAX],
     )

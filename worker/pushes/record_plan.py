@@ -5,7 +5,8 @@ not come to its end is intended still: the CRM may hold what that try has sent.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from storage.connections.id_map import Entry
 from storage.crm_changes import Change
@@ -13,7 +14,7 @@ from storage.pushes.intents import Intent
 from worker.connections.connectors.connector import Ambiguous, Existing, Match, Rejected
 from worker.pushes.field_values import Ready
 from worker.pushes.push_options import Overwrite, Push
-from worker.pushes.sent_parts import are_in
+from worker.pushes.sent_parts import Parts, are_in
 
 AMBIGUOUS = "ambiguous"
 DELETED = "deleted_in_crm"
@@ -24,8 +25,7 @@ _IDS_MAX = 5
 """Ids that a message names."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class Step(NamedTuple):
     """What is to be done: `fields` are written to `their_id`, or to a new record.
 
     `is_known` says that nothing is, for the CRM has it as we have sent it, and
@@ -74,15 +74,19 @@ def step_of(
     match: Match | Merged | None,
     *,
     push: Push,
+    of_input: bool = False,
 ) -> Plan:
-    """What is to be done about one of them; an ambiguous one is nobody's to decide."""
+    """What is to be done about one of them; an ambiguous one is nobody's to decide.
+
+    `of_input`: what is found makes no difference to whether it was sent before.
+    """
     fields = ready.wanted.fields
     if intent is not None:
         return _resumed(fields, intent, match)
     if match is None:
         if known is not None and not push.recreate_deleted:
             return Left(DELETED, "it was there, and somebody has deleted it")
-        return Step(change=Change.CREATED, fields=fields, their_id=None)
+        return Step(Change.CREATED, fields, None)
     if isinstance(match, Merged):
         return Left(MERGED, f"somebody has merged it into what {match.into} is there")
     if isinstance(match, Ambiguous):
@@ -92,19 +96,21 @@ def step_of(
     # What was merged into another record is not there as we have sent it.
     is_same = known is not None and known.their_id == match.their_id and match.has_key
     before = known.digest if known is not None and is_same else ""
-    is_known = _is_as_sent(ready, before, match)
+    parts = ready.input_parts if of_input else ready.parts
+    is_known = _is_as_sent(ready, parts, before, match)
     step = _update(ready, match, push.overwrite, is_known=is_known)
-    return replace(step, before=before)
+    return step._replace(before=before)
 
 
-def _is_as_sent(ready: Ready, before: str, match: Existing) -> bool:
+def _is_as_sent(ready: Ready, parts: Parts, before: str, match: Existing) -> bool:
     """Whether each part that would be written was sent before.
 
     A blank writes nothing where the CRM shows that there is none.
     """
     fields = ready.wanted.fields
     blanks = {n for n, has in match.fields.items() if not has and not fields.get(n)}
-    parts = {name: one for name, one in ready.parts.items() if name not in blanks}
+    if blanks:
+        parts = {name: one for name, one in parts.items() if name not in blanks}
     return before in ready.older or (before != "" and are_in(parts, before))
 
 

@@ -3,46 +3,71 @@
 The quote writes it, chunks read their slice of it; `priced_records` has the lines.
 """
 
-import json
-from functools import lru_cache
+from collections.abc import Sequence
 
-from pricing.claims import PricedClaim
+from storage.errors import ArtifactError
 from storage.files.artifacts import Artifacts, Draft
 from storage.quotes.quotes import Slice
-from worker.quotes.readers.records import KeptRecord, Record
-
-# Most records of a job have the same few claims.
-_encoded = lru_cache(maxsize=1_000)(json.JSONEncoder(separators=(",", ":")).encode)
+from worker.quotes.priced_records import (
+    Claims,
+    PricedRecords,
+    encoded,
+    joined,
+    parse,
+)
+from worker.quotes.readers.record_columns import Records
 
 
 class InputWriter:
-    """Writes priced records and remembers where each slice begins."""
+    """Writes priced records and remembers where each slice begins.
+
+    Records come in blocks; one that is about as large as a slice becomes one as it is,
+    and its fields pass unread. Others are joined and cut.
+    """
 
     def __init__(self, draft: Draft, slice_records: int) -> None:
         self._draft = draft
         self._slice_records = slice_records
-        self._lines: list[str] = []
+        self._pending: PricedRecords | None = None
         self.slices: list[Slice] = []
 
     def add(
-        self, record: Record | KeptRecord, own: str, claims: tuple[PricedClaim, ...]
+        self,
+        records: Records,
+        claims: Sequence[int],
+        patterns: Sequence[Claims],
     ) -> None:
-        """Append one record, which asked with the digest `own`."""
-        # Written around the fields as they are encoded; no digest needs escaping.
-        self._lines.append(
-            f'[{record.number},{record.encoded},"{own}",{_encoded(claims)}]\n'
+        """Append some records; their claims are places in `patterns`."""
+        count, most = len(records), self._slice_records
+        if self._pending is None and count <= most <= 2 * count:
+            ids, others = records.ids_encoded, records.others_encoded
+            self._write(encoded(ids, claims, patterns, others), count)
+            return
+        block = PricedRecords(
+            numbers=records.numbers,
+            company_ids=records.company_ids,
+            person_ids=records.person_ids,
+            claims=claims,
+            patterns=patterns,
+            others=records.others,
         )
-        if len(self._lines) == self._slice_records:
-            self.flush()
+        pending = block if self._pending is None else joined(self._pending, block)
+        first = 0
+        while len(pending) - first >= most:
+            self._write(pending.part(first, first + most).encoded(), most)
+            first += most
+        rest = pending.part(first, len(pending))
+        self._pending = rest if len(rest) else None
 
     def flush(self) -> None:
         """End the slice that is being written."""
-        if not self._lines:
-            return
-        data = "".join(self._lines).encode()
-        self.slices.append(Slice(self._draft.bytes, len(data), len(self._lines)))
+        if self._pending is not None:
+            self._write(self._pending.encoded(), len(self._pending))
+            self._pending = None
+
+    def _write(self, data: bytes, count: int) -> None:
+        self.slices.append(Slice(self._draft.bytes, len(data), count))
         self._draft.write(data)
-        self._lines.clear()
 
 
 def read_slice(
@@ -51,8 +76,11 @@ def read_slice(
     *,
     first_byte: int,
     size: int,
-) -> list[bytes]:
-    """The lines of one slice, not yet parsed."""
+) -> PricedRecords:
+    """The records of one slice. Raises `ArtifactError` where a part of it is gone."""
     with artifacts.open(name) as stream:
         stream.seek(first_byte)
-        return stream.read(size).splitlines()
+        data = stream.read(size)
+    if len(data) < size:
+        raise ArtifactError(f"{name} is shorter than it was written")
+    return parse(data)

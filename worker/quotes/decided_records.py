@@ -10,18 +10,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from pricing.claims import KNOWN, Entitlement, Entitlements
+from pricing.claims import KNOWN, AskedColumns, Entitlement, Entitlements
 from pricing.plans import Item, Terms
 from pricing.quote import Tally
 from storage.database import Database
 from storage.ledger import charges, entitlements
 from storage.ledger.charges import ClaimKey
-from worker.infrastructure.errors import Problem
 from worker.quotes.chunk_slices import InputWriter
 from worker.quotes.priced_records import PricedRecord, subject_of
 from worker.quotes.problems import Problems
 from worker.quotes.quoted_kind import QuoteCheck
-from worker.quotes.readers.records import Record, record_of
+from worker.quotes.readers.record_columns import Records, Row, gathered
+from worker.quotes.readers.records import record_of
 
 _BATCH_RECORDS = 5_000
 
@@ -38,6 +38,7 @@ class Decided:
     terms: Terms
     job_ids: Sequence[str]
     duplicates: int = 0
+    trimmed: int = 0
 
 
 def price_again(
@@ -52,26 +53,40 @@ def price_again(
     """Price every record but those that were left out, and write all to the input."""
     problems = Problems()
     while batch := list(islice(decided.rows, _BATCH_RECORDS)):
-        check.look_at([priced.record for priced in batch])
         free = _free(database, license_id, decided, batch, tally)
-        for priced in batch:
-            record = _trimmed(priced.record)
-            if isinstance(record, list):
-                problems.add(record)
-                continue
-            tally.trimmed += record.trimmed
-            if priced.is_left_out:
-                tally.leave_out()
-                writer.add(record, KNOWN, ())
-            else:
-                claims = tally.price(record.number, record, _digest_of(priced), free)
-                writer.add(record, priced.own, claims)
+        rows = gathered((priced.record.number, _trimmed(priced)) for priced in batch)
+        for found in rows.bad.values():
+            problems.add(found)
+        tally.trimmed += rows.trimmed
+        check.look_at(rows.records)
+        if not problems.total:
+            _price_batch(rows.records, batch, free, tally, writer)
     writer.flush()
     problems.raise_if_any()
 
 
-def _trimmed(record: Record) -> Record | list[Problem]:
+def _price_batch(
+    records: Records,
+    batch: Sequence[PricedRecord],
+    free: Entitlements,
+    tally: Tally,
+    writer: InputWriter,
+) -> None:
+    """Price some records, all of which are there with their ids as they should be."""
+    asked = AskedColumns.by_digests(
+        records.numbers,
+        records.company_ids,
+        records.person_ids,
+        list(map(_digest_of, batch)),
+    )
+    left_out = {priced.record.number for priced in batch if priced.is_left_out}
+    claims = tally.price_all(asked, free, left_out=left_out)
+    writer.add(records, claims, tally.patterns.all)
+
+
+def _trimmed(priced: PricedRecord) -> Row:
     """A record of a job of before, whose ids may have white space around them."""
+    record = priced.record
     return record_of(record.number, record.number, record.fields)
 
 

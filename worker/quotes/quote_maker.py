@@ -6,18 +6,16 @@ A refusal is raised as `Refused`, and rolls back all that its transaction did.
 from pricing.plans import Item, terms_of
 from pricing.quote import Tally, expires_at
 from storage.files import row_with_file
-from storage.ledger import balances
-from storage.licenses import licenses
 from storage.licenses.idempotency_keys import Once
 from storage.quotes import quotes
 from worker.infrastructure.errors import bad
 from worker.infrastructure.ids import check_id, new_id
-from worker.licenses.licenses import open_license
+from worker.licenses.licenses import open_account
 from worker.quotes.chunk_slices import InputWriter
 from worker.quotes.decided_records import Decided
+from worker.quotes.kept_records import Kept
 from worker.quotes.quoted_kind import QuoteDeps
 from worker.quotes.readers.reader import Reading
-from worker.quotes.readers.records import Kept
 from worker.quotes.record_pricing import price_all
 
 
@@ -56,20 +54,17 @@ def priced(
     kind = deps.kinds[request.kind]
     _check_request(request)
     request = kind.resolved(deps, request)
-    license_ = open_license(deps, request.license_id)
-    with deps.database.transaction() as connection:
-        quoted_at = licenses.business_now(connection)
-        balance = balances.balance(connection, license_.id)
+    plan, payment_term, quoted_at, balance = open_account(deps, request.license_id)
     check = kind.quote_check(deps, request)
     tally = Tally(
         terms=reading.terms
         if isinstance(reading, Decided)
-        else terms_of(license_.plan, license_.payment_term),
+        else terms_of(plan, payment_term),
         quoted_at=quoted_at,
         retrieve=request.retrieve,
         available=balance.available if balance else 0,
         duplicates=reading.duplicates,
-        trimmed=reading.trimmed if isinstance(reading, Kept) else 0,
+        trimmed=reading.trimmed,
     )
     quote_id = new_id("quote")
     name = input_name(quote_id)
@@ -77,7 +72,7 @@ def priced(
         writer = InputWriter(draft, deps.settings.chunk_records)
         price_all(
             deps.database,
-            license_.id,
+            request.license_id,
             reading,
             tally,
             writer,

@@ -10,16 +10,16 @@ from typing import Protocol
 
 from storage.quotes.quotes import Request
 from worker.infrastructure.dependencies import Deps
-from worker.quotes.readers.records import KeptRecord, Record
+from worker.quotes.readers.record_columns import Records
 
 
 class QuoteCheck(Protocol):
     """Looks at the records of one quote as they pass, without their duplicates."""
 
-    def look_at(self, batch: Sequence[Record | KeptRecord]) -> None:
+    def look_at(self, batch: Records) -> None:
         """Note what is wrong with some records; `end` raises it."""
 
-    def left_out(self, batch: Sequence[Record | KeptRecord]) -> AbstractSet[int]:
+    def left_out(self, batch: Records) -> AbstractSet[int]:
         """The numbers of the records that the job does without."""
 
     def end(self, columns: Sequence[str]) -> None:

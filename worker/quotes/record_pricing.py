@@ -1,27 +1,29 @@
 """Pricing a stream of records: duplicates, entitlements, frozen prices, the input.
 
-Records pass through in batches: for each, one query says which persons the directory
-knows and one what has been paid for; nothing is written while a transaction is open.
+Records pass through in blocks. For some blocks together one query says which persons
+the directory knows and one what has been paid for; nothing is written while a
+transaction is open.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
-from itertools import islice
+from itertools import chain, islice
 
-from pricing.claims import KNOWN, Entitlements
-from pricing.quote import Tally
+from pricing.claims import AskedColumns, Entitlements
+from pricing.quote import Recurring, Tally
 from storage.database import Database
 from storage.findings import directory
 from storage.ledger import entitlements
 from worker.infrastructure.errors import bad
 from worker.quotes.chunk_slices import InputWriter
 from worker.quotes.decided_records import Decided, price_again
-from worker.quotes.problems import Problems, limited
+from worker.quotes.intake import taken_in
+from worker.quotes.kept_records import Kept, KeptRecords
 from worker.quotes.quoted_kind import QuoteCheck
 from worker.quotes.readers.reader import Reading
-from worker.quotes.readers.records import Kept, KeptRecord, Record
+from worker.quotes.readers.record_columns import Records
 
-_BATCH_RECORDS = 5_000
+_BATCH_BLOCKS = 5
 
 
 def price_all(
@@ -42,82 +44,90 @@ def price_all(
     if isinstance(reading, Decided):
         price_again(database, license_id, reading, tally, writer, check=check)
         return
-    problems = Problems()
-    rows: Iterator[Record | KeptRecord] = (
-        reading.rows
-        if isinstance(reading, Kept)
-        else problems.filter(limited(reading.rows, records_max))
-    )
-    while batch := list(islice(rows, _BATCH_RECORDS)):
-        if problems.total:
-            continue
-        if isinstance(reading, Kept):
-            fresh = batch
-        else:
-            tally.trimmed += sum(map(_is_trimmed, batch))
-            fresh = [record for record in batch if not tally.is_duplicate(record)]
-        check.look_at(fresh)
-        left_out = check.left_out(fresh)
-        _price_batch(database, license_id, fresh, tally, writer, left_out=left_out)
+    pricing = _Pricing(database, license_id, tally, writer, check)
+    if isinstance(reading, Kept):
+        pricing.price(reading.blocks)
+    else:
+        with taken_in(reading.blocks, records_max, skip_bad=False) as intake:
+            intake.problems.raise_if_any()
+            pricing.price(intake.blocks())
+            tally.trimmed += intake.trimmed
+            tally.duplicates += intake.duplicates
     writer.flush()
-    problems.raise_if_any()
     if tally.records == 0:
         raise bad(None, "there are no records")
 
 
-def _is_trimmed(record: Record | KeptRecord) -> bool:
-    return isinstance(record, Record) and record.trimmed
+class _Pricing:
+    """Prices the records of one quote."""
 
+    def __init__(
+        self,
+        database: Database,
+        license_id: str,
+        tally: Tally,
+        writer: InputWriter,
+        check: QuoteCheck,
+    ) -> None:
+        self._database = database
+        self._license_id = license_id
+        self._tally = tally
+        self._writer = writer
+        self._check = check
 
-def _price_batch(
-    database: Database,
-    license_id: str,
-    batch: Sequence[Record | KeptRecord],
-    tally: Tally,
-    writer: InputWriter,
-    *,
-    left_out: AbstractSet[int],
-) -> None:
-    asking = (
-        [record for record in batch if record.number not in left_out]
-        if left_out
-        else batch
-    )
-    known, paid = _look_up(database, license_id, asking, tally)
-    for record in batch:
-        if record.number in left_out:
-            tally.leave_out()
-            writer.add(record, KNOWN, ())
-            continue
-        person_id = record.person_id
-        retrieves = tally.retrieve and person_id is not None
-        own = record.digest if retrieves else KNOWN
-        by_id = not retrieves or person_id in known
-        claims = tally.price(record.number, record, KNOWN if by_id else own, paid)
-        writer.add(record, own, claims)
+    def price(self, blocks: Iterable[KeptRecords]) -> None:
+        """Price all blocks, none of which has a duplicate."""
+        rest = iter(blocks)
+        while batch := list(islice(rest, _BATCH_BLOCKS)):
+            known, paid = self._look_up([kept.records for kept in batch])
+            for records, recurring in batch:
+                self._price_block(records, recurring, known, paid)
 
-
-def _look_up(
-    database: Database,
-    license_id: str,
-    batch: Sequence[Record | KeptRecord],
-    tally: Tally,
-) -> tuple[AbstractSet[str], Entitlements]:
-    """Whom the directory knows, and what has been paid for."""
-    companies = {record.company_id for record in batch}
-    persons = (
-        {record.person_id for record in batch if record.person_id is not None}
-        if tally.retrieve
-        else set()
-    )
-    with database.transaction() as connection:
-        known = directory.known(connection, persons)
-        paid = entitlements.paid(
-            connection,
-            license_id,
-            tally.terms.window_starts(tally.quoted_at),
-            companies=companies,
-            persons=persons,
-            items=tally.retrieve,
+    def _price_block(
+        self,
+        records: Records,
+        recurring: Recurring,
+        known: AbstractSet[str],
+        paid: Entitlements,
+    ) -> None:
+        self._check.look_at(records)
+        left_out = self._check.left_out(records)
+        # Where nothing of a person is asked for, nobody has to be told from another.
+        is_known = (
+            list(map(known.__contains__, records.person_ids))
+            if self._tally.retrieve
+            else [True] * len(records)
         )
-    return known, paid
+        asked = AskedColumns(
+            records.numbers,
+            records.company_ids,
+            records.person_ids,
+            is_known,
+            lambda: records.digests,
+        )
+        claims = self._tally.price_all(
+            asked, paid, recurring=recurring, left_out=left_out
+        )
+        self._writer.add(records, claims, self._tally.patterns.all)
+
+    def _look_up(
+        self, batch: Sequence[Records]
+    ) -> tuple[AbstractSet[str], Entitlements]:
+        """Whom the directory knows, and what has been paid for."""
+        tally = self._tally
+        companies = set().union(*(records.company_ids for records in batch))
+        persons: set[str] = set()
+        if tally.retrieve:
+            columns = [records.person_ids for records in batch]
+            persons = set(filter(None, chain.from_iterable(columns)))
+        with self._database.reading() as connection:
+            known = directory.known(connection, persons)
+            paid = entitlements.paid(
+                connection,
+                self._license_id,
+                tally.terms.window_starts(tally.quoted_at),
+                companies=companies,
+                persons=persons,
+                items=tally.retrieve,
+            )
+        return known, paid

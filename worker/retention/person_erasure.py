@@ -141,7 +141,7 @@ def _without(deps: Deps, name: str, erased: _Erased) -> str:
 def _eraser(rewritten: _Rewritten, person_id: str) -> _Erased:
     """What becomes of a line; only those that have the id's letters are parsed."""
     # Without the quotes around it: what is kept of before may have white space there.
-    letters = encode(person_id)[1:-1].encode()
+    letters = encode(person_id)[1:-1]
 
     def change(fields: dict[str, str]) -> dict[str, str]:
         named = trimmed(fields.get(PERSON_ID, ""))

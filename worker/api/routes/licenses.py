@@ -211,7 +211,7 @@ def get_usage(
     balance = balances.balance_of(deps, license)
     with deps.database.transaction() as connection:
         found = usage.period(connection, license, period or balance.starts_at)
-        items = usage.of_period(connection, found.id, by) if found else []
+        items = usage.of_period(connection, license, found.id, by) if found else []
     # Before its license starts the default is a period that nobody has opened.
     shown = found or (None if period else balance)
     if shown is None:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse
 
 from pricing.findings import EmailLevel, OnlyWith
 from pricing.plans import Item
@@ -15,27 +16,28 @@ from worker.api.context import ApiContext, context_of
 from worker.api.idempotency_keys import made_by, once_of
 from worker.infrastructure.errors import Code, Refused, bad
 from worker.quotes import quote_maker, uploads
+from worker.quotes.kept_records import Kept
 from worker.quotes.readers import inline_records
 from worker.quotes.readers.reader import Reading
-from worker.quotes.readers.records import Kept
 from worker.responses import quote_responses
-from worker.responses.response import Answer
 
 router = APIRouter(route_class=CheckedRoute, tags=["quotes"])
 
 
 @router.post("/quotes", status_code=201, response_model=models.Quote)
 @allow(Scope.PRODUCER, body=(Whose("license", license_itself),))
-def create_quote(request: Request, body: models.QuoteBody) -> Answer:
+def create_quote(request: Request, body: models.QuoteBody) -> JSONResponse:
     """Price records, and say what a job of them can cost at most."""
     context = context_of(request)
     made = made_by(request)
-    if made is not None:
-        return quote_responses.of_quote(_stored(context, made))
-    stored = quote_maker.quote(
-        context.deps, wanted_of(body), reading_of(context, body), once_of(request)
-    )
-    return quote_responses.of_quote(stored)
+    if made is None:
+        stored = quote_maker.quote(
+            context.deps, wanted_of(body), reading_of(context, body), once_of(request)
+        )
+    else:
+        stored = _stored(context, made)
+    # Written here: to be held against its model it would be handed to two threads more.
+    return JSONResponse(quote_responses.of_quote(stored), 201)
 
 
 def wanted_of(body: models.QuoteBody) -> quotes.Request:

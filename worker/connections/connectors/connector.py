@@ -18,8 +18,7 @@ Fields = Mapping[str, str]
 """Values by the CRM's own names of its fields; an empty one clears the field."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class Wanted(NamedTuple):
     """What a company or person is to be in the CRM.
 
     `id` is ours, `their_id` what the id map remembers; `fields` are all that would be
@@ -65,8 +64,7 @@ class Ambiguous:
 Match = Existing | Ambiguous
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class Row(NamedTuple):
     """One company or person to write; no two of a call have the same `id`.
 
     Without `their_id` it is created, or updated where our key is there already; with
@@ -82,8 +80,7 @@ class Row:
     keeps_company: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Written:
+class Written(NamedTuple):
     """A row that is in the CRM now; `created` says that it was not before this call.
 
     That is as the CRM says: the push allows for tries before.
@@ -96,8 +93,7 @@ class Written:
     incomplete: "Rejected | None" = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rejected:
+class Rejected(NamedTuple):
     """A row that the CRM does not take, and why: the message is the vendor's own.
 
     `code` is stable and ours; `field` the CRM's name of the field, where it says so.

@@ -36,6 +36,18 @@ class Profile:
         writer.add([headings])
         yield writer
 
+    def encoded(
+        self,
+        headings: Sequence[str],  # noqa: ARG002 - no line names its columns
+        rows: Iterable[Sequence[str]],
+    ) -> bytes:
+        """A line for each row."""
+        text = io.StringIO(newline="")
+        csv.writer(
+            text, dialect="excel", delimiter=self.delimiter, lineterminator="\r\n"
+        ).writerows(as_texts(rows) if self.only_texts else rows)
+        return text.getvalue().encode()
+
 
 class _Delimited:
     def __init__(self, target: Target, profile: Profile) -> None:
@@ -44,14 +56,7 @@ class _Delimited:
 
     def add(self, rows: Iterable[Sequence[str]]) -> None:
         """A line for each row."""
-        text = io.StringIO(newline="")
-        csv.writer(
-            text,
-            dialect="excel",
-            delimiter=self._profile.delimiter,
-            lineterminator="\r\n",
-        ).writerows(as_texts(rows) if self._profile.only_texts else rows)
-        self._target.write(text.getvalue().encode())
+        self._target.write(self._profile.encoded((), rows))
 
 
 PROFILES = {

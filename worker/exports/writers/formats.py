@@ -55,7 +55,12 @@ _OTHERS = {
         cell_units_max=32_767,
         unkept=_UNKEPT_IN_XLSX,
     ),
-    "jsonl": Format(name="jsonl", extension="jsonl", open=json_lines.open_lines),
+    "jsonl": Format(
+        name="jsonl",
+        extension="jsonl",
+        open=json_lines.open_lines,
+        encoded=json_lines.encoded,
+    ),
     "parquet": Format(name="parquet", extension="parquet", open=_open_parquet),
 }
 
@@ -68,4 +73,5 @@ def format_of(name: str, profile: str = DEFAULT_PROFILE) -> Format:
     """A format by its name; only CSV has profiles."""
     if name != "csv":
         return _OTHERS[name]
-    return Format(name="csv", extension="csv", open=delimited.PROFILES[profile].open)
+    chosen = delimited.PROFILES[profile]
+    return Format(name="csv", extension="csv", open=chosen.open, encoded=chosen.encoded)

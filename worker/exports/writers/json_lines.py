@@ -23,6 +23,10 @@ class _Lines:
 
     def add(self, rows: Iterable[Sequence[str]]) -> None:
         """An object for each row."""
-        names = self._headings
-        lines = [_encode(dict(zip(names, row, strict=True))) + "\n" for row in rows]
-        self._target.write("".join(lines).encode())
+        self._target.write(encoded(self._headings, rows))
+
+
+def encoded(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> bytes:
+    """An object for each row."""
+    lines = [_encode(dict(zip(headings, row, strict=True))) + "\n" for row in rows]
+    return "".join(lines).encode()

@@ -30,6 +30,10 @@ rows, same bytes.
 """
 
 
+Encoding = Callable[[Sequence[str], Iterable[Sequence[str]]], bytes]
+"""Rows under these headings, as they stand one behind the other in a file."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Format:
     """One format, perhaps in one of its profiles."""
@@ -37,11 +41,19 @@ class Format:
     name: str
     extension: str
     open: Opening
+    encoded: Encoding | None = None
+    """None where a file is more than its beginning and then its rows."""
     columns_max: int | None = None
     cell_units_max: int | None = None
     """The longest cell, in UTF-16 code units, which is how Excel counts."""
     unkept: re.Pattern[str] | None = None
     """Cells that would not be read back as they were written."""
+
+    def holds_all(self, column: Sequence[str]) -> bool:
+        """Whether a column's cells can be in such a file, as far as one look tells."""
+        if not column or self._why_unkept("".join(column)) is not None:
+            return not column
+        return self._why_too_long(max(column, key=len)) is None
 
     def refusal(self, cells: Sequence[str]) -> tuple[int, str] | None:
         """The place of the first cell that no such file can hold, and why not."""
@@ -54,6 +66,9 @@ class Format:
         return None
 
     def _why_not(self, text: str) -> str | None:
+        return self._why_unkept(text) or self._why_too_long(text)
+
+    def _why_unkept(self, text: str) -> str | None:
         if "\0" in text:
             return "contains a NUL character"
         try:
@@ -62,7 +77,7 @@ class Format:
             return "is not valid Unicode"
         if self.unkept is not None and self.unkept.search(text):
             return f"contains what {self.name} keeps for itself"
-        return self._why_too_long(text)
+        return None
 
     def _why_too_long(self, cell: str) -> str | None:
         longest = self.cell_units_max

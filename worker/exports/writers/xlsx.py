@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 from xlsxwriter import Workbook
 from xlsxwriter.exceptions import XlsxFileError
 
+from worker.exports.writers.text_sheet import TextSheet
 from worker.exports.writers.writer import Stream, Target
 
 SHEET_ROWS_MAX = 1_048_576
@@ -94,9 +95,10 @@ class _Sheets:
 
     def _begin_sheet(self) -> None:
         number = len(self._book.worksheets()) + 1
-        self._sheet = self._book.add_worksheet(
-            f"Records {number}" if number > 1 else "Records"
+        self._sheet: TextSheet = self._book.add_worksheet(
+            f"Records {number}" if number > 1 else "Records", TextSheet
         )
+        self._sheet.prepare(len(self._headings), self._text)
         self._sheet.set_column(0, len(self._headings) - 1, _COLUMN_WIDTH, self._text)
         self._sheet.freeze_panes(1, 0)
         # No green corner at each phone and VAT number: they are meant to be texts.
@@ -105,13 +107,5 @@ class _Sheets:
         self._write(self._headings)
 
     def _write(self, row: Sequence[str]) -> None:
-        write, number = self._sheet.write_string, self._row
-        for column, cell in enumerate(row):
-            if cell.startswith("<r>") and cell.endswith("</r>"):
-                # XlsxWriter takes this for its own XML and would write it as it is;
-                # in two pieces it is data.
-                pieces = cell[:1], self._text, cell[1:]
-                self._sheet.write_rich_string(number, column, *pieces)
-            elif cell or not column:
-                write(number, column, cell)
+        self._sheet.write_texts(self._row, row)
         self._row += 1

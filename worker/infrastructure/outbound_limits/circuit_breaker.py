@@ -34,6 +34,11 @@ class CircuitBreaker:
         self._heard: dict[str, tuple[Pause | None, float]] = {}
         self._failing: set[str] = set()
 
+    def is_free(self, name: str) -> bool:
+        """Whether it was heard a moment ago that somebody is in no pause."""
+        heard, until_s = self._heard.get(name, (None, 0.0))
+        return heard is None and monotonic_s() < until_s
+
     async def pause_of(self, name: str) -> Pause | None:
         """The pause that somebody is in, as heard a moment ago."""
         heard, until_s = self._heard.get(name, (None, 0.0))

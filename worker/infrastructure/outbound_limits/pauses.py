@@ -3,11 +3,12 @@
 The circuit breaker begins them; others have asked for them in so many words.
 """
 
-from typing import NamedTuple, Protocol
-
-from redis.asyncio import Redis
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from worker.infrastructure.clock import monotonic_s
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
 
 PREFIX = "holdfast"
 """What all keys in Redis begin with."""
@@ -16,6 +17,8 @@ DOWN = "provider_down"
 RATE_LIMITED = "rate_limited"
 OUT_OF_CREDITS = "out_of_credits"
 MISCONFIGURED = "provider_misconfigured"
+DAILY_LIMIT = "daily_limit"
+"""Why a connection rests whose budget of a day is used up."""
 
 
 class Pause(NamedTuple):
@@ -65,7 +68,7 @@ class OwnPauses:
 class SharedPauses:
     """Pauses that all workers know of: keys that expire."""
 
-    def __init__(self, redis: Redis, family: str) -> None:
+    def __init__(self, redis: "Redis", family: str) -> None:
         self._redis = redis
         self._family = family
 

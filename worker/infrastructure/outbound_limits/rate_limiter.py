@@ -93,6 +93,13 @@ class RateLimiter:
         """How many permits are fetched at once; without blocks each is."""
         return max(1, rate.amount // self._blocks) if self._blocks else 1
 
+    def lets_through(self, name: str) -> bool:
+        """Whether a request may be made that is neither counted nor asked about.
+
+        Unlike the rest it may be called outside the loop.
+        """
+        return not self._permits.get(name) and self._breaker.is_free(name)
+
     async def enter(self, name: str) -> None:
         """Wait until one more request may be made. Raises `Paused`."""
         while True:

@@ -11,9 +11,7 @@ from celery import Celery
 from kombu.exceptions import KombuError
 from redis import RedisError
 
-from worker.jobs.message_queues import CHUNKS, CONTROL
-
-QUEUES = (CHUNKS, CONTROL)
+from worker.jobs.message_queues import QUEUES
 
 _UNACKED = ("unacked", "unacked_index", "unacked_mutex")
 """Where kombu keeps on a Redis what workers hold."""

@@ -13,7 +13,6 @@ from collections.abc import Callable
 
 from celery.worker import consumer
 from kombu.message import Message
-from pydantic import BaseModel, ConfigDict, Field, StrictInt
 
 from worker.jobs.message_queues import RUN_CHUNK, RUN_ENTRY
 from worker.jobs.messages.dropped_messages import DROPPED, Reason
@@ -26,16 +25,6 @@ _ID_MAX = 2**63 - 1
 
 StillWaits = Callable[[str, int], bool]
 """Whether what a task is about may still be run."""
-
-
-class _Body(BaseModel):
-    """The body of a Celery message: positional arguments, named ones, and more."""
-
-    model_config = ConfigDict(strict=True, extra="forbid")
-
-    args: list[StrictInt] = Field(min_length=1, max_length=1)
-    kwargs: dict[str, object] = Field(max_length=0)
-    embed: dict[str, object | None]
 
 
 class Unreadable(Exception):
@@ -54,15 +43,17 @@ def row_id_of(body: object) -> int:
     if len(raw) > _BODY_BYTES_MAX:
         raise Unreadable(Reason.TOO_LARGE)
     try:
-        args, kwargs, embed = json.loads(raw)
-        (row_id,) = _Body(args=args, kwargs=kwargs, embed=embed).args
+        held = json.loads(raw)
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise Unreadable(Reason.NOT_JSON) from error
-    except (TypeError, ValueError) as error:
+    except ValueError as error:
         raise Unreadable(Reason.WRONG_ARGUMENTS) from error
-    if not 0 < row_id <= _ID_MAX:
-        raise Unreadable(Reason.WRONG_ARGUMENTS)
-    return row_id
+    match held:
+        # Positional arguments, named ones, and more; true and false are numbers too.
+        case [[int(row_id)], dict(named), dict()] if not named and row_id is not True:
+            if 0 < row_id <= _ID_MAX:
+                return row_id
+    raise Unreadable(Reason.WRONG_ARGUMENTS)
 
 
 def read(message: Message) -> tuple[str, int]:

@@ -8,7 +8,7 @@ import threading
 from collections import Counter
 from enum import StrEnum
 
-from worker.jobs.message_queues import CHUNKS, CONTROL
+from worker.jobs.message_queues import QUEUES
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ class DroppedMessages:
 
     def note(self, queue: str, reason: Reason) -> None:
         """Count one; the name of a queue that is not ours is not kept."""
-        queue = queue if queue in (CHUNKS, CONTROL) else _OTHER
+        queue = queue if queue in QUEUES else _OTHER
         if reason is not Reason.STALE:
             log.warning("a message in %s is dropped: %s", queue, reason)
         with self._lock:

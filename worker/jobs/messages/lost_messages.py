@@ -7,14 +7,20 @@ hours where no worker runs. Sent again each minute it would only make the queue 
 import logging
 from typing import Protocol
 
-from storage.jobs import lost_messages
+from storage.jobs import heartbeats, lost_messages
+from storage.jobs.lost_messages import Sent
 from worker.infrastructure.dependencies import Deps
-from worker.jobs.message_queues import CHUNKS, CONTROL
+from worker.infrastructure.settings import MISSED_REPORTS
+from worker.jobs.message_queues import CHUNKS, CONTROL, SMALL, TAKEN
 from worker.jobs.messages.broker_queues import BrokerSilent
 
 log = logging.getLogger(__name__)
 
-_TABLES = {CHUNKS: lost_messages.CHUNKS, CONTROL: lost_messages.OUTBOX}
+_SENT = {
+    CHUNKS: Sent(lost_messages.CHUNKS, CHUNKS),
+    SMALL: Sent(lost_messages.CHUNKS, SMALL),
+    CONTROL: Sent(lost_messages.OUTBOX),
+}
 """What the messages of a queue are about."""
 
 
@@ -31,21 +37,21 @@ def bring_back(deps: Deps, broker: Broker) -> int:
     A broker that does not answer is asked again next time: it would take nothing.
     """
     count = 0
-    for queue, table in _TABLES.items():
+    for queue, sent in _SENT.items():
         with deps.database.transaction() as connection:
             asked_at = lost_messages.instant(connection)
-            oldest_s = lost_messages.oldest_sent_s(connection, table)
+            oldest_s = lost_messages.oldest_sent_s(connection, sent)
         if oldest_s < deps.settings.message_lost_s:
             continue
         try:
-            messages = broker.waiting(queue)
+            messages = _waiting(deps, broker, queue)
         except BrokerSilent as error:
             log.warning("the broker does not say what it holds: %s", error)
             break
         with deps.database.transaction() as connection:
             count += lost_messages.bring_back(
                 connection,
-                table,
+                sent,
                 messages=messages,
                 asked_at=asked_at,
                 after_s=deps.settings.message_lost_s,
@@ -53,3 +59,24 @@ def bring_back(deps: Deps, broker: Broker) -> int:
     if count:
         log.warning("the broker has lost %s messages; they are sent again", count)
     return count
+
+
+def _waiting(deps: Deps, broker: Broker, queue: str) -> int:
+    """How many messages wait in a queue for somebody who will take them."""
+    if queue == SMALL and not reads_small(deps):
+        return 0
+    return broker.waiting(queue)
+
+
+def reads_small(deps: Deps) -> bool:
+    """Whether all workers read the queue of small jobs: older ones do not."""
+    within_s = deps.settings.report_interval_s * MISSED_REPORTS
+    with deps.database.transaction() as connection:
+        return heartbeats.is_read(connection, SMALL, within_s=within_s)
+
+
+def takes_small(deps: Deps) -> bool:
+    """Whether any worker takes small jobs' chunks by itself."""
+    within_s = deps.settings.report_interval_s * MISSED_REPORTS
+    with deps.database.transaction() as connection:
+        return heartbeats.any_reads(connection, TAKEN, within_s=within_s)

@@ -1,8 +1,9 @@
-"""Kombu's transport for Redis, which drops what is no message instead of ending.
+"""Kombu's transport for Redis, which outlives messages that are none, and its server.
 
 A message on a Redis is a JSON object that names its own queue and tag. Kombu takes it
 out and then reads it: what cannot be read ends the worker's event loop, and one that
-is only half right is put back when the worker ends, for the next one to end on.
+is only half right is put back when the worker ends, for the next one to end on. And a
+server that goes while a worker has its hands full is not missed by it: here it is.
 """
 
 import logging
@@ -11,7 +12,6 @@ from typing import Any
 
 from kombu import transport
 from kombu.transport import redis
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from worker.jobs.messages.dropped_messages import DROPPED, Reason
 
@@ -23,30 +23,47 @@ _BROKERS_OWN = (*_CLASSES.connection_errors, *_CLASSES.channel_errors)
 """What the server or the way to it is to blame for, not a message."""
 
 
-class _DeliveryInfo(BaseModel):
-    exchange: str
-    routing_key: str
-
-
-class _Properties(BaseModel):
-    delivery_tag: str = Field(min_length=1)
-    delivery_info: _DeliveryInfo
-    body_encoding: str | None = Field(default=None, pattern="^base64$")
-
-
-class _Envelope(BaseModel):
-    """What kombu reads of a message before anybody is asked about it."""
-
-    model_config = ConfigDict(strict=True)
-
-    body: str
-    properties: _Properties
-    headers: dict[str, object] = Field(default_factory=dict)
-    content_type: str | None = Field(default=None, alias="content-type")
-    content_encoding: str | None = Field(default=None, alias="content-encoding")
+def _is_envelope(message: object) -> bool:
+    """Whether there is what kombu reads of a message before anybody is asked."""
+    match message:
+        case {
+            "body": str(),
+            "properties": {
+                "delivery_tag": str(tag),
+                "delivery_info": {"exchange": str(), "routing_key": str()},
+                **properties,
+            },
+            **rest,
+        }:
+            contents = (rest.get("content-type"), rest.get("content-encoding"))
+            return (
+                tag != ""
+                and properties.get("body_encoding") in (None, "base64")
+                and isinstance(rest.get("headers", {}), dict)
+                and all(isinstance(one, str | None) for one in contents)
+            )
+    return False
 
 
 class _QoS(redis.QoS):
+    # Kombu counts a message whose acknowledgement the broker did not hear as still
+    # worked on. Where that is all a worker may hold, it asks for nothing more, reads
+    # nothing from the broker, and never learns that the connection is gone.
+
+    def ack(self, delivery_tag: str) -> None:
+        """Acknowledge; its place is free whether the broker hears of it or not."""
+        try:
+            super().ack(delivery_tag)  # type: ignore[no-untyped-call]
+        finally:
+            self._quick_ack(delivery_tag)
+
+    def reject(self, delivery_tag: str, requeue: bool = False) -> None:
+        """Reject; its place is free whether the broker hears of it or not."""
+        try:
+            super().reject(delivery_tag, requeue)  # type: ignore[no-untyped-call]
+        finally:
+            self._quick_ack(delivery_tag)
+
     def restore_by_tag(self, tag: str, *args: Any, **options: Any) -> None:  # noqa: ANN401 - kombu's own
         """Put back what a worker had not finished, where it can be read."""
         try:
@@ -82,9 +99,7 @@ class Transport(redis.Transport):
     is_delivering = False
 
     def _deliver(self, message: object, queue: str) -> None:
-        try:
-            _Envelope.model_validate(message)
-        except ValidationError:
+        if not _is_envelope(message):
             DROPPED.note(queue, Reason.NO_ENVELOPE)
             return
         self.is_delivering = True

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from worker.infrastructure.errors import Code, Refused
 from worker.quotes.readers.json_objects import Objects
 from worker.quotes.readers.reader import Reading
+from worker.quotes.readers.record_columns import blocks_of
 
 RECORDS_MAX = 10_000
 """More than this are uploaded first."""
@@ -23,7 +24,7 @@ def read(records: Sequence[object]) -> Reading:
         )
     objects = Objects()
     rows = (
-        objects.row(number, number, record)
+        (number, objects.row(number, number, record))
         for number, record in enumerate(records, start=1)
     )
-    return Reading(objects.columns, rows)
+    return Reading(objects.columns, blocks_of(rows))

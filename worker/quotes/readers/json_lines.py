@@ -10,7 +10,8 @@ from typing import BinaryIO
 
 from worker.infrastructure.errors import Problem
 from worker.quotes.readers.json_objects import Objects
-from worker.quotes.readers.reader import Reading, Row
+from worker.quotes.readers.reader import Reading
+from worker.quotes.readers.record_columns import Row, blocks_of
 
 _LINE_BYTES_MAX = 8 << 20
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -19,10 +20,10 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 def read(stream: BinaryIO) -> Reading:
     """Read the objects as they are asked for; the stream stays its owner's to close."""
     objects = Objects()
-    return Reading(objects.columns, _rows(stream, objects))
+    return Reading(objects.columns, blocks_of(_rows(stream, objects)))
 
 
-def _rows(stream: BinaryIO, objects: Objects) -> Iterator[Row]:
+def _rows(stream: BinaryIO, objects: Objects) -> Iterator[tuple[int, Row]]:
     number = 0
     for line, data in enumerate(_lines(stream), start=1):
         if line == 1:
@@ -32,9 +33,9 @@ def _rows(stream: BinaryIO, objects: Objects) -> Iterator[Row]:
         number += 1
         values = _parsed(line, data)
         if isinstance(values, Problem):
-            yield [values]
+            yield number, [values]
         else:
-            yield objects.row(number, line, values)
+            yield number, objects.row(number, line, values)
 
 
 def _lines(stream: BinaryIO) -> Iterator[bytes]:

@@ -13,7 +13,8 @@ from collections.abc import Iterable, KeysView
 from typing import Any
 
 from worker.infrastructure.errors import Problem
-from worker.quotes.readers.reader import COLUMNS_MAX, Row, name_problem
+from worker.quotes.readers.reader import COLUMNS_MAX, name_problem
+from worker.quotes.readers.record_columns import Row
 from worker.quotes.readers.records import COMPANY_ID, PERSON_ID, record_of
 
 _COMPANY = "company"

@@ -1,4 +1,4 @@
-"""Parquet: one plain column a field, read a few thousand rows at a time.
+"""Parquet: one plain column a field, read a thousand rows at a time.
 
 A problem's line is its row, counted from 1. Numbers, booleans and instants become
 text as Arrow writes them; null becomes nothing.
@@ -11,13 +11,12 @@ import pyarrow as pa  # type: ignore[import-untyped]
 from pyarrow import parquet
 
 from worker.infrastructure.errors import Problem, bad
-from worker.quotes.readers.reader import Reading, Row, columns_of
-from worker.quotes.readers.records import record_of
+from worker.quotes.readers.reader import Reading, columns_of
+from worker.quotes.readers.record_columns import ROWS, Rows, gathered, rows_of
 
 # Arrow's own pools keep what was freed; the system's gives it back.
 pa.set_memory_pool(pa.system_memory_pool())
 
-_BATCH_ROWS = 2_000
 _BUFFER_BYTES = 1 << 16
 """Columns are read through buffers of this size, not as a whole."""
 
@@ -40,7 +39,7 @@ def read(stream: BinaryIO) -> Reading:
         if not _is_plain(field.type):
             message = f"holds {field.type}; plain values are read, nothing nested"
             raise bad(field.name, message)
-    return Reading(columns, _rows(file, columns))
+    return Reading(columns, _blocks(file, columns))
 
 
 def _is_plain(kind: Any) -> bool:  # noqa: ANN401 - pyarrow ships no types
@@ -48,24 +47,25 @@ def _is_plain(kind: Any) -> bool:  # noqa: ANN401 - pyarrow ships no types
     return not (pa.types.is_nested(kind) or binary)
 
 
-def _rows(file: Any, columns: tuple[str, ...]) -> Iterator[Row]:  # noqa: ANN401 - the same
-    number = 0
+def _blocks(file: Any, columns: tuple[str, ...]) -> Iterator[Rows]:  # noqa: ANN401 - the same
+    number = 1
     # One thread: a second one would only hold more in memory.
-    batches = file.iter_batches(batch_size=_BATCH_ROWS, use_threads=False)
+    batches = file.iter_batches(batch_size=ROWS, use_threads=False)
     while True:
         try:
             batch = next(batches, None)
             cells = [] if batch is None else [_texts(column) for column in batch]
         except (pa.ArrowException, OSError) as error:
             # What is not read now is not read later: nothing below can be trusted.
-            yield [Problem(number + 1, None, f"the rows cannot be read: {error}")]
+            message = f"the rows cannot be read: {error}"
+            yield gathered([(number, [Problem(number, None, message)])])
             return
         if batch is None:
             return
-        for row in zip(*cells, strict=True):
-            number += 1
-            fields = dict(zip(columns, row, strict=True))
-            yield record_of(number, number, fields)
+        numbers = range(number, number + batch.num_rows)
+        number += batch.num_rows
+        if numbers:
+            yield rows_of(columns, cells, numbers, numbers)
 
 
 def _texts(column: Any) -> list[str]:  # noqa: ANN401 - the same

@@ -4,14 +4,12 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from worker.infrastructure.errors import Problem, bad
-from worker.quotes.readers.records import COMPANY_ID, Record
+from worker.infrastructure.errors import bad
+from worker.quotes.readers.record_columns import Rows
+from worker.quotes.readers.records import COMPANY_ID
 
 COLUMNS_MAX = 1_000
 """More columns than this are taken for a mistake, such as a header for each record."""
-
-Row = Record | list[Problem]
-"""A row that is a record, or all that keeps it from being one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +18,14 @@ class Reading:
 
     Where each record brings its own fields, `columns` grows with the rows: it is
     complete once they were read, and whoever keeps it copies it then. `duplicates`
-    are those that were left out of the rows before.
+    are those that were left out of the rows before, and `trimmed` counts the ids that
+    had lost their white space before.
     """
 
     columns: Collection[str]
-    rows: Iterator[Row]
+    blocks: Iterator[Rows]
     duplicates: int = 0
+    trimmed: int = 0
 
 
 Reader = Callable[[BinaryIO], Reading]

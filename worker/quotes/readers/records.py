@@ -5,23 +5,20 @@ Ids are the client's: 1 to 200 characters, no control characters, compared exact
 the white space around them is gone.
 """
 
-import json
-import re
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import NamedTuple
 
-from pricing.claims import KNOWN, lookup_digest
+import orjson
+
 from worker.infrastructure.errors import Problem
 from worker.infrastructure.ids import id_problem
 
 COMPANY_ID = "company_id"
 PERSON_ID = "person_id"
 
-_UNUSABLE = re.compile(r"[\x00\ud800-\udfff]")
-
-# Made once: `json.dumps` with options makes one for each record.
-encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+encode = orjson.dumps
+"""JSON on one line, as `json` without its blanks writes it: an id looks the same in all
+files, those of before with them."""
 
 Change = Callable[[dict[str, str]], dict[str, str]]
 """What becomes of a record's fields."""
@@ -51,47 +48,6 @@ class Record(NamedTuple):
         """A field, empty where the input has none."""
         return self.fields.get(field, "")
 
-    @property
-    def digest(self) -> str:
-        """The digest of what the person is looked up by, `KNOWN` without a person."""
-        if self.person_id is None:
-            return KNOWN
-        return lookup_digest(
-            self.text("first_name"), self.text("last_name"), self.text("company_domain")
-        )
-
-    @property
-    def encoded(self) -> str:
-        """The fields as JSON, on one line and without a tab."""
-        return encode(self.fields)
-
-
-class KeptRecord(NamedTuple):
-    """A record of an upload: what a quote asks a record was worked out when it came.
-
-    Its fields stay as they were encoded: a quote passes them on unread.
-    """
-
-    number: int
-    company_id: str
-    person_id: str | None
-    digest: str
-    encoded: str
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """An upload being read: its columns, and its records without their duplicates.
-
-    `duplicates` are those that were left out, `trimmed` counts the records that had
-    white space around an id.
-    """
-
-    columns: Sequence[str]
-    rows: Iterator[KeptRecord]
-    duplicates: int
-    trimmed: int
-
 
 def record_of(number: int, line: int, fields: dict[str, str]) -> Record | list[Problem]:
     """A row as a record, its ids without the white space around them; or why not."""
@@ -112,7 +68,7 @@ def _problems_of(line: int, fields: dict[str, str]) -> list[Problem]:
     found = [
         Problem(line, name, _why_unusable(value))
         for name, value in fields.items()
-        if (not value.isascii() and _UNUSABLE.search(value)) or "\0" in value
+        if is_unusable(value)
     ]
     unusable = {problem.field for problem in found}
     company_id, person_id = fields[COMPANY_ID], fields.get(PERSON_ID, "")
@@ -126,6 +82,18 @@ def _problems_of(line: int, fields: dict[str, str]) -> list[Problem]:
         if message is not None:
             found.append(Problem(line, PERSON_ID, message))
     return found
+
+
+def is_unusable(text: str) -> bool:
+    """Whether a text holds what no field does: NUL, or what was not UTF-8."""
+    if "\0" in text:
+        return True
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            return True
+    return False
 
 
 def _why_unusable(value: str) -> str:

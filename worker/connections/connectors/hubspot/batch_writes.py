@@ -6,7 +6,6 @@ says nothing of the others.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
@@ -60,7 +59,7 @@ def _by_us(results: Mapping[str, Result], rows: Sequence[Row]) -> dict[str, Resu
     """Results of rows that are asked again: what is there by now, we have created."""
     fresh = {row.id for row in rows if row.their_id is None}
     return {
-        our_id: replace(result, created=True)
+        our_id: result._replace(created=True)
         if isinstance(result, Written) and our_id in fresh
         else result
         for our_id, result in results.items()

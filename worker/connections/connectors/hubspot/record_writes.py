@@ -1,7 +1,6 @@
 """Writing contacts and companies, by our key, each row to its end."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -82,7 +81,7 @@ def _with_older(api: HubSpotApi, kind: Kind, rows: Sequence[Row]) -> list[Row]:
     fresh = [row.id for row in rows if row.their_id is None]
     there = plainly_keyed(api, kind, fresh)
     return [
-        replace(row, their_id=str(there[row.id]["id"])) if row.id in there else row
+        row._replace(their_id=str(there[row.id]["id"])) if row.id in there else row
         for row in rows
     ]
 
@@ -183,7 +182,7 @@ def _adoptable(
                 contested.setdefault(their_id, row)
     records = read(api, kind, list(contested))
     return [
-        replace(row, their_id=str(records[asked]["id"]))
+        row._replace(their_id=str(records[asked]["id"]))
         for asked, row in contested.items()
         if asked in records and _is_free(records[asked], row)
     ]
@@ -203,7 +202,7 @@ def _linked(api: HubSpotApi, kind: Kind, result: Result) -> Result:
         their_id = holder(result.message) if result.code == CONFLICT else None
     if their_id is None:
         return result
-    return replace(result, link=api.screen(kind, their_id))
+    return result._replace(link=api.screen(kind, their_id))
 
 
 def _associate(api: HubSpotApi, rows: Sequence[Row]) -> Told:

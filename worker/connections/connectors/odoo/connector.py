@@ -7,7 +7,6 @@ says no more): the culprit is found by halving.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
@@ -153,7 +152,7 @@ class Odoo:
         there = self._api.read(_PARTNER, domain, ["id"]) if any(asked) else []
         placed = {str(one["id"]) for one in there}
         return [
-            replace(row, company_their_id=None) if row.their_id in placed else row
+            row._replace(company_their_id=None) if row.their_id in placed else row
             for row in rows
         ]
 

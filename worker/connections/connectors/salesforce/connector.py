@@ -1,7 +1,6 @@
 """Salesforce: accounts and contacts, by an external id field that an admin makes."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from worker.connections.connectors.connector import (
@@ -154,7 +153,7 @@ class Salesforce:
         found = self._api.select(kind, ["Id", KEY], KEY, asked) if asked else ()
         there = {str(one[KEY]): str(one["Id"]) for one in found}
         return [
-            replace(row, their_id=there[row.id])
+            row._replace(their_id=there[row.id])
             if row.their_id is None and row.id in there
             else row
             for row in rows
@@ -171,7 +170,7 @@ class Salesforce:
             if one["AccountId"]
         }
         return [
-            replace(row, company_their_id=None) if row.their_id in placed else row
+            row._replace(company_their_id=None) if row.their_id in placed else row
             for row in rows
         ]
 

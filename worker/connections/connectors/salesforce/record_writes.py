@@ -7,7 +7,6 @@ are sent again by halves: alone if need be, and then later.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -118,7 +117,7 @@ def _given_up(
     works = any(isinstance(one, Written) for one in results.values())
     ends = {_TAKEN: _CONFLICT, **({_ODD: _INVALID} if works else {})}
     return {
-        row.id: replace(one, code=ends[one.code])
+        row.id: one._replace(code=ends[one.code])
         for row, one in zip(left, why, strict=True)
         if isinstance(one, Rejected) and one.code in ends
     }
@@ -133,7 +132,7 @@ def _is_open(result: Result, *codes: str) -> bool:
 def _seen(result: Result, was_silent: bool) -> Result:
     """What is there after a silence we have created, for all that is known."""
     if was_silent and isinstance(result, Written):
-        return replace(result, created=True)
+        return result._replace(created=True)
     return result
 
 
@@ -145,7 +144,7 @@ def _told(once: Once, rows: Sequence[Row]) -> dict[str, Result]:
         why = rejected_of(refused.errors)
         if is_crowded(refused.errors) or is_passing(refused.errors):
             code = CROWDED if is_crowded(refused.errors) else LATER
-            return dict.fromkeys((row.id for row in rows), replace(why, code=code))
+            return dict.fromkeys((row.id for row in rows), why._replace(code=code))
         raise Poisoned(why) from refused
     silent = {row.id: Rejected(code=_SILENT, message="again") for row in rows}
     return {**silent, **told.later, **told.results}
@@ -210,11 +209,11 @@ def told_of(
     for our_id, errors in refused.items():
         why = _with_link(api, kind, errors)
         if upserts and is_taken(errors):
-            later[our_id] = replace(why, code=_TAKEN)
+            later[our_id] = why._replace(code=_TAKEN)
         elif is_crowded(errors):
-            later[our_id] = replace(why, code=CROWDED)
+            later[our_id] = why._replace(code=CROWDED)
         elif is_passing(errors):
-            later[our_id] = replace(why, code=_ODD if is_odd(errors) else LATER)
+            later[our_id] = why._replace(code=_ODD if is_odd(errors) else LATER)
         else:
             results[our_id] = why
     return Told(results, later)
@@ -228,5 +227,5 @@ def _with_link(api: SalesforceApi, kind: Kind, errors: Sequence[Record]) -> Reje
         for match in result.get("matchRecords") or ():
             their_id = (match.get("record") or {}).get("Id")
             if their_id:
-                return replace(rejected, link=api.link(kind, str(their_id)))
+                return rejected._replace(link=api.link(kind, str(their_id)))
     return rejected

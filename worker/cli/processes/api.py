@@ -11,8 +11,9 @@ from worker.api.app import make_api
 from worker.api.http_protocol import BoundedProtocol
 from worker.api.job_followers import JobFollowers
 from worker.cli.invocation import Cli, command
-from worker.cli.long_running import log_to_stderr, need, tell_of_other_offset
-from worker.findings.provider_registry import check_limits
+from worker.cli.processes.database_checks import tell_of_other_offset
+from worker.cli.processes.long_running import begins_after, log_to_stderr, need
+from worker.findings.provider_names import check_limits
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +25,7 @@ _OTHER_FILES = 500
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", default=8000, show_default=True, type=int)
 @click.option("--fd", type=int, help="Serve on a socket that is open already.")
+@begins_after
 def api(cli: Cli, *, host: str, port: int, fd: int | None) -> None:
     """Serve the API."""
     log_to_stderr()

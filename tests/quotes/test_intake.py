@@ -1,0 +1,95 @@
+"""Taking rows in: the first of each counts, and no quote depends on how they came."""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pricing.claims import AskedColumns
+from pricing.plans import Item, PaymentTerm, Plan, terms_of
+from pricing.quote import Quote, Tally
+from worker.quotes.intake import Intake, taken_in
+from worker.quotes.kept_records import KeptRecords, from_line, to_line
+from worker.quotes.readers.record_columns import Rows, gathered
+from worker.quotes.readers.records import Record
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+MANY = 1_000_000
+
+Pair = tuple[str, str]
+pairs = st.tuples(st.sampled_from("abcd"), st.sampled_from(["", "p", "q", "r"]))
+names = st.sampled_from(["", "Ada", "Ben"])
+
+
+def _record(number: int, pair: Pair, name: str = "") -> Record:
+    fields = {"company_id": pair[0], "person_id": pair[1], "first_name": name}
+    return Record(number, fields)
+
+
+def _blocks(records: Sequence[Record], size: int) -> Iterator[Rows]:
+    for first in range(0, len(records), size):
+        yield gathered(
+            (record.number, record) for record in records[first : first + size]
+        )
+
+
+def _first_ones(records: Sequence[Record]) -> dict[Pair, int]:
+    found: dict[Pair, int] = {}
+    for record in records:
+        pair = (record.company_id, record.person_id or "")
+        found.setdefault(pair, record.number)
+    return found
+
+
+@given(st.lists(pairs, max_size=24), st.integers(1, 5))
+def test_the_first_of_the_same_company_and_person_counts(given_, size):
+    records = [_record(number, pair) for number, pair in enumerate(given_, start=1)]
+    with taken_in(_blocks(records, size), MANY, skip_bad=False) as intake:
+        numbers = [one for kept in intake.blocks() for one in kept.records.numbers]
+        first = _first_ones(records)
+        assert numbers == list(first.values())
+        assert intake.records == len(first)
+        assert intake.duplicates == len(records) - len(first)
+        assert intake.companies == len({company for company, _ in first})
+        assert intake.persons == len({person for _, person in first if person})
+
+
+@given(st.lists(st.tuples(pairs, names), max_size=24), st.integers(1, 5))
+def test_what_is_told_to_recur_is_all_that_a_quote_has_to_hold(given_, size):
+    records = [_record(number, *one) for number, one in enumerate(given_, start=1)]
+    with taken_in(_blocks(records, size), MANY, skip_bad=False) as intake:
+        kept = list(intake.blocks())
+    kept_as_lines = [from_line(to_line(one)) for one in kept]
+    assert _quote(kept, held=False) == _quote(kept, held=True)
+    assert _quote(kept_as_lines, held=False) == _quote(kept, held=True)
+
+
+def _quote(blocks: Sequence[KeptRecords], *, held: bool) -> tuple[Quote, list[object]]:
+    tally = Tally(
+        terms=terms_of(Plan.V2, PaymentTerm.MONTHLY),
+        quoted_at=NOON,
+        retrieve=(Item.EMAIL,),
+        available=9,
+    )
+    claims: list[object] = []
+    for records, recurring in blocks:
+        asked = AskedColumns.by_digests(
+            records.numbers, records.company_ids, records.person_ids, records.digests
+        )
+        places = tally.price_all(asked, {}, recurring=None if held else recurring)
+        claims += [tally.patterns[place] for place in places]
+    return tally.quote(), claims
+
+
+def test_what_comes_once_is_not_said_to_recur():
+    pairs_ = [(f"company-{number // 4}", f"person-{number}") for number in range(40)]
+    records = [_record(number, pair) for number, pair in enumerate(pairs_, start=1)]
+    with taken_in(_blocks(records, 6), MANY, skip_bad=False) as intake:
+        assert not any(any(kept.recurring) for kept in intake.blocks())
+
+
+def test_an_intake_needs_no_rows():
+    with taken_in([], MANY, skip_bad=False) as intake:
+        assert isinstance(intake, Intake)
+        assert (intake.records, list(intake.lines())) == (0, [])

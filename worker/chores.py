@@ -1,0 +1,22 @@
+"""The chores: what the dispatcher does between dispatching."""
+
+from functools import partial
+
+from worker.jobs.delivery import JobDeps
+from worker.jobs.dispatcher import Chore
+from worker.jobs.sweeper import sweep
+from worker.ledger.audit_process import AuditProcess
+from worker.ledger.business_clock import TICK_EVERY_S, Ticker
+from worker.retention.pruner import Pruner
+
+
+def chores_of(deps: JobDeps) -> tuple[Chore, ...]:
+    """All of them, in the order in which they are done."""
+    settings = deps.settings
+    return (
+        # First: what the sweep ends goes by it.
+        Chore(TICK_EVERY_S, Ticker(deps.database).tick),
+        Chore(settings.sweep_interval_s, partial(sweep, deps)),
+        Chore(settings.sweep_interval_s, Pruner(deps).turn),
+        Chore(settings.sweep_interval_s, AuditProcess(deps).turn),
+    )

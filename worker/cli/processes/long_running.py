@@ -1,0 +1,54 @@
+"""What commands that run for long share: their log, what they need, how they stop."""
+
+import functools
+import logging
+import os
+import signal
+from collections.abc import Callable
+from threading import Event
+from typing import TYPE_CHECKING
+
+import click
+
+from worker.infrastructure.errors import NotConfigured
+
+if TYPE_CHECKING:
+    from worker.infrastructure.settings import Settings
+
+
+def log_to_stderr() -> None:
+    """Log each line with its time."""
+    logging.basicConfig(
+        level=logging.INFO,
+        format="%(asctime)s %(levelname)s %(name)s %(message)s",
+        force=True,
+    )
+
+
+def need(settings: "Settings", *names: str) -> None:
+    """Raise `NotConfigured` for a setting that is missing."""
+    for name in names:
+        if not getattr(settings, name):
+            raise NotConfigured(f"HOLDFAST_{name.upper()} is not set")
+
+
+def stop_event() -> Event:
+    """An event that TERM and Ctrl-C set."""
+    stop = Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
+
+
+def begins_after(function: Callable[..., None]) -> Callable[..., None]:
+    """A command that may be started ahead of what it needs: it waits until FD ends."""
+
+    @click.option("--after", metavar="FD", type=int, hidden=True)
+    @functools.wraps(function)
+    def run(*arguments: object, after: int | None, **options: object) -> None:
+        if after is not None:
+            with os.fdopen(after) as gate:
+                gate.read()
+        function(*arguments, **options)
+
+    return run
