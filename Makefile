@@ -1,6 +1,8 @@
 # Everything here needs Python 3.11 or newer, make and git; nothing else.
 PYTHON ?= python3
 VENV := .venv
+# The benchmark's own, with the engines that Holdfast is measured against.
+RIVALS := .venv-bench
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 # A real Odoo has a target of its own.
@@ -9,7 +11,7 @@ TESTS := tests --ignore tests/odoo
 KEPT := $(addprefix tests/,tables files ledger quotes jobs exports findings/test_findings.py \
 	findings/test_directory.py infrastructure/test_database.py webhooks retention)
 
-.PHONY: help setup demo test test-fast test-slow test-speed test-full test-blows test-odoo test-servers lint format lock clean
+.PHONY: help setup demo test test-fast test-slow test-speed test-full test-blows test-odoo test-servers bench bench-dose lint format lock clean
 .DEFAULT_GOAL := help
 
 help: ## Show what can be made
@@ -53,6 +55,17 @@ test-odoo: setup ## Pushes into a real Odoo, where HOLDFAST_TEST_ODOO_UP or the 
 	$(PYTEST) tests/odoo
 	$(PYTEST) tests/pushes/test_contract.py -k odoo
 
+bench: setup $(RIVALS)/.ready ## Measure everything beside its rivals, into docs/performance.md; BENCH= names less
+	$(RIVALS)/bin/python -m bench $(or $(BENCH),--write --against f58870b)
+
+bench-dose: setup ## A few minutes of it: fails where a ratio has clearly become worse
+	$(BIN)/python -m bench.dose
+
+$(RIVALS)/.ready: .ci/requirements-bench.txt pyproject.toml
+	$(PYTHON) -m venv $(RIVALS)
+	$(RIVALS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement .ci/requirements-bench.txt
+	@touch $@
+
 lint: setup ## Format check, ruff with all rules, mypy strict
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -66,4 +79,4 @@ lock: ## Write the lock files anew (needs uv)
 	.ci/lock
 
 clean: ## Remove what was made here
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(RIVALS) .bench .mypy_cache .pytest_cache .ruff_cache .hypothesis
