@@ -8,5 +8,7 @@ class Scope(StrEnum):
 
     PRODUCER = "producer"
     OPERATOR = "operator"
+    OBSERVER = "observer"
+    """Reads what an operator reads, and steers nothing."""
     FINANCE = "finance"
     ADMIN = "admin"

@@ -76,6 +76,16 @@ def use(connection: Connection, digest: str) -> Key | None:
     return _key(key)
 
 
+def live(connection: Connection, key_id: str) -> Key | None:
+    """The key of this id, unless it was revoked."""
+    row = connection.execute(
+        text(f"SELECT {_COLUMNS} FROM keys WHERE id = :id AND revoked_at IS NULL"),  # noqa: S608 - a constant
+        {"id": key_id},
+    )
+    found = row.mappings().one_or_none()
+    return None if found is None else _key(dict(found))
+
+
 def every(connection: Connection) -> list[Key]:
     """All keys, revoked ones too, the newest first."""
     rows = connection.execute(

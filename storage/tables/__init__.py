@@ -35,6 +35,7 @@ from storage.tables.licenses import (
     templates,
     users,
 )
+from storage.tables.operations import chore_runs
 from storage.tables.pushes import (
     dry_run_items,
     dry_runs,
@@ -60,6 +61,7 @@ __all__ = [
     "business_clock",
     "charge_ids",
     "charges",
+    "chore_runs",
     "chunks",
     "connections",
     "deliveries",

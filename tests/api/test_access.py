@@ -24,6 +24,7 @@ from worker.api.routes import (
 )
 
 _PRODUCER, _OPERATOR, _FINANCE = Scope.PRODUCER, Scope.OPERATOR, Scope.FINANCE
+_OBSERVER = Scope.OBSERVER
 
 # As the contract has it; a route that is not named here is admin's alone.
 _ALLOWED = {
@@ -38,17 +39,17 @@ _ALLOWED = {
     "POST /uploads": {_PRODUCER},
     "POST /quotes": {_PRODUCER},
     "POST /jobs": {_PRODUCER},
-    "GET /jobs": {_PRODUCER, _OPERATOR, _FINANCE},
-    "GET /jobs/{job}": {_PRODUCER, _OPERATOR, _FINANCE},
-    "GET /jobs/{job}/events": {_PRODUCER, _OPERATOR, _FINANCE},
+    "GET /jobs": {_PRODUCER, _OPERATOR, _FINANCE, _OBSERVER},
+    "GET /jobs/{job}": {_PRODUCER, _OPERATOR, _FINANCE, _OBSERVER},
+    "GET /jobs/{job}/events": {_PRODUCER, _OPERATOR, _FINANCE, _OBSERVER},
     "POST /jobs/{job}/cancel": {_PRODUCER, _OPERATOR},
     "POST /jobs/{job}/pause": {_PRODUCER, _OPERATOR},
     "POST /jobs/{job}/resume": {_PRODUCER, _OPERATOR},
     "POST /jobs/{job}/give-up": {Scope.OPERATOR},
     "POST /jobs/{job}/retry": {_PRODUCER, _OPERATOR},
     "GET /jobs/{job}/charges": {_PRODUCER, _FINANCE},
-    "GET /jobs/{job}/costs": {_OPERATOR, _FINANCE},
-    "GET /lookups": {_OPERATOR},
+    "GET /jobs/{job}/costs": {_OPERATOR, _FINANCE, _OBSERVER},
+    "GET /lookups": {_OPERATOR, _OBSERVER},
     "GET /jobs/{job}/records": {_PRODUCER},
     "GET /jobs/{job}/rejections": {_PRODUCER},
     "GET /jobs/{job}/file": {_PRODUCER},
@@ -56,7 +57,7 @@ _ALLOWED = {
     "GET /charges": {_FINANCE},
     "GET /charges/{charge}/refund": {_FINANCE},
     "POST /charges/{charge}/refund": {_FINANCE},
-    "GET /audit": {_OPERATOR, _FINANCE},
+    "GET /audit": {_OPERATOR, _FINANCE, _OBSERVER},
     "POST /audit/violations/{violation}/acknowledge": {_OPERATOR, _FINANCE},
     "POST /connections": {_PRODUCER},
     "GET /connections": {_PRODUCER},

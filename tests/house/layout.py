@@ -28,6 +28,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "storage/exports": ("pricing", "storage/files", "storage/jobs"),
     "storage/connections": ("storage", "storage/jobs"),
     "storage/pushes": ("storage", "storage/jobs", "storage/connections"),
+    "storage/operations": ("storage/webhooks",),
     "storage/retention": ("storage/files", "storage/webhooks", "storage/jobs"),
     "worker/infrastructure": ("storage", "storage/files"),
     # -- Families of siblings, which know neither storage nor each other.
@@ -68,7 +69,8 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "worker/jobs": (
         *("pricing", "storage", "storage/files", "storage/licenses"),
         *("storage/ledger", "storage/quotes", "storage/findings", "storage/jobs"),
-        *("storage/webhooks", "worker/infrastructure", "worker/licenses"),
+        *("storage/operations", "storage/webhooks"),
+        *("worker/infrastructure", "worker/licenses"),
         *("worker/quotes", "worker/quotes/readers", "worker/findings"),
     ),
     "worker/exports": (
@@ -93,6 +95,10 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         *("storage/licenses", "storage/jobs", "storage/webhooks"),
         *("worker/infrastructure", "worker/exports", "worker/responses"),
     ),
+    "worker/operations": (
+        *("storage", "storage/jobs", "storage/operations"),
+        *("worker/infrastructure", "worker/findings"),
+    ),
     "worker/retention": (
         *("storage", "storage/files", "storage/licenses", "storage/findings"),
         *("storage/connections", "storage/pushes", "storage/retention"),
@@ -106,6 +112,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "worker/embedded": ("worker/infrastructure",),
     # -- The wiring, API and command line: they may know all that stands above.
     "worker": ("*",),
+    "worker/console": ("*",),
     "worker/api": ("*",),
     "worker/cli": ("*", "worker/api"),
     # -- Beside the product: nothing of it imports the benchmark.

@@ -28,6 +28,7 @@ from worker.api.routes import (
     uploads,
     webhooks,
 )
+from worker.console.mount import PATH, ConsoleMount
 from worker.heap import freeze_heap
 from worker.infrastructure.settings import Settings
 from worker.wiring import wire
@@ -57,6 +58,8 @@ def make_api(settings: Settings) -> FastAPI:
     """The API on these settings."""
     deps = wire(settings, pool=_THREADS)
     followers = JobFollowers(settings)
+    rate = RateLimit(settings)
+    console = ConsoleMount(deps, rate.count)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -65,6 +68,7 @@ def make_api(settings: Settings) -> FastAPI:
         freeze_heap()
         yield
         followers.close()
+        console.close()
         deps.providers.close()
         deps.crms.close()
         deps.database.close()
@@ -80,11 +84,12 @@ def make_api(settings: Settings) -> FastAPI:
         lifespan=lifespan,
     )
     api.state.context = ApiContext(
-        deps=deps, rate=RateLimit(settings), followers=followers
+        deps=deps, rate=rate, followers=followers, console=console
     )
     health.add_routes(api, settings)
     for family in _FAMILIES:
         api.include_router(family.router, prefix=metrics.PREFIX)
+    api.mount(PATH, console)
     problem_details.add_handlers(api)
     openapi.describe(api)
     api.add_middleware(

@@ -9,6 +9,7 @@ from storage.jobs.job_reports import JobReport
 from storage.licenses import licenses
 from worker.api.job_followers import JobFollowers
 from worker.api.request_limits import RateLimit
+from worker.console.mount import ConsoleMount
 from worker.exports.download_links import Link, file_link, is_ours
 from worker.wiring import Wired
 
@@ -20,6 +21,15 @@ class ApiContext:
     deps: Wired
     rate: RateLimit
     followers: JobFollowers
+    console: ConsoleMount
+
+    def end_streams(self) -> None:
+        """Let all go who follow: the process stops, and they may come back to another.
+
+        Else it would wait for the ends of their jobs.
+        """
+        self.followers.end()
+        self.console.end()
 
     def instant(self) -> datetime:
         """The instant that links end by: asked once for all links of an answer."""

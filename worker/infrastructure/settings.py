@@ -47,6 +47,10 @@ class Settings(EnvironmentSettings):
     secret_keys: Secret | None = None
     """Keys of 20 characters or more, separated by commas: the first encrypts, any
     decrypts. Unset: a key of the home's own, in `secret.key`."""
+    console_session_s: float = setting(8 * 3600, gt=0)
+    """A sign-in to the console ends so long after it was made."""
+    console_idle_s: float = setting(3600, ge=60)
+    """Or so long after the last request."""
     rate_a_minute: int = setting(600, ge=1)
     """Requests that one key may make in a minute."""
     followers_key_max: int = setting(2_000, ge=1)

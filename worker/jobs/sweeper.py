@@ -15,6 +15,7 @@ from storage.jobs.lost_work import LapsedChunk
 from storage.jobs.outcomes import RecordOutcome
 from storage.ledger import periods
 from storage.licenses import idempotency_keys
+from storage.operations import chore_runs
 from storage.state_machine import JobState
 from worker.findings import provider_reports
 from worker.infrastructure.errors import log_and_go_on
@@ -27,6 +28,9 @@ log = logging.getLogger(__name__)
 
 WORKER_CRASHED = "worker_crashed"
 """The code of a record that is rejected because it keeps killing workers."""
+
+SWEEP = "sweep"
+"""Under this name it is noted when the last one was."""
 
 _LIMIT = 200
 _SILENT_S = 3600.0
@@ -58,10 +62,16 @@ def sweep(deps: JobDeps) -> None:
         _move_jobs,
         _end_periods,
         provider_reports.expire,
+        _note,
     )
     for step in steps:
         with log_and_go_on():
             step(deps)
+
+
+def _note(deps: JobDeps) -> None:
+    with deps.database.transaction() as connection:
+        chore_runs.note(connection, SWEEP)
 
 
 def _bring_back(deps: JobDeps) -> None:

@@ -28,7 +28,7 @@ def _of_the_house(_: Connection, __: str) -> None:
 
 
 @router.get("/audit", response_model=models.Audit)
-@allow(Scope.OPERATOR, Scope.FINANCE)
+@allow(Scope.OPERATOR, Scope.OBSERVER, Scope.FINANCE)
 def show_audit(request: Request) -> Answer:
     """Say how the ledger stands by the last audit, of all licenses."""
     if caller_of(request).license_id is not None:

@@ -48,7 +48,7 @@ _PAGE = 500
 
 _OF_IT = Whose("job", jobs.license_of)
 _OF_BODY = (Whose("license", license_itself), Whose("quote", quotes.license_of))
-_READERS = (Scope.PRODUCER, Scope.OPERATOR, Scope.FINANCE)
+_READERS = (Scope.PRODUCER, Scope.OPERATOR, Scope.OBSERVER, Scope.FINANCE)
 _STEERERS = (Scope.PRODUCER, Scope.OPERATOR)
 
 

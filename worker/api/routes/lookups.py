@@ -22,7 +22,7 @@ State = Literal["prepared", "sent", "answered", "expired"]
 
 
 @router.get("/lookups", response_model=models.Page[models.Lookup])
-@allow(Scope.OPERATOR)
+@allow(Scope.OPERATOR, Scope.OBSERVER)
 def list_lookups(
     request: Request,
     license: Annotated[models.ClientId | None, Query()] = None,
@@ -45,7 +45,7 @@ def list_lookups(
 
 
 @router.get("/jobs/{job}/costs", response_model=models.JobCosts)
-@allow(Scope.OPERATOR, Scope.FINANCE, of=Whose("job", jobs.license_of))
+@allow(Scope.OPERATOR, Scope.OBSERVER, Scope.FINANCE, of=Whose("job", jobs.license_of))
 def show_costs(request: Request, job: JobId) -> Answer:
     """Show what each provider was paid for a job, beside what the job was charged."""
     with context_of(request).deps.database.transaction() as connection:

@@ -8,8 +8,8 @@ import click
 import uvicorn
 
 from worker.api.app import make_api
+from worker.api.context import ApiContext
 from worker.api.http_protocol import BoundedProtocol
-from worker.api.job_followers import JobFollowers
 from worker.cli.invocation import Cli, command
 from worker.cli.processes.database_checks import tell_of_other_offset
 from worker.cli.processes.long_running import begins_after, log_to_stderr, need
@@ -38,7 +38,7 @@ def api(cli: Cli, *, host: str, port: int, fd: int | None) -> None:
         served, host=host, port=port, log_level="warning", http=BoundedProtocol
     )
     sockets = None if fd is None else [socket.socket(fileno=fd)]
-    _Server(config, served.state.context.followers).run(sockets)
+    _Server(config, served.state.context).run(sockets)
 
 
 def allow_open_files(needed: int) -> None:
@@ -63,14 +63,14 @@ def allow_open_files(needed: int) -> None:
 
 
 class _Server(uvicorn.Server):
-    """Lets followers go when it stops: it would wait for the ends of their jobs."""
+    """Lets followers go when it stops."""
 
-    def __init__(self, config: uvicorn.Config, followers: JobFollowers) -> None:
+    def __init__(self, config: uvicorn.Config, context: ApiContext) -> None:
         super().__init__(config)
-        self._followers = followers
+        self._context = context
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._followers.end()
+        self._context.end_streams()
         await super().shutdown(sockets)
 
 

@@ -1,0 +1,233 @@
+"""The overview: what waits and runs, who works, and what is behind, in one statement.
+
+It is looked at each second while anybody watches: nothing here reads what has ended.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, text
+
+SMALL, LARGE = "small", "chunks"
+"""The queues of chunks, as the broker has them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenJob:
+    """A job that has not ended; `done` are its records with an outcome."""
+
+    id: str
+    license_id: str
+    kind: str
+    name: str | None
+    state: str
+    waiting_reason: str | None
+    records: int
+    done: int
+    rejected: int
+    reserved: int
+    settled: int
+    created_at: datetime
+    started_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueFigures:
+    """A queue of chunks: those that wait here, lie in the broker, and run.
+
+    `records` is at most so many that have yet to be done, of jobs that may run;
+    `oldest_s` is how long the chunk has waited that waits the longest.
+    """
+
+    name: str
+    jobs: int
+    waiting: int
+    dispatched: int
+    running: int
+    records: int
+    oldest_s: float
+
+
+class OutboxFigures(NamedTuple):
+    """Entries that are not done, those that have failed before, and the oldest due."""
+
+    waiting: int
+    failing: int
+    oldest_s: float
+
+
+class ChoreRun(NamedTuple):
+    """When a chore of the dispatcher was done last."""
+
+    name: str
+    done_at: datetime
+    age_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessRow:
+    """A worker or a dispatcher; `chunks` are those that are in its hands."""
+
+    id: str
+    role: str
+    started_at: datetime
+    seen_age_s: float
+    is_silent: bool
+
+
+class AuditFigures(NamedTuple):
+    """When the last audit ended, and how many broken promises nobody acknowledged."""
+
+    audited_at: datetime | None
+    violations: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overview:
+    """How everything stands at one instant."""
+
+    at: datetime
+    jobs_by_state: dict[str, int]
+    jobs: tuple[OpenJob, ...]
+    queues: tuple[QueueFigures, ...]
+    outbox: OutboxFigures
+    chores: tuple[ChoreRun, ...]
+    processes: tuple[ProcessRow, ...]
+    audit: AuditFigures
+    credits_reserved: int
+
+
+# The chunk that a job hands out next stands for all that wait of it: they were made
+# together. Of many jobs that wait the oldest are looked at.
+_LOOK = text("""
+WITH open AS MATERIALIZED (
+  SELECT j.id, j.license_id, j.kind, j.name, j.state, j.waiting_reason, j.records,
+         j.open_chunks, j.created_at, j.started_at,
+         CASE WHEN j.records <= :small_job_records THEN 'small' ELSE 'chunks' END
+           AS queue,
+         j.state IN ('queued', 'running') AS may_run
+    FROM jobs AS j WHERE j.finished_at IS NULL),
+flight AS MATERIALIZED (
+  SELECT job_id, count(*) FILTER (WHERE state = 'dispatched') AS dispatched,
+         count(*) FILTER (WHERE state = 'running') AS running
+    FROM chunks WHERE state IN ('dispatched', 'running') GROUP BY job_id),
+queues AS (
+  SELECT o.queue AS name, count(*) FILTER (WHERE may_run) AS jobs,
+         coalesce(sum(greatest(0, open_chunks - coalesce(dispatched + running, 0)))
+           FILTER (WHERE may_run), 0) AS waiting,
+         coalesce(sum(dispatched), 0) AS dispatched,
+         coalesce(sum(running), 0) AS running,
+         coalesce(sum(least(records, open_chunks::bigint * :chunk_records))
+           FILTER (WHERE may_run), 0) AS records
+    FROM open AS o LEFT JOIN flight AS f ON f.job_id = o.id GROUP BY o.queue),
+oldest AS (
+  SELECT queue, max(extract(epoch FROM clock_timestamp() - next.run_at)) AS age_s
+    FROM (SELECT id, queue, row_number() OVER (PARTITION BY queue
+                                               ORDER BY created_at, id) AS place
+            FROM open WHERE may_run) AS o
+   CROSS JOIN LATERAL (
+         SELECT run_at FROM chunks WHERE job_id = o.id AND state = 'pending'
+          ORDER BY first LIMIT 1) AS next
+   WHERE o.place <= :looked_at AND next.run_at <= clock_timestamp() GROUP BY queue),
+shown AS (
+  SELECT o.id, o.license_id, o.kind, o.name, o.state, o.waiting_reason, o.records,
+         o.created_at, o.started_at, c.done, c.rejected, r.amount AS reserved, r.settled
+    FROM (SELECT * FROM open
+           ORDER BY state <> 'running', created_at, id LIMIT :shown) AS o
+    JOIN reservations AS r ON r.job_id = o.id
+   CROSS JOIN LATERAL (
+         SELECT coalesce(sum(cursor - first), 0) AS done,
+                coalesce(sum(rejected), 0) AS rejected
+           FROM chunks WHERE job_id = o.id) AS c)
+SELECT clock_timestamp() AS at,
+       (SELECT coalesce(jsonb_object_agg(state, n), '{}')
+          FROM (SELECT state, count(*) AS n FROM open GROUP BY state) AS s) AS states,
+       (SELECT coalesce(jsonb_agg(to_jsonb(shown)
+                 ORDER BY state <> 'running', created_at, id), '[]')
+          FROM shown) AS jobs,
+       (SELECT coalesce(jsonb_agg(to_jsonb(q) || jsonb_build_object(
+                 'oldest_s', coalesce(age_s, 0))), '[]')
+          FROM queues AS q LEFT JOIN oldest ON oldest.queue = q.name) AS queues,
+       (SELECT jsonb_build_array(
+                 count(*), count(*) FILTER (WHERE last_error IS NOT NULL),
+                 coalesce(max(extract(epoch FROM clock_timestamp() - run_at))
+                   FILTER (WHERE state = 'pending' AND run_at <= clock_timestamp()), 0))
+          FROM outbox WHERE state <> 'done') AS outbox,
+       (SELECT coalesce(jsonb_agg(jsonb_build_array(name, done_at,
+                 extract(epoch FROM clock_timestamp() - done_at)) ORDER BY name), '[]')
+          FROM chore_runs) AS chores,
+       (SELECT coalesce(jsonb_agg(jsonb_build_object('id', id, 'role', role,
+                 'started_at', started_at, 'seen_age_s', age_s,
+                 'is_silent', age_s > :silent_after_s)
+                 ORDER BY role, started_at, id), '[]')
+          FROM (SELECT *, extract(epoch FROM clock_timestamp() - seen_at) AS age_s
+                  FROM processes) AS p) AS processes,
+       (SELECT max(finished_at) FROM audit_runs) AS audited_at,
+       (SELECT count(*) FROM audit_violations AS v
+         WHERE cleared_at IS NULL AND NOT EXISTS (
+               SELECT 1 FROM audit_acknowledgements WHERE violation_id = v.id))
+         AS violations,
+       (SELECT coalesce(sum(amount - settled), 0)
+          FROM reservations WHERE state = 'open') AS credits_reserved
+""")
+
+_LOOKED_AT = 200
+
+
+def look(
+    connection: Connection,
+    *,
+    small_job_records: int,
+    chunk_records: int,
+    silent_after_s: float,
+    jobs_shown: int = 20,
+) -> Overview:
+    """Look at everything that is open; the jobs that run come first, the oldest."""
+    row = connection.execute(
+        _LOOK,
+        {
+            "small_job_records": small_job_records,
+            "chunk_records": chunk_records,
+            "silent_after_s": silent_after_s,
+            "looked_at": _LOOKED_AT,
+            "shown": jobs_shown,
+        },
+    ).one()
+    queues = {one["name"]: QueueFigures(**one) for one in row.queues}
+    return Overview(
+        at=row.at,
+        jobs_by_state=row.states,
+        jobs=tuple(map(_job, row.jobs)),
+        queues=tuple(queues.get(name) or _empty(name) for name in (SMALL, LARGE)),
+        outbox=OutboxFigures(*row.outbox),
+        chores=tuple(ChoreRun(n, _instant(at), s) for n, at, s in row.chores),
+        processes=tuple(map(_process, row.processes)),
+        audit=AuditFigures(row.audited_at, row.violations),
+        credits_reserved=int(row.credits_reserved),
+    )
+
+
+def _job(one: dict[str, Any]) -> OpenJob:
+    began = one["started_at"]
+    return OpenJob(
+        **one
+        | {
+            "created_at": _instant(one["created_at"]),
+            "started_at": _instant(began) if began else None,
+        }
+    )
+
+
+def _process(one: dict[str, Any]) -> ProcessRow:
+    return ProcessRow(**one | {"started_at": _instant(one["started_at"])})
+
+
+def _instant(at: str) -> datetime:
+    return datetime.fromisoformat(at)
+
+
+def _empty(name: str) -> QueueFigures:
+    return QueueFigures(
+        name=name, jobs=0, waiting=0, dispatched=0, running=0, records=0, oldest_s=0
+    )

@@ -1,0 +1,86 @@
+"""The live overview: one look a second whoever watches, and only what has changed."""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+from sqlalchemy import Engine, event
+
+from storage.access_scopes import Scope
+from tests.console.test_pages import submitted
+from worker.console.live_overview import PARTS
+from worker.infrastructure.clock import Stopwatch
+
+_WATCHERS = 12
+
+
+def _parts(lines) -> dict[str, str]:
+    """The next parts that a stream tells."""
+    for line in lines:
+        if line.startswith("data: "):
+            parts: dict[str, str] = json.loads(line.removeprefix("data: "))
+            return parts
+    raise AssertionError("the stream has ended")
+
+
+def test_who_watches_is_told_of_a_new_job(api, browse):
+    api.license()
+    operator = browse()
+    with operator.http.stream("GET", "/console/live") as stream:
+        lines = stream.iter_lines()
+        assert set(_parts(lines)) == set(PARTS)
+        job = submitted(api)
+        while job not in _parts(lines).get("jobs", ""):
+            pass
+
+
+def test_a_bound_key_and_a_finance_key_watch_nothing_of_the_house(api, browse):
+    api.license()
+    for browser in (browse(Scope.OPERATOR, "acme"), browse(Scope.FINANCE)):
+        assert browser.open("/console/live").status_code == 403
+
+
+def test_many_who_watch_cost_one_look_a_second(api, browse):
+    api.license()
+    operator, watching = browse(), threading.Barrier(_WATCHERS + 1)
+    told: list[bool] = []
+
+    def watch() -> None:
+        with (
+            httpx.Client(base_url=api.url, cookies=operator.http.cookies) as http,
+            http.stream("GET", "/console/live", timeout=30) as stream,
+        ):
+            lines = stream.iter_lines()
+            _parts(lines)
+            watching.wait(30)
+            told.append("Three" in _parts(lines)["jobs"])
+
+    threads = [threading.Thread(target=watch, daemon=True) for _ in range(_WATCHERS)]
+    with _counted() as looks:
+        elapsed = Stopwatch()
+        for thread in threads:
+            thread.start()
+        watching.wait(30)
+        submitted(api)
+        for thread in threads:
+            thread.join(30)
+        assert told == [True] * _WATCHERS
+        assert len(looks) <= 2 + elapsed.elapsed_s
+
+
+@contextmanager
+def _counted() -> Iterator[list[str]]:
+    """The statements of looks that this process, and so its API, sends meanwhile."""
+    sent: list[str] = []
+
+    def note(_: object, __: object, statement: str, *___: object) -> None:
+        if "WITH open AS MATERIALIZED" in statement:
+            sent.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        yield sent
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)

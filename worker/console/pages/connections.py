@@ -1,0 +1,42 @@
+"""The connections to CRMs, and whether they work."""
+
+from starlette.responses import Response
+from starlette.routing import Route
+
+from storage.connections import connections
+from worker.console.page_table import CONNECTIONS
+from worker.console.visits import House, Visit, visited
+from worker.infrastructure.outbound_limits.pause_reader import (
+    CONNECTIONS as FAMILY,
+)
+from worker.infrastructure.outbound_limits.pause_reader import PauseReader
+
+_PAGE = 50
+
+
+def routes(house: House) -> list[Route]:
+    """Its route."""
+    return [Route(CONNECTIONS.path, visited(house, CONNECTIONS, _show))]
+
+
+def _show(visit: Visit) -> Response:
+    license_id = visit.key.license_id or visit.query.get("license") or None
+    with visit.deps.database.reading() as connection:
+        found = connections.page(
+            connection,
+            license_id=license_id,
+            after=visit.query.get("after") or None,
+            limit=_PAGE + 1,
+        )
+    shown = found[:_PAGE]
+    reader = PauseReader(visit.deps.settings.limits_url)
+    pauses = reader.of(FAMILY, [one.id for one in shown])
+    reader.close()
+    return visit.show(
+        "connections.html",
+        connections=shown,
+        pauses=pauses or {},
+        is_known=pauses is not None,
+        after=shown[-1].id if len(found) > _PAGE else None,
+        license_id=license_id,
+    )

@@ -1,0 +1,75 @@
+"""The jobs: exports and pushes as two tabs, filtered by what stands in the URL."""
+
+from typing import NamedTuple
+from urllib.parse import urlencode
+
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.routing import Route
+
+from storage.jobs import job_reports
+from storage.jobs.job_reports import WantedJobs
+from storage.state_machine import JobState
+from worker.console.page_table import JOBS
+from worker.console.visits import House, Visit, visited
+
+_PAGE = 50
+KINDS = {"export": "Exports", "push": "CRM pushes"}
+_FILTERS = ("license", "state", "user", "from", "to", "text", "reason")
+
+
+def routes(house: House) -> list[Route]:
+    """Its route."""
+    return [Route(JOBS.path, visited(house, JOBS, _show))]
+
+
+class Asked(NamedTuple):
+    """What the URL asks for: a tab, and the filters that are not empty."""
+
+    kind: str
+    filters: dict[str, str]
+
+    def url(self, **changed: str) -> str:
+        """The URL of the same with something changed."""
+        query = {"kind": self.kind, **self.filters, **changed}
+        return f"?{urlencode({name: one for name, one in query.items() if one})}"
+
+
+def asked_of(visit: Visit) -> Asked:
+    """What is asked for. Raises 422 for what no job can be."""
+    kind = visit.query.get("kind", "export")
+    filters = {
+        name: visit.query[name].strip()
+        for name in _FILTERS
+        if visit.query.get(name, "").strip()
+    }
+    if visit.key.license_id is not None:
+        filters["license"] = visit.key.license_id
+    if kind not in KINDS:
+        raise HTTPException(422, f"kind: one of {', '.join(KINDS)}")
+    if filters.get("state") not in {None, *map(str, JobState)}:
+        raise HTTPException(422, f"state: one of {', '.join(JobState)}")
+    return Asked(kind, filters)
+
+
+def _show(visit: Visit) -> Response:
+    asked = asked_of(visit)
+    filters = asked.filters
+    wanted = WantedJobs(
+        license_id=filters.get("license"),
+        kind=asked.kind,
+        state=JobState(filters["state"]) if "state" in filters else None,
+        before=visit.query.get("before") or None,
+    )
+    with visit.deps.database.reading() as connection:
+        found = job_reports.jobs(connection, wanted, limit=_PAGE + 1)
+    shown = found[:_PAGE]
+    return visit.show(
+        "jobs.html",
+        asked=asked,
+        kinds=KINDS,
+        states=list(JobState),
+        jobs=shown,
+        older=asked.url(before=shown[-1].id) if len(found) > _PAGE else None,
+        is_first="before" not in visit.query,
+    )

@@ -1,0 +1,25 @@
+"""The overview, and what keeps it live."""
+
+from starlette.responses import Response
+from starlette.routing import Route
+
+from worker.console.live_overview import OverviewStream
+from worker.console.page_table import OVERVIEW
+from worker.console.visits import House, Visit, visited
+
+
+def routes(house: House) -> list[Route]:
+    """Its routes."""
+    return [
+        Route(OVERVIEW.path, visited(house, OVERVIEW, _show)),
+        Route("/live", visited(house, OVERVIEW, _stream)),
+    ]
+
+
+def _show(visit: Visit) -> Response:
+    live = visit.house.live
+    return visit.show("overview.html", parts=live.rendered(live.report()))
+
+
+def _stream(visit: Visit) -> Response:
+    return OverviewStream(visit.house.live)

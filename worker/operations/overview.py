@@ -1,0 +1,92 @@
+"""The overview that console, API and terminal show: one look for all who watch."""
+
+from dataclasses import dataclass
+from threading import Lock
+
+from storage.database import Database
+from storage.operations import overview
+from storage.operations.overview import OpenJob, Overview
+from worker.findings.provider_names import DIRECTORY, order_of
+from worker.infrastructure.clock import Stopwatch
+from worker.infrastructure.outbound_limits.pause_reader import PROVIDERS, PauseReader
+from worker.infrastructure.outbound_limits.pauses import Pause
+from worker.infrastructure.settings import MISSED_REPORTS, Settings
+from worker.operations.pace import Pace, PaceMemory
+
+LOOK_EVERY_S = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderState:
+    """A provider, and the pause that it is in; `is_known` is False without a Redis."""
+
+    name: str
+    pause: Pause | None
+    is_known: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OverviewReport:
+    """What one look has found."""
+
+    found: Overview
+    paces: dict[str, Pace]
+    providers: tuple[ProviderState, ...]
+
+    def pace(self, job: OpenJob) -> Pace:
+        """How fast a job is."""
+        return self.paces[job.id]
+
+
+class OverviewLook:
+    """Looks at most once a second, however many ask; safe to ask from any thread."""
+
+    def __init__(self, settings: Settings, database: Database) -> None:
+        self._settings = settings
+        self._database = database
+        self._pauses = PauseReader(settings.limits_url)
+        self._pace = PaceMemory()
+        self._lock = Lock()
+        self._since = Stopwatch()
+        self._last: OverviewReport | None = None
+
+    def report(self) -> OverviewReport:
+        """How everything stands, or stood less than a second ago."""
+        with self._lock:
+            if self._last is None or self._since.elapsed_s >= LOOK_EVERY_S:
+                self._last = self._look()
+                self._since = Stopwatch()
+            return self._last
+
+    def _look(self) -> OverviewReport:
+        settings = self._settings
+        with self._database.reading() as connection:
+            found = overview.look(
+                connection,
+                small_job_records=settings.small_job_records,
+                chunk_records=settings.chunk_records,
+                silent_after_s=settings.report_interval_s * MISSED_REPORTS,
+            )
+        self._pace.note(found.jobs, found.at)
+        return OverviewReport(
+            found=found,
+            paces={job.id: self._pace.of(job, found.at) for job in found.jobs},
+            providers=self._providers(),
+        )
+
+    def _providers(self) -> tuple[ProviderState, ...]:
+        names = [name for name in order_of(self._settings) if name != DIRECTORY]
+        pauses = self._pauses.of(PROVIDERS, names)
+        return tuple(
+            ProviderState(
+                name=name,
+                pause=(pauses or {}).get(name),
+                is_known=pauses is not None,
+            )
+            for name in names
+        )
+
+    def close(self) -> None:
+        """Close what it looks by."""
+        self._pauses.close()
+        self._database.close()
