@@ -35,6 +35,7 @@ from storage.tables.licenses import (
     templates,
     users,
 )
+from storage.tables.operations import actions, job_changes
 from storage.tables.pushes import (
     dry_run_items,
     dry_runs,
@@ -54,6 +55,7 @@ from storage.tables.webhooks import (
 )
 
 __all__ = [
+    "actions",
     "audit_acknowledgements",
     "audit_runs",
     "audit_violations",
@@ -74,6 +76,7 @@ __all__ = [
     "id_map",
     "intent_batches",
     "intents",
+    "job_changes",
     "jobs",
     "keys",
     "licenses",

@@ -172,7 +172,7 @@ $$ BEGIN
 
 APPEND_ONLY = (
     *("transfers", "charges", "refunds", "provider_costs"),
-    "audit_acknowledgements",
+    *("audit_acknowledgements", "actions", "job_changes"),
 )
 
 
@@ -279,6 +279,25 @@ EXECUTE FUNCTION holdfast_intents_last()
 """  # noqa: E501 - as PostgreSQL spells it
 """Of a chunk that stops in doubt, whoever runs it next finds what was intended."""
 
+CHANGE_JOB = """
+CREATE OR REPLACE FUNCTION holdfast_job_changed() RETURNS trigger
+LANGUAGE plpgsql AS
+$$ BEGIN
+     INSERT INTO job_changes (job_id, at, from_state, to_state, waiting_reason, action_id)
+     VALUES (NEW.id, holdfast_now(), OLD.state, NEW.state, NEW.waiting_reason,
+             CAST(nullif(current_setting('holdfast.action', true), '') AS bigint));
+     RETURN NULL;
+   END $$
+"""  # noqa: E501 - as PostgreSQL spells it
+"""Whoever acts has named the action to this transaction (`action_log`)."""
+
+JOBS_CHANGED = """
+CREATE OR REPLACE TRIGGER jobs_changed AFTER UPDATE OF state ON jobs
+FOR EACH ROW WHEN ((OLD.state IN ('pausing', 'paused', 'cancelling') OR NEW.state IN ('pausing', 'paused', 'cancelling', 'failed')) AND (OLD.state <> NEW.state OR OLD.waiting_reason IS DISTINCT FROM NEW.waiting_reason))
+EXECUTE FUNCTION holdfast_job_changed()
+"""  # noqa: E501 - as PostgreSQL spells it
+"""A job that goes its normal way is never written down here, and costs nothing."""
+
 GUARDS: tuple[str, ...] = (
     BUSINESS_NOW,
     CONFIRMED_NOW,
@@ -296,6 +315,8 @@ GUARDS: tuple[str, ...] = (
     *TELLS_OF_WORK,
     INTENTS_LAST,
     CHUNKS_LEAVE_INTENTS,
+    CHANGE_JOB,
+    JOBS_CHANGED,
 )
 
 for _ground in (TRIMMED, OUTCOMES_ARE_SOUND):

@@ -22,6 +22,7 @@ from worker.api.routes import (
     uploads,
     webhooks,
 )
+from worker.api.routes.operations import actions
 
 _PRODUCER, _OPERATOR, _FINANCE = Scope.PRODUCER, Scope.OPERATOR, Scope.FINANCE
 
@@ -40,6 +41,8 @@ _ALLOWED = {
     "POST /jobs": {_PRODUCER},
     "GET /jobs": {_PRODUCER, _OPERATOR, _FINANCE},
     "GET /jobs/{job}": {_PRODUCER, _OPERATOR, _FINANCE},
+    "GET /jobs/{job}/timeline": {_PRODUCER, _OPERATOR, _FINANCE},
+    "GET /actions": {_OPERATOR},
     "GET /jobs/{job}/events": {_PRODUCER, _OPERATOR, _FINANCE},
     "POST /jobs/{job}/cancel": {_PRODUCER, _OPERATOR},
     "POST /jobs/{job}/pause": {_PRODUCER, _OPERATOR},
@@ -86,6 +89,7 @@ FAMILIES = (
     connections,
     authorizations,
     dry_runs,
+    actions,
 )
 _ROUTES = sorted(
     f"{method} {route.path}"
@@ -183,6 +187,7 @@ _LISTS = {
     "GET /charges",
     "GET /webhooks",
     "GET /connections",
+    "GET /actions",
 }
 _OF_NONE = {"POST /licenses", "GET /licenses", "GET /audit"}
 

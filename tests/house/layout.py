@@ -25,6 +25,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         *("pricing", "storage", "storage/files", "storage/webhooks"),
         *("storage/ledger", "storage/quotes"),
     ),
+    "storage/operations": (),
     "storage/exports": ("pricing", "storage/files", "storage/jobs"),
     "storage/connections": ("storage", "storage/jobs"),
     "storage/pushes": ("storage", "storage/jobs", "storage/connections"),
@@ -68,7 +69,8 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "worker/jobs": (
         *("pricing", "storage", "storage/files", "storage/licenses"),
         *("storage/ledger", "storage/quotes", "storage/findings", "storage/jobs"),
-        *("storage/webhooks", "worker/infrastructure", "worker/licenses"),
+        *("storage/webhooks", "storage/operations"),
+        *("worker/infrastructure", "worker/licenses"),
         *("worker/quotes", "worker/quotes/readers", "worker/findings"),
     ),
     "worker/exports": (
@@ -87,6 +89,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "worker/responses": (
         *("storage/licenses", "storage/ledger", "storage/quotes", "storage/findings"),
         *("storage/jobs", "storage/connections", "storage/pushes", "storage/webhooks"),
+        "storage/operations",
         *("worker/infrastructure", "worker/connections/connectors", "worker/exports"),
     ),
     "worker/webhooks": (

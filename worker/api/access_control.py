@@ -19,6 +19,7 @@ from sqlalchemy import Connection
 from storage.access_scopes import Scope
 from storage.licenses import api_keys
 from storage.licenses.api_keys import Key
+from storage.operations.action_log import Acting, Actor
 from worker.api.context import ApiContext, context_of
 from worker.api.encoded_paths import piece
 from worker.api.idempotency_keys import IDEMPOTENCY_KEY, replayed
@@ -93,6 +94,13 @@ def caller_of(request: Request) -> Key:
 def seen_license(request: Request, license_id: str | None) -> str | None:
     """The license that a list is of: where none is named, a bound key's own."""
     return license_id or caller_of(request).license_id
+
+
+def acting_of(request: Request, reason: str | None = None) -> Acting:
+    """By whom, and why, what a request asks for is done: the action log's words."""
+    caller = caller_of(request)
+    origin = request.client.host if request.client else "unknown"
+    return Acting(Actor(caller.name, origin, caller.id), reason)
 
 
 class CheckedRoute(APIRoute):

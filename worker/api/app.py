@@ -28,6 +28,7 @@ from worker.api.routes import (
     uploads,
     webhooks,
 )
+from worker.api.routes.operations import actions
 from worker.heap import freeze_heap
 from worker.infrastructure.settings import Settings
 from worker.wiring import wire
@@ -50,6 +51,7 @@ _FAMILIES = (
     webhooks,
     provider_reports,
     audit,
+    actions,
 )
 
 

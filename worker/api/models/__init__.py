@@ -54,6 +54,7 @@ from worker.api.models.jobs import (
     RetriedPush,
     Retry,
     State,
+    Steering,
     Waiting,
 )
 from worker.api.models.licenses import (
@@ -75,6 +76,11 @@ from worker.api.models.licenses import (
     User,
     UserPermission,
     View,
+)
+from worker.api.models.operations import (
+    Action,
+    TimelineAction,
+    TimelineEntry,
 )
 from worker.api.models.providers import (
     ChargedItem,
@@ -113,6 +119,7 @@ from worker.api.models.webhooks import (
 
 __all__ = [
     "FORMS",
+    "Action",
     "Audit",
     "Authorization",
     "Balance",
@@ -186,9 +193,12 @@ __all__ = [
     "Rotation",
     "ShownDryRun",
     "State",
+    "Steering",
     "Taken",
     "Template",
     "TestedConnection",
+    "TimelineAction",
+    "TimelineEntry",
     "TopUp",
     "Upload",
     "Usage",

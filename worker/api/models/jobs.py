@@ -59,6 +59,12 @@ NewJob = Annotated[
 """A job of a quote, or of what is quoted and submitted at once."""
 
 
+class Steering(Body):
+    """Why a job is steered; it is kept for good, so name no person."""
+
+    reason: Name | None = None
+
+
 class RetriedPush(Body):
     """What is different about a push this time."""
 
@@ -74,7 +80,7 @@ class RetriedExport(FileOptions):
     template: ClientId | None = None
 
 
-class Retry(Body):
+class Retry(Steering):
     """How to try again: at most at this cost, with another mapping or another file."""
 
     max_credits: Credits | None = None

@@ -17,12 +17,15 @@ from storage.access_scopes import Scope
 from storage.jobs import job_reports, jobs, outcomes
 from storage.jobs.job_reports import JobReport, WantedJobs
 from storage.ledger import charges
+from storage.operations import job_timeline
+from storage.operations.action_log import Acting
 from storage.quotes import quotes
 from storage.state_machine import JobState
 from worker.api import cursors, models
 from worker.api.access_control import (
     CheckedRoute,
     Whose,
+    acting_of,
     allow,
     caller_of,
     license_itself,
@@ -37,12 +40,14 @@ from worker.exports import manifest
 from worker.infrastructure.errors import Code, Refused
 from worker.jobs import job_control, job_retry, submission
 from worker.jobs.delivery import RetryChanges
-from worker.responses import credit_responses, job_responses
+from worker.responses import credit_responses, job_responses, operation_responses
 from worker.responses.response import Answer
 
 router = APIRouter(route_class=CheckedRoute, tags=["jobs"])
 
 JobId = Annotated[models.ClientId, Path(description="The job's id.")]
+
+Steering = Annotated[models.Steering | None, Body()]
 
 _PAGE = 500
 
@@ -127,35 +132,39 @@ def get_job(request: Request, job: JobId) -> JSONResponse:
     return JSONResponse(_job(context_of(request), request, job))
 
 
+def _acting(request: Request, body: models.Steering | None) -> Acting:
+    return acting_of(request, body.reason if body else None)
+
+
 @router.post("/jobs/{job}/cancel", status_code=202, response_model=models.Job)
 @allow(*_STEERERS, of=_OF_IT)
-def cancel_job(request: Request, job: JobId) -> Answer:
+def cancel_job(request: Request, job: JobId, body: Steering = None) -> Answer:
     """Stop a job; what was delivered stays charged, the rest is released."""
-    job_control.cancel(context_of(request).deps, job)
+    job_control.cancel(context_of(request).deps, job, _acting(request, body))
     return _job(context_of(request), request, job)
 
 
 @router.post("/jobs/{job}/pause", status_code=202, response_model=models.Job)
 @allow(*_STEERERS, of=_OF_IT)
-def pause_job(request: Request, job: JobId) -> Answer:
+def pause_job(request: Request, job: JobId, body: Steering = None) -> Answer:
     """Let a job rest; it keeps its reservation for a set time."""
-    job_control.pause(context_of(request).deps, job)
+    job_control.pause(context_of(request).deps, job, _acting(request, body))
     return _job(context_of(request), request, job)
 
 
 @router.post("/jobs/{job}/resume", status_code=202, response_model=models.Job)
 @allow(*_STEERERS, of=_OF_IT)
-def resume_job(request: Request, job: JobId) -> Answer:
+def resume_job(request: Request, job: JobId, body: Steering = None) -> Answer:
     """Let a paused job go on."""
-    job_control.resume(context_of(request).deps, job)
+    job_control.resume(context_of(request).deps, job, _acting(request, body))
     return _job(context_of(request), request, job)
 
 
 @router.post("/jobs/{job}/give-up", status_code=202, response_model=models.Job)
 @allow(Scope.OPERATOR, of=_OF_IT)
-def give_up_job(request: Request, job: JobId) -> Answer:
+def give_up_job(request: Request, job: JobId, body: Steering = None) -> Answer:
     """End a job whose file cannot be sealed, and refund all that it cost."""
-    job_control.give_up(context_of(request).deps, job)
+    job_control.give_up(context_of(request).deps, job, _acting(request, body))
     return _job(context_of(request), request, job)
 
 
@@ -172,7 +181,11 @@ def retry_job(
         export=wanted.export.model_dump(exclude_unset=True) if wanted.export else None,
     )
     made = job_retry.retry(
-        context.deps, job, max_credits=wanted.max_credits, changes=changes
+        context.deps,
+        job,
+        max_credits=wanted.max_credits,
+        changes=changes,
+        by=acting_of(request, wanted.reason),
     )
     return _job(context, request, made)
 
@@ -198,6 +211,18 @@ async def follow_job(request: Request, job: JobId) -> EventStream:
         base_url=str(request.base_url),
         describe=describe,
     )
+
+
+@router.get("/jobs/{job}/timeline", response_model=models.Page[models.TimelineEntry])
+@allow(*_READERS, of=_OF_IT)
+def show_timeline(request: Request, job: JobId) -> Answer:
+    """Say what happened to a job, in order: by whom, and why."""
+    context = context_of(request)
+    _report(context, job)
+    with context.deps.database.reading() as connection:
+        entries = job_timeline.of_job(connection, job)
+    items = [operation_responses.of_timeline_entry(entry) for entry in entries]
+    return {"items": items, "next": None}
 
 
 @router.get("/jobs/{job}/charges", response_model=models.Page[models.Charge])
