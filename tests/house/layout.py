@@ -25,7 +25,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         *("pricing", "storage", "storage/files", "storage/webhooks"),
         *("storage/ledger", "storage/quotes"),
     ),
-    "storage/operations": (),
+    "storage/operations": ("storage",),
     "storage/exports": ("pricing", "storage/files", "storage/jobs"),
     "storage/connections": ("storage", "storage/jobs"),
     "storage/pushes": ("storage", "storage/jobs", "storage/connections"),
@@ -73,6 +73,10 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         *("worker/infrastructure", "worker/licenses"),
         *("worker/quotes", "worker/quotes/readers", "worker/findings"),
     ),
+    "worker/operations": (
+        *("storage", "storage/jobs", "storage/operations"),
+        *("worker/infrastructure", "worker/jobs"),
+    ),
     "worker/exports": (
         *("pricing", "storage", "storage/files", "storage/licenses"),
         *("storage/quotes", "storage/jobs", "storage/exports"),
@@ -94,6 +98,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     ),
     "worker/webhooks": (
         *("storage/licenses", "storage/jobs", "storage/webhooks"),
+        "storage/operations",
         *("worker/infrastructure", "worker/exports", "worker/responses"),
     ),
     "worker/retention": (

@@ -44,6 +44,17 @@ COMMANDS = {
         "operations.job_verbs",
         "End a job whose file cannot be sealed, and refund all that it cost.",
     ),
+    "give-back": _Place(
+        "operations.recovery",
+        "Take a chunk from the worker that runs it: another goes on from its cursor.",
+    ),
+    "send-again": _Place(
+        "operations.recovery", "Attempt a webhook's delivery once more at once."
+    ),
+    "requeue": _Place(
+        "operations.recovery",
+        "Let all of the outbox that waits after a failure be tried at once.",
+    ),
     "timeline": _Place("operations.actions", "Say what happened to a job, in order."),
     "actions": _Place(
         "operations.actions", "List who did what and why, the newest first."

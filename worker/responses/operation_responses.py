@@ -1,6 +1,7 @@
 """Actions and timelines as clients see them."""
 
 from storage.operations.action_log import Action
+from storage.operations.chunk_reports import ChunkReport
 from storage.operations.job_timeline import Entry
 from worker.infrastructure.clock import instant
 from worker.responses.response import Answer
@@ -42,4 +43,24 @@ def of_timeline_entry(entry: Entry) -> Answer:
             "verb": entry.verb,
             "reason": entry.reason,
         },
+    }
+
+
+def of_chunk(chunk: ChunkReport) -> Answer:
+    """A slice of a job's records."""
+    return {
+        "id": chunk.id,
+        "job": chunk.job_id,
+        "state": chunk.state,
+        "first": chunk.first,
+        "cursor": chunk.cursor,
+        "stop": chunk.stop,
+        "attempt": chunk.attempt,
+        "owner": chunk.owner,
+        "lease_until": instant(chunk.lease_until),
+        "run_at": instant(chunk.run_at),
+        "crashes": chunk.crashes,
+        "failures": chunk.failures,
+        "last_error": chunk.last_error,
+        "in_doubt": chunk.doubted_at is not None,
     }

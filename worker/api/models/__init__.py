@@ -54,7 +54,6 @@ from worker.api.models.jobs import (
     RetriedPush,
     Retry,
     State,
-    Steering,
     Waiting,
 )
 from worker.api.models.licenses import (
@@ -79,6 +78,10 @@ from worker.api.models.licenses import (
 )
 from worker.api.models.operations import (
     Action,
+    Chunk,
+    Reasoned,
+    Requeue,
+    Requeued,
     TimelineAction,
     TimelineEntry,
 )
@@ -127,6 +130,7 @@ __all__ = [
     "Changed",
     "Charge",
     "ChargedItem",
+    "Chunk",
     "ClientId",
     "Column",
     "Connection",
@@ -180,11 +184,14 @@ __all__ = [
     "QuoteBody",
     "QuoteLine",
     "QuotedJob",
+    "Reasoned",
     "RecordOutcome",
     "Refund",
     "RefundBody",
     "RefundPreview",
     "Rejection",
+    "Requeue",
+    "Requeued",
     "RetriedExport",
     "RetriedPush",
     "Retry",
@@ -193,7 +200,6 @@ __all__ = [
     "Rotation",
     "ShownDryRun",
     "State",
-    "Steering",
     "Taken",
     "Template",
     "TestedConnection",

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Discriminator, Tag
 
 from worker.api.models.field_types import Body, ClientId, Credits, Name
+from worker.api.models.operations import Reasoned
 from worker.api.models.quotes import FileOptions, Mapping, QuoteBody
 
 State = Literal[
@@ -59,12 +60,6 @@ NewJob = Annotated[
 """A job of a quote, or of what is quoted and submitted at once."""
 
 
-class Steering(Body):
-    """Why a job is steered; it is kept for good, so name no person."""
-
-    reason: Name | None = None
-
-
 class RetriedPush(Body):
     """What is different about a push this time."""
 
@@ -80,7 +75,7 @@ class RetriedExport(FileOptions):
     template: ClientId | None = None
 
 
-class Retry(Steering):
+class Retry(Reasoned):
     """How to try again: at most at this cost, with another mapping or another file."""
 
     max_credits: Credits | None = None

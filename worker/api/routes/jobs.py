@@ -18,7 +18,6 @@ from storage.jobs import job_reports, jobs, outcomes
 from storage.jobs.job_reports import JobReport, WantedJobs
 from storage.ledger import charges
 from storage.operations import job_timeline
-from storage.operations.action_log import Acting
 from storage.quotes import quotes
 from storage.state_machine import JobState
 from worker.api import cursors, models
@@ -47,7 +46,7 @@ router = APIRouter(route_class=CheckedRoute, tags=["jobs"])
 
 JobId = Annotated[models.ClientId, Path(description="The job's id.")]
 
-Steering = Annotated[models.Steering | None, Body()]
+Steering = Annotated[models.Reasoned | None, Body()]
 
 _PAGE = 500
 
@@ -132,15 +131,11 @@ def get_job(request: Request, job: JobId) -> JSONResponse:
     return JSONResponse(_job(context_of(request), request, job))
 
 
-def _acting(request: Request, body: models.Steering | None) -> Acting:
-    return acting_of(request, body.reason if body else None)
-
-
 @router.post("/jobs/{job}/cancel", status_code=202, response_model=models.Job)
 @allow(*_STEERERS, of=_OF_IT)
 def cancel_job(request: Request, job: JobId, body: Steering = None) -> Answer:
     """Stop a job; what was delivered stays charged, the rest is released."""
-    job_control.cancel(context_of(request).deps, job, _acting(request, body))
+    job_control.cancel(context_of(request).deps, job, acting_of(request, body))
     return _job(context_of(request), request, job)
 
 
@@ -148,7 +143,7 @@ def cancel_job(request: Request, job: JobId, body: Steering = None) -> Answer:
 @allow(*_STEERERS, of=_OF_IT)
 def pause_job(request: Request, job: JobId, body: Steering = None) -> Answer:
     """Let a job rest; it keeps its reservation for a set time."""
-    job_control.pause(context_of(request).deps, job, _acting(request, body))
+    job_control.pause(context_of(request).deps, job, acting_of(request, body))
     return _job(context_of(request), request, job)
 
 
@@ -156,7 +151,7 @@ def pause_job(request: Request, job: JobId, body: Steering = None) -> Answer:
 @allow(*_STEERERS, of=_OF_IT)
 def resume_job(request: Request, job: JobId, body: Steering = None) -> Answer:
     """Let a paused job go on."""
-    job_control.resume(context_of(request).deps, job, _acting(request, body))
+    job_control.resume(context_of(request).deps, job, acting_of(request, body))
     return _job(context_of(request), request, job)
 
 
@@ -164,7 +159,7 @@ def resume_job(request: Request, job: JobId, body: Steering = None) -> Answer:
 @allow(Scope.OPERATOR, of=_OF_IT)
 def give_up_job(request: Request, job: JobId, body: Steering = None) -> Answer:
     """End a job whose file cannot be sealed, and refund all that it cost."""
-    job_control.give_up(context_of(request).deps, job, _acting(request, body))
+    job_control.give_up(context_of(request).deps, job, acting_of(request, body))
     return _job(context_of(request), request, job)
 
 
@@ -185,7 +180,7 @@ def retry_job(
         job,
         max_credits=wanted.max_credits,
         changes=changes,
-        by=acting_of(request, wanted.reason),
+        by=acting_of(request, wanted),
     )
     return _job(context, request, made)
 

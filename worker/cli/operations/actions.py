@@ -66,4 +66,3 @@ def _entry_line(entry: Entry) -> str:
 
 
 COMMANDS: tuple[click.Command, ...] = (actions, timeline)
-"""Those of this module."""
