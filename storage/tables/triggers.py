@@ -83,6 +83,15 @@ $$ SELECT btrim(id, E'\t\n\u000b\f\r\u001c\u001d\u001e\u001f \u0085\u00a0\u1680'
 """
 """An id as it is compared: without what Python's `str.strip` takes for white space."""
 
+WORDS = r"""
+CREATE OR REPLACE FUNCTION holdfast_words(name text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
+$$ SELECT regexp_replace(lower(name),
+     '[\u0001-\u002f\u003a-\u0040\u005b-\u0060\u007b-\u007f]+', ' ', 'g') $$
+"""
+"""The words of a name, by which it is searched: whatever stands between them is left
+out, so that a search is about words, and never about a parser's idea of an address."""
+
 OUTCOMES_ARE_SOUND = """
 CREATE OR REPLACE FUNCTION holdfast_outcomes_are_sound(
   records integer[], company_ids text[], person_ids text[], outcomes text[],
@@ -319,7 +328,7 @@ GUARDS: tuple[str, ...] = (
     JOBS_CHANGED,
 )
 
-for _ground in (TRIMMED, OUTCOMES_ARE_SOUND):
+for _ground in (TRIMMED, WORDS, OUTCOMES_ARE_SOUND):
     event.listen(
         metadata,
         "before_create",

@@ -23,7 +23,7 @@ from worker.api.routes import (
     uploads,
     webhooks,
 )
-from worker.api.routes.operations import actions, recovery
+from worker.api.routes.operations import actions, bulk, recovery
 
 _PRODUCER, _OPERATOR, _FINANCE = Scope.PRODUCER, Scope.OPERATOR, Scope.FINANCE
 
@@ -47,6 +47,7 @@ _ALLOWED = {
     "POST /chunks/{chunk}/give-back": {_OPERATOR},
     "POST /deliveries/{delivery}/send-again": {_PRODUCER, _OPERATOR},
     "POST /outbox/requeue": {_OPERATOR},
+    "POST /jobs/bulk": {_OPERATOR},
     "GET /jobs/{job}/events": {_PRODUCER, _OPERATOR, _FINANCE},
     "POST /jobs/{job}/cancel": {_PRODUCER, _OPERATOR},
     "POST /jobs/{job}/pause": {_PRODUCER, _OPERATOR},
@@ -94,6 +95,7 @@ FAMILIES = (
     authorizations,
     dry_runs,
     actions,
+    bulk,
     recovery,
 )
 _ROUTES = sorted(
@@ -185,6 +187,7 @@ _IN_BODY = {
     "POST /uploads",
     "POST /quotes",
     "POST /jobs",
+    "POST /jobs/bulk",
     "POST /webhooks",
     "POST /connections",
     "POST /authorizations",
@@ -294,6 +297,10 @@ def test_a_bound_key_cannot_name_another_license_in_a_body(api):
         assert route in _IN_BODY
         answer = bound.post(f"/v1{route.split()[1]}", json=sent)
         assert (answer.status_code, answer.json()["code"]) == (404, "not_found"), sent
+    every = {"verb": "cancel", "filter": {"license": "theirs"}}
+    operator = api.key(Scope.OPERATOR, "ours")
+    answer = operator.post("/v1/jobs/bulk", json=every)
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
     refused = bound.post("/v1/uploads?license=theirs", content="x", headers=csv)
     assert (refused.status_code, refused.json()["code"]) == (404, "not_found")
     assert api.admin.get("/v1/jobs").json()["items"] == []

@@ -98,3 +98,59 @@ def test_a_timeline_says_what_happened_and_by_whom(acme):
         read = models.TimelineEntry.model_validate(entry)
         assert read.model_dump(mode="json") == entry
     assert job_runs.report(acme.deps, job_id).user_id == page["items"][0]["user"]
+
+
+def test_many_jobs_are_counted_and_steered(acme):
+    acme.license("beta")
+    theirs = _submitted(acme, "beta")
+    jobs = [_submitted(acme) for _ in range(3)]
+    bound = acme.key(Scope.OPERATOR, "acme")
+    body = {"verb": "pause", "filter": {"state": "queued"}, "reason": "the CRM is down"}
+    counted = bound.post("/v1/jobs/bulk", json=body | {"dry_run": True}).json()
+    assert counted == {"matched": 3, "done": 0, "skipped": 0, "max": 1000, "bulk": None}
+    refused = bound.post("/v1/jobs/bulk", json=body | {"expected": 2})
+    assert (refused.status_code, refused.json()["code"]) == (409, "wrong_state")
+    done = bound.post("/v1/jobs/bulk", json=body | {"expected": 3}).json()
+    assert (done["matched"], done["done"], done["skipped"]) == (3, 3, 0)
+    noted = bound.get("/v1/actions", params={"bulk": done["bulk"]}).json()["items"]
+    assert [one["target"] for one in noted] == [done["bulk"], *jobs[::-1]]
+    assert acme.admin.get(f"/v1/jobs/{theirs}").json()["state"] == "queued"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"verb": "pause", "filter": {}},
+        {"verb": "delete", "filter": {"license": "acme"}},
+        {"verb": "pause", "filter": {"licence": "acme"}},
+        {"verb": "pause", "filter": {"from": "yesterday"}},
+        {"verb": "pause"},
+    ],
+)
+def test_a_filter_that_is_none_is_refused(acme, body):
+    _submitted(acme)
+    answer = acme.admin.post("/v1/jobs/bulk", json=body)
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+    assert acme.admin.get("/v1/actions").json()["items"] == []
+
+
+def test_jobs_are_listed_by_what_is_asked_for_page_by_page(acme):
+    jobs = [_submitted(acme) for _ in range(3)]
+    acme.admin.post(f"/v1/jobs/{jobs[0]}/pause")
+
+    def listed(**query: object) -> list[str]:
+        answer = acme.admin.get("/v1/jobs", params=query)
+        assert answer.status_code == 200, answer.text
+        page = answer.json()
+        found = [job["id"] for job in page["items"]]
+        if page["next"] is None:
+            return found
+        return found + listed(**query | {"cursor": page["next"]})
+
+    assert listed(user="u", limit=1) == jobs[::-1]
+    assert listed(user="somebody else") == []
+    assert listed(text=jobs[1]) == [jobs[1]]
+    assert listed(waiting="paused", license="acme") == [jobs[0]]
+    at = acme.admin.get(f"/v1/jobs/{jobs[1]}").json()["created_at"]
+    assert listed(**{"from": at}) == [jobs[2], jobs[1]]
+    assert listed(to=at) == [jobs[0]]

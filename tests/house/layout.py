@@ -25,7 +25,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         *("pricing", "storage", "storage/files", "storage/webhooks"),
         *("storage/ledger", "storage/quotes"),
     ),
-    "storage/operations": ("storage",),
+    "storage/operations": ("storage", "storage/jobs"),
     "storage/exports": ("pricing", "storage/files", "storage/jobs"),
     "storage/connections": ("storage", "storage/jobs"),
     "storage/pushes": ("storage", "storage/jobs", "storage/connections"),

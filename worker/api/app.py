@@ -28,7 +28,7 @@ from worker.api.routes import (
     uploads,
     webhooks,
 )
-from worker.api.routes.operations import actions, recovery
+from worker.api.routes.operations import actions, bulk, recovery
 from worker.heap import freeze_heap
 from worker.infrastructure.settings import Settings
 from worker.wiring import wire
@@ -52,6 +52,7 @@ _FAMILIES = (
     provider_reports,
     audit,
     actions,
+    bulk,
     recovery,
 )
 

@@ -44,6 +44,10 @@ COMMANDS = {
         "operations.job_verbs",
         "End a job whose file cannot be sealed, and refund all that it cost.",
     ),
+    "jobs-bulk": _Place(
+        "operations.bulk",
+        "Ask a verb of all jobs that a filter matches, each with its own action.",
+    ),
     "give-back": _Place(
         "operations.recovery",
         "Take a chunk from the worker that runs it: another goes on from its cursor.",

@@ -19,6 +19,13 @@ STATES = (
     " 'partial', 'cancelled', 'failed'"
 )
 
+WORDS = r"""
+CREATE OR REPLACE FUNCTION holdfast_words(name text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
+$$ SELECT regexp_replace(lower(name),
+     '[\u0001-\u002f\u003a-\u0040\u005b-\u0060\u007b-\u007f]+', ' ', 'g') $$
+"""
+
 GUARDS = (
     *(
         statement
@@ -56,6 +63,7 @@ def upgrade() -> None:
     """Older jobs have no changes: their timelines say what their rows say."""
     _add_actions()
     _add_job_changes()
+    _add_searches()
     for statement in GUARDS:
         op.execute(statement)
 
@@ -119,3 +127,23 @@ def _add_job_changes() -> None:
         ),
     )
     op.create_index("job_changes_job_id_idx", "job_changes", ["job_id", "id"])
+
+
+def _add_searches() -> None:
+    op.execute(WORDS)
+    op.create_index(
+        "jobs_user_id_created_at_idx", "jobs", ["user_id", "created_at", "id"]
+    )
+    op.create_index(
+        "jobs_ended_state_idx",
+        "jobs",
+        ["state", "created_at", "id"],
+        postgresql_where=sa.text("finished_at IS NOT NULL"),
+    )
+    op.create_index(
+        "jobs_words_idx",
+        "jobs",
+        [sa.text("to_tsvector('simple'::regconfig, holdfast_words(name))")],
+        postgresql_using="gin",
+        postgresql_where=sa.text("name IS NOT NULL"),
+    )

@@ -39,12 +39,15 @@ from worker.api.models.field_types import (
 )
 from worker.api.models.jobs import (
     FORMS,
+    BulkAnswer,
+    BulkBody,
     DirectJob,
     File,
     Found,
     Job,
     JobCredits,
     JobError,
+    JobFilter,
     NewJob,
     Progress,
     QuotedJob,
@@ -55,6 +58,7 @@ from worker.api.models.jobs import (
     Retry,
     State,
     Waiting,
+    Words,
 )
 from worker.api.models.licenses import (
     Balance,
@@ -127,6 +131,8 @@ __all__ = [
     "Authorization",
     "Balance",
     "Body",
+    "BulkAnswer",
+    "BulkBody",
     "Changed",
     "Charge",
     "ChargedItem",
@@ -155,6 +161,7 @@ __all__ = [
     "JobCosts",
     "JobCredits",
     "JobError",
+    "JobFilter",
     "License",
     "LicenseChange",
     "Lookup",
@@ -215,4 +222,5 @@ __all__ = [
     "Violation",
     "Waiting",
     "Webhook",
+    "Words",
 ]

@@ -1,10 +1,11 @@
 """Jobs: submitted, followed, steered, and what became of them."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
-from fastapi import APIRouter, Body, Path, Query, Request
+from fastapi import APIRouter, Body, Depends, Path, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import (
     JSONResponse,
@@ -95,26 +96,60 @@ def _job(context: ApiContext, request: Request, job_id: str) -> Answer:
     return job_responses.of_job(report, link=context.link(request, report))
 
 
+class _Span(NamedTuple):
+    """When jobs were created: from then on, and before."""
+
+    start: datetime | None
+    stop: datetime | None
+
+
+def _span(
+    from_: Annotated[models.Instant | None, Query(alias="from")] = None,
+    to: Annotated[models.Instant | None, Query()] = None,
+) -> _Span:
+    return _Span(from_, to)
+
+
+def _wanted(
+    request: Request,
+    created: Annotated[_Span, Depends(_span)],
+    license: Annotated[models.ClientId | None, Query()] = None,
+    kind: Literal["export", "push"] | None = None,
+    state: models.State | None = None,
+    user: Annotated[models.ClientId | None, Query()] = None,
+    text: Annotated[models.Words | None, Query()] = None,
+    waiting: Annotated[models.Words | None, Query()] = None,
+) -> WantedJobs:
+    return WantedJobs(
+        license_id=seen_license(request, license),
+        kind=kind,
+        state=JobState(state) if state else None,
+        user_id=user,
+        created_from=created.start,
+        created_to=created.stop,
+        text=text,
+        waiting_reason=waiting,
+    )
+
+
 @router.get("/jobs", response_model=models.Page[models.Job])
 @allow(*_READERS)
 def list_jobs(
     request: Request,
-    license: Annotated[models.ClientId | None, Query()] = None,
-    kind: Literal["export", "push"] | None = None,
-    state: models.State | None = None,
+    wanted: Annotated[WantedJobs, Depends(_wanted)],
     limit: cursors.Limit = cursors.LIMIT,
     cursor: cursors.Cursor = None,
 ) -> Answer:
-    """List jobs, the newest first."""
+    """List jobs, the newest first.
+
+    `text` holds beginnings of words of the name, or of the id; `waiting` is the reason.
+    """
     context = context_of(request)
-    wanted = WantedJobs(
-        license_id=seen_license(request, license),
-        kind=kind,
-        state=JobState(state) if state else None,
-        before=cursors.decode(cursor) if cursor else None,
-    )
+    before = cursors.decode(cursor) if cursor else None
     with context.deps.database.transaction() as connection:
-        found = job_reports.jobs(connection, wanted, limit=limit + 1)
+        found = job_reports.jobs(
+            connection, replace(wanted, before=before), limit=limit + 1
+        )
     now = context.instant()
     return cursors.page(
         found,
