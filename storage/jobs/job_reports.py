@@ -1,7 +1,7 @@
 """Read-only answers for people: jobs as the command line and the API show them."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
@@ -92,13 +92,28 @@ def job(connection: Connection, job_id: str) -> JobReport | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WantedJobs:
-    """Which jobs to list; what is None does not matter. `before` is a job's id."""
+    """Which jobs to list; what is None does not matter. `before` is a job's id.
+
+    `text` holds words of which each begins one of the name's, or the beginning of the
+    id. They were created from `created_from` on, and before `created_to`.
+    """
 
     license_id: str | None = None
     kind: str | None = None
     state: JobState | None = None
+    user_id: str | None = None
+    created_from: datetime | None = None
+    created_to: datetime | None = None
+    text: str | None = None
+    waiting_reason: str | None = None
     before: str | None = None
 
+
+_WORDS_BEGIN = """
+to_tsquery('simple'::regconfig, nullif(
+  regexp_replace(btrim(holdfast_words(CAST(:text AS text))), ' +', ':* & ', 'g')
+  || ':*', ':*'))
+"""
 
 # What is not asked for is not in the statement: a plan that serves all questions would
 # read the jobs of all licenses. Those that have not ended have an index of their own.
@@ -106,24 +121,55 @@ _CONDITIONS = {
     "license_id": "j.license_id = :license_id",
     "kind": "j.kind = :kind",
     "state": "j.state = :state",
+    "user_id": "j.user_id = :user_id",
+    "created_from": "j.created_at >= :created_from",
+    "created_to": "j.created_at < :created_to",
+    "text": "((j.name IS NOT NULL AND to_tsvector('simple'::regconfig, "
+    f"holdfast_words(j.name)) @@ {_WORDS_BEGIN})"
+    " OR (j.id >= :text AND j.id < CAST(:text AS text) || chr(1114111)))",
+    "waiting_reason": "j.waiting_reason = :waiting_reason",
     "before": "(j.created_at, j.id) < ("
     "SELECT created_at, id FROM jobs WHERE id = :before)",
 }
-_OPEN = "j.finished_at IS NULL"
+_OPEN, _HAS_ENDED = "j.finished_at IS NULL", "j.finished_at IS NOT NULL"
+
+
+class Where(NamedTuple):
+    """What holds for the jobs `j` that are wanted, and what it is asked with."""
+
+    sql: str
+    parameters: dict[str, object]
+
+
+def where(connection: Connection, wanted: WantedJobs) -> Where:
+    """How a statement of this transaction finds the jobs that are wanted."""
+    given = {name: getattr(wanted, name) for name in _CONDITIONS}
+    asked = {name: one for name, one in given.items() if one is not None}
+    conditions = [_CONDITIONS[name] for name in asked]
+    if wanted.state is not None:
+        conditions.append(_HAS_ENDED if wanted.state in ENDED else _OPEN)
+    elif wanted.waiting_reason is not None:
+        conditions.append(_OPEN)
+    if wanted.text is not None:
+        # How many a word finds decides how they are looked for: planned anew each time.
+        connection.execute(text("SET LOCAL plan_cache_mode = force_custom_plan"))
+    parameters = {
+        name: one.value if isinstance(one, JobState) else one
+        for name, one in asked.items()
+    }
+    return Where(" AND ".join(conditions) or "true", parameters)
 
 
 def jobs(
     connection: Connection, wanted: WantedJobs, *, limit: int = 100
 ) -> list[JobReport]:
     """The newest jobs, or those that were made before one of them."""
-    asked = {name: str(one) for name, one in asdict(wanted).items() if one is not None}
-    conditions = [_CONDITIONS[name] for name in asked]
-    if wanted.state is not None and wanted.state not in ENDED:
-        conditions.append(_OPEN)
-    where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
+    found = where(connection, wanted)
     rows = connection.execute(
-        text(f"{_JOBS} {where} ORDER BY j.created_at DESC, j.id DESC LIMIT :limit"),
-        {**asked, "limit": limit},
+        text(f"""
+            {_JOBS} WHERE {found.sql}
+             ORDER BY j.created_at DESC, j.id DESC LIMIT :limit"""),
+        {**found.parameters, "limit": limit},
     ).mappings()
     return [_report(dict(row)) for row in rows]
 

@@ -131,3 +131,22 @@ def give_back(
         {"id": taken.id, "attempt": taken.attempt, "delay_s": delay_s, "error": error},
     )
     return moved.rowcount == 1
+
+
+def requeue(connection: Connection, topic: str | None = None) -> int:
+    """Let what waits after a failure, of one topic if asked, be due now; how much.
+
+    Nobody is waited for who holds one of them at this moment.
+    """
+    moved = connection.execute(
+        text("""
+            UPDATE outbox SET run_at = clock_timestamp()
+             WHERE id IN (
+               SELECT id FROM outbox
+                WHERE state = 'pending' AND last_error IS NOT NULL
+                  AND run_at > clock_timestamp()
+                  AND (CAST(:topic AS text) IS NULL OR topic = :topic)
+                ORDER BY id FOR NO KEY UPDATE SKIP LOCKED)"""),
+        {"topic": topic},
+    )
+    return moved.rowcount

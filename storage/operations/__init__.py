@@ -1,4 +1,4 @@
-"""What operators look at and do: how everything stands, and one job in all detail.
+"""What operators see and do: the overview, one job in detail, the action log.
 
-Imports `webhooks` for the names of events. Start with `overview`.
+Imports `jobs` and `webhooks`. Start with `overview`, then `action_log`.
 """

@@ -35,7 +35,7 @@ from storage.tables.licenses import (
     templates,
     users,
 )
-from storage.tables.operations import chore_runs
+from storage.tables.operations import actions, chore_runs, job_changes
 from storage.tables.pushes import (
     dry_run_items,
     dry_runs,
@@ -55,6 +55,7 @@ from storage.tables.webhooks import (
 )
 
 __all__ = [
+    "actions",
     "audit_acknowledgements",
     "audit_runs",
     "audit_violations",
@@ -76,6 +77,7 @@ __all__ = [
     "id_map",
     "intent_batches",
     "intents",
+    "job_changes",
     "jobs",
     "keys",
     "licenses",

@@ -77,6 +77,21 @@ jobs = Table(
     ),
     Index("jobs_license_id_created_at_idx", "license_id", "created_at", "id"),
     Index("jobs_created_at_idx", "created_at", "id"),
+    Index("jobs_user_id_created_at_idx", "user_id", "created_at", "id"),
+    # Those of a state, once they are in it for good.
+    Index(
+        "jobs_ended_state_idx",
+        "state",
+        "created_at",
+        "id",
+        postgresql_where=text("finished_at IS NOT NULL"),
+    ),
+    Index(
+        "jobs_words_idx",
+        text("to_tsvector('simple'::regconfig, holdfast_words(name))"),
+        postgresql_using="gin",
+        postgresql_where=text("name IS NOT NULL"),
+    ),
     Index(
         "jobs_open_idx",
         "state",

@@ -83,6 +83,15 @@ $$ SELECT btrim(id, E'\t\n\u000b\f\r\u001c\u001d\u001e\u001f \u0085\u00a0\u1680'
 """
 """An id as it is compared: without what Python's `str.strip` takes for white space."""
 
+WORDS = r"""
+CREATE OR REPLACE FUNCTION holdfast_words(name text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
+$$ SELECT regexp_replace(lower(name),
+     '[\u0001-\u002f\u003a-\u0040\u005b-\u0060\u007b-\u007f]+', ' ', 'g') $$
+"""
+"""The words of a name, by which it is searched: whatever stands between them is left
+out, so that a search is about words, and never about a parser's idea of an address."""
+
 OUTCOMES_ARE_SOUND = """
 CREATE OR REPLACE FUNCTION holdfast_outcomes_are_sound(
   records integer[], company_ids text[], person_ids text[], outcomes text[],
@@ -172,7 +181,7 @@ $$ BEGIN
 
 APPEND_ONLY = (
     *("transfers", "charges", "refunds", "provider_costs"),
-    "audit_acknowledgements",
+    *("audit_acknowledgements", "actions", "job_changes"),
 )
 
 
@@ -279,6 +288,25 @@ EXECUTE FUNCTION holdfast_intents_last()
 """  # noqa: E501 - as PostgreSQL spells it
 """Of a chunk that stops in doubt, whoever runs it next finds what was intended."""
 
+CHANGE_JOB = """
+CREATE OR REPLACE FUNCTION holdfast_job_changed() RETURNS trigger
+LANGUAGE plpgsql AS
+$$ BEGIN
+     INSERT INTO job_changes (job_id, at, from_state, to_state, waiting_reason, action_id)
+     VALUES (NEW.id, holdfast_now(), OLD.state, NEW.state, NEW.waiting_reason,
+             CAST(nullif(current_setting('holdfast.action', true), '') AS bigint));
+     RETURN NULL;
+   END $$
+"""  # noqa: E501 - as PostgreSQL spells it
+"""Whoever acts has named the action to this transaction (`action_log`)."""
+
+JOBS_CHANGED = """
+CREATE OR REPLACE TRIGGER jobs_changed AFTER UPDATE OF state ON jobs
+FOR EACH ROW WHEN ((OLD.state IN ('pausing', 'paused', 'cancelling') OR NEW.state IN ('pausing', 'paused', 'cancelling', 'failed')) AND (OLD.state <> NEW.state OR OLD.waiting_reason IS DISTINCT FROM NEW.waiting_reason))
+EXECUTE FUNCTION holdfast_job_changed()
+"""  # noqa: E501 - as PostgreSQL spells it
+"""A job that goes its normal way is never written down here, and costs nothing."""
+
 GUARDS: tuple[str, ...] = (
     BUSINESS_NOW,
     CONFIRMED_NOW,
@@ -296,9 +324,11 @@ GUARDS: tuple[str, ...] = (
     *TELLS_OF_WORK,
     INTENTS_LAST,
     CHUNKS_LEAVE_INTENTS,
+    CHANGE_JOB,
+    JOBS_CHANGED,
 )
 
-for _ground in (TRIMMED, OUTCOMES_ARE_SOUND):
+for _ground in (TRIMMED, WORDS, OUTCOMES_ARE_SOUND):
     event.listen(
         metadata,
         "before_create",

@@ -192,3 +192,53 @@ def _attempts(
     for delivery_id, *attempt in rows:
         found[delivery_id].append(LoggedAttempt(*attempt))
     return found
+
+
+def license_of(connection: Connection, delivery_id: int) -> str | None:
+    """Whose webhook a delivery is for, if it exists."""
+    return connection.execute(
+        text("""
+            SELECT w.license_id FROM deliveries AS d JOIN webhooks AS w
+                ON w.id = d.webhook_id WHERE d.id = :id"""),
+        {"id": delivery_id},
+    ).scalar_one_or_none()
+
+
+def send_again(connection: Connection, delivery_id: int) -> bool:
+    """Attempt a delivery once more at once, also one that was delivered or given up.
+
+    False where it is about to be attempted anyway. The caller has seen that it exists.
+    """
+    queued = connection.execute(
+        text("""
+            INSERT INTO outbox (topic, key) VALUES (:topic, CAST(:id AS text))
+            ON CONFLICT (topic, key) DO UPDATE
+               SET state = 'pending', done_at = NULL, run_at = clock_timestamp()
+             WHERE outbox.state = 'done'
+                OR (outbox.state = 'pending' AND outbox.run_at > clock_timestamp())"""),
+        {"topic": DELIVER, "id": delivery_id},
+    )
+    if queued.rowcount == 0:
+        return False
+    connection.execute(
+        text("""
+            UPDATE deliveries SET delivered_at = NULL, given_up_at = NULL
+             WHERE id = :id"""),
+        {"id": delivery_id},
+    )
+    return True
+
+
+def delivery(connection: Connection, delivery_id: int) -> Delivery | None:
+    """One delivery; None where there is none, or its webhook was taken away."""
+    webhook_id = connection.execute(
+        text("""
+            SELECT w.id FROM deliveries AS d JOIN webhooks AS w ON w.id = d.webhook_id
+             WHERE d.id = :id AND w.deleted_at IS NULL"""),
+        {"id": delivery_id},
+    ).scalar_one_or_none()
+    if webhook_id is None:
+        return None
+    # The newest from behind the one after it is itself.
+    (found,) = deliveries(connection, webhook_id, before=delivery_id + 1, limit=1)
+    return found

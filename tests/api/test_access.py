@@ -4,6 +4,7 @@ import re
 
 import pytest
 from fastapi.routing import APIRoute
+from sqlalchemy import text
 
 from storage.access_scopes import Scope
 from worker.api.routes import (
@@ -22,6 +23,7 @@ from worker.api.routes import (
     uploads,
     webhooks,
 )
+from worker.api.routes.operations import actions, bulk, recovery
 
 _PRODUCER, _OPERATOR, _FINANCE = Scope.PRODUCER, Scope.OPERATOR, Scope.FINANCE
 _OBSERVER = Scope.OBSERVER
@@ -41,6 +43,12 @@ _ALLOWED = {
     "POST /jobs": {_PRODUCER},
     "GET /jobs": {_PRODUCER, _OPERATOR, _FINANCE, _OBSERVER},
     "GET /jobs/{job}": {_PRODUCER, _OPERATOR, _FINANCE, _OBSERVER},
+    "GET /jobs/{job}/timeline": {_PRODUCER, _OPERATOR, _FINANCE, _OBSERVER},
+    "GET /actions": {_OPERATOR, _OBSERVER},
+    "POST /chunks/{chunk}/give-back": {_OPERATOR},
+    "POST /deliveries/{delivery}/send-again": {_PRODUCER, _OPERATOR},
+    "POST /outbox/requeue": {_OPERATOR},
+    "POST /jobs/bulk": {_OPERATOR},
     "GET /jobs/{job}/events": {_PRODUCER, _OPERATOR, _FINANCE, _OBSERVER},
     "POST /jobs/{job}/cancel": {_PRODUCER, _OPERATOR},
     "POST /jobs/{job}/pause": {_PRODUCER, _OPERATOR},
@@ -87,6 +95,9 @@ FAMILIES = (
     connections,
     authorizations,
     dry_runs,
+    actions,
+    bulk,
+    recovery,
 )
 _ROUTES = sorted(
     f"{method} {route.path}"
@@ -147,6 +158,9 @@ def _things_of(api, license_id: str) -> dict[str, str]:
     job_id = api.admin.post("/v1/jobs", json=body).json()["id"]
     api.ended(job_id)
     charge = api.admin.get(f"/v1/jobs/{job_id}/charges").json()["items"][0]["id"]
+    with api.deps.database.transaction() as connection:
+        chunk = text("SELECT id FROM chunks WHERE job_id = :job_id")
+        chunk_id = connection.execute(chunk, {"job_id": job_id}).scalar_one()
     webhook = api.admin.post(
         "/v1/webhooks",
         json={
@@ -161,6 +175,7 @@ def _things_of(api, license_id: str) -> dict[str, str]:
         "template": "mine",
         "job": job_id,
         "charge": str(charge),
+        "chunk": str(chunk_id),
         "webhook": webhook.json()["id"],
         "user": "u",
     }
@@ -173,6 +188,7 @@ _IN_BODY = {
     "POST /uploads",
     "POST /quotes",
     "POST /jobs",
+    "POST /jobs/bulk",
     "POST /webhooks",
     "POST /connections",
     "POST /authorizations",
@@ -184,18 +200,22 @@ _LISTS = {
     "GET /charges",
     "GET /webhooks",
     "GET /connections",
+    "GET /actions",
 }
 _OF_NONE = {"POST /licenses", "GET /licenses", "GET /audit"}
+# What is the house's: a key that is bound to a license may not call it.
+_OF_THE_HOUSE = {"POST /outbox/requeue"}
 
 
 def test_every_route_says_where_it_names_a_license():
-    assert set(_ROUTES) == _IN_PATH | _IN_BODY | _LISTS | _OF_NONE
+    assert set(_ROUTES) == _IN_PATH | _IN_BODY | _LISTS | _OF_NONE | _OF_THE_HOUSE
 
 
 @pytest.mark.parametrize("scope", list(Scope))
 def test_a_bound_key_does_not_learn_of_another_license(api, scope):
     theirs = _things_of(api, "theirs")
-    nobodys = {name: "1" if name == "charge" else f"no_{name}" for name in theirs}
+    nobodys = {name: f"no_{name}" for name in theirs}
+    numbers = dict.fromkeys(("charge", "chunk", "delivery"), "999999999")
     api.license("ours")
     bound = api.key(scope, "ours")
     for route in sorted(_IN_PATH):
@@ -204,9 +224,18 @@ def test_a_bound_key_does_not_learn_of_another_license(api, scope):
         there = _call(bound, route, **theirs)
         assert (there.status_code, there.json()["code"]) == (404, "not_found"), route
         # It is told the same of what is not there at all, but for the id it named.
-        nowhere = _call(bound, route, **(theirs | nobodys | {"charge": "999999999"}))
+        nowhere = _call(bound, route, **(theirs | nobodys | numbers))
         assert nowhere.status_code == 404, route
         assert set(nowhere.json()) == set(there.json())
+
+
+@pytest.mark.parametrize("scope", [_OPERATOR, Scope.ADMIN])
+def test_a_bound_key_is_refused_what_is_of_the_house(api, scope):
+    api.license("ours")
+    bound = api.key(scope, "ours")
+    for route in sorted(_OF_THE_HOUSE):
+        answer = _call(bound, route)
+        assert (answer.status_code, answer.json()["code"]) == (403, "forbidden"), route
 
 
 def test_lists_never_show_a_bound_key_the_rows_of_another_license(api):
@@ -269,6 +298,10 @@ def test_a_bound_key_cannot_name_another_license_in_a_body(api):
         assert route in _IN_BODY
         answer = bound.post(f"/v1{route.split()[1]}", json=sent)
         assert (answer.status_code, answer.json()["code"]) == (404, "not_found"), sent
+    every = {"verb": "cancel", "filter": {"license": "theirs"}}
+    operator = api.key(Scope.OPERATOR, "ours")
+    answer = operator.post("/v1/jobs/bulk", json=every)
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
     refused = bound.post("/v1/uploads?license=theirs", content="x", headers=csv)
     assert (refused.status_code, refused.json()["code"]) == (404, "not_found")
     assert api.admin.get("/v1/jobs").json()["items"] == []

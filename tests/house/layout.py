@@ -25,10 +25,10 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         *("pricing", "storage", "storage/files", "storage/webhooks"),
         *("storage/ledger", "storage/quotes"),
     ),
+    "storage/operations": ("storage", "storage/webhooks", "storage/jobs"),
     "storage/exports": ("pricing", "storage/files", "storage/jobs"),
     "storage/connections": ("storage", "storage/jobs"),
     "storage/pushes": ("storage", "storage/jobs", "storage/connections"),
-    "storage/operations": ("storage/webhooks",),
     "storage/retention": ("storage/files", "storage/webhooks", "storage/jobs"),
     "worker/infrastructure": ("storage", "storage/files"),
     # -- Families of siblings, which know neither storage nor each other.
@@ -69,9 +69,13 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "worker/jobs": (
         *("pricing", "storage", "storage/files", "storage/licenses"),
         *("storage/ledger", "storage/quotes", "storage/findings", "storage/jobs"),
-        *("storage/operations", "storage/webhooks"),
+        *("storage/webhooks", "storage/operations"),
         *("worker/infrastructure", "worker/licenses"),
         *("worker/quotes", "worker/quotes/readers", "worker/findings"),
+    ),
+    "worker/operations": (
+        *("storage", "storage/jobs", "storage/operations"),
+        *("worker/infrastructure", "worker/findings", "worker/jobs"),
     ),
     "worker/exports": (
         *("pricing", "storage", "storage/files", "storage/licenses"),
@@ -89,15 +93,13 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "worker/responses": (
         *("storage/licenses", "storage/ledger", "storage/quotes", "storage/findings"),
         *("storage/jobs", "storage/connections", "storage/pushes", "storage/webhooks"),
+        "storage/operations",
         *("worker/infrastructure", "worker/connections/connectors", "worker/exports"),
     ),
     "worker/webhooks": (
         *("storage/licenses", "storage/jobs", "storage/webhooks"),
+        "storage/operations",
         *("worker/infrastructure", "worker/exports", "worker/responses"),
-    ),
-    "worker/operations": (
-        *("storage", "storage/jobs", "storage/operations"),
-        *("worker/infrastructure", "worker/findings"),
     ),
     "worker/retention": (
         *("storage", "storage/files", "storage/licenses", "storage/findings"),

@@ -17,6 +17,8 @@ import pytest
 from sqlalchemy import text
 
 from storage.jobs import lost_work, outbox
+from storage.operations import action_log
+from storage.operations.action_log import Acting, Actor, WantedActions
 from storage.webhooks import events, webhook_deliveries
 from storage.webhooks.events import EventType
 from storage.webhooks.webhook_deliveries import Delivery
@@ -498,3 +500,46 @@ def test_an_entry_of_a_topic_that_nobody_handles_comes_back(deps):
     with deps.database.transaction() as connection:
         outbox.put(connection, "nobody.handles", "it")
     assert isinstance(_run_all(deps, "nobody.handles")[0], Later)
+
+
+def test_a_delivery_is_sent_once_more_whatever_became_of_it(deps, there, hook):
+    by = Acting(Actor("ada", "here"), "they lost it")
+    _happen(deps)
+    there.answer = lambda number: Reply(500 if number <= ATTEMPTS_MAX + 1 else 200)
+    for _ in range(ATTEMPTS_MAX):
+        _deliver(deps)
+    (given_up,) = _deliveries(deps, hook)
+    assert given_up.given_up_at is not None
+    # It fails once more, and is given up again; then it is accepted, twice.
+    for calls, is_delivered in ((1, False), (2, True), (3, True)):
+        again = use.send_again(deps, given_up.id, by)
+        assert (again.delivered_at, again.given_up_at) == (None, None)
+        assert again.next_attempt_at is not None
+        _deliver(deps)
+        (after,) = _deliveries(deps, hook)
+        assert len(after.attempts) == ATTEMPTS_MAX + calls
+        assert (after.delivered_at is not None) == is_delivered
+        assert (after.given_up_at is None) == is_delivered
+        assert _waiting(deps, webhook_deliveries.DELIVER) == []
+    assert len({json.loads(call.body)["id"] for call in there.calls}) == 1
+    with deps.database.transaction() as connection:
+        noted = action_log.actions(connection, WantedActions(license_id="acme"))
+    assert [(one.verb, one.target) for one in noted] == [
+        ("send_again", str(given_up.id))
+    ] * 3
+
+
+def test_a_delivery_that_is_about_to_be_sent_or_is_there_no_more_is_left_alone(
+    deps, hook
+):
+    by = Acting(Actor("ada", "here"))
+    _happen(deps)
+    (waits,) = _deliveries(deps, hook)
+    assert use.send_again(deps, waits.id, by) == waits
+    with pytest.raises(Refused):
+        use.send_again(deps, waits.id + 1, by)
+    use.delete(deps, hook[0].id)
+    with pytest.raises(Refused):
+        use.send_again(deps, waits.id, by)
+    with deps.database.transaction() as connection:
+        assert action_log.actions(connection, WantedActions()) == []

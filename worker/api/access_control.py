@@ -19,9 +19,11 @@ from sqlalchemy import Connection
 from storage.access_scopes import Scope
 from storage.licenses import api_keys
 from storage.licenses.api_keys import Key
+from storage.operations.action_log import Acting, Actor
 from worker.api.context import ApiContext, context_of
 from worker.api.encoded_paths import piece
 from worker.api.idempotency_keys import IDEMPOTENCY_KEY, replayed
+from worker.api.models.operations import Reasoned
 from worker.api.query_parameters import QueryParameters
 from worker.infrastructure.errors import Code, Refused
 from worker.infrastructure.ids import id_problem
@@ -52,6 +54,8 @@ class Rule:
     """Whether the route reads its own body, and sees to its Idempotency-Key."""
     secret: bool = False
     """Whether the answer shows a secret: then it is kept encrypted."""
+    house: bool = False
+    """Whether it is of the house: a key that is bound to a license may not call it."""
 
 
 _RULE = "holdfast_rule"
@@ -63,11 +67,13 @@ def allow(
     body: tuple[Whose, ...] = (),
     spools: bool = False,
     secret: bool = False,
+    house: bool = False,
 ) -> Callable[[_Endpoint], _Endpoint]:
     """Say who may call a route, and whose things its path and its body name."""
 
     def decorate(endpoint: _Endpoint) -> _Endpoint:
-        setattr(endpoint, _RULE, Rule(frozenset(scopes), of, body, spools, secret))
+        rule = Rule(frozenset(scopes), of, body, spools, secret, house)
+        setattr(endpoint, _RULE, rule)
         return endpoint
 
     return decorate
@@ -93,6 +99,14 @@ def caller_of(request: Request) -> Key:
 def seen_license(request: Request, license_id: str | None) -> str | None:
     """The license that a list is of: where none is named, a bound key's own."""
     return license_id or caller_of(request).license_id
+
+
+def acting_of(request: Request, body: Reasoned | None) -> Acting:
+    """By whom, and why, what a request asks for is done: the action log's words."""
+    caller = caller_of(request)
+    origin = request.client.host if request.client else "unknown"
+    reason = body.reason if body else None
+    return Acting(Actor(caller.name, origin, caller.id), reason)
 
 
 class CheckedRoute(APIRoute):
@@ -135,6 +149,8 @@ def _let_in(context: ApiContext, request: Request, rule: Rule) -> Key:
     context.rate.count(caller.id)
     if caller.scope is not Scope.ADMIN and caller.scope not in rule.scopes:
         raise Refused(Code.FORBIDDEN, f"a key of scope {caller.scope} may not do this")
+    if rule.house and caller.license_id is not None:
+        raise Refused(Code.FORBIDDEN, "a key of one license may not do this")
     return caller
 
 

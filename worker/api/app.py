@@ -28,6 +28,7 @@ from worker.api.routes import (
     uploads,
     webhooks,
 )
+from worker.api.routes.operations import actions, bulk, recovery
 from worker.console.mount import PATH, ConsoleMount
 from worker.heap import freeze_heap
 from worker.infrastructure.settings import Settings
@@ -51,6 +52,9 @@ _FAMILIES = (
     webhooks,
     provider_reports,
     audit,
+    actions,
+    bulk,
+    recovery,
 )
 
 

@@ -28,7 +28,40 @@ COMMANDS = {
     "jobs": _Place("jobs", "List the newest jobs."),
     "job": _Place("jobs", "Show a job."),
     "cancel": _Place(
-        "jobs", "Stop a job; what was delivered stays charged, the rest is released."
+        "operations.job_verbs",
+        "Stop a job; what was delivered stays charged, the rest is released.",
+    ),
+    "pause": _Place(
+        "operations.job_verbs",
+        "Let a job rest; it keeps its reservation, until that passes its deadline.",
+    ),
+    "resume": _Place("operations.job_verbs", "Let a paused job go on."),
+    "retry": _Place(
+        "operations.job_verbs",
+        "Try the rejected and unreached records of a job again, as a new job.",
+    ),
+    "give-up": _Place(
+        "operations.job_verbs",
+        "End a job whose file cannot be sealed, and refund all that it cost.",
+    ),
+    "jobs-bulk": _Place(
+        "operations.bulk",
+        "Ask a verb of all jobs that a filter matches, each with its own action.",
+    ),
+    "give-back": _Place(
+        "operations.recovery",
+        "Take a chunk from the worker that runs it: another goes on from its cursor.",
+    ),
+    "send-again": _Place(
+        "operations.recovery", "Attempt a webhook's delivery once more at once."
+    ),
+    "requeue": _Place(
+        "operations.recovery",
+        "Let all of the outbox that waits after a failure be tried at once.",
+    ),
+    "timeline": _Place("operations.actions", "Say what happened to a job, in order."),
+    "actions": _Place(
+        "operations.actions", "List who did what and why, the newest first."
     ),
     "directory": _Place("maintenance", "The house's own data on persons."),
     "erase-person": _Place(

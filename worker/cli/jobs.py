@@ -1,4 +1,4 @@
-"""Jobs: `jobs`, `job`, `cancel`."""
+"""Jobs: `jobs`, `job`."""
 
 import json
 import shutil
@@ -20,9 +20,7 @@ from worker.exports import download_links
 from worker.exports.download_links import store_link
 from worker.infrastructure import clock
 from worker.infrastructure.dependencies import Deps
-from worker.jobs import job_control
 from worker.responses import credit_responses, job_responses, response
-from worker.wiring import wired
 
 _FAILED = frozenset({JobState.FAILED, JobState.CANCELLED})
 
@@ -32,13 +30,13 @@ def watch_job(cli: Cli, deps: Deps, job_id: str, *, watch: bool) -> JobReport:
     if watch and cli.json:
         report = report_of(deps, job_id)
         for report in follow(deps, job_id):
-            click.echo(json.dumps(_answer(deps, report)))
+            click.echo(json.dumps(job_answer(deps, report)))
         return report
     if watch:
         report = follow_with_bar(cli, deps, job_id)
     else:
         *_, report = follow(deps, job_id)
-    cli.answer(_answer(deps, report), job_text(deps, report))
+    cli.answer(job_answer(deps, report), job_text(deps, report))
     return report
 
 
@@ -53,7 +51,7 @@ def jobs(cli: Cli, *, license_id: str | None, state: str | None) -> None:
                 license_id=license_id, state=JobState(state) if state else None
             )
             found = job_reports.jobs(connection, wanted)
-        items = [_answer(deps, report) for report in found]
+        items = [job_answer(deps, report) for report in found]
     cli.answer(
         {"items": items, "next": None},
         "\n".join(_job_line(report) for report in found) or "no jobs",
@@ -74,7 +72,7 @@ def job(cli: Cli, *, job_id: str, watch: bool, costs: bool) -> None:
             exit_by(watch_job(cli, deps, job_id, watch=True))
             return
         report = report_of(deps, job_id)
-        cli.answer(_answer(deps, report), job_text(deps, report))
+        cli.answer(job_answer(deps, report), job_text(deps, report))
 
 
 def _show_costs(cli: Cli, job_id: str) -> None:
@@ -89,16 +87,6 @@ def _show_costs(cli: Cli, job_id: str) -> None:
     ]
     lines += [f"paid     {name:<26} {amount:>9,f}" for name, _, amount in paid]
     cli.answer(credit_responses.of_costs(job_id, charged, paid), "\n".join(lines))
-
-
-@command("cancel")
-@click.argument("job_id", metavar="ID")
-def cancel(cli: Cli, *, job_id: str) -> None:
-    """Stop a job; what was delivered stays charged, the rest is released."""
-    with with_database(cli) as deps:
-        job_control.cancel(wired(deps), job_id)
-        report = report_of(deps, job_id)
-        cli.answer(_answer(deps, report), job_text(deps, report))
 
 
 def save(deps: Deps, report: JobReport, out: Path) -> None:
@@ -117,7 +105,7 @@ def exit_by(report: JobReport) -> None:
         raise click.exceptions.Exit(1)
 
 
-def _answer(deps: Deps, report: JobReport) -> response.Answer:
+def job_answer(deps: Deps, report: JobReport) -> response.Answer:
     return job_responses.of_job(report, link=_link(deps, report))
 
 
@@ -169,4 +157,4 @@ def _job_line(report: JobReport) -> str:
     ).rstrip()
 
 
-COMMANDS: tuple[click.Command, ...] = (jobs, job, cancel)
+COMMANDS: tuple[click.Command, ...] = (jobs, job)

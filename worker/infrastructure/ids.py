@@ -15,10 +15,10 @@ def check_id(field: str, value: str) -> None:
         raise bad(field, message)
 
 
-def check_name(name: str) -> None:
-    """What people call a thing. Raises `BadInput`."""
+def check_name(name: str, field: str = "name") -> None:
+    """What people call a thing, or say of it. Raises `BadInput`."""
     if not name.strip() or len(name) > _NAME_LENGTH_MAX or not name.isprintable():
-        raise bad("name", f"must be 1 to {_NAME_LENGTH_MAX} printable characters")
+        raise bad(field, f"must be 1 to {_NAME_LENGTH_MAX} printable characters")
 
 
 def trimmed(value: str) -> str:

@@ -230,6 +230,8 @@ class Settings(EnvironmentSettings):
     """Jobs up to this size have a queue of their own: a quarter of `flight_max` may
     wait in it, beside all others; and a process of each worker takes them at once (0:
     no job is small, and there is no such process)."""
+    bulk_jobs_max: int = setting(1000, ge=1)
+    """Jobs that one verb for many may steer at once."""
     complete_at_once_records: int = setting(1000, ge=0)
     """Jobs up to this size are completed by the worker that ends their last chunk."""
 

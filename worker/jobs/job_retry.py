@@ -2,7 +2,12 @@
 
 from collections.abc import Iterator
 
+from sqlalchemy import Connection
+
 from storage.jobs import jobs, outcomes
+from storage.licenses.idempotency_keys import Once
+from storage.operations import action_log
+from storage.operations.action_log import Acting, Target
 from storage.quotes import quotes
 from storage.state_machine import ENDED, JobState
 from worker.infrastructure.errors import Code, Refused
@@ -21,12 +26,14 @@ def retry(
     *,
     max_credits: int | None = None,
     changes: RetryChanges = _AS_IT_WAS,
+    by: Acting | None = None,
 ) -> str:
     """Try the rejected and unreached records of an ended job again, as a new job.
 
     They keep their numbers, and what their quote has decided of them: at the terms of
     that quote they cost at most what they would have cost. A job is retried once: the
-    same again answers the job that the first made.
+    same again answers the job that the first made. Who asks, and why, is noted with the
+    new job.
     """
     with deps.database.transaction() as connection:
         made = jobs.retried_by(connection, job_id)
@@ -58,9 +65,19 @@ def retry(
             ),
             max_credits=max_credits,
             retry_of=job_id,
+            once=None if by is None else _noted(by, job_id, request.license_id),
         )
     except jobs.AlreadyRetried:
         return _made_meanwhile(deps, job_id)
+
+
+def _noted(by: Acting, job_id: str, license_id: str) -> Once:
+    target = Target("job", job_id, license_id)
+
+    def note(connection: Connection, _: str) -> None:
+        action_log.note(connection, by, "retry", target)
+
+    return note
 
 
 def _made_meanwhile(deps: JobDeps, job_id: str) -> str:

@@ -1,4 +1,5 @@
-"""What operators watch and steer, put together from what all others keep.
+"""What operators watch and steer: the overview, why a job waits, chunks, many jobs.
 
-Imports the other use cases; doors alone import it. Start with `overview`.
+Imports `jobs` and `findings`; doors alone import it. Start with `overview`, then
+`chunk_recall`.
 """

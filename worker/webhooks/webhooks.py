@@ -13,6 +13,8 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from storage.licenses import licenses
+from storage.operations import action_log
+from storage.operations.action_log import Acting, Target
 from storage.webhooks import webhook_deliveries, webhooks
 from storage.webhooks.events import EventType
 from storage.webhooks.webhook_deliveries import Delivery
@@ -158,6 +160,25 @@ def deliveries(
         return webhook_deliveries.deliveries(
             connection, webhook_id, before=before, limit=limit
         )
+
+
+def send_again(deps: Deps, delivery_id: int, by: Acting | None = None) -> Delivery:
+    """Attempt a delivery once more at once, whatever became of it before.
+
+    One that is about to be attempted stays as it is. Raises `Refused` where there is
+    none, or its webhook was taken away.
+    """
+    with deps.database.transaction() as connection:
+        license_id = webhook_deliveries.license_of(connection, delivery_id)
+        if webhook_deliveries.delivery(connection, delivery_id) is None:
+            raise Refused(Code.NOT_FOUND, f"there is no delivery {delivery_id}")
+        moved = webhook_deliveries.send_again(connection, delivery_id)
+        if moved and by is not None:
+            target = Target("delivery", str(delivery_id), license_id)
+            action_log.note(connection, by, "send_again", target)
+        found = webhook_deliveries.delivery(connection, delivery_id)
+    assert found is not None  # noqa: S101 - it was there in this transaction
+    return found
 
 
 def _need(connection: Connection, webhook_id: str) -> Webhook:

@@ -39,12 +39,15 @@ from worker.api.models.field_types import (
 )
 from worker.api.models.jobs import (
     FORMS,
+    BulkAnswer,
+    BulkBody,
     DirectJob,
     File,
     Found,
     Job,
     JobCredits,
     JobError,
+    JobFilter,
     NewJob,
     Progress,
     QuotedJob,
@@ -55,6 +58,7 @@ from worker.api.models.jobs import (
     Retry,
     State,
     Waiting,
+    Words,
 )
 from worker.api.models.licenses import (
     Balance,
@@ -75,6 +79,15 @@ from worker.api.models.licenses import (
     User,
     UserPermission,
     View,
+)
+from worker.api.models.operations import (
+    Action,
+    Chunk,
+    Reasoned,
+    Requeue,
+    Requeued,
+    TimelineAction,
+    TimelineEntry,
 )
 from worker.api.models.providers import (
     ChargedItem,
@@ -113,13 +126,17 @@ from worker.api.models.webhooks import (
 
 __all__ = [
     "FORMS",
+    "Action",
     "Audit",
     "Authorization",
     "Balance",
     "Body",
+    "BulkAnswer",
+    "BulkBody",
     "Changed",
     "Charge",
     "ChargedItem",
+    "Chunk",
     "ClientId",
     "Column",
     "Connection",
@@ -144,6 +161,7 @@ __all__ = [
     "JobCosts",
     "JobCredits",
     "JobError",
+    "JobFilter",
     "License",
     "LicenseChange",
     "Lookup",
@@ -173,11 +191,14 @@ __all__ = [
     "QuoteBody",
     "QuoteLine",
     "QuotedJob",
+    "Reasoned",
     "RecordOutcome",
     "Refund",
     "RefundBody",
     "RefundPreview",
     "Rejection",
+    "Requeue",
+    "Requeued",
     "RetriedExport",
     "RetriedPush",
     "Retry",
@@ -189,6 +210,8 @@ __all__ = [
     "Taken",
     "Template",
     "TestedConnection",
+    "TimelineAction",
+    "TimelineEntry",
     "TopUp",
     "Upload",
     "Usage",
@@ -199,4 +222,5 @@ __all__ = [
     "Violation",
     "Waiting",
     "Webhook",
+    "Words",
 ]

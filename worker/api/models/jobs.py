@@ -3,9 +3,10 @@
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Discriminator, Tag
+from pydantic import BaseModel, Discriminator, Field, StrictBool, StrictInt, Tag
 
-from worker.api.models.field_types import Body, ClientId, Credits, Name
+from worker.api.models.field_types import Body, ClientId, Credits, Instant, Name
+from worker.api.models.operations import Reasoned
 from worker.api.models.quotes import FileOptions, Mapping, QuoteBody
 
 State = Literal[
@@ -74,7 +75,7 @@ class RetriedExport(FileOptions):
     template: ClientId | None = None
 
 
-class Retry(Body):
+class Retry(Reasoned):
     """How to try again: at most at this cost, with another mapping or another file."""
 
     max_credits: Credits | None = None
@@ -183,3 +184,41 @@ class RecordOutcome(BaseModel):
     code: str | None
     message: str | None
     link: str | None
+
+
+Words = Annotated[Name, Field(max_length=200)]
+
+
+class JobFilter(Body):
+    """Which jobs; what is left out does not matter, and something must be said."""
+
+    license: ClientId | None = None
+    kind: Literal["export", "push"] | None = None
+    state: State | None = None
+    user: ClientId | None = None
+    from_: Instant | None = Field(default=None, alias="from")
+    to: Instant | None = None
+    text: Words | None = None
+    waiting: Words | None = None
+
+
+class BulkBody(Reasoned):
+    """A verb for all jobs that match: refused where they are more than `expected`."""
+
+    verb: Literal["pause", "resume", "cancel", "retry", "give-up"]
+    filter: JobFilter
+    expected: Annotated[StrictInt, Field(ge=0)] | None = None
+    dry_run: StrictBool = False
+
+
+class BulkAnswer(BaseModel):
+    """How many jobs the verb fitted, how many it moved, and how many it did not.
+
+    `max` is how many may be steered at once; `bulk` is what their actions share.
+    """
+
+    matched: int
+    done: int
+    skipped: int
+    max: int
+    bulk: str | None

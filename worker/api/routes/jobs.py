@@ -1,10 +1,11 @@
 """Jobs: submitted, followed, steered, and what became of them."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
-from fastapi import APIRouter, Body, Path, Query, Request
+from fastapi import APIRouter, Body, Depends, Path, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import (
     JSONResponse,
@@ -17,12 +18,14 @@ from storage.access_scopes import Scope
 from storage.jobs import job_reports, jobs, outcomes
 from storage.jobs.job_reports import JobReport, WantedJobs
 from storage.ledger import charges
+from storage.operations import job_timeline
 from storage.quotes import quotes
 from storage.state_machine import JobState
 from worker.api import cursors, models
 from worker.api.access_control import (
     CheckedRoute,
     Whose,
+    acting_of,
     allow,
     caller_of,
     license_itself,
@@ -37,12 +40,14 @@ from worker.exports import manifest
 from worker.infrastructure.errors import Code, Refused
 from worker.jobs import job_control, job_retry, submission
 from worker.jobs.delivery import RetryChanges
-from worker.responses import credit_responses, job_responses
+from worker.responses import credit_responses, job_responses, operation_responses
 from worker.responses.response import Answer
 
 router = APIRouter(route_class=CheckedRoute, tags=["jobs"])
 
 JobId = Annotated[models.ClientId, Path(description="The job's id.")]
+
+Steering = Annotated[models.Reasoned | None, Body()]
 
 _PAGE = 500
 
@@ -91,26 +96,60 @@ def _job(context: ApiContext, request: Request, job_id: str) -> Answer:
     return job_responses.of_job(report, link=context.link(request, report))
 
 
+class _Span(NamedTuple):
+    """When jobs were created: from then on, and before."""
+
+    start: datetime | None
+    stop: datetime | None
+
+
+def _span(
+    from_: Annotated[models.Instant | None, Query(alias="from")] = None,
+    to: Annotated[models.Instant | None, Query()] = None,
+) -> _Span:
+    return _Span(from_, to)
+
+
+def _wanted(
+    request: Request,
+    created: Annotated[_Span, Depends(_span)],
+    license: Annotated[models.ClientId | None, Query()] = None,
+    kind: Literal["export", "push"] | None = None,
+    state: models.State | None = None,
+    user: Annotated[models.ClientId | None, Query()] = None,
+    text: Annotated[models.Words | None, Query()] = None,
+    waiting: Annotated[models.Words | None, Query()] = None,
+) -> WantedJobs:
+    return WantedJobs(
+        license_id=seen_license(request, license),
+        kind=kind,
+        state=JobState(state) if state else None,
+        user_id=user,
+        created_from=created.start,
+        created_to=created.stop,
+        text=text,
+        waiting_reason=waiting,
+    )
+
+
 @router.get("/jobs", response_model=models.Page[models.Job])
 @allow(*_READERS)
 def list_jobs(
     request: Request,
-    license: Annotated[models.ClientId | None, Query()] = None,
-    kind: Literal["export", "push"] | None = None,
-    state: models.State | None = None,
+    wanted: Annotated[WantedJobs, Depends(_wanted)],
     limit: cursors.Limit = cursors.LIMIT,
     cursor: cursors.Cursor = None,
 ) -> Answer:
-    """List jobs, the newest first."""
+    """List jobs, the newest first.
+
+    `text` holds beginnings of words of the name, or of the id; `waiting` is the reason.
+    """
     context = context_of(request)
-    wanted = WantedJobs(
-        license_id=seen_license(request, license),
-        kind=kind,
-        state=JobState(state) if state else None,
-        before=cursors.decode(cursor) if cursor else None,
-    )
+    before = cursors.decode(cursor) if cursor else None
     with context.deps.database.transaction() as connection:
-        found = job_reports.jobs(connection, wanted, limit=limit + 1)
+        found = job_reports.jobs(
+            connection, replace(wanted, before=before), limit=limit + 1
+        )
     now = context.instant()
     return cursors.page(
         found,
@@ -129,33 +168,33 @@ def get_job(request: Request, job: JobId) -> JSONResponse:
 
 @router.post("/jobs/{job}/cancel", status_code=202, response_model=models.Job)
 @allow(*_STEERERS, of=_OF_IT)
-def cancel_job(request: Request, job: JobId) -> Answer:
+def cancel_job(request: Request, job: JobId, body: Steering = None) -> Answer:
     """Stop a job; what was delivered stays charged, the rest is released."""
-    job_control.cancel(context_of(request).deps, job)
+    job_control.cancel(context_of(request).deps, job, acting_of(request, body))
     return _job(context_of(request), request, job)
 
 
 @router.post("/jobs/{job}/pause", status_code=202, response_model=models.Job)
 @allow(*_STEERERS, of=_OF_IT)
-def pause_job(request: Request, job: JobId) -> Answer:
+def pause_job(request: Request, job: JobId, body: Steering = None) -> Answer:
     """Let a job rest; it keeps its reservation for a set time."""
-    job_control.pause(context_of(request).deps, job)
+    job_control.pause(context_of(request).deps, job, acting_of(request, body))
     return _job(context_of(request), request, job)
 
 
 @router.post("/jobs/{job}/resume", status_code=202, response_model=models.Job)
 @allow(*_STEERERS, of=_OF_IT)
-def resume_job(request: Request, job: JobId) -> Answer:
+def resume_job(request: Request, job: JobId, body: Steering = None) -> Answer:
     """Let a paused job go on."""
-    job_control.resume(context_of(request).deps, job)
+    job_control.resume(context_of(request).deps, job, acting_of(request, body))
     return _job(context_of(request), request, job)
 
 
 @router.post("/jobs/{job}/give-up", status_code=202, response_model=models.Job)
 @allow(Scope.OPERATOR, of=_OF_IT)
-def give_up_job(request: Request, job: JobId) -> Answer:
+def give_up_job(request: Request, job: JobId, body: Steering = None) -> Answer:
     """End a job whose file cannot be sealed, and refund all that it cost."""
-    job_control.give_up(context_of(request).deps, job)
+    job_control.give_up(context_of(request).deps, job, acting_of(request, body))
     return _job(context_of(request), request, job)
 
 
@@ -172,7 +211,11 @@ def retry_job(
         export=wanted.export.model_dump(exclude_unset=True) if wanted.export else None,
     )
     made = job_retry.retry(
-        context.deps, job, max_credits=wanted.max_credits, changes=changes
+        context.deps,
+        job,
+        max_credits=wanted.max_credits,
+        changes=changes,
+        by=acting_of(request, wanted),
     )
     return _job(context, request, made)
 
@@ -198,6 +241,18 @@ async def follow_job(request: Request, job: JobId) -> EventStream:
         base_url=str(request.base_url),
         describe=describe,
     )
+
+
+@router.get("/jobs/{job}/timeline", response_model=models.Page[models.TimelineEntry])
+@allow(*_READERS, of=_OF_IT)
+def show_timeline(request: Request, job: JobId) -> Answer:
+    """Say what happened to a job, in order: by whom, and why."""
+    context = context_of(request)
+    _report(context, job)
+    with context.deps.database.reading() as connection:
+        entries = job_timeline.of_job(connection, job)
+    items = [operation_responses.of_timeline_entry(entry) for entry in entries]
+    return {"items": items, "next": None}
 
 
 @router.get("/jobs/{job}/charges", response_model=models.Page[models.Charge])

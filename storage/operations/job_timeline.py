@@ -1,0 +1,79 @@
+"""A job's timeline: what became of it, in order, with who and why."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import Connection, text
+
+
+class Happened(StrEnum):
+    """What an entry of a timeline tells of."""
+
+    CREATED = "created"
+    STARTED = "started"
+    CHANGED = "changed"
+    FINISHED = "finished"
+    RETRIED = "retried"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """What happened to a job at an instant of business time.
+
+    `actor` is None where nobody acted: the job went its way, or a sweep moved it; who
+    made it is a `user`. `job_id` names the other job of a retry: who retries this one,
+    or, of its making, whom it retries.
+    """
+
+    at: datetime
+    what: Happened
+    from_state: str | None
+    to_state: str | None
+    waiting_reason: str | None
+    error_code: str | None
+    user: str | None
+    actor: str | None
+    origin: str | None
+    verb: str | None
+    reason: str | None
+    action_id: int | None
+    job_id: str | None
+
+
+# A job that was given up changed to its last state by somebody's action.
+_TIMELINE = text("""
+WITH entries AS (
+  SELECT created_at AS at, 0 AS place, 0 AS number, 'created' AS what,
+         CAST(NULL AS text) AS from_state, 'queued' AS to_state,
+         CAST(NULL AS text) AS waiting_reason, CAST(NULL AS text) AS error_code,
+         user_id AS "user", CAST(NULL AS bigint) AS action_id, retry_of AS job_id
+    FROM jobs WHERE id = :job_id
+  UNION ALL
+  SELECT started_at, 1, 0, 'started', 'queued', 'running', NULL, NULL, NULL, NULL, NULL
+    FROM jobs WHERE id = :job_id AND started_at IS NOT NULL
+  UNION ALL
+  SELECT at, 2, id, 'changed', from_state, to_state, waiting_reason, NULL, NULL,
+         action_id, NULL
+    FROM job_changes WHERE job_id = :job_id AND to_state <> 'failed'
+  UNION ALL
+  SELECT finished_at, 3, 0, 'finished', 'finishing', state, NULL, error_code, NULL,
+         (SELECT action_id FROM job_changes
+           WHERE job_id = jobs.id AND to_state = 'failed'), NULL
+    FROM jobs WHERE id = :job_id AND finished_at IS NOT NULL
+  UNION ALL
+  SELECT made.created_at, 4, 0, 'retried', NULL, NULL, NULL, NULL, made.user_id,
+         (SELECT max(id) FROM actions
+           WHERE target_kind = 'job' AND target = :job_id AND verb = 'retry'), made.id
+    FROM jobs AS made WHERE made.retry_of = :job_id)
+SELECT e.at, e.what, e.from_state, e.to_state, e.waiting_reason, e.error_code, e."user",
+       a.actor, a.origin, a.verb, a.reason, e.action_id, e.job_id
+  FROM entries AS e LEFT JOIN actions AS a ON a.id = e.action_id
+ ORDER BY e.at, e.place, e.number
+""")
+
+
+def of_job(connection: Connection, job_id: str) -> list[Entry]:
+    """All that happened to a job; nothing where there is none."""
+    rows = connection.execute(_TIMELINE, {"job_id": job_id}).mappings()
+    return [Entry(**dict(row) | {"what": Happened(row["what"])}) for row in rows]

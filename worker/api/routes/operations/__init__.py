@@ -1,0 +1,4 @@
+"""What operators see and do that is no job's own.
+
+Start with `actions`.
+"""
