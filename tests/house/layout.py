@@ -25,6 +25,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         *("pricing", "storage", "storage/files", "storage/webhooks"),
         *("storage/ledger", "storage/quotes"),
     ),
+    "storage/operations": ("storage",),
     "storage/exports": ("pricing", "storage/files", "storage/jobs"),
     "storage/connections": ("storage", "storage/jobs"),
     "storage/pushes": ("storage", "storage/jobs", "storage/connections"),
@@ -70,6 +71,10 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         *("storage/ledger", "storage/quotes", "storage/findings", "storage/jobs"),
         *("storage/webhooks", "worker/infrastructure", "worker/licenses"),
         *("worker/quotes", "worker/quotes/readers", "worker/findings"),
+    ),
+    "worker/operations": (
+        *("storage", "storage/licenses", "storage/jobs", "storage/operations"),
+        *("worker/infrastructure", "worker/jobs"),
     ),
     "worker/exports": (
         *("pricing", "storage", "storage/files", "storage/licenses"),

@@ -30,6 +30,14 @@ COMMANDS = {
     "cancel": _Place(
         "jobs", "Stop a job; what was delivered stays charged, the rest is released."
     ),
+    "weight": _Place(
+        "operations.turn_order",
+        "Let a license have WEIGHT times the share of one that weighs 1.",
+    ),
+    "priority": _Place(
+        "operations.turn_order",
+        "Let a job go sooner or later among those of its license.",
+    ),
     "directory": _Place("maintenance", "The house's own data on persons."),
     "erase-person": _Place(
         "maintenance",
