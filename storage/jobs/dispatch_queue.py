@@ -1,10 +1,11 @@
 """What waits for a worker, and what has been handed to the broker."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
+from storage.job_priority import Priority
 from storage.webhooks.webhook_deliveries import DELIVER
 
 _LEADER = 4_846_002
@@ -19,6 +20,7 @@ class Waiting(NamedTuple):
     job_records: int
     chunk_id: int
     records: int
+    priority: int = Priority.NORMAL
 
 
 def lead(connection: Connection) -> bool:
@@ -31,10 +33,12 @@ def lead(connection: Connection) -> bool:
 
 
 # What is in doubt is found out of a cancelled job too.
-# Only jobs that have something to hand out take one of their license's places.
+# Only jobs that have something to hand out take one of their license's places, and
+# those of each priority have their own: the oldest and the most urgent are both seen.
 _WAITING = text("""
 WITH ready AS (
-  SELECT j.id, j.license_id, j.records, j.created_at, j.state, busy.chunks AS busy
+  SELECT j.id, j.license_id, j.records, j.created_at, j.state, j.priority,
+         busy.chunks AS busy
     FROM jobs AS j
    CROSS JOIN LATERAL (
          SELECT count(*) AS chunks FROM chunks
@@ -48,11 +52,12 @@ WITH ready AS (
                                THEN :head_start_s ELSE 0 END)
                     AND (j.state <> 'cancelling' OR doubted_at IS NOT NULL))),
 ranked AS (
-  SELECT *, row_number() OVER (PARTITION BY license_id, records <= :small_job_records
+  SELECT *, row_number() OVER (PARTITION BY license_id, records <= :small_job_records,
+                                            priority
                                ORDER BY created_at, id) AS turn
     FROM ready)
 SELECT r.license_id, r.id AS job_id, r.records AS job_records, c.id AS chunk_id,
-       c.stop - c.cursor AS records
+       c.stop - c.cursor AS records, r.priority
   FROM ranked AS r
  CROSS JOIN LATERAL (
        SELECT id, cursor, stop, first FROM chunks
@@ -74,8 +79,9 @@ def waiting(
 ) -> list[Waiting]:
     """Chunks that may go, oldest job first, at most `window` of a job in flight.
 
-    Of each license so many jobs are looked at, and as many small ones beside them. What
-    waits of small jobs is left for `head_start_s` to those who take it by themselves.
+    Of each license so many jobs of each priority are looked at, and as many small ones
+    beside them. What waits of small jobs is left for `head_start_s` to those who take
+    it by themselves.
     """
     rows = connection.execute(
         _WAITING,
@@ -86,26 +92,49 @@ def waiting(
             "jobs_a_license": jobs_a_license,
         },
     )
-    return [Waiting(*row) for row in rows]
+    return list(map(Waiting._make, rows))
 
 
+def weights(connection: Connection, license_ids: Iterable[str]) -> dict[str, float]:
+    """What those of some licenses weigh that do not weigh 1."""
+    rows = connection.execute(
+        text("""
+            SELECT id, weight::double precision FROM licenses
+             WHERE id = ANY (CAST(:ids AS text[])) AND weight <> 1"""),
+        {"ids": sorted(license_ids)},
+    )
+    return {row.id: row.weight for row in rows}
+
+
+# A license's oldest is overtaken three times at most, as the scheduler has it. Each
+# license's first comes before any's second, then they go by weight.
 _WAITING_SMALL = text("""
 SELECT id FROM (
-  SELECT c.id, row_number() OVER (PARTITION BY j.license_id
-                                  ORDER BY j.created_at, c.id) AS turn
+  SELECT c.id, j.license_id,
+         row_number() OVER (PARTITION BY j.license_id
+                            ORDER BY j.priority DESC, j.created_at, c.id) AS turn,
+         min(c.id) OVER (PARTITION BY j.license_id) AS oldest
     FROM jobs AS j JOIN chunks AS c ON c.job_id = j.id
    WHERE j.finished_at IS NULL AND j.state IN ('queued', 'running', 'cancelling')
      AND j.records <= :small_job_records
      AND c.state = 'pending' AND c.run_at <= clock_timestamp()
      AND (j.state <> 'cancelling' OR c.doubted_at IS NOT NULL)) AS waiting
- ORDER BY turn, id LIMIT :limit
+  JOIN (SELECT id AS license_id, weight::double precision FROM licenses) AS l
+ USING (license_id)
+ WHERE turn <= :limit OR waiting.id = oldest
+ ORDER BY (CASE WHEN id = oldest THEN least(turn, 3.5) ELSE turn END - 1) / weight, id
+ LIMIT :limit
 """)
 
 
 def waiting_small(
     connection: Connection, *, small_job_records: int, limit: int
 ) -> list[int]:
-    """Chunks of small jobs that may be taken: the oldest of each license first."""
+    """Chunks of small jobs that may be taken, in the order of their turns.
+
+    Each license's first is before any other's second, then they go by weight; within
+    a license by priority and age.
+    """
     rows = connection.execute(
         _WAITING_SMALL, {"small_job_records": small_job_records, "limit": limit}
     )

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, text
 
 from pricing.plans import Item
 from pricing.settlement import Rule
+from storage.job_priority import Priority
 from storage.state_machine import ENDED, JobState
 
 
@@ -23,6 +24,7 @@ class JobReport:
     user_id: str
     name: str | None
     retry_of: str | None
+    priority: Priority
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
@@ -54,7 +56,8 @@ class JobReport:
 
 _JOBS = """
 SELECT j.id, j.kind, j.state, j.license_id, j.user_id, j.name, j.retry_of,
-       j.created_at, j.started_at, j.finished_at, j.waiting_reason, j.waiting_until,
+       j.priority, j.created_at, j.started_at, j.finished_at, j.waiting_reason,
+       j.waiting_until,
        r.amount AS reserved, r.settled, r.released,
        (SELECT coalesce(sum(credits), 0)::bigint FROM refunds WHERE job_id = j.id)
          AS refunded,
@@ -198,7 +201,10 @@ def changed(
 
 
 def _report(row: dict[str, object]) -> JobReport:
-    values = row | {"state": JobState(str(row["state"]))}
+    values = row | {
+        "state": JobState(str(row["state"])),
+        "priority": Priority(int(str(row["priority"]))),
+    }
     return JobReport(**values)  # type: ignore[arg-type]
 
 

@@ -35,6 +35,8 @@ class License:
     credits: int
     features: frozenset[str]
     starts_at: datetime
+    weight: float = 1.0
+    """How many times the share of others its chunks have, while theirs wait too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +116,7 @@ def _license(row: Row[Any]) -> License:
         credits=row.credits,
         features=frozenset(row.features),
         starts_at=row.starts_at,
+        weight=float(row.weight),
     )
 
 

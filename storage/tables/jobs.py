@@ -12,6 +12,7 @@ from sqlalchemy import (
     Index,
     Integer,
     PrimaryKeyConstraint,
+    SmallInteger,
     Table,
     Text,
     UniqueConstraint,
@@ -20,6 +21,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ExcludeConstraint
 
 from pricing.settlement import Outcome
+from storage.job_priority import Priority
 from storage.state_machine import ENDED, ChunkState, EntryState, JobState
 from storage.tables.column_types import (
     CHANGES_WHILE_YOUNG,
@@ -49,6 +51,8 @@ jobs = Table(
     Column("retry_of", Id, ForeignKey("jobs.id"), unique=True),
     Column("records", Integer, nullable=False),
     Column("open_chunks", Integer, nullable=False),
+    # How soon its chunks go among those of its license.
+    Column("priority", SmallInteger, nullable=False, server_default=text("0")),
     # Somebody has resumed it, however many records the CRM rejects.
     Column("rejections_allowed", Boolean, nullable=False, server_default=text("false")),
     Column("waiting_reason", Text),
@@ -70,6 +74,9 @@ jobs = Table(
     CheckConstraint("ending IN ('cancelled', 'failed')", name="ending"),
     CheckConstraint("kind IN ('export', 'push')", name="kind"),
     CheckConstraint("open_chunks >= 0", name="open_chunks"),
+    CheckConstraint(
+        f"priority BETWEEN {min(Priority):d} AND {max(Priority):d}", name="priority"
+    ),
     CheckConstraint(
         "(finished_at IS NOT NULL) = "
         f"(state IN ({', '.join(repr(str(state)) for state in sorted(ENDED))}))",

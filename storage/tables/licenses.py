@@ -10,6 +10,7 @@ from sqlalchemy import (
     Identity,
     Index,
     Integer,
+    Numeric,
     PrimaryKeyConstraint,
     Table,
     Text,
@@ -32,6 +33,8 @@ licenses = Table(
     Column("payment_term", Text, nullable=False),
     Column("credits", BigInteger, nullable=False),
     Column("features", ARRAY(Text), nullable=False),
+    # How many records it earns in a round of dispatching, where others earn one.
+    Column("weight", Numeric(3, 2), nullable=False, server_default=text("1")),
     Column("starts_at", Instant, nullable=False),
     Column("created_at", Instant, nullable=False, server_default=NOW),
     # Periods are counted from here, by this term: a changed payment term starts
@@ -49,6 +52,7 @@ licenses = Table(
         "(former_anchor_at IS NULL) = (former_anchor_term IS NULL)", name="former"
     ),
     CheckConstraint("credits >= 0", name="credits"),
+    CheckConstraint("weight BETWEEN 0.25 AND 4", name="weight"),
     CheckConstraint("length(id) BETWEEN 1 AND 200", name="id"),
 )
 

@@ -31,6 +31,7 @@ _OBSERVER = Scope.OBSERVER
 # As the contract has it; a route that is not named here is admin's alone.
 _ALLOWED = {
     "GET /licenses/{license}/balance": {_PRODUCER, _FINANCE},
+    "PUT /licenses/{license}/weight": {_OPERATOR},
     "GET /licenses/{license}/periods": {_FINANCE},
     "GET /licenses/{license}/usage": {_FINANCE},
     "POST /licenses/{license}/views": {_PRODUCER},
@@ -54,6 +55,7 @@ _ALLOWED = {
     "POST /jobs/{job}/pause": {_PRODUCER, _OPERATOR},
     "POST /jobs/{job}/resume": {_PRODUCER, _OPERATOR},
     "POST /jobs/{job}/give-up": {Scope.OPERATOR},
+    "PUT /jobs/{job}/priority": {_OPERATOR},
     "POST /jobs/{job}/retry": {_PRODUCER, _OPERATOR},
     "GET /jobs/{job}/charges": {_PRODUCER, _FINANCE},
     "GET /jobs/{job}/costs": {_OPERATOR, _FINANCE, _OBSERVER},

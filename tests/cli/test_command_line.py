@@ -13,7 +13,7 @@ from sqlalchemy import text
 from pricing.plans import PaymentTerm
 from storage.database import Database
 from storage.tables import metadata
-from tests.support.stored_jobs import make_license
+from tests.support.stored_jobs import make_job, make_license
 from tests.support.terminals import WarmTerminal
 from worker.embedded.home import remove_home
 
@@ -448,3 +448,15 @@ def test_no_time_is_taken_that_is_none(terminal, words, status):
     done = terminal.run(*words, "--json")
     assert (done.returncode, done.stdout) == (status, "")
     assert set(json.loads(done.stderr)) >= {"code", "detail"}
+
+
+def test_weight_and_priority_are_set_and_told(terminal, database):
+    with database.transaction() as connection:
+        make_job(connection, "job-1", chunks=[1000])
+    assert terminal.answer("weight", "acme", "2.5")["weight"] == 2.5
+    assert terminal.answer("priority", "job-1", "high")["priority"] == "high"
+    for words in (("weight", "acme", "5"), ("weight", "acme", "-1")):
+        refused = terminal.run(*words)
+        assert (refused.returncode, "weight" in refused.stderr) == (_EXIT_BAD, True)
+    assert terminal.run("weight", "acme", "nan").returncode == _EXIT_BAD
+    assert terminal.run("weight", "nobody", "1").returncode == 1

@@ -74,7 +74,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         *("worker/quotes", "worker/quotes/readers", "worker/findings"),
     ),
     "worker/operations": (
-        *("storage", "storage/jobs", "storage/operations"),
+        *("storage", "storage/licenses", "storage/jobs", "storage/operations"),
         *("worker/infrastructure", "worker/findings", "worker/jobs"),
     ),
     "worker/exports": (

@@ -1,5 +1,12 @@
 """Whose chunk goes next."""
 
+import itertools
+from math import ceil
+
+import pytest
+from hypothesis import given, strategies
+
+from storage.job_priority import Priority
 from storage.jobs.dispatch_queue import InFlight, Waiting
 from worker.jobs.fair_scheduler import Room, Turn, Turns, choose, free_places
 
@@ -135,3 +142,150 @@ def test_small_jobs_have_a_quarter_of_the_places_whatever_else_waits():
 def test_without_a_queue_of_their_own_they_have_a_quarter_of_what_is_free():
     flight = InFlight({"chunks": 3}, 0)
     assert free_places(flight, flight_max=64) == Room(small=2, other=5, apart=False)
+
+
+def _served(waiting, weights, ticks, room=1):
+    """What goes in so many looks, each with room for so many chunks."""
+    turn = Turn()
+    served: list[int] = []
+    for _ in range(ticks):
+        turn = choose(
+            waiting,
+            Turns(other=turn),
+            room=Room(0, room),
+            quantum_records=1000,
+            small_job_records=50,
+            weights=weights,
+        ).other
+        served += turn.chunk_ids
+        waiting = [chunk for chunk in waiting if chunk.chunk_id not in turn.chunk_ids]
+    return served
+
+
+@pytest.mark.parametrize("room", [1, 3, 34])
+def test_a_license_has_its_weight_s_share_whether_places_come_by_ones_or_many(room):
+    waiting = _chunks("heavy", 200_000, range(200)) + _chunks(
+        "light", 200_000, range(1000, 1200)
+    )
+    weights = {"heavy": 4.0, "light": 0.25}
+    served = _served(waiting, weights, ticks=102 // room, room=room)
+    assert len([one for one in served if one < 1000]) == 16 * len(
+        [one for one in served if one >= 1000]
+    )
+
+
+def test_of_small_jobs_it_is_chunks_that_count():
+    waiting = _chunks("tens", 10, range(9), records=10) + _chunks(
+        "ones", 1, range(10, 19), records=1
+    )
+    turns = choose(
+        waiting,
+        Turns(),
+        room=Room(6, 0),
+        quantum_records=1000,
+        small_job_records=50,
+        weights={"tens": 2.0},
+    )
+    assert turns.small.chunk_ids == (10, 0, 1, 11, 2, 3)
+
+
+def _of_priority(priority: Priority, ids: range, license_id: str = "a"):
+    return [
+        chunk._replace(priority=priority) for chunk in _chunks(license_id, 900_000, ids)
+    ]
+
+
+def test_the_urgent_go_first_and_the_oldest_is_overtaken_three_times_at_most():
+    waiting = [
+        *_of_priority(Priority.LOW, range(2)),
+        *_of_priority(Priority.NORMAL, range(10, 12)),
+        *_of_priority(Priority.HIGH, range(20, 24)),
+    ]
+    expected = [20, 21, 22, 0, 23, 10, 11, 1]
+    assert list(_choose(waiting, room=8).chunk_ids) == expected
+    assert _served(waiting, {}, ticks=8) == expected
+
+
+def test_priority_is_within_a_license_alone():
+    waiting = _of_priority(Priority.LOW, range(2), "a") + _of_priority(
+        Priority.HIGH, range(10, 12), "b"
+    )
+    assert _choose(waiting, room=4).chunk_ids == (0, 10, 1, 11)
+
+
+_WEIGHTS = strategies.sampled_from([0.25, 0.5, 1.0, 1.75, 4.0])
+_LICENSES = ("a", "b", "c", "d")
+_QUANTUM = 20
+
+
+class _Line:
+    """What waits in one queue, to which more comes all the time."""
+
+    def __init__(self, data, weights, *, is_small: bool) -> None:
+        self.waiting: list[Waiting] = []
+        self.turns = Turns()
+        self.sent: list[Waiting] = []
+        self._data = data
+        self._weights = weights
+        self._is_small = is_small
+        self._ids = itertools.count()
+
+    def come(self, license_id: str, priority: Priority) -> Waiting:
+        """A chunk, younger than all."""
+        records = self._data.draw(strategies.integers(1, _QUANTUM))
+        of_job = 1 if self._is_small else 1000
+        new = Waiting(license_id, "job", of_job, next(self._ids), records, priority)
+        self.waiting.append(new)
+        return new
+
+    def look(self, room: int) -> None:
+        """Let so many go."""
+        self.turns = choose(
+            self.waiting,
+            self.turns,
+            room=Room(room, room),
+            quantum_records=_QUANTUM,
+            small_job_records=50,
+            weights=self._weights,
+        )
+        went = self.turns.small.chunk_ids + self.turns.other.chunk_ids
+        by_id = {chunk.chunk_id: chunk for chunk in self.waiting}
+        self.sent += [by_id[one] for one in went]
+        self.waiting = [one for one in self.waiting if one.chunk_id not in went]
+
+    def cost(self, sent: list[Waiting], license_id: str) -> int:
+        """What a license had of what was sent: records, or chunks of small jobs."""
+        own = [one.records for one in sent if one.license_id == license_id]
+        return len(own) if self._is_small else sum(own)
+
+
+@given(data=strategies.data(), is_small=strategies.booleans())
+def test_each_chunk_goes_within_the_stated_rounds_whatever_comes_after_it(
+    data, is_small
+):
+    """In so many rounds no other license can have had more than its weight says."""
+    weights = {name: data.draw(_WEIGHTS, label=name) for name in _LICENSES}
+    line = _Line(data, weights, is_small=is_small)
+    priorities = strategies.sampled_from(Priority)
+    for name in _LICENSES:
+        for _ in range(data.draw(strategies.integers(0, 6))):
+            line.come(name, data.draw(priorities))
+    for room in data.draw(strategies.lists(strategies.integers(1, 7), max_size=4)):
+        line.look(room)
+    mine = line.come("a", Priority.LOW)
+    older = sum(one.license_id == "a" for one in line.waiting) - 1
+    since = len(line.sent)
+    while mine not in line.sent:
+        # All have more than enough to do, and what is new is urgent.
+        for name in _LICENSES:
+            while sum(one.license_id == name for one in line.waiting) < older + 8:
+                line.come(name, Priority.HIGH)
+        line.look(data.draw(strategies.integers(1, 7)))
+    before = line.sent[since : line.sent.index(mine)]
+    assert sum(one.license_id == "a" for one in before) < 4 * (older + 1)
+    rounds = ceil(4 * (older + 1) / weights["a"])
+    quantum, largest = (1, 1) if is_small else (_QUANTUM, _QUANTUM)
+    for name in _LICENSES[1:]:
+        # Those of the rounds, and what was left of one that had begun.
+        may_have = (rounds + 1) * weights[name] * quantum + largest
+        assert line.cost(before, name) <= may_have

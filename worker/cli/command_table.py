@@ -63,6 +63,14 @@ COMMANDS = {
     "actions": _Place(
         "operations.actions", "List who did what and why, the newest first."
     ),
+    "weight": _Place(
+        "operations.turn_order",
+        "Let a license have WEIGHT times the share of one that weighs 1.",
+    ),
+    "priority": _Place(
+        "operations.turn_order",
+        "Let a job go sooner or later among those of its license.",
+    ),
     "directory": _Place("maintenance", "The house's own data on persons."),
     "erase-person": _Place(
         "maintenance",

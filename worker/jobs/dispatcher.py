@@ -154,6 +154,9 @@ class Dispatcher:
             ),
             quantum_records=settings.chunk_records,
             small_job_records=settings.small_job_records,
+            weights=dispatch_queue.weights(
+                connection, {chunk.license_id for chunk in waiting}
+            ),
         )
         return [
             _Task(RUN_CHUNK, queue, chunk_id)

@@ -46,6 +46,7 @@ def of_job(report: JobReport, *, link: Link | None = None) -> Answer:
         "user": report.user_id,
         "name": report.name,
         "retry_of": report.retry_of,
+        "priority": report.priority.word,
         "created_at": instant(report.created_at),
         "started_at": instant(report.started_at),
         "finished_at": instant(report.finished_at),

@@ -18,6 +18,7 @@ def of_license(license_: License) -> Answer:
         "credits": license_.credits,
         "starts_at": instant(license_.starts_at),
         "features": sorted(license_.features),
+        "weight": license_.weight,
     }
 
 

@@ -23,6 +23,15 @@ State = Literal[
 ]
 
 
+Priority = Literal["low", "normal", "high"]
+
+
+class NewPriority(Body):
+    """How soon a job's chunks go among those of its license."""
+
+    priority: Priority
+
+
 class QuotedJob(Body):
     """A job of a quote."""
 
@@ -148,6 +157,7 @@ class Job(BaseModel):
     user: str
     name: str | None
     retry_of: str | None
+    priority: Priority
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None

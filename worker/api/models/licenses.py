@@ -14,6 +14,7 @@ from worker.api.models.field_types import (
     RecordId,
 )
 from worker.licenses.credit_amounts import CREDITS_MAX
+from worker.operations.turn_order import WEIGHT_MAX, WEIGHT_MIN
 
 Plan = Literal["V1", "V2", "V3"]
 PaymentTerm = Literal["monthly", "yearly"]
@@ -42,6 +43,15 @@ class LicenseChange(Body):
     features: list[Feature] | None = None
 
 
+class NewWeight(Body):
+    """How many times the share of others a license's chunks have."""
+
+    weight: Annotated[
+        float,
+        Field(strict=True, ge=WEIGHT_MIN, le=WEIGHT_MAX, allow_inf_nan=False),
+    ]
+
+
 class License(BaseModel):
     """The paying account."""
 
@@ -52,6 +62,7 @@ class License(BaseModel):
     credits: int
     starts_at: datetime
     features: list[str]
+    weight: float
 
 
 class UserPermission(Body):

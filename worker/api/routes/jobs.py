@@ -15,6 +15,7 @@ from fastapi.responses import (
 )
 
 from storage.access_scopes import Scope
+from storage.job_priority import Priority
 from storage.jobs import job_reports, jobs, outcomes
 from storage.jobs.job_reports import JobReport, WantedJobs
 from storage.ledger import charges
@@ -40,6 +41,7 @@ from worker.exports import manifest
 from worker.infrastructure.errors import Code, Refused
 from worker.jobs import job_control, job_retry, submission
 from worker.jobs.delivery import RetryChanges
+from worker.operations import turn_order
 from worker.responses import credit_responses, job_responses, operation_responses
 from worker.responses.response import Answer
 
@@ -196,6 +198,15 @@ def give_up_job(request: Request, job: JobId, body: Steering = None) -> Answer:
     """End a job whose file cannot be sealed, and refund all that it cost."""
     job_control.give_up(context_of(request).deps, job, acting_of(request, body))
     return _job(context_of(request), request, job)
+
+
+@router.put("/jobs/{job}/priority", response_model=models.Job)
+@allow(Scope.OPERATOR, of=_OF_IT)
+def set_priority(request: Request, job: JobId, body: models.NewPriority) -> Answer:
+    """Let a job's chunks go sooner or later among those of its license."""
+    context = context_of(request)
+    turn_order.set_priority(context.deps, job, Priority[body.priority.upper()])
+    return _job(context, request, job)
 
 
 @router.post("/jobs/{job}/retry", status_code=202, response_model=models.Job)

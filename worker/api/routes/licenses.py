@@ -1,6 +1,7 @@
 """Licenses: their users, periods, credits, usage, views and notifications."""
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request, Response
@@ -17,6 +18,7 @@ from worker.api.access_control import (
     CheckedRoute,
     Whose,
     allow,
+    caller_of,
     license_itself,
     seen_license,
 )
@@ -26,6 +28,7 @@ from worker.infrastructure import clock
 from worker.infrastructure.errors import Code, Refused, bad
 from worker.ledger import balances, company_views
 from worker.licenses import licenses
+from worker.operations import turn_order
 from worker.responses import credit_responses, license_responses
 from worker.responses.response import Answer
 
@@ -110,6 +113,17 @@ def change_license(
     )
     changed = licenses.change_license(context_of(request).deps, license, change)
     return license_responses.of_license(changed)
+
+
+@router.put("/licenses/{license}/weight", response_model=models.License)
+@allow(Scope.OPERATOR, of=_OF_IT)
+def set_weight(request: Request, license: LicenseId, body: models.NewWeight) -> Answer:
+    """Let a license's chunks have so many times the share of others'."""
+    if caller_of(request).license_id is not None:
+        raise Refused(Code.FORBIDDEN, "what licenses weigh is the house's")
+    deps = context_of(request).deps
+    turn_order.set_weight(deps, license, Decimal(str(body.weight)))
+    return _license(request, license)
 
 
 @router.put("/licenses/{license}/users/{user}", response_model=models.User)
