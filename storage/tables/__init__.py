@@ -16,6 +16,7 @@ from storage.tables.findings import (
     lookups,
     provider_costs,
 )
+from storage.tables.history import counters, history
 from storage.tables.jobs import chunks, jobs, outbox, parts, processes, record_outcomes
 from storage.tables.ledger import (
     business_clock,
@@ -62,6 +63,7 @@ __all__ = [
     "charges",
     "chunks",
     "connections",
+    "counters",
     "deliveries",
     "delivery_attempts",
     "directory",
@@ -71,6 +73,7 @@ __all__ = [
     "erasures",
     "events",
     "findings",
+    "history",
     "id_map",
     "intent_batches",
     "intents",

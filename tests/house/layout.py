@@ -25,6 +25,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         *("pricing", "storage", "storage/files", "storage/webhooks"),
         *("storage/ledger", "storage/quotes"),
     ),
+    "storage/operations": ("storage/jobs",),
     "storage/exports": ("pricing", "storage/files", "storage/jobs"),
     "storage/connections": ("storage", "storage/jobs"),
     "storage/pushes": ("storage", "storage/jobs", "storage/connections"),
@@ -89,6 +90,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         *("storage/jobs", "storage/connections", "storage/pushes", "storage/webhooks"),
         *("worker/infrastructure", "worker/connections/connectors", "worker/exports"),
     ),
+    "worker/operations": ("storage", "storage/operations", "worker/infrastructure"),
     "worker/webhooks": (
         *("storage/licenses", "storage/jobs", "storage/webhooks"),
         *("worker/infrastructure", "worker/exports", "worker/responses"),
