@@ -16,6 +16,7 @@ from storage.ledger import audit, audit_verdicts, business_clock
 from storage.ledger.audit_verdicts import Verdict
 from storage.operations import counters
 from worker.api.metrics import counted_metrics
+from worker.api.metrics.pause_metrics import PauseMetrics
 from worker.infrastructure.settings import MISSED_REPORTS, Settings
 from worker.ledger.audit import late_after_s
 from worker.ledger.business_clock import state_of
@@ -28,9 +29,11 @@ class DatabaseMetrics:
         self._database = database
         self._within_s = settings.report_interval_s * MISSED_REPORTS
         self._late_after_s = late_after_s(settings)
+        self._pauses = PauseMetrics(settings)
 
     def collect(self) -> Iterator[Metric]:
         """Yield the gauges of one look."""
+        standing = self._pauses.look()
         try:
             with self._database.transaction() as connection:
                 found = queue_metrics.look(
@@ -41,6 +44,7 @@ class DatabaseMetrics:
                     connection, late_after_s=self._late_after_s
                 )
                 counted = counters.read(connection)
+                pauses = list(self._pauses.families(standing, connection))
         except SQLAlchemyError:
             found = None
         is_up = found is not None
@@ -59,6 +63,7 @@ class DatabaseMetrics:
             )
             yield from _audit_gauges(verdict)
             yield from counted_metrics.families(counted)
+            yield from pauses
 
 
 def _gauges(found: Queues) -> Iterator[Metric]:
