@@ -32,10 +32,8 @@ def _counter(family: Family, counted: Mapping[Sample, Counted]) -> Metric:
     shown = CounterMetricFamily(
         f"holdfast_{family.name}", family.text, labels=family.labels
     )
-    for labels, number in _numbers(family.name, counted):
+    for labels, number in _from_0(family, family.name, counted).items():
         shown.add_metric(labels, number)
-    if not family.labels and not shown.samples:
-        shown.add_metric((), 0)
     return shown
 
 
@@ -43,8 +41,8 @@ def _histogram(family: Family, counted: Mapping[Sample, Counted]) -> Metric:
     shown = HistogramMetricFamily(
         f"holdfast_{family.name}", family.text, labels=family.labels
     )
-    within = dict(_numbers(family.name + BUCKET, counted))
-    for labels, total_s in _numbers(family.name + SUM, counted):
+    within = _numbers(family.name + BUCKET, counted)
+    for labels, total_s in _from_0(family, family.name + SUM, counted).items():
         shown.add_metric(labels, _cumulated(family, labels, within), total_s)
     return shown
 
@@ -60,9 +58,16 @@ def _cumulated(
     return buckets
 
 
+def _from_0(
+    family: Family, name: str, counted: Mapping[Sample, Counted]
+) -> dict[tuple[str, ...], float]:
+    """By labels; those that are known begin at 0."""
+    return dict.fromkeys(family.known, 0.0) | _numbers(name, counted)
+
+
 def _numbers(
     name: str, counted: Mapping[Sample, Counted]
-) -> Iterator[tuple[tuple[str, ...], float]]:
-    for (of, labels), number in counted.items():
-        if of == name:
-            yield labels, number.value
+) -> dict[tuple[str, ...], float]:
+    return {
+        labels: number.value for (of, labels), number in counted.items() if of == name
+    }
