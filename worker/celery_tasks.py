@@ -12,6 +12,7 @@ from celery import Celery
 from celery.signals import (
     worker_before_create_process,
     worker_process_init,
+    worker_process_shutdown,
     worker_shutdown,
     worker_shutting_down,
 )
@@ -25,6 +26,7 @@ from worker.jobs.message_queues import RUN_CHUNK, RUN_ENTRY
 from worker.jobs.messages.consumer import Consumer
 from worker.jobs.messages.waiting_rows import WaitingRows
 from worker.jobs.outbox_runner import run_entry
+from worker.operations.counter_flush import CounterFlush
 from worker.small_job_process import SmallJobProcess
 from worker.wiring import Wired, wire
 
@@ -38,6 +40,7 @@ class _Process:
     """What each child of the pool makes for itself, after the fork."""
 
     deps: Wired | None = None
+    flush: CounterFlush | None = None
     modules = 0
     """How many were loaded when its heap was frozen last."""
 
@@ -52,6 +55,17 @@ def _keep_what_was_loaded() -> None:
         freeze_heap()
 
 
+def _flush_if_due() -> None:
+    """Say what was counted, where the process's one connection is free."""
+    if _Process.flush is not None:
+        _Process.flush.if_due()
+
+
+def _end_child(**_: object) -> None:
+    if _Process.flush is not None:
+        _Process.flush.close()
+
+
 def register(app: Celery, settings: Settings) -> Heartbeat:
     """Give the app its tasks, its consumer, and each process what it needs.
 
@@ -61,14 +75,17 @@ def register(app: Celery, settings: Settings) -> Heartbeat:
     def deps() -> Wired:
         if _Process.deps is None:
             _Process.deps = wire(settings, draining=draining, pool=1)
+            _Process.flush = CounterFlush(_Process.deps.database)
         return _Process.deps
 
     def run_chunk_task(chunk_id: int) -> None:
         log.info("chunk %s: %s", chunk_id, run_chunk(deps(), chunk_id))
+        _flush_if_due()
         _keep_what_was_loaded()
 
     def run_entry_task(entry_id: int) -> None:
         log.info("entry %s: %s", entry_id, run_entry(deps(), entry_id))
+        _flush_if_due()
 
     app.task(run_chunk_task, name=RUN_CHUNK, max_retries=0)
     app.task(
@@ -82,12 +99,13 @@ def register(app: Celery, settings: Settings) -> Heartbeat:
 
     def begin_child(**_: object) -> None:
         # Its connections are the parent's.
-        _Process.deps = None
+        _Process.deps = _Process.flush = None
         # Where small jobs have a process of their own, somebody waits for it.
         if settings.small_job_records:
             os.nice(_NICER)
 
     worker_process_init.connect(begin_child, weak=False)
+    worker_process_shutdown.connect(_end_child, weak=False)
     heartbeat = Heartbeat(settings)
     heartbeat.connect_signals()
     app.conf.worker_consumer = partial(

@@ -7,6 +7,7 @@ from worker.jobs.dispatcher import Chore
 from worker.jobs.sweeper import sweep
 from worker.ledger.audit_process import AuditProcess
 from worker.ledger.business_clock import TICK_EVERY_S, Ticker
+from worker.operations.history_keeper import LOOK_EVERY_S, HistoryKeeper
 from worker.retention.pruner import Pruner
 
 
@@ -19,4 +20,5 @@ def chores_of(deps: JobDeps) -> tuple[Chore, ...]:
         Chore(settings.sweep_interval_s, partial(sweep, deps)),
         Chore(settings.sweep_interval_s, Pruner(deps).turn),
         Chore(settings.sweep_interval_s, AuditProcess(deps).turn),
+        Chore(LOOK_EVERY_S, HistoryKeeper(deps).turn),
     )

@@ -14,6 +14,7 @@ from worker.infrastructure.clock import Stopwatch, wait
 from worker.infrastructure.retry_policy import backoff_s
 from worker.infrastructure.settings import Settings
 from worker.jobs.small_job_runner import THREADS, SmallJobRunner
+from worker.operations.counter_flush import CounterFlush
 from worker.wiring import wire
 
 log = logging.getLogger(__name__)
@@ -98,7 +99,9 @@ def _run(settings: Settings, parent: int) -> None:
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     threading.Thread(target=_outlive_nobody, args=(parent,), daemon=True).start()
     deps = wire(settings, draining=stop.is_set, pool=THREADS)
+    flush = CounterFlush(deps.database)
     SmallJobRunner(deps, _alarm).run(stop)
+    flush.close()
 
 
 def _alarm(after_s: float) -> None:

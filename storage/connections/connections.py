@@ -1,6 +1,7 @@
 """Connections: one license's access to one CRM each. Secrets come and go encrypted."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -81,6 +82,19 @@ def get(connection: Connection, connection_id: str) -> CrmConnection | None:
         {"id": connection_id},
     ).one_or_none()
     return None if row is None else _connection(row._asdict())
+
+
+def connectors_of(
+    connection: Connection, connection_ids: Sequence[str]
+) -> dict[str, str]:
+    """Which connector each of these has, without those that were taken away."""
+    rows = connection.execute(
+        text("""
+            SELECT id, connector FROM connections
+             WHERE id = ANY (:ids) AND deleted_at IS NULL"""),
+        {"ids": list(connection_ids)},
+    )
+    return {row.id: row.connector for row in rows}
 
 
 def reconnect(

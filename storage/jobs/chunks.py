@@ -152,6 +152,13 @@ class Batch:
         """How many of its records ended so."""
         return self.outcomes.outcomes.count(outcome)
 
+    def rejections(self) -> list[str]:
+        """The code of each of its records that was rejected."""
+        codes, outcomes = self.outcomes.codes, self.outcomes.outcomes
+        return [
+            code for place, code in codes.items() if outcomes[place] == Outcome.REJECTED
+        ]
+
     def changes(self, change: Change) -> int:
         """How many of its records were created, updated, or left unchanged in a CRM."""
         return list(self.outcomes.changes.values()).count(change)
@@ -235,17 +242,23 @@ RETURNING state = 'done' AS done
 """)
 
 
+class Settled(NamedTuple):
+    """What a batch has cost, and how its job stands: it may be paused or cancelled."""
+
+    credits: int
+    state: JobState
+
+
 def checkpoint(
     connection: Connection,
     chunk: TakenChunk,
     batch: Batch,
     *,
     lease_s: float,
-) -> JobState:
+) -> Settled:
     """Settle a batch, record its outcomes, move the cursor, renew the lease.
 
-    Returns the job's state, so that the worker sees a pause or a cancel. Raises
-    `Superseded` where this attempt does not hold the chunk any more.
+    Raises `Superseded` where this attempt does not hold the chunk any more.
     """
     if not batch.outcomes:
         raise InvariantBroken(f"chunk {chunk.id}: a batch without records")
@@ -272,11 +285,13 @@ def checkpoint(
     batch.keep(connection, chunk, batch)
     record_columns(connection, chunk.job_id, batch.outcomes)
     # Last: other batches of the job wait for what it locks until all is committed.
-    settlement.settle_columns(connection, chunk.payer, batch.claims, batch.unchanged)
+    credits_ = settlement.settle_columns(
+        connection, chunk.payer, batch.claims, batch.unchanged
+    )
     if fence.done:
-        return jobs.close_chunks(connection, chunk.job_id, 1)
+        return Settled(credits_, jobs.close_chunks(connection, chunk.job_id, 1))
     state = jobs.state_of(connection, chunk.job_id)
-    return JobState.FINISHING if state is None else state
+    return Settled(credits_, JobState.FINISHING if state is None else state)
 
 
 def give_back(

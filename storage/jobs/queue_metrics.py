@@ -18,6 +18,8 @@ class Queues(NamedTuple):
     outbox: dict[str, int]
     oldest_chunk_s: float
     oldest_entry_s: float
+    idle_job_s: float
+    """The longest time that a job runs without a checkpoint and says of no reason."""
     credits_reserved: int
     processes: dict[str, int]
     dropped: dict[tuple[str, str], int]
@@ -39,6 +41,12 @@ SELECT (SELECT coalesce(max(extract(epoch FROM clock_timestamp() - c.run_at)), 0
        (SELECT coalesce(max(extract(epoch FROM clock_timestamp() - run_at)), 0)
           FROM outbox
          WHERE state = 'pending' AND run_at <= clock_timestamp()) AS oldest_entry_s,
+       (SELECT coalesce(max(extract(epoch FROM holdfast_now() - r.deadline_at
+                                               + make_interval(secs => r.lifetime_s))),
+                        0)
+          FROM jobs AS j JOIN reservations AS r ON r.job_id = j.id
+         WHERE j.finished_at IS NULL AND j.state = 'running'
+           AND j.waiting_reason IS NULL) AS idle_job_s,
        (SELECT coalesce(sum(amount - settled), 0)
           FROM reservations WHERE state = 'open') AS credits_reserved
 """)
@@ -53,6 +61,7 @@ def look(connection: Connection, *, processes_within_s: float) -> Queues:
         outbox=_counts(connection, _OUTBOX),
         oldest_chunk_s=float(numbers.oldest_chunk_s),
         oldest_entry_s=float(numbers.oldest_entry_s),
+        idle_job_s=float(numbers.idle_job_s),
         credits_reserved=int(numbers.credits_reserved),
         processes=_counts(connection, _PROCESSES, within_s=processes_within_s),
         dropped=worker_health.dropped(connection),

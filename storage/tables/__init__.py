@@ -16,6 +16,7 @@ from storage.tables.findings import (
     lookups,
     provider_costs,
 )
+from storage.tables.history import counters, history
 from storage.tables.jobs import chunks, jobs, outbox, parts, processes, record_outcomes
 from storage.tables.ledger import (
     business_clock,
@@ -65,6 +66,7 @@ __all__ = [
     "chore_runs",
     "chunks",
     "connections",
+    "counters",
     "deliveries",
     "delivery_attempts",
     "directory",
@@ -74,6 +76,7 @@ __all__ = [
     "erasures",
     "events",
     "findings",
+    "history",
     "id_map",
     "intent_batches",
     "intents",

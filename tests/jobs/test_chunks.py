@@ -84,7 +84,7 @@ def _checkpoint(
 ) -> str:
     return chunks.checkpoint(
         connection, chunk, _batch(chunk, start, stop), lease_s=HOUR_S
-    )
+    ).state
 
 
 def _let_leases_lapse(connection: Connection) -> None:

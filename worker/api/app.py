@@ -6,10 +6,12 @@ from contextlib import asynccontextmanager
 from anyio import to_thread
 from fastapi import FastAPI
 
-from worker.api import health, metrics, openapi, problem_details
+from worker.api import health, openapi, problem_details
 from worker.api.context import ApiContext
 from worker.api.encoded_paths import EncodedPaths
 from worker.api.job_followers import JobFollowers
+from worker.api.metrics import route as metrics_route
+from worker.api.metrics.request_metrics import PREFIX
 from worker.api.request_limits import BodyLimit, RateLimit
 from worker.api.routes import (
     audit,
@@ -92,7 +94,7 @@ def make_api(settings: Settings) -> FastAPI:
     )
     health.add_routes(api, settings)
     for family in _FAMILIES:
-        api.include_router(family.router, prefix=metrics.PREFIX)
+        api.include_router(family.router, prefix=PREFIX)
     api.mount(PATH, console)
     problem_details.add_handlers(api)
     openapi.describe(api)
@@ -100,6 +102,6 @@ def make_api(settings: Settings) -> FastAPI:
         BodyLimit, bytes_max=settings.body_bytes_max, uploads="/v1/uploads"
     )
     api.add_middleware(problem_details.UnforeseenErrors)
-    metrics.add_route(api, settings)
+    metrics_route.add_route(api, settings)
     api.add_middleware(EncodedPaths)
     return api

@@ -17,7 +17,12 @@ from worker.infrastructure.clock import monotonic_s
 from worker.infrastructure.errors import NotConfigured
 from worker.infrastructure.event_loop_thread import EventLoopThread
 from worker.infrastructure.outbound_limits.circuit_breaker import CircuitBreaker
-from worker.infrastructure.outbound_limits.pauses import RATE_LIMITED, Pause, Paused
+from worker.infrastructure.outbound_limits.pauses import (
+    CONNECTION,
+    RATE_LIMITED,
+    Pause,
+    Paused,
+)
 from worker.infrastructure.outbound_limits.rate_limiter import RateLimiter
 from worker.infrastructure.outbound_limits.shared_counters import SharedCounters
 from worker.infrastructure.settings import Settings
@@ -27,7 +32,6 @@ _SPREAD = 1.2
 """So much faster than evenly: what a pause has cost can be made up for."""
 _USED_UP_SHARE = 0.05
 """Of the window: so long nobody asks where others have used up what was left."""
-_FAMILY = "connection"
 _ASK_AGAIN_S = 0.2
 """For so long a process believes that nobody knows a connection's limit."""
 
@@ -45,7 +49,7 @@ class ConnectionLimits:
     def _counters(self) -> SharedCounters:
         if self._settings.limits_url is None:
             raise NotConfigured("HOLDFAST_REDIS_URL is not set: connections need it")
-        return SharedCounters(self._settings.limits_url, _FAMILY)
+        return SharedCounters(self._settings.limits_url, CONNECTION)
 
     @cached_property
     def _breaker(self) -> CircuitBreaker:

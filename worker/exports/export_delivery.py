@@ -29,6 +29,8 @@ _SOME = "some"
 class ExportDelivery:
     """Delivers the batches of one run of a chunk into parts of a file."""
 
+    receiver = "file"
+
     def __init__(self, deps: Deps, chunk: TakenChunk) -> None:
         self._deps = deps
         self._chunk = chunk

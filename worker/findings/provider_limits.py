@@ -8,13 +8,11 @@ from limits import RateLimitItem
 from worker.findings.provider_pauses import OUT_OF_CREDITS_S, pause_of
 from worker.findings.providers.errors import Misconfigured, ProviderError
 from worker.infrastructure.outbound_limits.circuit_breaker import CircuitBreaker
-from worker.infrastructure.outbound_limits.pauses import OUT_OF_CREDITS, Pause
+from worker.infrastructure.outbound_limits.pauses import OUT_OF_CREDITS, PROVIDER, Pause
 from worker.infrastructure.outbound_limits.rate_limiter import RateLimiter
 from worker.infrastructure.outbound_limits.shared_counters import SharedCounters
 
 log = logging.getLogger(__name__)
-
-_FAMILY = "provider"
 
 
 class ProviderLimits:
@@ -28,7 +26,7 @@ class ProviderLimits:
         failures_max: int,
         rest_s: float,
     ) -> None:
-        self._counters = SharedCounters(redis_url, _FAMILY)
+        self._counters = SharedCounters(redis_url, PROVIDER)
         self._breaker = CircuitBreaker(
             self._counters, failures_max=failures_max, rest_s=rest_s
         )

@@ -83,6 +83,8 @@ class Settings(EnvironmentSettings):
     """How long outbox entries are kept once they are done."""
     notification_kept_s: float = setting(365 * 24 * 3600, gt=0)
     """How long messages to users are kept."""
+    history_kept_s: float = setting(400 * 24 * 3600, ge=4 * 24 * 3600)
+    """How long the history behind the operators' charts is kept."""
     orphan_kept_s: float = setting(24 * 3600, ge=3600)
     """After so long a file that no row names is removed; longer than any upload."""
 

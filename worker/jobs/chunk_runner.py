@@ -7,6 +7,7 @@ is sent again by the same keys. Whoever ends the last chunk of a small job compl
 """
 
 import logging
+from collections import Counter
 from typing import NamedTuple
 
 from sqlalchemy import Connection
@@ -22,7 +23,9 @@ from worker.infrastructure.clock import Stopwatch
 from worker.infrastructure.errors import DeliveryError
 from worker.infrastructure.retry_policy import backoff_s
 from worker.infrastructure.task_results import Done, Later, Never, TaskResult
-from worker.jobs.delivery import JobDeps
+from worker.infrastructure.telemetry import metric_families
+from worker.infrastructure.telemetry.counters import COUNTERS
+from worker.jobs.delivery import Delivery, JobDeps
 from worker.jobs.outbox_runner import run_taken
 from worker.quotes.chunk_slices import read_slice
 
@@ -43,9 +46,18 @@ def run_chunk(deps: JobDeps, chunk_id: int) -> TaskResult:
         )
     if chunk is None:
         return Never("not to be taken")
+    watch = Stopwatch()
+    try:
+        return _run_taken(deps, chunk)
+    finally:
+        COUNTERS.observe(metric_families.CHUNK_SECONDS, watch.elapsed_s, chunk.kind)
+
+
+def _run_taken(deps: JobDeps, chunk: TakenChunk) -> TaskResult:
     try:
         return _run(deps, chunk)
     except Superseded as error:
+        COUNTERS.add(metric_families.FENCED_WRITES, "chunk")
         return Never(str(error))
     except DeliveryError as error:
         return _rest(deps, chunk, error)
@@ -77,9 +89,9 @@ def _run(deps: JobDeps, chunk: TakenChunk) -> TaskResult:
             if isinstance(contents, Wait):
                 return _wait(deps, chunk, contents)
             batch = delivery.deliver(cursor, contents)
-            state, completion = _checkpoint(deps, chunk, batch)
-            cursor = stop
-            why = _why_stop(deps, state, watch)
+            made = _counted_checkpoint(deps, chunk, batch, delivery)
+            cursor, completion = stop, made.completion
+            why = _why_stop(deps, made.state, watch)
             if cursor < chunk.stop and why is not None:
                 return _give_back(deps, chunk, why)
     return Done() if completion is None else run_taken(deps, completion)
@@ -89,7 +101,24 @@ class _Checkpoint(NamedTuple):
     """How a job stands after a batch; its completion, where it is ours to run."""
 
     state: JobState
+    credits: int
     completion: outbox.Taken | None
+
+
+def _counted_checkpoint(
+    deps: JobDeps, chunk: TakenChunk, batch: Batch, delivery: Delivery
+) -> _Checkpoint:
+    """Commit a batch, and count what came of it once that is certain."""
+    watch = Stopwatch()
+    made = _checkpoint(deps, chunk, batch)
+    kind = chunk.kind
+    COUNTERS.observe(metric_families.CHECKPOINT_SECONDS, watch.elapsed_s, kind)
+    COUNTERS.add(metric_families.CREDITS_SETTLED, kind, by=made.credits)
+    for outcome, count in Counter(batch.outcomes.outcomes).items():
+        COUNTERS.add(metric_families.RECORDS, kind, str(outcome), by=count)
+    for code, count in Counter(batch.rejections()).items():
+        COUNTERS.add(metric_families.REJECTIONS, delivery.receiver, code, by=count)
+    return made
 
 
 def _checkpoint(deps: JobDeps, chunk: TakenChunk, batch: Batch) -> _Checkpoint:
@@ -97,7 +126,7 @@ def _checkpoint(deps: JobDeps, chunk: TakenChunk, batch: Batch) -> _Checkpoint:
     for _ in range(_CONFLICTS_MAX):
         try:
             with deps.database.transaction() as connection:
-                state = chunks.checkpoint(
+                credits_, state = chunks.checkpoint(
                     connection, chunk, batch, lease_s=deps.settings.lease_s
                 )
                 if (chunk.failures or chunk.job_waits) and batch.start == chunk.cursor:
@@ -106,7 +135,7 @@ def _checkpoint(deps: JobDeps, chunk: TakenChunk, batch: Batch) -> _Checkpoint:
                 completion = _hold_completion(deps, connection, chunk, state)
         except Conflict:
             continue
-        return _Checkpoint(state, completion)
+        return _Checkpoint(state, credits_, completion)
     raise Conflict(f"chunk {chunk.id} could not settle beside others of its job")
 
 
@@ -214,4 +243,5 @@ def _fail(deps: JobDeps, chunk: TakenChunk, error: Exception) -> TaskResult:
         )
         if held:
             jobs.wait_for(connection, chunk.job_id, reason, delay_s)
+    COUNTERS.add(metric_families.CHUNK_FAILURES, chunk.kind, reason)
     return Later(delay_s, type(error).__name__) if held else Never("superseded")

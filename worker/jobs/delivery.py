@@ -32,6 +32,10 @@ class Delivery(Protocol):
     """
 
     @property
+    def receiver(self) -> str:
+        """What it delivers to, in a word of few: a file, or a connector's name."""
+
+    @property
     def batch_records(self) -> int:
         """How many records the next batch has."""
 

@@ -6,6 +6,8 @@ from storage.errors import Superseded
 from storage.jobs import jobs, outbox
 from worker.infrastructure.retry_policy import backoff_s
 from worker.infrastructure.task_results import Later, Never, TaskResult
+from worker.infrastructure.telemetry import metric_families
+from worker.infrastructure.telemetry.counters import COUNTERS
 from worker.jobs.delivery import JobDeps
 
 log = logging.getLogger(__name__)
@@ -27,6 +29,7 @@ def run_taken(deps: JobDeps, entry: outbox.Taken) -> TaskResult:
     try:
         return _handle(deps, entry)
     except Superseded as error:
+        COUNTERS.add(metric_families.FENCED_WRITES, "entry")
         return Never(str(error))
     except Exception as error:
         log.exception("%s of %s failed", entry.topic, entry.key)

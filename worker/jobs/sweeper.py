@@ -21,6 +21,8 @@ from worker.findings import provider_reports
 from worker.infrastructure.errors import log_and_go_on
 from worker.infrastructure.retry_policy import backoff_s
 from worker.infrastructure.settings import Settings
+from worker.infrastructure.telemetry import metric_families
+from worker.infrastructure.telemetry.counters import COUNTERS
 from worker.jobs.delivery import JobDeps
 from worker.quotes.chunk_slices import read_slice
 
@@ -67,6 +69,7 @@ def sweep(deps: JobDeps) -> None:
     for step in steps:
         with log_and_go_on():
             step(deps)
+    COUNTERS.add(metric_families.SWEEPS)
 
 
 def _note(deps: JobDeps) -> None:
@@ -77,9 +80,12 @@ def _note(deps: JobDeps) -> None:
 def _bring_back(deps: JobDeps) -> None:
     settings = deps.settings
     with deps.database.transaction() as connection:
-        lost_work.bring_back_entries(connection, delay_s=settings.retry_base_s)
+        entries = lost_work.bring_back_entries(
+            connection, delay_s=settings.retry_base_s
+        )
         heartbeats.forget_silent(connection, after_s=_SILENT_S)
         idempotency_keys.forget(connection, after_s=settings.request_kept_s)
+    COUNTERS.add(metric_families.LEASES_EXPIRED, "entry", by=entries)
 
 
 def _end_periods(deps: JobDeps) -> None:
@@ -100,21 +106,14 @@ def _rescue_chunks(deps: JobDeps) -> None:
 def _rescue(deps: JobDeps, chunk: LapsedChunk) -> None:
     rescue = decide(chunk, deps.settings.crashes_max)
     log.warning("the worker of chunk %s is gone: %s", chunk.id, rescue)
-    match rescue:
-        case Rescue.BRING_BACK:
-            _let_go_on(deps, chunk)
-        case Rescue.SPLIT:
-            _split(deps, chunk)
-        case Rescue.CONCLUDE:
-            with deps.database.transaction() as connection:
-                lost_work.conclude(connection, chunk)
-        case Rescue.REJECT:
-            _reject(deps, chunk)
+    if _RESCUES[rescue](deps, chunk):
+        COUNTERS.add(metric_families.LEASES_EXPIRED, "chunk")
 
 
-def _let_go_on(deps: JobDeps, chunk: LapsedChunk) -> None:
+def _let_go_on(deps: JobDeps, chunk: LapsedChunk) -> bool:
+    delay_s = _delay_s(deps.settings, chunk)
     with deps.database.transaction() as connection:
-        lost_work.bring_back(connection, chunk, delay_s=_delay_s(deps.settings, chunk))
+        return lost_work.bring_back(connection, chunk, delay_s=delay_s)
 
 
 def _delay_s(settings: Settings, chunk: LapsedChunk) -> float:
@@ -126,27 +125,32 @@ def _delay_s(settings: Settings, chunk: LapsedChunk) -> float:
     )
 
 
-def _split(deps: JobDeps, chunk: LapsedChunk) -> None:
+def _split(deps: JobDeps, chunk: LapsedChunk) -> bool:
     """Halve it. One more crash halves again, but a single record has all its tries."""
     left = chunk.stop - chunk.cursor
     crashes = deps.settings.crashes_max - 1 if left > 3 else 0  # noqa: PLR2004 - halves of 2 or 3 hold a single record
     with deps.database.transaction() as connection:
-        lost_work.split(connection, chunk, crashes=crashes)
+        return lost_work.split(connection, chunk, crashes=crashes)
 
 
-def _reject(deps: JobDeps, chunk: LapsedChunk) -> None:
+def _conclude(deps: JobDeps, chunk: LapsedChunk) -> bool:
+    with deps.database.transaction() as connection:
+        return lost_work.conclude(connection, chunk)
+
+
+def _reject(deps: JobDeps, chunk: LapsedChunk) -> bool:
     try:
         records = read_slice(
             deps.artifacts, chunk.input, first_byte=chunk.first_byte, size=chunk.bytes
         )
     except ArtifactError as error:
         log.warning("chunk %s cannot be looked into: %s", chunk.id, error)
-        return
+        return False
     at = chunk.cursor - chunk.first_line
     priced = next(records.part(at, at + 1).each(), None)
     if priced is None:
         log.critical("%s has fewer records than it was written with", chunk.input)
-        return
+        return False
     record = priced.record
     rejected = RecordOutcome(
         record=record.number,
@@ -157,7 +161,16 @@ def _reject(deps: JobDeps, chunk: LapsedChunk) -> None:
         message="this record ended the worker each time it was tried",
     )
     with deps.database.transaction() as connection:
-        lost_work.reject_crashing(connection, chunk, rejected)
+        return lost_work.reject_crashing(connection, chunk, rejected)
+
+
+_RESCUES = {
+    Rescue.BRING_BACK: _let_go_on,
+    Rescue.SPLIT: _split,
+    Rescue.CONCLUDE: _conclude,
+    Rescue.REJECT: _reject,
+}
+"""What each does; whether the chunk was still there to be rescued."""
 
 
 def _move_jobs(deps: JobDeps) -> None:

@@ -48,6 +48,7 @@ class InDoubtExpiry:
             there = connection_opener.found(
                 connection, self._push.connection_id, chunk.license_id
             )
+        self.receiver = str(there.connector)
         offer = connector_registry.OFFERS[there.connector]
         self._values = Values(self._push, offer.defaults, chunk.columns, chunk.retrieve)
         self._doubt = doubt

@@ -77,6 +77,7 @@ class PushDelivery:
             there = connection_opener.found(
                 connection, self._push.connection_id, chunk.license_id
             )
+        self.receiver = str(there.connector)
         self._was_active = there.state is ConnectionState.ACTIVE
         self._opened = crms.open(there, self._beat, _run_of(chunk))
         self._connector = self._opened.connector

@@ -28,11 +28,12 @@ from worker.infrastructure.keyring import Undecipherable
 from worker.infrastructure.message_signatures import signed_headers
 from worker.infrastructure.retry_policy import backoff_s
 from worker.infrastructure.task_results import Done, Later, Never, TaskResult
+from worker.infrastructure.telemetry.counters import COUNTERS
+from worker.infrastructure.telemetry.metric_families import WEBHOOK_ATTEMPTS
 from worker.responses import job_responses
+from worker.webhooks.answers import ACCEPTED, UNANSWERED, result_of
 
 log = logging.getLogger(__name__)
-
-_ACCEPTED = range(200, 300)
 
 
 def fan_out(deps: Deps, entry: outbox.Taken) -> TaskResult:
@@ -100,7 +101,9 @@ def _attempt(deps: Deps, due: Due, body: bytes) -> Attempt:
             content=body,
         )
     except (OutboundError, Undecipherable) as error:
+        COUNTERS.add(WEBHOOK_ATTEMPTS, "license", UNANSWERED)
         return Attempt(None, str(error), watch.elapsed_s)
+    COUNTERS.add(WEBHOOK_ATTEMPTS, "license", result_of(response.status))
     return Attempt(response.status, None, watch.elapsed_s)
 
 
@@ -112,7 +115,7 @@ def _conclude(
     why = attempt.error or f"answered {attempt.status}"
     with deps.database.transaction() as connection:
         made = webhook_deliveries.log(connection, due.id, attempt)
-        if attempt.status in _ACCEPTED:
+        if attempt.status in ACCEPTED:
             webhook_deliveries.delivered(connection, due.id)
             outbox.done(connection, entry)
             return Done()

@@ -17,10 +17,11 @@ from worker.infrastructure.message_signatures import signed_headers
 from worker.infrastructure.retry_policy import backoff_s
 from worker.infrastructure.settings import Settings
 from worker.infrastructure.task_results import Done, Later, Never, TaskResult
+from worker.infrastructure.telemetry.counters import COUNTERS
+from worker.infrastructure.telemetry.metric_families import WEBHOOK_ATTEMPTS
+from worker.webhooks.answers import ACCEPTED, UNANSWERED, result_of
 
 log = logging.getLogger(__name__)
-
-_ACCEPTED = range(200, 300)
 
 
 def check(settings: Settings) -> None:
@@ -79,5 +80,7 @@ def _refusal(deps: Deps, event: OperatorEvent, url: str, secret: str) -> str | N
     try:
         response = deps.outbound.request("POST", url, headers=headers, content=body)
     except OutboundError as error:
+        COUNTERS.add(WEBHOOK_ATTEMPTS, "operator", UNANSWERED)
         return str(error)
-    return None if response.status in _ACCEPTED else f"answered {response.status}"
+    COUNTERS.add(WEBHOOK_ATTEMPTS, "operator", result_of(response.status))
+    return None if response.status in ACCEPTED else f"answered {response.status}"

@@ -14,6 +14,7 @@ from worker.cli.processes.long_running import (
 )
 from worker.heap import freeze_heap
 from worker.jobs.dispatcher import BROKER_WITHIN_S, Dispatcher
+from worker.operations.counter_flush import CounterFlush
 from worker.webhooks import operator_webhook
 from worker.wiring import wire
 
@@ -30,9 +31,11 @@ def dispatcher(cli: Cli) -> None:
     tell_of_other_offset(settings)
     stop = stop_event()
     deps = wire(settings)
+    flush = CounterFlush(deps.database)
     app = make_app(settings, within_s=BROKER_WITHIN_S)
     freeze_heap()
     Dispatcher(deps, app, chores_of(deps)).run(stop)
+    flush.close()
 
 
 COMMANDS: tuple[click.Command, ...] = (dispatcher,)

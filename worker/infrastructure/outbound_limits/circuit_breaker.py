@@ -15,6 +15,8 @@ from worker.infrastructure.outbound_limits.shared_counters import (
     Counters,
     SharedCounters,
 )
+from worker.infrastructure.telemetry.counters import COUNTERS
+from worker.infrastructure.telemetry.metric_families import PAUSES
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +55,7 @@ class CircuitBreaker:
     async def pause(self, name: str, pause: Pause) -> None:
         """Let nobody ask this one for a while."""
         log.warning("%s: %s for %.1f s", name, pause.reason, pause.left_s)
+        COUNTERS.add(PAUSES, self._counters.family, pause.reason)
         await self._counters.run(lambda counters: counters.pauses.set(name, pause))
         self._heard.pop(name, None)
 

@@ -13,6 +13,12 @@ if TYPE_CHECKING:
 PREFIX = "holdfast"
 """What all keys in Redis begin with."""
 
+PROVIDER, CONNECTION = "provider", "connection"
+"""Whose pauses there are."""
+
+NAMES_KEPT_S = 7 * 24 * 3600
+"""Longer than any pause lasts."""
+
 DOWN = "provider_down"
 RATE_LIMITED = "rate_limited"
 OUT_OF_CREDITS = "out_of_credits"
@@ -87,7 +93,21 @@ class SharedPauses:
         now = await self.of(provider)
         if now is None or now.left_s < pause.left_s:
             left_ms = max(1, round(pause.left_s * 1000))
-            await self._redis.set(self._key(provider), pause.reason, px=left_ms)
+            async with self._redis.pipeline(transaction=True) as pipeline:
+                pipeline.set(self._key(provider), pause.reason, px=left_ms)
+                pipeline.sadd(names_key(self._family), provider)
+                pipeline.expire(names_key(self._family), NAMES_KEPT_S)
+                await pipeline.execute()
 
     def _key(self, provider: str) -> str:
-        return f"{PREFIX}:{self._family}:{provider}:pause"
+        return pause_key(self._family, provider)
+
+
+def pause_key(family: str, name: str) -> str:
+    """Where the pause of somebody stands."""
+    return f"{PREFIX}:{family}:{name}:pause"
+
+
+def names_key(family: str) -> str:
+    """Where those stand that were paused of late, for whoever asks who is."""
+    return f"{PREFIX}:{family}:paused"

@@ -43,7 +43,7 @@ class SharedCounters:
     """Counts in Redis or, while it does not answer, in this process."""
 
     def __init__(self, redis_url: str, family: str) -> None:
-        self._family = family
+        self.family = family
         plain = redis_url.replace("redis+socket://", "unix://")
         self._silence = silence_of(redis_url)
         self._pool = ConnectionPool.from_url(
@@ -87,7 +87,7 @@ class SharedCounters:
 
     def key(self, name: str) -> str:
         """What somebody's requests are counted under."""
-        return f"{PREFIX}:{self._family}:{name}"
+        return f"{PREFIX}:{self.family}:{name}"
 
     async def remember(self, name: str, what: str) -> None:
         """Let other processes know something of whom they ask."""

@@ -11,6 +11,8 @@ from storage.jobs import heartbeats, lost_messages
 from storage.jobs.lost_messages import Sent
 from worker.infrastructure.dependencies import Deps
 from worker.infrastructure.settings import MISSED_REPORTS
+from worker.infrastructure.telemetry import metric_families
+from worker.infrastructure.telemetry.counters import COUNTERS
 from worker.jobs.message_queues import CHUNKS, CONTROL, SMALL, TAKEN
 from worker.jobs.messages.broker_queues import BrokerSilent
 
@@ -49,13 +51,15 @@ def bring_back(deps: Deps, broker: Broker) -> int:
             log.warning("the broker does not say what it holds: %s", error)
             break
         with deps.database.transaction() as connection:
-            count += lost_messages.bring_back(
+            lost = lost_messages.bring_back(
                 connection,
                 sent,
                 messages=messages,
                 asked_at=asked_at,
                 after_s=deps.settings.message_lost_s,
             )
+        COUNTERS.add(metric_families.MESSAGES_SENT_AGAIN, queue, by=lost)
+        count += lost
     if count:
         log.warning("the broker has lost %s messages; they are sent again", count)
     return count

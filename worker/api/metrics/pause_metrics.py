@@ -1,0 +1,71 @@
+"""Whom nobody asks just now, as workers have agreed on it in Redis."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from prometheus_client.core import GaugeMetricFamily
+from sqlalchemy import Connection
+
+from storage.connections import connections
+from worker.findings.provider_names import DIRECTORY, order_of
+from worker.infrastructure.outbound_limits.pauses import CONNECTION, PROVIDER
+from worker.infrastructure.outbound_limits.standing_pauses import (
+    StandingPause,
+    StandingPauses,
+)
+from worker.infrastructure.settings import Settings
+
+
+class PauseMetrics:
+    """Looks at pauses; without a Redis, or one that answers, there are none to tell."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._providers = [name for name in order_of(settings) if name != DIRECTORY]
+        url = settings.limits_url
+        self._pauses = None if url is None else StandingPauses(url)
+
+    def look(self) -> "Looked":
+        """Ask Redis, while no transaction is open."""
+        if self._pauses is None:
+            return None
+        providers, crms = self._pauses.of(PROVIDER), self._pauses.of(CONNECTION)
+        return None if providers is None or crms is None else (providers, crms)
+
+    def families(
+        self, looked: "Looked", connection: Connection
+    ) -> Iterator[GaugeMetricFamily]:
+        """Providers by name; connections, of which there are many, by connector."""
+        if looked is None:
+            return
+        providers, crms = looked
+        paused = {standing.name for standing in providers}
+        shown = GaugeMetricFamily(
+            "holdfast_provider_paused",
+            "Whether nobody asks a provider just now.",
+            labels=["provider"],
+        )
+        for name in self._providers:
+            shown.add_metric([name], float(name in paused))
+        yield shown
+        yield _by_connector(connection, crms)
+
+
+Looked = tuple[list[StandingPause], list[StandingPause]] | None
+
+
+def _by_connector(
+    connection: Connection, paused: list[StandingPause]
+) -> GaugeMetricFamily:
+    ids = [standing.name for standing in paused]
+    of = connections.connectors_of(connection, ids) if ids else {}
+    shown = GaugeMetricFamily(
+        "holdfast_connections_paused",
+        "Connections whose CRM nobody asks just now.",
+        labels=["connector", "reason"],
+    )
+    counts = Counter(
+        (of[one.name], one.pause.reason) for one in paused if one.name in of
+    )
+    for labels, count in sorted(counts.items()):
+        shown.add_metric(labels, count)
+    return shown
