@@ -31,12 +31,24 @@ class ChunkReport:
     failures: int
     last_error: str | None
     doubted_at: datetime | None
+    lease_left_s: float | None
+    """Below 0 where its worker is silent."""
+    waits_s: float
+    """How long it is until it may run; 0 where it may."""
+    delivered: int
+    excluded: int
+    rejected: int
 
 
 _CHUNKS = """
 SELECT c.id, c.job_id, j.license_id, c.state, c.first, c.cursor, c.stop, c.attempt,
        c.owner, c.lease_until, c.run_at, c.crashes, c.failures, c.last_error,
-       c.doubted_at
+       c.doubted_at,
+       CAST(extract(epoch FROM c.lease_until - clock_timestamp()) AS float)
+         AS lease_left_s,
+       CAST(greatest(0, extract(epoch FROM c.run_at - clock_timestamp())) AS float)
+         AS waits_s,
+       c.delivered, c.excluded, c.rejected
   FROM chunks AS c JOIN jobs AS j ON j.id = c.job_id
 """
 

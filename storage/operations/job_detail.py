@@ -1,4 +1,4 @@
-"""One job in all detail: its chunks, what was rejected and why, who was told."""
+"""One job in detail: what was rejected and why, and who was told of its end."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,65 +8,6 @@ from typing import NamedTuple
 from sqlalchemy import Connection, text
 
 from storage.webhooks.events import EventType
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChunkRow:
-    """A chunk; `lease_left_s` is below 0 where its worker is silent.
-
-    Records count from 0 in the job's input.
-    """
-
-    id: int
-    first: int
-    cursor: int
-    stop: int
-    state: str
-    attempt: int
-    failures: int
-    crashes: int
-    last_error: str | None
-    owner: str | None
-    lease_until: datetime | None
-    lease_left_s: float | None
-    run_at: datetime
-    waits_s: float
-    """How long it is until it may run, 0 where it may."""
-    is_in_doubt: bool
-    delivered: int
-    excluded: int
-    rejected: int
-
-
-_CHUNK = """
-SELECT id, first, cursor, stop, state, attempt, failures, crashes, last_error, owner,
-       lease_until,
-       CAST(extract(epoch FROM lease_until - clock_timestamp()) AS float)
-         AS lease_left_s,
-       run_at,
-       CAST(greatest(0, extract(epoch FROM run_at - clock_timestamp())) AS float)
-         AS waits_s,
-       doubted_at IS NOT NULL AS is_in_doubt, delivered, excluded, rejected
-  FROM chunks"""
-
-
-def chunks(connection: Connection, job_id: str, *, limit: int) -> list[ChunkRow]:
-    """The chunks of a job in their order, at most so many."""
-    rows = connection.execute(
-        text(f"{_CHUNK} WHERE job_id = :job_id ORDER BY first LIMIT :limit"),
-        {"job_id": job_id, "limit": limit},
-    )
-    return [ChunkRow(**row) for row in rows.mappings()]
-
-
-def chunk(connection: Connection, job_id: str, chunk_id: int) -> ChunkRow | None:
-    """One chunk of a job."""
-    rows = connection.execute(
-        text(f"{_CHUNK} WHERE job_id = :job_id AND id = :id"),
-        {"job_id": job_id, "id": chunk_id},
-    )
-    row = rows.mappings().one_or_none()
-    return None if row is None else ChunkRow(**row)
 
 
 class RejectionGroup(NamedTuple):

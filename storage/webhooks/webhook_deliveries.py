@@ -204,6 +204,16 @@ def license_of(connection: Connection, delivery_id: int) -> str | None:
     ).scalar_one_or_none()
 
 
+def subject_of(connection: Connection, delivery_id: int) -> str | None:
+    """What the event of a delivery is about: a job's id, for example."""
+    return connection.execute(
+        text("""
+            SELECT e.subject FROM deliveries AS d JOIN events AS e ON e.id = d.event_id
+             WHERE d.id = :id"""),
+        {"id": delivery_id},
+    ).scalar_one_or_none()
+
+
 def send_again(connection: Connection, delivery_id: int) -> bool:
     """Attempt a delivery once more at once, also one that was delivered or given up.
 

@@ -17,6 +17,9 @@ from worker.console import sessions
 from worker.console.live_overview import LiveOverview
 from worker.console.mount import PATH
 from worker.console.pages import (
+    action_log,
+    bulk,
+    confirmation,
     connections,
     job,
     jobs,
@@ -42,6 +45,9 @@ _FAMILIES = (
     workers,
     connections,
     providers,
+    action_log,
+    confirmation,
+    bulk,
     sign_in,
 )
 

@@ -36,5 +36,6 @@ CONNECTIONS = Page(
     "connections", "/connections", "Connections", _OPERATORS, of_house=False
 )
 PROVIDERS = Page("providers", "/providers", "Providers", _OPERATORS, of_house=True)
+ACTIONS = Page("actions", "/actions", "Action log", _OPERATORS, of_house=False)
 
-PAGES = (OVERVIEW, JOBS, QUEUES, WORKERS, CONNECTIONS, PROVIDERS)
+PAGES = (OVERVIEW, JOBS, QUEUES, WORKERS, CONNECTIONS, PROVIDERS, ACTIONS)

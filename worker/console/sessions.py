@@ -55,7 +55,7 @@ def sign_in(request: Request, key: Key) -> None:
     """Begin a new session, so that nobody has planted one before."""
     session: dict[str, Any] = request.session
     session.clear()
-    now_s = round(wall_s(), 3)
+    now_s = wall_s()
     session.update({_KEY: key.id, _BEGAN: now_s, _SEEN: now_s})
 
 
@@ -67,7 +67,7 @@ def sign_out(request: Request) -> None:
 def key_of(request: Request, database: Database, *, most_s: float) -> Key | None:
     """The live key that somebody has signed in with, if the session still holds."""
     session: dict[str, Any] = request.session
-    now_s = round(wall_s(), 3)
+    now_s = wall_s()
     if _KEY not in session or now_s - session[_BEGAN] >= most_s:
         return None
     with database.reading() as connection:

@@ -69,6 +69,11 @@ class Visit:
         if license_id is None or self.key.license_id not in {None, license_id}:
             raise HTTPException(404, "there is no such thing")
 
+    def check_is_of_house(self) -> None:
+        """Let no bound key at what is of all licenses. Raises 403."""
+        if self.key.license_id is not None:
+            raise HTTPException(403, "this is of all licenses, and this key of one")
+
     def form(self, kind: type[ConsoleForm]) -> Any:  # noqa: ANN401 - fields are set by WTForms
         """A form of this session, with what was sent."""
         sent = self.given if self.request.method == "POST" else None

@@ -8,8 +8,8 @@ from storage.operations import overview
 from storage.operations.overview import OpenJob, Overview
 from worker.findings.provider_names import DIRECTORY, order_of
 from worker.infrastructure.clock import Stopwatch
-from worker.infrastructure.outbound_limits.pause_reader import PROVIDERS, PauseReader
-from worker.infrastructure.outbound_limits.pauses import Pause
+from worker.infrastructure.outbound_limits.pauses import PROVIDER, Pause
+from worker.infrastructure.outbound_limits.standing_pauses import pauses_of
 from worker.infrastructure.settings import MISSED_REPORTS, Settings
 from worker.operations.pace import Pace, PaceMemory
 
@@ -44,7 +44,6 @@ class OverviewLook:
     def __init__(self, settings: Settings, database: Database) -> None:
         self._settings = settings
         self._database = database
-        self._pauses = PauseReader(settings.limits_url)
         self._pace = PaceMemory()
         self._lock = Lock()
         self._since = Stopwatch()
@@ -76,7 +75,7 @@ class OverviewLook:
 
     def _providers(self) -> tuple[ProviderState, ...]:
         names = [name for name in order_of(self._settings) if name != DIRECTORY]
-        pauses = self._pauses.of(PROVIDERS, names)
+        pauses = pauses_of(self._settings.limits_url, PROVIDER) if names else {}
         return tuple(
             ProviderState(
                 name=name,
@@ -88,5 +87,4 @@ class OverviewLook:
 
     def close(self) -> None:
         """Close what it looks by."""
-        self._pauses.close()
         self._database.close()

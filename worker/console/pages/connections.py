@@ -6,10 +6,8 @@ from starlette.routing import Route
 from storage.connections import connections
 from worker.console.page_table import CONNECTIONS
 from worker.console.visits import House, Visit, visited
-from worker.infrastructure.outbound_limits.pause_reader import (
-    CONNECTIONS as FAMILY,
-)
-from worker.infrastructure.outbound_limits.pause_reader import PauseReader
+from worker.infrastructure.outbound_limits.pauses import CONNECTION
+from worker.infrastructure.outbound_limits.standing_pauses import pauses_of
 
 _PAGE = 50
 
@@ -29,9 +27,7 @@ def _show(visit: Visit) -> Response:
             limit=_PAGE + 1,
         )
     shown = found[:_PAGE]
-    reader = PauseReader(visit.deps.settings.limits_url)
-    pauses = reader.of(FAMILY, [one.id for one in shown])
-    reader.close()
+    pauses = pauses_of(visit.deps.settings.limits_url, CONNECTION)
     return visit.show(
         "connections.html",
         connections=shown,

@@ -11,13 +11,19 @@ from storage.findings import provider_costs
 from storage.jobs import job_reports
 from storage.jobs.job_reports import JobReport
 from storage.licenses import licenses
-from storage.operations import job_detail
+from storage.operations import chunk_reports, job_detail, job_timeline
+from storage.operations.chunk_reports import ChunkReport
+from storage.state_machine import JobState
+from worker.console.console_actions import offer
+from worker.console.job_actions import SEND_AGAIN, chunk_offers, job_offers
 from worker.console.page_table import JOBS
 from worker.console.visits import House, Visit, visited
 from worker.exports.download_links import file_link
+from worker.operations import turn_order
 from worker.operations.job_diagnosis import why_it_waits
+from worker.operations.turn_order import JobTurn
 
-_CHUNKS_MAX = 5_000
+_DIGITS_MAX = 18
 
 
 def routes(house: House) -> list[Route]:
@@ -40,28 +46,41 @@ def seen_job(visit: Visit, connection: Connection) -> JobReport:
 def _show(visit: Visit) -> Response:
     with visit.deps.database.reading() as connection:
         report = seen_job(visit, connection)
-        chunks = job_detail.chunks(connection, report.id, limit=_CHUNKS_MAX)
+        chosen = _chosen(visit, connection, report.id)
         values: dict[str, Any] = {
             "job": report,
             "why": why_it_waits(visit.deps, connection, report),
-            "chunks": chunks,
-            "chosen": _chosen(visit, connection, report.id),
+            "chunks": chunk_reports.of_job(connection, report.id),
+            "chosen": chosen,
+            "timeline": job_timeline.of_job(connection, report.id),
             "rejections": job_detail.rejections(connection, report.id),
             "charges": job_reports.charge_sums(connection, report.id),
             "costs": provider_costs.of_job(connection, report.id),
             "charged": provider_costs.charged(connection, report.id),
             "told": job_detail.told(connection, report.id),
+            "offers": [],
+            "chunk_offers": [],
+            "again": lambda delivery_id: offer(SEND_AGAIN, delivery_id),
         }
-    return visit.show("job.html", **values)
+    if visit.may_steer:
+        values["offers"] = job_offers(report)
+        values["chunk_offers"] = chunk_offers(chosen) if chosen else []
+    return visit.show("job.html", turn=_turn(visit, report), **values)
 
 
-def _chosen(
-    visit: Visit, connection: Connection, job_id: str
-) -> job_detail.ChunkRow | None:
-    asked = visit.query.get("chunk", "")
-    if not asked.isdecimal():
+def _turn(visit: Visit, report: JobReport) -> JobTurn | None:
+    """Whose chunks go before its own, where it may run."""
+    if report.state not in {JobState.QUEUED, JobState.RUNNING}:
         return None
-    return job_detail.chunk(connection, job_id, int(asked))
+    return turn_order.job_turn(visit.deps, report.id)
+
+
+def _chosen(visit: Visit, connection: Connection, job_id: str) -> ChunkReport | None:
+    asked = visit.query.get("chunk", "")
+    if not asked.isdecimal() or len(asked) > _DIGITS_MAX:
+        return None
+    found = chunk_reports.chunk(connection, int(asked))
+    return found if found is not None and found.job_id == job_id else None
 
 
 def _file(visit: Visit) -> Response:

@@ -1,5 +1,7 @@
 """The jobs: exports and pushes as two tabs, filtered by what stands in the URL."""
 
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 from urllib.parse import urlencode
 
@@ -9,12 +11,20 @@ from starlette.routing import Route
 
 from storage.jobs import job_reports
 from storage.jobs.job_reports import WantedJobs
+from storage.operations.bulk_jobs import BulkVerb
 from storage.state_machine import JobState
 from worker.console.page_table import JOBS
 from worker.console.visits import House, Visit, visited
 
 _PAGE = 50
 KINDS = {"export": "Exports", "push": "CRM pushes"}
+BULK_TITLES = {
+    BulkVerb.PAUSE: "Pause all",
+    BulkVerb.RESUME: "Resume all",
+    BulkVerb.CANCEL: "Cancel all",
+    BulkVerb.RETRY: "Retry all",
+    BulkVerb.GIVE_UP: "Give up all",
+}
 _FILTERS = ("license", "state", "user", "from", "to", "text", "reason")
 
 
@@ -29,10 +39,36 @@ class Asked(NamedTuple):
     kind: str
     filters: dict[str, str]
 
+    @property
+    def wanted(self) -> WantedJobs:
+        """The jobs that are asked for. Raises 422 for what is no date."""
+        filters = self.filters
+        last = _day("to", filters.get("to"))
+        return WantedJobs(
+            license_id=filters.get("license"),
+            kind=self.kind,
+            state=JobState(filters["state"]) if "state" in filters else None,
+            user_id=filters.get("user"),
+            created_from=_day("from", filters.get("from")),
+            created_to=last and last + timedelta(days=1),
+            text=filters.get("text"),
+            waiting_reason=filters.get("reason"),
+        )
+
     def url(self, **changed: str) -> str:
         """The URL of the same with something changed."""
         query = {"kind": self.kind, **self.filters, **changed}
         return f"?{urlencode({name: one for name, one in query.items() if one})}"
+
+
+def _day(name: str, given: str | None) -> datetime | None:
+    """The beginning of a day."""
+    if given is None:
+        return None
+    try:
+        return datetime.strptime(given, "%Y-%m-%d").replace(tzinfo=UTC)
+    except ValueError as error:
+        raise HTTPException(422, f"{name}: a day, as 2026-05-31") from error
 
 
 def asked_of(visit: Visit) -> Asked:
@@ -54,14 +90,8 @@ def asked_of(visit: Visit) -> Asked:
 
 def _show(visit: Visit) -> Response:
     asked = asked_of(visit)
-    filters = asked.filters
-    wanted = WantedJobs(
-        license_id=filters.get("license"),
-        kind=asked.kind,
-        state=JobState(filters["state"]) if "state" in filters else None,
-        before=visit.query.get("before") or None,
-    )
-    with visit.deps.database.reading() as connection:
+    wanted = replace(asked.wanted, before=visit.query.get("before") or None)
+    with visit.deps.database.transaction() as connection:
         found = job_reports.jobs(connection, wanted, limit=_PAGE + 1)
     shown = found[:_PAGE]
     return visit.show(
@@ -72,4 +102,5 @@ def _show(visit: Visit) -> Response:
         jobs=shown,
         older=asked.url(before=shown[-1].id) if len(found) > _PAGE else None,
         is_first="before" not in visit.query,
+        bulk=BULK_TITLES if visit.may_steer else {},
     )

@@ -3,8 +3,11 @@
 from starlette.responses import Response
 from starlette.routing import Route
 
+from worker.console.console_actions import offer
+from worker.console.house_actions import ALL, REQUEUE, SET_WEIGHT
 from worker.console.page_table import QUEUES
 from worker.console.visits import House, Visit, visited
+from worker.operations import turn_order
 
 
 def routes(house: House) -> list[Route]:
@@ -13,4 +16,10 @@ def routes(house: House) -> list[Route]:
 
 
 def _show(visit: Visit) -> Response:
-    return visit.show("queues.html", report=visit.house.live.report())
+    return visit.show(
+        "queues.html",
+        report=visit.house.live.report(),
+        turns=turn_order.license_turns(visit.deps),
+        requeue=offer(REQUEUE, ALL) if visit.may_steer else None,
+        weigh=lambda license_id: offer(SET_WEIGHT, license_id),
+    )

@@ -3,6 +3,7 @@
 Read without an event loop, by processes that ask nobody themselves.
 """
 
+from functools import cache
 from typing import NamedTuple
 
 from redis import Redis
@@ -64,3 +65,16 @@ class StandingPauses:
             )
             if reason is not None and left_ms > 0
         ]
+
+
+def pauses_of(redis_url: str | None, family: str) -> dict[str, Pause] | None:
+    """The same by name; without a Redis nobody is paused."""
+    if redis_url is None:
+        return {}
+    found = _shared(redis_url).of(family)
+    return None if found is None else {one.name: one.pause for one in found}
+
+
+@cache
+def _shared(redis_url: str) -> StandingPauses:
+    return StandingPauses(redis_url)

@@ -1,0 +1,83 @@
+"""The confirmation of an action: what it will do, and a reason for it."""
+
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from worker.console import house_actions, job_actions
+from worker.console.console_actions import (
+    Aim,
+    ConsoleAction,
+    acting_of,
+    by_name,
+    check_may,
+)
+from worker.console.page_table import JOBS
+from worker.console.visits import House, Visit, visited
+from worker.infrastructure.errors import BadInput, Refused
+
+ACTIONS = by_name(*job_actions.ACTIONS, *house_actions.ACTIONS)
+"""All that can be done to one thing."""
+
+
+def routes(house: House) -> list[Route]:
+    """Its routes."""
+    path = "/act/{action}/{target:path}"
+    return [
+        Route(path, visited(house, JOBS, _ask, acts=True)),
+        Route(path, visited(house, JOBS, _act, acts=True), methods=["POST"]),
+    ]
+
+
+def _found(visit: Visit) -> tuple[ConsoleAction, Aim]:
+    asked = visit.request.path_params
+    action = ACTIONS.get(asked["action"])
+    if action is None:
+        raise HTTPException(404, "there is no such action")
+    if action.of_house:
+        visit.check_is_of_house()
+    aim = action.find(visit, asked["target"])
+    check_may(visit, aim, of_house=action.of_house)
+    return action, aim
+
+
+def _ask(visit: Visit) -> Response:
+    action, aim = _found(visit)
+    return _page(visit, action, aim, visit.form(action.form), [], status=200)
+
+
+def _act(visit: Visit) -> Response:
+    action, aim = _found(visit)
+    form = visit.form(action.form)
+    if not form.validate():
+        return _page(visit, action, aim, form, form.problems(), status=422)
+    try:
+        leads_to = action.act(visit, aim, acting_of(visit, form.reason.data), form)
+    except Refused as refused:
+        return _page(visit, action, aim, form, [refused.detail], status=409)
+    except BadInput as error:
+        return _page(visit, action, aim, form, [str(error)], status=422)
+    return RedirectResponse(leads_to or aim.back, 303)
+
+
+def _page(
+    visit: Visit,
+    action: ConsoleAction,
+    aim: Aim,
+    form: Any,  # noqa: ANN401 - fields are set by WTForms
+    problems: list[str],
+    *,
+    status: int,
+) -> Response:
+    return visit.show(
+        "confirmation.html",
+        status=status,
+        title=action.title,
+        aim=aim.title,
+        back=aim.back,
+        effect=action.effect,
+        form=form,
+        problems=problems,
+    )
