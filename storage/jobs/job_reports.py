@@ -139,11 +139,15 @@ _CONDITIONS = {
     "before": "(j.created_at, j.id) < ("
     "SELECT created_at, id FROM jobs WHERE id = :before)",
 }
-# Where few have a word they are looked for first, by the word: else the newest jobs
-# would be read through to the oldest. Where many have, the newest are soon enough.
+# Each change of an open job would cost an index of words, so there are only those of
+# jobs that have ended. Where few have a word they are looked for first, by the word:
+# else the newest jobs would be read through to the oldest. Where many have, the newest
+# are soon enough.
 _FEW_NAMED = f"""
-j.id = ANY (ARRAY(SELECT j.id FROM jobs AS j WHERE {_IS_NAMED}
-                  UNION SELECT j.id FROM jobs AS j WHERE {_ID_BEGINS}))
+j.id = ANY (ARRAY(
+  SELECT j.id FROM jobs AS j WHERE j.finished_at IS NOT NULL AND {_IS_NAMED}
+   UNION SELECT j.id FROM jobs AS j WHERE j.finished_at IS NULL AND {_IS_NAMED}
+   UNION SELECT j.id FROM jobs AS j WHERE {_ID_BEGINS}))
 """  # noqa: S608 - constants
 _OPEN, _HAS_ENDED = "j.finished_at IS NULL", "j.finished_at IS NOT NULL"
 

@@ -98,7 +98,7 @@ jobs = Table(
         "jobs_words_idx",
         text("to_tsvector('simple'::regconfig, holdfast_words(name))"),
         postgresql_using="gin",
-        postgresql_where=text("name IS NOT NULL"),
+        postgresql_where=text("name IS NOT NULL AND finished_at IS NOT NULL"),
     ),
     Index(
         "jobs_open_idx",

@@ -147,7 +147,7 @@ def _add_searches() -> None:
         "jobs",
         [sa.text("to_tsvector('simple'::regconfig, holdfast_words(name))")],
         postgresql_using="gin",
-        postgresql_where=sa.text("name IS NOT NULL"),
+        postgresql_where=sa.text("name IS NOT NULL AND finished_at IS NOT NULL"),
     )
 
 
