@@ -22,14 +22,14 @@ from worker.infrastructure.settings import Settings
 from worker.jobs.message_queues import CONTROL, QUEUES
 from worker.jobs.messages import redis_transport
 
-# Made before the pool forks: `worker_shutting_down` fires in the parent alone, and
-# its children read this between two batches.
-_draining = Value("b", 0)
+# Made before the pool forks: the parent alone learns that it is to stop, or is to take
+# nothing more, and its children read this between two batches.
+_stopping, _drains = Value("b", 0), Value("b", 0)
 
 
 @worker_shutting_down.connect  # type: ignore[untyped-decorator]
-def _drain(**_: object) -> None:
-    _draining.value = 1
+def _stop(**_: object) -> None:
+    _stopping.value = 1
 
 
 @worker_before_create_process.connect  # type: ignore[untyped-decorator]
@@ -40,8 +40,13 @@ def _freeze(**_: object) -> None:
 
 
 def draining() -> bool:
-    """Whether this worker has been asked to stop."""
-    return bool(_draining.value)
+    """Whether this worker ends what it has and takes nothing more."""
+    return bool(_stopping.value or _drains.value)
+
+
+def drain(*, asked: bool) -> None:
+    """Let this worker and its children take nothing more, or go on."""
+    _drains.value = asked
 
 
 def _redis_options(settings: Settings, within_s: float) -> dict[str, Any]:

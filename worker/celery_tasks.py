@@ -17,8 +17,9 @@ from celery.signals import (
     worker_shutting_down,
 )
 
-from worker.celery_app import draining
+from worker.celery_app import drain, draining
 from worker.heap import freeze_heap
+from worker.infrastructure.dependencies import new_owner
 from worker.infrastructure.settings import Settings
 from worker.jobs.chunk_runner import run_chunk
 from worker.jobs.heartbeat import Heartbeat
@@ -71,10 +72,12 @@ def register(app: Celery, settings: Settings) -> Heartbeat:
 
     The worker's heartbeat is returned: it knows whether something has ended the worker.
     """
+    heartbeat = Heartbeat(settings, draining=draining, drain=drain)
 
     def deps() -> Wired:
         if _Process.deps is None:
-            _Process.deps = wire(settings, draining=draining, pool=1)
+            owner = new_owner(heartbeat.owner)
+            _Process.deps = wire(settings, draining=draining, pool=1, owner=owner)
             _Process.flush = CounterFlush(_Process.deps.database)
         return _Process.deps
 
@@ -106,7 +109,6 @@ def register(app: Celery, settings: Settings) -> Heartbeat:
 
     worker_process_init.connect(begin_child, weak=False)
     worker_process_shutdown.connect(_end_child, weak=False)
-    heartbeat = Heartbeat(settings)
     heartbeat.connect_signals()
     app.conf.worker_consumer = partial(
         Consumer,

@@ -1,5 +1,7 @@
 """The worker's process for small jobs: forked off, kept alive, ended with the worker.
 
+It drains with the worker too.
+
 It is forked before the worker connects to anything, and shares what is loaded by then.
 """
 
@@ -9,8 +11,10 @@ import signal
 import threading
 from contextlib import suppress
 
+from worker.celery_app import draining
 from worker.heap import freeze_heap
 from worker.infrastructure.clock import Stopwatch, wait
+from worker.infrastructure.dependencies import new_owner
 from worker.infrastructure.retry_policy import backoff_s
 from worker.infrastructure.settings import Settings
 from worker.jobs.small_job_runner import THREADS, SmallJobRunner
@@ -28,8 +32,9 @@ _PARENT_LOOK_S = 2.0
 class SmallJobProcess:
     """Starts the process, and starts it again where it ends before the worker does."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, worker: str) -> None:
         self._settings = settings
+        self._worker = worker
         self._pid: int | None = None
         self._stopping = threading.Event()
         self._keeper = threading.Thread(target=self._keep, name="small", daemon=True)
@@ -60,7 +65,7 @@ class SmallJobProcess:
             return pid
         status = 1
         try:
-            _run(self._settings, parent)
+            _run(self._settings, parent, new_owner(self._worker))
             status = 0
         except BaseException:
             log.exception("the runner of small jobs has failed")
@@ -90,7 +95,7 @@ class SmallJobProcess:
                 os.kill(self._pid, number)
 
 
-def _run(settings: Settings, parent: int) -> None:
+def _run(settings: Settings, parent: int, owner: str) -> None:
     """Be that process."""
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
@@ -98,7 +103,12 @@ def _run(settings: Settings, parent: int) -> None:
     # What hangs is ended, as a child of the pool is; its lease brings the work back.
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     threading.Thread(target=_outlive_nobody, args=(parent,), daemon=True).start()
-    deps = wire(settings, draining=stop.is_set, pool=THREADS)
+    deps = wire(
+        settings,
+        draining=lambda: stop.is_set() or draining(),
+        pool=THREADS,
+        owner=owner,
+    )
     flush = CounterFlush(deps.database)
     SmallJobRunner(deps, _alarm).run(stop)
     flush.close()

@@ -34,9 +34,10 @@ def wire(
     *,
     draining: Callable[[], bool] = never,
     pool: int = 5,
+    owner: str | None = None,
 ) -> Wired:
     """Everything, from settings."""
-    return wired(bare(settings, draining=draining, pool=pool))
+    return wired(bare(settings, draining=draining, pool=pool, owner=owner))
 
 
 def wired(deps: Deps) -> Wired:

@@ -1,23 +1,54 @@
 """Which workers and dispatchers are alive, by what they last reported."""
 
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 
 from sqlalchemy import Connection, text
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class About:
+    """What a process says of itself, as far as it knows.
+
+    `rss_bytes` is what it and its children hold in memory; one that `drains` takes
+    nothing more, and ends what it has.
+    """
+
+    host: str | None = None
+    pid: int | None = None
+    version: str | None = None
+    rss_bytes: int | None = None
+    drains: bool = False
+
+
+_NOTHING = About()
+
+
 def report(
-    connection: Connection, process_id: str, role: str, queues: Sequence[str] = ()
-) -> None:
+    connection: Connection,
+    process_id: str,
+    role: str,
+    queues: Sequence[str] = (),
+    about: About = _NOTHING,
+) -> bool:
     """Say that a process is alive, and which queues of the broker it reads.
 
-    `process_id` is unique to its boot.
+    `process_id` is unique to its boot. Whether somebody wants it to take nothing more.
     """
-    connection.execute(
+    asked: bool = connection.execute(
         text("""
-            INSERT INTO processes (id, role, queues) VALUES (:id, :role, :queues)
-            ON CONFLICT (id) DO UPDATE SET seen_at = clock_timestamp()"""),
-        {"id": process_id, "role": role, "queues": list(queues)},
-    )
+            INSERT INTO processes (id, role, queues, host, pid, version, rss_bytes,
+                                   draining_since)
+            VALUES (:id, :role, :queues, :host, :pid, :version, :rss_bytes,
+                    CASE WHEN :drains THEN clock_timestamp() END)
+            ON CONFLICT (id) DO UPDATE
+               SET seen_at = clock_timestamp(), rss_bytes = excluded.rss_bytes,
+                   draining_since = CASE WHEN :drains
+                     THEN coalesce(processes.draining_since, clock_timestamp()) END
+            RETURNING drain_asked_at IS NOT NULL"""),
+        asdict(about) | {"id": process_id, "role": role, "queues": list(queues)},
+    ).scalar_one()
+    return asked
 
 
 def is_read(connection: Connection, queue: str, *, within_s: float) -> bool:

@@ -117,6 +117,13 @@ to_tsquery('simple'::regconfig, nullif(
   regexp_replace(btrim(holdfast_words(CAST(:text AS text))), ' +', ':* & ', 'g')
   || ':*', ':*'))
 """
+_IS_NAMED = (
+    "(j.name IS NOT NULL AND to_tsvector('simple'::regconfig, holdfast_words(j.name)) "
+    f"@@ {_WORDS_BEGIN})"
+)
+_ID_BEGINS = "(j.id >= :text AND j.id < CAST(:text AS text) || chr(1114111))"
+_LOOKED_AT, _MANY = 2_000, 20
+"""Of so many of the newest jobs with a name; where so many have words, many have."""
 
 # What is not asked for is not in the statement: a plan that serves all questions would
 # read the jobs of all licenses. Those that have not ended have an index of their own.
@@ -127,13 +134,21 @@ _CONDITIONS = {
     "user_id": "j.user_id = :user_id",
     "created_from": "j.created_at >= :created_from",
     "created_to": "j.created_at < :created_to",
-    "text": "((j.name IS NOT NULL AND to_tsvector('simple'::regconfig, "
-    f"holdfast_words(j.name)) @@ {_WORDS_BEGIN})"
-    " OR (j.id >= :text AND j.id < CAST(:text AS text) || chr(1114111)))",
+    "text": f"({_IS_NAMED} OR {_ID_BEGINS})",
     "waiting_reason": "j.waiting_reason = :waiting_reason",
     "before": "(j.created_at, j.id) < ("
     "SELECT created_at, id FROM jobs WHERE id = :before)",
 }
+# Each change of an open job would cost an index of words, so there are only those of
+# jobs that have ended. Where few have a word they are looked for first, by the word:
+# else the newest jobs would be read through to the oldest. Where many have, the newest
+# are soon enough.
+_FEW_NAMED = f"""
+j.id = ANY (ARRAY(
+  SELECT j.id FROM jobs AS j WHERE j.finished_at IS NOT NULL AND {_IS_NAMED}
+   UNION SELECT j.id FROM jobs AS j WHERE j.finished_at IS NULL AND {_IS_NAMED}
+   UNION SELECT j.id FROM jobs AS j WHERE {_ID_BEGINS}))
+"""  # noqa: S608 - constants
 _OPEN, _HAS_ENDED = "j.finished_at IS NULL", "j.finished_at IS NOT NULL"
 
 
@@ -148,19 +163,32 @@ def where(connection: Connection, wanted: WantedJobs) -> Where:
     """How a statement of this transaction finds the jobs that are wanted."""
     given = {name: getattr(wanted, name) for name in _CONDITIONS}
     asked = {name: one for name, one in given.items() if one is not None}
-    conditions = [_CONDITIONS[name] for name in asked]
+    by = _CONDITIONS
+    if wanted.text is not None and not _many_have(connection, wanted.text):
+        by = by | {"text": _FEW_NAMED}
+    conditions = [by[name] for name in asked]
     if wanted.state is not None:
         conditions.append(_HAS_ENDED if wanted.state in ENDED else _OPEN)
     elif wanted.waiting_reason is not None:
         conditions.append(_OPEN)
-    if wanted.text is not None:
-        # How many a word finds decides how they are looked for: planned anew each time.
-        connection.execute(text("SET LOCAL plan_cache_mode = force_custom_plan"))
     parameters = {
         name: one.value if isinstance(one, JobState) else one
         for name, one in asked.items()
     }
     return Where(" AND ".join(conditions) or "true", parameters)
+
+
+def _many_have(connection: Connection, words: str) -> bool:
+    """Whether many jobs have these words in their names, by the newest of them."""
+    found: int = connection.execute(
+        text(f"""
+            SELECT count(*) FROM (
+              SELECT name FROM jobs WHERE name IS NOT NULL
+               ORDER BY created_at DESC, id DESC LIMIT :looked_at) AS j
+             WHERE {_IS_NAMED}"""),  # noqa: S608 - constants
+        {"text": words, "looked_at": _LOOKED_AT},
+    ).scalar_one()
+    return found >= _MANY
 
 
 def jobs(

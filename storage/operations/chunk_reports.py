@@ -76,9 +76,9 @@ def of_job(
 
 
 def in_hand(connection: Connection) -> list[ChunkReport]:
-    """All chunks that somebody runs, by owner."""
+    """All chunks that somebody runs, by id."""
     rows = connection.execute(
-        text(f"{_CHUNKS} WHERE c.state = 'running' ORDER BY c.owner, c.id")
+        text(f"{_CHUNKS} WHERE c.state = 'running' ORDER BY c.id")
     ).mappings()
     return [_report(dict(row)) for row in rows]
 

@@ -85,6 +85,7 @@ jobs = Table(
     Index("jobs_license_id_created_at_idx", "license_id", "created_at", "id"),
     Index("jobs_created_at_idx", "created_at", "id"),
     Index("jobs_user_id_created_at_idx", "user_id", "created_at", "id"),
+    Index("jobs_kind_created_at_idx", "kind", "created_at", "id"),
     # Those of a state, once they are in it for good.
     Index(
         "jobs_ended_state_idx",
@@ -97,7 +98,7 @@ jobs = Table(
         "jobs_words_idx",
         text("to_tsvector('simple'::regconfig, holdfast_words(name))"),
         postgresql_using="gin",
-        postgresql_where=text("name IS NOT NULL"),
+        postgresql_where=text("name IS NOT NULL AND finished_at IS NOT NULL"),
     ),
     Index(
         "jobs_open_idx",
@@ -367,6 +368,14 @@ processes = Table(
     Column("seen_at", Instant, nullable=False, server_default=NOW),
     # Those of the broker that a worker reads, where it has said so.
     Column("queues", ARRAY(Text)),
+    Column("host", Text),
+    Column("pid", Integer),
+    Column("version", Text),
+    # What it and its children hold in memory.
+    Column("rss_bytes", BigInteger),
+    # Somebody wants a worker to take nothing more; since when it does not.
+    Column("drain_asked_at", Instant),
+    Column("draining_since", Instant),
     CheckConstraint("role IN ('worker', 'dispatcher')", name="role"),
 )
 

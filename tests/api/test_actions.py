@@ -3,8 +3,10 @@
 import pytest
 
 from storage.access_scopes import Scope
+from storage.jobs import heartbeats
 from tests.support import job_runs
 from worker.api import models
+from worker.jobs.process_report import about
 
 _RECORDS = [{"company": {"id": f"c{number}"}} for number in range(4)]
 
@@ -154,3 +156,23 @@ def test_jobs_are_listed_by_what_is_asked_for_page_by_page(acme):
     at = acme.admin.get(f"/v1/jobs/{jobs[1]}").json()["created_at"]
     assert listed(**{"from": at}) == [jobs[2], jobs[1]]
     assert listed(to=at) == [jobs[0]]
+
+
+def test_processes_are_listed_and_drained(acme):
+    with acme.deps.database.transaction() as connection:
+        heartbeats.report(connection, "a-host:1:ab", "worker", about=about())
+    operator = acme.key(Scope.OPERATOR)
+    (listed,) = operator.get("/v1/processes").json()["items"]
+    assert models.Process.model_validate(listed).model_dump(mode="json") == listed
+    assert (listed["id"], listed["state"], listed["chunks"]) == (
+        *("a-host:1:ab", "alive"),
+        [],
+    )
+    body = {"reason": "a new kernel"}
+    for verb, state in (("drain", "draining"), ("undrain", "alive")):
+        answer = operator.post(f"/v1/processes/a-host:1:ab/{verb}", json=body)
+        assert (answer.status_code, answer.json()["state"]) == (200, state)
+    assert [one["verb"] for one in operator.get("/v1/actions").json()["items"]] == [
+        "undrain",
+        "drain",
+    ]

@@ -44,6 +44,14 @@ COMMANDS = {
         "operations.job_verbs",
         "End a job whose file cannot be sealed, and refund all that it cost.",
     ),
+    "processes": _Place(
+        "operations.processes", "List workers and dispatchers, and what each is doing."
+    ),
+    "drain": _Place(
+        "operations.processes",
+        "Let a worker end its batches, give its chunks back, and take nothing more.",
+    ),
+    "undrain": _Place("operations.processes", "Let a worker take chunks again."),
     "jobs-bulk": _Place(
         "operations.bulk",
         "Ask a verb of all jobs that a filter matches, each with its own action.",

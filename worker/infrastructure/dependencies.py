@@ -46,8 +46,12 @@ def bare(
     *,
     draining: Callable[[], bool] = never,
     pool: int = 5,
+    owner: str | None = None,
 ) -> Deps:
-    """What every use case is given, from settings."""
+    """What every use case is given, from settings.
+
+    `owner` is another name than that of this boot, for whoever is a worker's child.
+    """
     return Deps(
         settings=settings,
         database=connect(settings, pool=pool),
@@ -57,7 +61,7 @@ def bare(
             allow_private=settings.webhook_allow_private,
             timeout_s=settings.webhook_timeout_s,
         ),
-        owner=new_owner(),
+        owner=owner or new_owner(),
         draining=draining,
     )
 
@@ -72,8 +76,13 @@ def _artifacts(settings: Settings) -> Artifacts:
     )
 
 
-def new_owner() -> str:
-    """A name for this boot of this process, never used again."""
+def new_owner(of: str | None = None) -> str:
+    """A name for this boot of this process, never used again.
+
+    A child's begins with the name of the worker that it belongs to, and a slash.
+    """
+    if of is not None:
+        return f"{of}/{os.getpid()}:{secrets.token_hex(4)}"
     return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
 
 

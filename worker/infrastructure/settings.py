@@ -198,6 +198,10 @@ class Settings(EnvironmentSettings):
     worker_grace_s: float = setting(120, gt=0)
     """How long a worker may take to stop; Celery's warm shutdown can need 30 s."""
 
+    hand_back_s: float = setting(30, gt=0)
+    """After so long a worker that is told to stop gives chunks back whose batch has not
+    ended; sooner than `worker_grace_s`."""
+
     lease_s: float = setting(90, gt=0)
     """How long a chunk stays with a worker that shows no progress."""
     chunk_budget_s: float = setting(240, gt=0)

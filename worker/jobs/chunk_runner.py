@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from storage.errors import ArtifactError, Conflict, Superseded
 from storage.findings import lookups
-from storage.jobs import chunks, job_control, jobs, outbox
+from storage.jobs import chunks, dispatch_queue, job_control, jobs, outbox
 from storage.jobs.chunks import Batch, TakenChunk
 from storage.state_machine import JobState
 from worker.findings.lookup_prefetch import LookupPrefetch
@@ -36,7 +36,14 @@ _CONFLICTS_MAX = 20
 
 
 def run_chunk(deps: JobDeps, chunk_id: int) -> TaskResult:
-    """Run a chunk from its cursor, as far as its job and its time budget allow."""
+    """Run a chunk from its cursor, as far as its job and its time budget allow.
+
+    A worker that drains leaves it to others.
+    """
+    if deps.draining():
+        with deps.database.transaction() as connection:
+            dispatch_queue.unmark(connection, chunk_ids=[chunk_id], entry_ids=[])
+        return Never("the worker takes nothing more")
     with deps.database.reading() as connection:
         chunk = chunks.take(
             connection,

@@ -24,6 +24,7 @@ from worker.jobs.message_queues import CHUNKS, CONTROL, RUN_CHUNK, RUN_ENTRY, SM
 from worker.jobs.messages import lost_messages
 from worker.jobs.messages.broker_purge import purge_where_workers_end
 from worker.jobs.messages.broker_queues import BrokerQueues
+from worker.jobs.process_report import about
 
 log = logging.getLogger(__name__)
 
@@ -177,7 +178,7 @@ class Dispatcher:
 
     def _report(self) -> None:
         with self._deps.database.transaction() as connection:
-            heartbeats.report(connection, self._deps.owner, "dispatcher")
+            heartbeats.report(connection, self._deps.owner, "dispatcher", about=about())
 
     def _leave(self) -> None:
         with self._deps.database.transaction() as connection:

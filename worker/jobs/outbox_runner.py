@@ -3,7 +3,7 @@
 import logging
 
 from storage.errors import Superseded
-from storage.jobs import jobs, outbox
+from storage.jobs import dispatch_queue, jobs, outbox
 from worker.infrastructure.retry_policy import backoff_s
 from worker.infrastructure.task_results import Later, Never, TaskResult
 from worker.infrastructure.telemetry import metric_families
@@ -14,7 +14,14 @@ log = logging.getLogger(__name__)
 
 
 def run_entry(deps: JobDeps, entry_id: int) -> TaskResult:
-    """Run an outbox entry once; a failure brings it back later."""
+    """Run an outbox entry once; a failure brings it back later.
+
+    A worker that drains leaves it to others.
+    """
+    if deps.draining():
+        with deps.database.transaction() as connection:
+            dispatch_queue.unmark(connection, chunk_ids=[], entry_ids=[entry_id])
+        return Never("the worker takes nothing more")
     with deps.database.transaction() as connection:
         entry = outbox.take(
             connection, entry_id, owner=deps.owner, lease_s=deps.settings.lease_s

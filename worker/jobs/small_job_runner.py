@@ -54,6 +54,9 @@ class SmallJobRunner:
     def run(self, stop: Event) -> None:
         """Run what waits, then wait; an accident is logged and does not end it."""
         while not stop.is_set() and self._left > 0:
+            if self._deps.draining():
+                clock.wait(stop, _STOP_WITHIN_S)
+                continue
             try:
                 has_begun_all = self.turn()
             except Exception:

@@ -3,6 +3,7 @@
 from storage.operations.action_log import Action
 from storage.operations.chunk_reports import ChunkReport
 from storage.operations.job_timeline import Entry
+from storage.operations.processes import Process
 from worker.infrastructure.clock import instant
 from worker.responses.response import Answer
 
@@ -63,4 +64,30 @@ def of_chunk(chunk: ChunkReport) -> Answer:
         "failures": chunk.failures,
         "last_error": chunk.last_error,
         "in_doubt": chunk.doubted_at is not None,
+    }
+
+
+def of_process(process: Process) -> Answer:
+    """A worker or a dispatcher, and what it has in hand."""
+    return {
+        "id": process.id,
+        "role": process.role,
+        "state": process.state,
+        "host": process.host,
+        "pid": process.pid,
+        "version": process.version,
+        "started_at": instant(process.started_at),
+        "seen_at": instant(process.seen_at),
+        "draining_since": instant(process.draining_since),
+        "rss_bytes": process.rss_bytes,
+        "chunks": [
+            {
+                "id": chunk.id,
+                "job": chunk.job_id,
+                "license": chunk.license_id,
+                "lease_until": instant(chunk.lease_until),
+            }
+            for chunk in process.chunks
+        ],
+        "entries": process.entries,
     }

@@ -64,6 +64,7 @@ def upgrade() -> None:
     _add_actions()
     _add_job_changes()
     _add_searches()
+    _add_to_processes()
     for statement in GUARDS:
         op.execute(statement)
 
@@ -134,6 +135,7 @@ def _add_searches() -> None:
     op.create_index(
         "jobs_user_id_created_at_idx", "jobs", ["user_id", "created_at", "id"]
     )
+    op.create_index("jobs_kind_created_at_idx", "jobs", ["kind", "created_at", "id"])
     op.create_index(
         "jobs_ended_state_idx",
         "jobs",
@@ -145,5 +147,17 @@ def _add_searches() -> None:
         "jobs",
         [sa.text("to_tsvector('simple'::regconfig, holdfast_words(name))")],
         postgresql_using="gin",
-        postgresql_where=sa.text("name IS NOT NULL"),
+        postgresql_where=sa.text("name IS NOT NULL AND finished_at IS NOT NULL"),
     )
+
+
+def _add_to_processes() -> None:
+    for column in (
+        sa.Column("host", sa.Text()),
+        sa.Column("pid", sa.Integer()),
+        sa.Column("version", sa.Text()),
+        sa.Column("rss_bytes", sa.BigInteger()),
+        sa.Column("drain_asked_at", INSTANT),
+        sa.Column("draining_since", INSTANT),
+    ):
+        op.add_column("processes", column)

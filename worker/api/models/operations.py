@@ -83,3 +83,32 @@ class Requeued(BaseModel):
     """How many entries of the outbox are due now that waited after a failure."""
 
     requeued: int
+
+
+class ChunkInHand(BaseModel):
+    """A chunk that a process runs."""
+
+    id: int
+    job: str
+    license: str
+    lease_until: datetime | None
+
+
+class Process(BaseModel):
+    """A worker or a dispatcher by its last report, and what it has in hand.
+
+    `entries` is how many entries of the outbox it runs.
+    """
+
+    id: str
+    role: Literal["worker", "dispatcher"]
+    state: Literal["alive", "draining", "drained", "silent"]
+    host: str | None
+    pid: int | None
+    version: str | None
+    started_at: datetime
+    seen_at: datetime
+    draining_since: datetime | None
+    rss_bytes: int | None
+    chunks: list[ChunkInHand]
+    entries: int

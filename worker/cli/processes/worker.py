@@ -31,7 +31,7 @@ def worker(cli: Cli) -> None:
     app = make_app(settings)
     heartbeat = register(app, settings)
     if settings.small_job_records:
-        start_beside(SmallJobProcess(settings))
+        start_beside(SmallJobProcess(settings, heartbeat.owner))
     status = run_worker(
         app,
         concurrency=settings.worker_concurrency,

@@ -100,6 +100,21 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]
             self._on_failure(error)
             raise
 
+    def rest(self, *, rests: bool) -> None:
+        """Ask the broker for nothing more, or again: soon, in the consumer's thread.
+
+        The same again changes nothing. One that connects anew asks again by itself.
+        """
+        self.call_soon(self._rest, rests)
+
+    def _rest(self, rests: bool) -> None:
+        if self.task_consumer is None:
+            return
+        if rests:
+            self.task_consumer.cancel()
+        else:
+            self.task_consumer.consume()
+
     def create_task_handler(self, *args: object) -> Callable[[Message], object]:
         """What is called with each message."""
         hand_on = super().create_task_handler(*args)
