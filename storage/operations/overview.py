@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, text
 
+from storage.held_jobs import is_held, waiting_reason
+
 SMALL, LARGE = "small", "chunks"
 """The queues of chunks, as the broker has them."""
 
@@ -98,16 +100,22 @@ class Overview:
     credits_reserved: int
 
 
-# The chunk that a job hands out next stands for all that wait of it: they were made
-# together. Of many jobs that wait the oldest are looked at.
-_LOOK = text("""
-WITH open AS MATERIALIZED (
-  SELECT j.id, j.license_id, j.kind, j.name, j.state, j.waiting_reason, j.records,
+# Of a job that a pause holds nothing waits for a worker.
+_OPEN = f"""
+  SELECT j.id, j.license_id, j.kind, j.name, j.state,
+         {waiting_reason("j")} AS waiting_reason, j.records,
          j.open_chunks, j.created_at, j.started_at,
          CASE WHEN j.records <= :small_job_records THEN 'small' ELSE 'chunks' END
            AS queue,
-         j.state IN ('queued', 'running') AS may_run
-    FROM jobs AS j WHERE j.finished_at IS NULL),
+         j.state IN ('queued', 'running') AND NOT {is_held("j")} AS may_run
+    FROM jobs AS j WHERE j.finished_at IS NULL
+"""  # noqa: S608 - constants only
+
+# The chunk that a job hands out next stands for all that wait of it: they were made
+# together. Of many jobs that wait the oldest are looked at.
+_LOOK = text(
+    f"WITH open AS MATERIALIZED ({_OPEN}),"  # noqa: S608 - a constant
+    """
 flight AS MATERIALIZED (
   SELECT job_id, count(*) FILTER (WHERE state = 'dispatched') AS dispatched,
          count(*) FILTER (WHERE state = 'running') AS running
@@ -170,7 +178,8 @@ SELECT clock_timestamp() AS at,
          AS violations,
        (SELECT coalesce(sum(amount - settled), 0)
           FROM reservations WHERE state = 'open') AS credits_reserved
-""")
+"""
+)
 
 _LOOKED_AT = 200
 

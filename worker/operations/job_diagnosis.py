@@ -10,6 +10,22 @@ from worker.infrastructure.settings import MISSED_REPORTS
 
 _SENTENCES = {
     "paused": "Somebody has paused it; it goes on when it is resumed.",
+    "all_paused": (
+        "An operator has paused everything; it goes on when that is resumed, and its "
+        "deadlines stand still."
+    ),
+    "license_paused": (
+        "An operator has paused its license; it goes on when that is resumed, and its "
+        "deadlines stand still."
+    ),
+    "connection_paused": (
+        "An operator has paused its connection; it goes on when that is resumed, and "
+        "its deadlines stand still."
+    ),
+    "provider_paused": (
+        "It needs a provider that an operator has paused; it goes on when that is "
+        "resumed, and its deadlines stand still."
+    ),
     "too_many_rejections": (
         "It is parked: its CRM rejects too much of it. Resuming it lets it go on, "
         "however much is rejected."
@@ -39,7 +55,8 @@ def why_it_waits(deps: Deps, connection: Connection, job: JobReport) -> str | No
         return "It is being cancelled: batches that are under way end first."
     if job.waiting_reason is not None:
         until = f" until {job.waiting_until:%H:%M:%S} UTC" if job.waiting_until else ""
-        return f"It waits: {job.waiting_reason.replace('_', ' ')}{until}."
+        words = f"It waits: {job.waiting_reason.replace('_', ' ')}{until}."
+        return _SENTENCES.get(job.waiting_reason, words)
     if "dispatcher" not in alive:
         return "No dispatcher is alive: nothing is handed to the workers."
     return _why_in_queue(connection, job)
