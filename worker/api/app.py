@@ -30,7 +30,7 @@ from worker.api.routes import (
     uploads,
     webhooks,
 )
-from worker.api.routes.operations import actions, bulk, recovery
+from worker.api.routes.operations import actions, bulk, pauses, recovery
 from worker.console.mount import PATH, ConsoleMount
 from worker.heap import freeze_heap
 from worker.infrastructure.settings import Settings
@@ -57,6 +57,7 @@ _FAMILIES = (
     actions,
     bulk,
     recovery,
+    pauses,
 )
 
 

@@ -92,6 +92,7 @@ from worker.api.models.operations import (
     TimelineAction,
     TimelineEntry,
 )
+from worker.api.models.pauses import NewPause, Pause
 from worker.api.models.providers import (
     ChargedItem,
     JobCosts,
@@ -175,6 +176,7 @@ __all__ = [
     "NewConnection",
     "NewJob",
     "NewLicense",
+    "NewPause",
     "NewPriority",
     "NewSecrets",
     "NewView",
@@ -185,6 +187,7 @@ __all__ = [
     "OnlyWith",
     "Page",
     "Paid",
+    "Pause",
     "PaymentTerm",
     "Period",
     "PeriodBounds",
