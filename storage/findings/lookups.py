@@ -16,6 +16,7 @@ from sqlalchemy import Connection, text
 from pricing.plans import Item
 from storage.findings import findings
 from storage.findings.findings import Key, Memory
+from storage.held_jobs import stops_deadlines
 
 
 class Asked(NamedTuple):
@@ -252,14 +253,17 @@ def _close(connection: Connection, lookup_ids: Sequence[str]) -> list[Asked]:
 def expire(connection: Connection, *, limit: int) -> list[str]:
     """End requests whose deadline has passed; those that were deferred.
 
+    Not of jobs that are held, nor those that a paused provider is not asked about.
     What they asked for counts as not found. What was to be answered at once may be
     asked again.
     """
     rows = connection.execute(
-        text("""
+        text(f"""
             SELECT id, provider, deferred FROM lookups
              WHERE ended_at IS NULL AND deadline <= (SELECT holdfast_clock())
-             ORDER BY id LIMIT :limit FOR UPDATE SKIP LOCKED"""),
+               AND NOT (SELECT {stops_deadlines("jobs")} FROM jobs
+                         WHERE jobs.id = lookups.job_id)
+             ORDER BY id LIMIT :limit FOR UPDATE SKIP LOCKED"""),  # noqa: S608 - constants only
         {"limit": limit},
     ).all()
     for row in rows:

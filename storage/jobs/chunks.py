@@ -17,6 +17,7 @@ from pricing.plans import Item, Terms
 from pricing.settlement import Outcome
 from storage.crm_changes import Change
 from storage.errors import InvariantBroken, Superseded
+from storage.held_jobs import is_held
 from storage.jobs import jobs
 from storage.jobs.outcomes import OutcomeColumns, RecordOutcome, record_columns
 from storage.ledger import settlement
@@ -164,7 +165,7 @@ class Batch:
         return list(self.outcomes.changes.values()).count(change)
 
 
-_TAKE = text("""
+_TAKE = text(f"""
 WITH taken AS (
   UPDATE chunks
      SET state = 'running', attempt = attempt + 1, owner = :owner,
@@ -173,7 +174,7 @@ WITH taken AS (
    WHERE id = :id
      AND (state = 'dispatched' OR (state = 'pending' AND run_at <= clock_timestamp()))
      AND EXISTS (SELECT 1 FROM jobs
-                  WHERE jobs.id = chunks.job_id
+                  WHERE jobs.id = chunks.job_id AND NOT {is_held("jobs")}
                     AND (jobs.state IN ('queued', 'running')
                       OR (jobs.state = 'cancelling' AND doubted_at IS NOT NULL)))
   RETURNING id, attempt, failures, job_id, first_byte, bytes, first_line, cursor, stop,
@@ -190,7 +191,7 @@ SELECT taken.*, j.kind, r.license_id, r.period_id, r.id AS reservation_id, q.use
   FROM taken JOIN jobs AS j ON j.id = taken.job_id
   JOIN quotes AS q ON q.id = j.quote_id
   JOIN reservations AS r ON r.job_id = j.id
-""")
+""")  # noqa: S608 - constants only
 
 
 def take(
@@ -201,6 +202,8 @@ def take(
     lease_s: float,
 ) -> TakenChunk | None:
     """Hold a chunk for `lease_s`; None where somebody holds it or it may not run.
+
+    Then `wait_on` must follow: its message is gone.
 
     Its job runs from then on. It is one statement, and needs no transaction. A chunk
     whose lease lapsed is for the sweeper, which counts the crash.
@@ -222,6 +225,35 @@ def take(
             "terms": quotes.terms_from(row["terms"]),
         },
     )
+
+
+def wait_on(connection: Connection, chunk_id: int) -> None:
+    """Let a chunk wait in the database that came by a message and may not run."""
+    connection.execute(
+        text("""
+            UPDATE chunks SET state = 'pending', dispatched_at = NULL
+             WHERE id = :id AND state = 'dispatched'"""),
+        {"id": chunk_id},
+    )
+
+
+class Standing(NamedTuple):
+    """How a job stands, and whether a pause of more than the job holds it."""
+
+    state: JobState
+    is_held: bool = False
+
+
+_STANDING = text(f"""
+SELECT state, {is_held("jobs")} AS is_held FROM jobs WHERE id = :job_id
+""")  # noqa: S608 - constants only
+
+
+def _standing_of(connection: Connection, chunk: TakenChunk) -> Standing:
+    row = connection.execute(_STANDING, {"job_id": chunk.job_id}).one_or_none()
+    if row is None:
+        return Standing(JobState.FINISHING)
+    return Standing(JobState(row.state), row.is_held)
 
 
 _FENCE = text("""
@@ -247,6 +279,7 @@ class Settled(NamedTuple):
 
     credits: int
     state: JobState
+    is_held: bool = False
 
 
 def checkpoint(
@@ -290,8 +323,7 @@ def checkpoint(
     )
     if fence.done:
         return Settled(credits_, jobs.close_chunks(connection, chunk.job_id, 1))
-    state = jobs.state_of(connection, chunk.job_id)
-    return Settled(credits_, JobState.FINISHING if state is None else state)
+    return Settled(credits_, *_standing_of(connection, chunk))
 
 
 def give_back(
@@ -325,7 +357,7 @@ def give_back(
     return moved.rowcount == 1
 
 
-def renew(connection: Connection, chunk: TakenChunk, *, lease_s: float) -> JobState:
+def renew(connection: Connection, chunk: TakenChunk, *, lease_s: float) -> Standing:
     """Hold a chunk on while its batch is not done yet; how its job stands.
 
     Raises `Superseded` where this attempt does not hold the chunk any more.
@@ -339,5 +371,4 @@ def renew(connection: Connection, chunk: TakenChunk, *, lease_s: float) -> JobSt
     )
     if held.rowcount == 0:
         raise Superseded(f"chunk {chunk.id} is not at attempt {chunk.attempt} any more")
-    state = jobs.state_of(connection, chunk.job_id)
-    return JobState.FINISHING if state is None else state
+    return _standing_of(connection, chunk)

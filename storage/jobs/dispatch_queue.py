@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
+from storage.held_jobs import is_held
 from storage.job_priority import Priority
 from storage.webhooks.webhook_deliveries import DELIVER
 
@@ -35,7 +36,7 @@ def lead(connection: Connection) -> bool:
 # What is in doubt is found out of a cancelled job too.
 # Only jobs that have something to hand out take one of their license's places, and
 # those of each priority have their own: the oldest and the most urgent are both seen.
-_WAITING = text("""
+_WAITING = text(f"""
 WITH ready AS (
   SELECT j.id, j.license_id, j.records, j.created_at, j.state, j.priority,
          busy.chunks AS busy
@@ -44,7 +45,7 @@ WITH ready AS (
          SELECT count(*) AS chunks FROM chunks
           WHERE job_id = j.id AND state IN ('dispatched', 'running')) AS busy
    WHERE j.finished_at IS NULL AND j.state IN ('queued', 'running', 'cancelling')
-     AND busy.chunks < :window
+     AND NOT {is_held("j")} AND busy.chunks < :window
      AND EXISTS (SELECT 1 FROM chunks
                   WHERE job_id = j.id AND state = 'pending'
                     AND run_at <= clock_timestamp() - make_interval(secs =>
@@ -66,7 +67,7 @@ SELECT r.license_id, r.id AS job_id, r.records AS job_records, c.id AS chunk_id,
         ORDER BY first LIMIT :window - r.busy) AS c
  WHERE r.turn <= :jobs_a_license
  ORDER BY r.created_at, r.id, c.first
-""")
+""")  # noqa: S608 - constants only
 
 
 def waiting(
@@ -108,7 +109,7 @@ def weights(connection: Connection, license_ids: Iterable[str]) -> dict[str, flo
 
 # A license's oldest is overtaken three times at most, as the scheduler has it. Each
 # license's first comes before any's second, then they go by weight.
-_WAITING_SMALL = text("""
+_WAITING_SMALL = text(f"""
 SELECT id FROM (
   SELECT c.id, j.license_id,
          row_number() OVER (PARTITION BY j.license_id
@@ -116,7 +117,7 @@ SELECT id FROM (
          min(c.id) OVER (PARTITION BY j.license_id) AS oldest
     FROM jobs AS j JOIN chunks AS c ON c.job_id = j.id
    WHERE j.finished_at IS NULL AND j.state IN ('queued', 'running', 'cancelling')
-     AND j.records <= :small_job_records
+     AND j.records <= :small_job_records AND NOT {is_held("j")}
      AND c.state = 'pending' AND c.run_at <= clock_timestamp()
      AND (j.state <> 'cancelling' OR c.doubted_at IS NOT NULL)) AS waiting
   JOIN (SELECT id AS license_id, weight::double precision FROM licenses) AS l
@@ -124,7 +125,7 @@ SELECT id FROM (
  WHERE turn <= :limit OR waiting.id = oldest
  ORDER BY (CASE WHEN id = oldest THEN least(turn, 3.5) ELSE turn END - 1) / weight, id
  LIMIT :limit
-""")
+""")  # noqa: S608 - constants only
 
 
 def waiting_small(

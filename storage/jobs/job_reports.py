@@ -9,6 +9,7 @@ from sqlalchemy import Connection, text
 
 from pricing.plans import Item
 from pricing.settlement import Rule
+from storage.held_jobs import PROVIDER_PAUSED, waiting_reason
 from storage.job_priority import Priority
 from storage.state_machine import ENDED, JobState
 
@@ -54,10 +55,13 @@ class JobReport:
     error_detail: str | None
 
 
-_JOBS = """
+# What is paused says no time when it goes on, whenever its chunks look again.
+_JOBS = f"""
 SELECT j.id, j.kind, j.state, j.license_id, j.user_id, j.name, j.retry_of,
-       j.priority, j.created_at, j.started_at, j.finished_at, j.waiting_reason,
-       j.waiting_until,
+       j.priority, j.created_at, j.started_at, j.finished_at,
+       waits.reason AS waiting_reason,
+       CASE WHEN waits.reason = j.waiting_reason AND waits.reason <> '{PROVIDER_PAUSED}'
+            THEN j.waiting_until END AS waiting_until,
        r.amount AS reserved, r.settled, r.released,
        (SELECT coalesce(sum(credits), 0)::bigint FROM refunds WHERE job_id = j.id)
          AS refunded,
@@ -81,7 +85,8 @@ SELECT j.id, j.kind, j.state, j.license_id, j.user_id, j.name, j.retry_of,
               coalesce(sum(emails_found), 0)::integer AS emails_found,
               coalesce(sum(phones_found), 0)::integer AS phones_found
          FROM chunks WHERE job_id = j.id) AS c
-"""
+ CROSS JOIN LATERAL (SELECT {waiting_reason("j")} AS reason) AS waits
+"""  # noqa: S608 - constants only
 
 
 _JOB = text(_JOBS + "WHERE j.id = :job_id")
@@ -135,7 +140,7 @@ _CONDITIONS = {
     "created_from": "j.created_at >= :created_from",
     "created_to": "j.created_at < :created_to",
     "text": f"({_IS_NAMED} OR {_ID_BEGINS})",
-    "waiting_reason": "j.waiting_reason = :waiting_reason",
+    "waiting_reason": f"({waiting_reason('j')}) = :waiting_reason",
     "before": "(j.created_at, j.id) < ("
     "SELECT created_at, id FROM jobs WHERE id = :before)",
 }

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, text
 
 from pricing.settlement import Outcome
+from storage.held_jobs import stops_deadlines
 from storage.jobs import job_control, jobs, outbox, outcomes
 from storage.webhooks import events
 
@@ -175,15 +176,19 @@ def jobs_in(connection: Connection, state: str) -> list[str]:
 
 
 def overdue_jobs(connection: Connection) -> list[str]:
-    """Jobs whose reservation's deadline has passed without progress."""
+    """Jobs whose reservation's deadline has passed without progress.
+
+    Without those that are held: it stands still meanwhile.
+    """
     return list(
         connection.execute(
-            text("""
+            text(f"""
                 SELECT j.id FROM jobs AS j JOIN reservations AS r ON r.job_id = j.id
                  WHERE r.state = 'open'
                    AND r.deadline_at < (SELECT holdfast_confirmed_now())
                    AND j.state IN ('queued', 'running', 'pausing', 'paused')
-                 ORDER BY j.id"""),
+                   AND NOT {stops_deadlines("j")}
+                 ORDER BY j.id"""),  # noqa: S608 - constants only
         ).scalars(),
     )
 

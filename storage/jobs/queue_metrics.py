@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
+from storage.held_jobs import is_held
 from storage.jobs import worker_health
 
 
@@ -33,11 +34,12 @@ _OUTBOX = "SELECT topic, count(*) FROM outbox WHERE state <> 'done' GROUP BY top
 _PROCESSES = """
 SELECT role, count(*) FROM processes
  WHERE seen_at > clock_timestamp() - make_interval(secs => :within_s) GROUP BY role"""
-_NUMBERS = text("""
+_NUMBERS = text(f"""
 SELECT (SELECT coalesce(max(extract(epoch FROM clock_timestamp() - c.run_at)), 0)
           FROM chunks AS c JOIN jobs AS j ON j.id = c.job_id
          WHERE c.state = 'pending' AND c.run_at <= clock_timestamp()
-           AND j.state IN ('queued', 'running')) AS oldest_chunk_s,
+           AND j.state IN ('queued', 'running')
+           AND NOT {is_held("j")}) AS oldest_chunk_s,
        (SELECT coalesce(max(extract(epoch FROM clock_timestamp() - run_at)), 0)
           FROM outbox
          WHERE state = 'pending' AND run_at <= clock_timestamp()) AS oldest_entry_s,
@@ -49,7 +51,7 @@ SELECT (SELECT coalesce(max(extract(epoch FROM clock_timestamp() - c.run_at)), 0
            AND j.waiting_reason IS NULL) AS idle_job_s,
        (SELECT coalesce(sum(amount - settled), 0)
           FROM reservations WHERE state = 'open') AS credits_reserved
-""")
+""")  # noqa: S608 - constants only
 
 
 def look(connection: Connection, *, processes_within_s: float) -> Queues:

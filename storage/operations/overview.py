@@ -9,6 +9,9 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, text
 
+from storage.held_jobs import is_held, waiting_reason
+from storage.operations.processes import ProcessState, state_of
+
 SMALL, LARGE = "small", "chunks"
 """The queues of chunks, as the broker has them."""
 
@@ -67,13 +70,18 @@ class ChoreRun(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessRow:
-    """A worker or a dispatcher; `chunks` are those that are in its hands."""
+    """A worker or a dispatcher; `chunks` is how many it and its children run."""
 
     id: str
     role: str
+    host: str | None
+    version: str | None
+    rss_bytes: int | None
     started_at: datetime
     seen_age_s: float
-    is_silent: bool
+    chunks: int
+    entries: int
+    state: ProcessState
 
 
 class AuditFigures(NamedTuple):
@@ -98,16 +106,22 @@ class Overview:
     credits_reserved: int
 
 
-# The chunk that a job hands out next stands for all that wait of it: they were made
-# together. Of many jobs that wait the oldest are looked at.
-_LOOK = text("""
-WITH open AS MATERIALIZED (
-  SELECT j.id, j.license_id, j.kind, j.name, j.state, j.waiting_reason, j.records,
+# Of a job that a pause holds nothing waits for a worker.
+_OPEN = f"""
+  SELECT j.id, j.license_id, j.kind, j.name, j.state,
+         {waiting_reason("j")} AS waiting_reason, j.records,
          j.open_chunks, j.created_at, j.started_at,
          CASE WHEN j.records <= :small_job_records THEN 'small' ELSE 'chunks' END
            AS queue,
-         j.state IN ('queued', 'running') AS may_run
-    FROM jobs AS j WHERE j.finished_at IS NULL),
+         j.state IN ('queued', 'running') AND NOT {is_held("j")} AS may_run
+    FROM jobs AS j WHERE j.finished_at IS NULL
+"""  # noqa: S608 - constants only
+
+# The chunk that a job hands out next stands for all that wait of it: they were made
+# together. Of many jobs that wait the oldest are looked at.
+_LOOK = text(
+    f"WITH open AS MATERIALIZED ({_OPEN}),"  # noqa: S608 - a constant
+    """
 flight AS MATERIALIZED (
   SELECT job_id, count(*) FILTER (WHERE state = 'dispatched') AS dispatched,
          count(*) FILTER (WHERE state = 'running') AS running
@@ -157,11 +171,17 @@ SELECT clock_timestamp() AS at,
        (SELECT coalesce(jsonb_agg(jsonb_build_array(name, done_at,
                  extract(epoch FROM clock_timestamp() - done_at)) ORDER BY name), '[]')
           FROM chore_runs) AS chores,
-       (SELECT coalesce(jsonb_agg(jsonb_build_object('id', id, 'role', role,
-                 'started_at', started_at, 'seen_age_s', age_s,
-                 'is_silent', age_s > :silent_after_s)
-                 ORDER BY role, started_at, id), '[]')
-          FROM (SELECT *, extract(epoch FROM clock_timestamp() - seen_at) AS age_s
+       (SELECT coalesce(jsonb_agg(to_jsonb(p) ORDER BY role, started_at, id), '[]')
+          FROM (SELECT id, role, host, version, rss_bytes, started_at,
+                       extract(epoch FROM clock_timestamp() - seen_at) AS seen_age_s,
+                       draining_since IS NOT NULL AS drains,
+                       drain_asked_at IS NOT NULL AS is_to_drain,
+                       (SELECT count(*) FROM chunks
+                         WHERE state = 'running'
+                           AND split_part(owner, '/', 1) = processes.id) AS chunks,
+                       (SELECT count(*) FROM outbox
+                         WHERE state = 'running'
+                           AND split_part(owner, '/', 1) = processes.id) AS entries
                   FROM processes) AS p) AS processes,
        (SELECT max(finished_at) FROM audit_runs) AS audited_at,
        (SELECT count(*) FROM audit_violations AS v
@@ -170,7 +190,8 @@ SELECT clock_timestamp() AS at,
          AS violations,
        (SELECT coalesce(sum(amount - settled), 0)
           FROM reservations WHERE state = 'open') AS credits_reserved
-""")
+"""
+)
 
 _LOOKED_AT = 200
 
@@ -189,7 +210,6 @@ def look(
         {
             "small_job_records": small_job_records,
             "chunk_records": chunk_records,
-            "silent_after_s": silent_after_s,
             "looked_at": _LOOKED_AT,
             "shown": jobs_shown,
         },
@@ -202,7 +222,7 @@ def look(
         queues=tuple(queues.get(name) or _empty(name) for name in (SMALL, LARGE)),
         outbox=OutboxFigures(*row.outbox),
         chores=tuple(ChoreRun(n, _instant(at), s) for n, at, s in row.chores),
-        processes=tuple(map(_process, row.processes)),
+        processes=tuple(_process(one, silent_after_s) for one in row.processes),
         audit=AuditFigures(row.audited_at, row.violations),
         credits_reserved=int(row.credits_reserved),
     )
@@ -219,8 +239,15 @@ def _job(one: dict[str, Any]) -> OpenJob:
     )
 
 
-def _process(one: dict[str, Any]) -> ProcessRow:
-    return ProcessRow(**one | {"started_at": _instant(one["started_at"])})
+def _process(one: dict[str, Any], silent_after_s: float) -> ProcessRow:
+    state = state_of(
+        is_silent=one["seen_age_s"] > silent_after_s,
+        drains=one.pop("drains"),
+        is_to_drain=one.pop("is_to_drain"),
+        is_busy=bool(one["chunks"] or one["entries"]),
+    )
+    began = {"started_at": _instant(one["started_at"])}
+    return ProcessRow(**one | began, state=state)
 
 
 def _instant(at: str) -> datetime:

@@ -84,17 +84,25 @@ def worker_of(owner: str) -> str:
 
 
 def _process(row: dict[str, object], chunks: Sequence[ChunkReport]) -> Process:
-    is_silent = row.pop("is_silent")
-    state = ProcessState.ALIVE
-    if is_silent:
-        state = ProcessState.SILENT
-    elif row["draining_since"] is not None:
-        is_busy = chunks or row["entries"]
-        state = ProcessState.DRAINING if is_busy else ProcessState.DRAINED
-    elif row["drain_asked_at"] is not None:
-        # It has yet to hear of it.
-        state = ProcessState.DRAINING
+    state = state_of(
+        is_silent=bool(row.pop("is_silent")),
+        drains=row["draining_since"] is not None,
+        is_to_drain=row["drain_asked_at"] is not None,
+        is_busy=bool(chunks or row["entries"]),
+    )
     return Process(**row, state=state, chunks=chunks)  # type: ignore[arg-type]
+
+
+def state_of(
+    *, is_silent: bool, drains: bool, is_to_drain: bool, is_busy: bool
+) -> ProcessState:
+    """How a process stands, by what it has said and what it was asked."""
+    if is_silent:
+        return ProcessState.SILENT
+    if drains:
+        return ProcessState.DRAINING if is_busy else ProcessState.DRAINED
+    # One that is to drain has yet to hear of it.
+    return ProcessState.DRAINING if is_to_drain else ProcessState.ALIVE
 
 
 def ask_to_drain(connection: Connection, process_id: str) -> bool:

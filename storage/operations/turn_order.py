@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
+from storage.held_jobs import is_held
 from storage.job_priority import Priority
 
 
@@ -50,9 +51,9 @@ class WaitingLicense(NamedTuple):
     in_flight: int
 
 
-# What waits and what is on its way of each job that is open. Of a paused one nothing
-# waits, and of one that is cancelled only what is in doubt.
-_OPEN_JOBS = """
+# What waits and what is on its way of each job that is open. Of one that is paused or
+# held nothing waits, and of one that is cancelled only what is in doubt.
+_OPEN_JOBS = f"""
 SELECT j.id, j.license_id, j.records <= :small_job_records AS is_small, j.priority,
        j.created_at, c.*
   FROM jobs AS j
@@ -64,6 +65,7 @@ SELECT j.id, j.license_id, j.records <= :small_job_records AS is_small, j.priori
               count(*) FILTER (WHERE state <> 'pending') AS in_flight
          FROM (SELECT state, stop, cursor, first,
                       state = 'pending' AND run_at <= clock_timestamp()
+                        AND NOT {is_held("j")}
                         AND (j.state IN ('queued', 'running')
                           OR (j.state = 'cancelling' AND doubted_at IS NOT NULL))
                         AS waits
@@ -71,7 +73,7 @@ SELECT j.id, j.license_id, j.records <= :small_job_records AS is_small, j.priori
                 WHERE job_id = j.id
                   AND state IN ('pending', 'dispatched', 'running')) AS one) AS c
  WHERE j.finished_at IS NULL
-"""
+"""  # noqa: S608 - constants only
 
 _WAITING_LICENSES = text(f"""
 SELECT o.license_id, o.is_small, l.weight::double precision, sum(o.chunks)::bigint,

@@ -36,7 +36,12 @@ from storage.tables.licenses import (
     templates,
     users,
 )
-from storage.tables.operations import actions, chore_runs, job_changes
+from storage.tables.operations import (
+    actions,
+    chore_runs,
+    job_changes,
+    scope_pauses,
+)
 from storage.tables.pushes import (
     dry_run_items,
     dry_runs,
@@ -101,6 +106,7 @@ __all__ = [
     "replaced_secrets",
     "requests",
     "reservations",
+    "scope_pauses",
     "templates",
     "transfers",
     "unchanged_claims",

@@ -53,6 +53,9 @@ jobs = Table(
     Column("open_chunks", Integer, nullable=False),
     # How soon its chunks go among those of its license.
     Column("priority", SmallInteger, nullable=False, server_default=text("0")),
+    # Since when a pause of more than the job holds it, where that is not said by those
+    # that are: by business time.
+    Column("held_since", Instant),
     # Somebody has resumed it, however many records the CRM rejects.
     Column("rejections_allowed", Boolean, nullable=False, server_default=text("false")),
     Column("waiting_reason", Text),

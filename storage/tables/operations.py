@@ -8,10 +8,12 @@ from sqlalchemy import (
     Identity,
     Index,
     Integer,
+    PrimaryKeyConstraint,
     Table,
     Text,
 )
 
+from storage.pause_scope import PauseScope
 from storage.state_machine import JobState
 from storage.tables.column_types import NOW, Id, Instant, metadata, one_of
 
@@ -66,4 +68,21 @@ chore_runs = Table(
     metadata,
     Column("name", Text, primary_key=True),
     Column("done_at", Instant, nullable=False, server_default=NOW),
+)
+
+# What is paused besides jobs.
+scope_pauses = Table(
+    "scope_pauses",
+    metadata,
+    Column("scope", Text, nullable=False),
+    # Whose id it is the scope says; empty for everything.
+    Column("subject", Id, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("paused_by", Text, nullable=False),
+    # By business time, as the deadlines that stop meanwhile.
+    Column("paused_at", Instant, nullable=False),
+    PrimaryKeyConstraint("scope", "subject"),
+    one_of("scope", PauseScope),
+    CheckConstraint("(scope = 'everything') = (subject = '')", name="subject"),
+    CheckConstraint("reason <> '' AND paused_by <> ''", name="words"),
 )

@@ -254,6 +254,10 @@ CREATE OR REPLACE TRIGGER jobs_tell_of_work AFTER UPDATE OF state ON jobs
 FOR EACH ROW WHEN (OLD.state IN ('pausing', 'paused') OR NEW.state = 'cancelling')
 EXECUTE FUNCTION holdfast_tell_of_work()
 """,
+    """
+CREATE OR REPLACE TRIGGER scope_pauses_tell_of_work AFTER DELETE ON scope_pauses
+FOR EACH STATEMENT EXECUTE FUNCTION holdfast_tell_of_work()
+""",
 )
 """Whatever makes something wait to be handed out says so, once it is committed."""
 

@@ -23,7 +23,7 @@ from worker.api.routes import (
     uploads,
     webhooks,
 )
-from worker.api.routes.operations import actions, bulk, processes, recovery
+from worker.api.routes.operations import actions, bulk, pauses, processes, recovery
 
 _PRODUCER, _OPERATOR, _FINANCE = Scope.PRODUCER, Scope.OPERATOR, Scope.FINANCE
 _OBSERVER = Scope.OBSERVER
@@ -72,6 +72,15 @@ _ALLOWED = {
     "POST /charges/{charge}/refund": {_FINANCE},
     "GET /audit": {_OPERATOR, _FINANCE, _OBSERVER},
     "POST /audit/violations/{violation}/acknowledge": {_OPERATOR, _FINANCE},
+    "GET /pauses": {_OPERATOR},
+    "PUT /pauses/everything": {_OPERATOR},
+    "DELETE /pauses/everything": {_OPERATOR},
+    "PUT /pauses/license/{license}": {_OPERATOR},
+    "DELETE /pauses/license/{license}": {_OPERATOR},
+    "PUT /pauses/connection/{connection}": {_OPERATOR},
+    "DELETE /pauses/connection/{connection}": {_OPERATOR},
+    "PUT /pauses/provider/{provider}": {_OPERATOR},
+    "DELETE /pauses/provider/{provider}": {_OPERATOR},
     "POST /connections": {_PRODUCER},
     "GET /connections": {_PRODUCER},
     "DELETE /connections/{connection}": {_PRODUCER},
@@ -104,6 +113,7 @@ FAMILIES = (
     bulk,
     recovery,
     processes,
+    pauses,
 )
 _ROUTES = sorted(
     f"{method} {route.path}"
@@ -189,7 +199,6 @@ def _things_of(api, license_id: str) -> dict[str, str]:
 
 # Where a route names a license, or something of one: in its path, in its body, in its
 # query (a list), or by none of these. A new route has to say it here.
-_IN_PATH = {route for route in _ROUTES if "{" in route}
 _IN_BODY = {
     "POST /uploads",
     "POST /quotes",
@@ -207,6 +216,7 @@ _LISTS = {
     "GET /webhooks",
     "GET /connections",
     "GET /actions",
+    "GET /pauses",
 }
 _OF_NONE = {"POST /licenses", "GET /licenses", "GET /audit"}
 # What is the house's: a key that is bound to a license may not call it.
@@ -215,7 +225,12 @@ _OF_THE_HOUSE = {
     "GET /processes",
     "POST /processes/{process}/drain",
     "POST /processes/{process}/undrain",
+    "PUT /pauses/everything",
+    "DELETE /pauses/everything",
+    "PUT /pauses/provider/{provider}",
+    "DELETE /pauses/provider/{provider}",
 }
+_IN_PATH = {route for route in _ROUTES if "{" in route} - _OF_THE_HOUSE
 
 
 def test_every_route_says_where_it_names_a_license():

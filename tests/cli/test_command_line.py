@@ -460,3 +460,20 @@ def test_weight_and_priority_are_set_and_told(terminal, database):
         assert (refused.returncode, "weight" in refused.stderr) == (_EXIT_BAD, True)
     assert terminal.run("weight", "acme", "nan").returncode == _EXIT_BAD
     assert terminal.run("weight", "nobody", "1").returncode == 1
+
+
+def test_pauses_are_set_listed_and_lifted(terminal):
+    why = ("--reason", "they asked for it")
+    assert terminal.answer("pauses", "set", "license", "acme", *why)["paused"]
+    assert terminal.answer("pauses", "set", "everything", *why)["subject"] is None
+    listed = [one["scope"] for one in terminal.answer("pauses")["items"]]
+    assert listed == ["everything", "license"]
+    said = terminal.run("pauses", "list").stdout
+    assert "license acme is paused since" in said
+    assert "they asked for it" in said
+    assert not terminal.answer("pauses", "lift", "license", "acme")["paused"]
+    assert not terminal.answer("pauses", "lift", "everything")["paused"]
+    assert terminal.run("pauses").stdout == "nothing is paused\n"
+    assert terminal.run("pauses", "set", "license", *why).returncode == _EXIT_BAD
+    assert terminal.run("pauses", "set", "everything", "x", *why).returncode == 2
+    assert terminal.run("pauses", "set", "license", "nobody", *why).returncode == 1

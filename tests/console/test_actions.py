@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from storage.access_scopes import Scope
+from storage.jobs import heartbeats
 from storage.operations import action_log
 from storage.operations.action_log import WantedActions
 from tests.console.test_pages import submitted
@@ -50,7 +51,20 @@ def _target(api, job: str, action: str) -> str:
         return str(_row(api, "SELECT min(id) FROM chunks"))
     if action == "send-again":
         return _delivery(api)
-    return {"requeue": "all", "weight": "acme"}.get(action, job)
+    if action in {"drain", "undrain"}:
+        return _worker(api)
+    return {
+        "requeue": "all",
+        "weight": "acme",
+        "pause-scope": "license/acme",
+        "resume-scope": "license/acme",
+    }.get(action, job)
+
+
+def _worker(api) -> str:
+    with api.deps.database.transaction() as connection:
+        heartbeats.report(connection, "here:1:ab", "worker")
+    return "here:1:ab"
 
 
 def _delivery(api) -> str:
@@ -124,7 +138,7 @@ def test_a_job_goes_sooner_by_its_priority(api, browse, job):
         f"/console/act/priority/{job}", reason=REASON, priority="highest"
     )
     assert answer.status_code == 422
-    assert _log(api) == [("set_priority", job, REASON)]
+    assert _log(api) == [("set_priority high", job, REASON)]
 
 
 @pytest.mark.parametrize("weight", ["0.2", "5", "heavy", ""])
@@ -134,7 +148,7 @@ def test_a_license_weighs_between_a_quarter_and_four(api, browse, job, weight):
     assert operator.send(path, reason=REASON, weight=weight).status_code == 422
     assert operator.send(path, reason=REASON, weight="2.5").status_code == 200
     assert "2.5" in operator.open("/console/queues").text
-    assert _log(api) == [("set_weight", "acme", REASON)]
+    assert _log(api) == [("set_weight 2.5", "acme", REASON)]
 
 
 def test_a_stuck_chunk_is_taken_from_its_worker(api, browse, job):
@@ -204,6 +218,35 @@ def test_where_more_match_than_were_told_nothing_is_done(api, browse, job):
     assert (_state(api, job), _log(api)) == ("queued", [])
 
 
+@pytest.mark.parametrize(
+    ("scope", "page"),
+    [("license/acme", "queues"), ("provider/hunter", "providers"), ("everything/", "")],
+)
+@pytest.mark.parametrize(
+    "settings", [{"providers": "directory,hunter", "hunter_key": "k" * 20}]
+)
+def test_more_than_a_job_is_paused_and_resumed(api, browse, scope, page):
+    api.license()
+    job, operator = submitted(api, retrieve=["email"]), browse()
+    done = operator.send(f"/console/act/pause-scope/{scope}", reason=REASON)
+    assert (done.status_code, done.url.path) == (200, f"/console/{page}")
+    assert REASON in done.text
+    assert "An operator has paused" in operator.open(f"/console/jobs/{job}").text
+    resumed = operator.send(f"/console/act/resume-scope/{scope}", reason=REASON)
+    assert REASON not in resumed.text
+    assert [verb for verb, _, _ in _log(api)] == ["resume", "pause"]
+
+
+def test_a_worker_is_drained_and_let_work_again(api, browse):
+    worker, operator = _worker(api), browse()
+    shown = operator.send(f"/console/act/drain/{worker}", reason=REASON)
+    assert "draining" in shown.text
+    assert f"/console/act/undrain/{worker}" in shown.text
+    shown = operator.send(f"/console/act/undrain/{worker}", reason=REASON)
+    assert "alive" in shown.text
+    assert [verb for verb, _, _ in _log(api)] == ["undrain", "drain"]
+
+
 # -- Everybody without the right.
 
 
@@ -251,7 +294,13 @@ def test_a_key_of_this_license_steers_its_jobs_and_nothing_of_the_house(
     assert bound.send(f"/console/act/pause/{job}", reason=REASON).status_code == 200
     token = bound.token("/console/jobs")
     sent = {"csrf_token": token, "reason": REASON, "weight": "2"}
-    for path in ("/console/act/weight/acme", "/console/act/requeue/all"):
+    for path in (
+        "/console/act/weight/acme",
+        "/console/act/requeue/all",
+        f"/console/act/drain/{_worker(api)}",
+        "/console/act/pause-scope/everything/",
+        "/console/act/pause-scope/provider/hunter",
+    ):
         assert bound.http.post(path, data=sent).status_code == 403
     assert [verb for verb, _, _ in _log(api)] == ["pause"]
 

@@ -75,7 +75,8 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     ),
     "worker/operations": (
         *("storage", "storage/licenses", "storage/jobs", "storage/operations"),
-        *("worker/infrastructure", "worker/findings", "worker/jobs"),
+        *("storage/connections", "worker/infrastructure", "worker/findings"),
+        "worker/jobs",
     ),
     "worker/exports": (
         *("pricing", "storage", "storage/files", "storage/licenses"),
@@ -93,8 +94,8 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "worker/responses": (
         *("storage/licenses", "storage/ledger", "storage/quotes", "storage/findings"),
         *("storage/jobs", "storage/connections", "storage/pushes", "storage/webhooks"),
-        "storage/operations",
-        *("worker/infrastructure", "worker/connections/connectors", "worker/exports"),
+        *("storage/operations", "worker/infrastructure"),
+        *("worker/connections/connectors", "worker/exports"),
     ),
     "worker/webhooks": (
         *("storage/licenses", "storage/jobs", "storage/webhooks"),

@@ -100,8 +100,8 @@ def test_a_process_that_is_not_heard_of_is_silent(deps, look):
                  WHERE id = 'there:2'"""),
             {"s": silent_s + 1},
         )
-    states = {process.id: process.is_silent for process in look().processes}
-    assert states == {"here:1": False, "there:2": True}
+    states = {process.id: str(process.state) for process in look().processes}
+    assert states == {"here:1": "alive", "there:2": "silent"}
 
 
 def test_the_last_sweep_is_known(deps, look):

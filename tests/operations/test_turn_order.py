@@ -11,6 +11,8 @@ from storage.job_priority import Priority
 from storage.jobs import dispatch_queue
 from storage.jobs.dispatch_queue import Waiting
 from storage.licenses import licenses
+from storage.operations import action_log
+from storage.operations.action_log import Acting, Actor, WantedActions
 from storage.operations.turn_order import WaitingJob
 from tests.support import job_runs
 from tests.support.stored_jobs import make_job, make_license
@@ -44,23 +46,21 @@ def _run(deps, statement: str, **names: object) -> None:
         connection.execute(text(statement), names)
 
 
-class _Noted:
-    """Counts what is noted, in the transaction that acts."""
+_BY = Acting(Actor("ada", "a test"), "they asked for it")
 
-    def __init__(self) -> None:
-        self.times = 0
 
-    def __call__(self, connection) -> None:
-        assert connection.in_transaction()
-        self.times += 1
+def _noted(deps) -> list[tuple[str, str, str | None]]:
+    """What the action log says was done, to what and why."""
+    with deps.database.reading() as connection:
+        found = action_log.actions(connection, WantedActions())
+    return [(one.verb, one.target, one.reason) for one in found]
 
 
 def test_a_weight_is_set_and_noted_once(deps):
     _make(deps, "acme")
-    noted = _Noted()
-    assert turn_order.set_weight(deps, "acme", Decimal("0.25"), note=noted)
-    assert not turn_order.set_weight(deps, "acme", Decimal("0.250"), note=noted)
-    assert noted.times == 1
+    assert turn_order.set_weight(deps, "acme", Decimal("0.25"), _BY)
+    assert not turn_order.set_weight(deps, "acme", Decimal("0.250"), _BY)
+    assert _noted(deps) == [("set_weight 0.25", "acme", "they asked for it")]
     with deps.database.reading() as connection:
         found = licenses.get(connection, "acme")
         assert found is not None
@@ -92,10 +92,9 @@ def test_what_is_not_there_is_refused(deps):
 def test_a_priority_is_set_and_noted_once_while_chunks_may_begin(deps, state):
     _make(deps, "acme", "job")
     _run(deps, "UPDATE jobs SET state = :state", state=state)
-    noted = _Noted()
-    assert turn_order.set_priority(deps, "job", Priority.HIGH, note=noted)
-    assert not turn_order.set_priority(deps, "job", Priority.HIGH, note=noted)
-    assert noted.times == 1
+    assert turn_order.set_priority(deps, "job", Priority.HIGH, _BY)
+    assert not turn_order.set_priority(deps, "job", Priority.HIGH, _BY)
+    assert _noted(deps) == [("set_priority high", "job", "they asked for it")]
     assert job_runs.report(deps, "job").priority is Priority.HIGH
 
 

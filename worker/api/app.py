@@ -30,7 +30,7 @@ from worker.api.routes import (
     uploads,
     webhooks,
 )
-from worker.api.routes.operations import actions, bulk, processes, recovery
+from worker.api.routes.operations import actions, bulk, pauses, processes, recovery
 from worker.console.mount import PATH, ConsoleMount
 from worker.heap import freeze_heap
 from worker.infrastructure.settings import Settings
@@ -58,6 +58,7 @@ _FAMILIES = (
     bulk,
     recovery,
     processes,
+    pauses,
 )
 
 

@@ -79,6 +79,7 @@ COMMANDS = {
         "operations.turn_order",
         "Let a job go sooner or later among those of its license.",
     ),
+    "pauses": _Place("operations.pauses", "List what is paused besides jobs."),
     "directory": _Place("maintenance", "The house's own data on persons."),
     "erase-person": _Place(
         "maintenance",

@@ -68,7 +68,7 @@ def acting_of(visit: Visit, reason: str) -> Acting:
 
 def check_may(visit: Visit, aim: Aim, *, of_house: bool) -> None:
     """Let nobody act on what is not theirs. Raises 403 or 404."""
-    if of_house:
+    if of_house or aim.license_id is None:
         visit.check_is_of_house()
     else:
         visit.check_sees(aim.license_id)

@@ -1,20 +1,33 @@
-"""What can be done to what is the house's: the outbox, and what licenses weigh."""
+"""What can be done to more than a job: outbox, workers, weights, and pauses."""
 
 from decimal import Decimal
+from urllib.parse import quote
 
 from starlette.exceptions import HTTPException
 from wtforms import DecimalField
 from wtforms.validators import InputRequired, NumberRange
 
 from storage.licenses import licenses
-from storage.operations import action_log
-from storage.operations.action_log import Acting, Target
-from worker.console.console_actions import Aim, ConsoleAction
+from storage.operations.action_log import Acting
+from storage.operations.processes import Process, ProcessState
+from storage.pause_scope import PauseScope
+from worker.console.console_actions import Aim, ConsoleAction, Offer, offer
 from worker.console.forms import ActionForm
 from worker.console.mount import PATH
-from worker.console.page_table import QUEUES
+from worker.console.page_table import (
+    CONNECTIONS,
+    OVERVIEW,
+    PROVIDERS,
+    QUEUES,
+    WORKERS,
+)
 from worker.console.visits import Visit
-from worker.operations import outbox_requeue, turn_order
+from worker.operations import (
+    outbox_requeue,
+    scope_pauses,
+    turn_order,
+    worker_drain,
+)
 from worker.operations.turn_order import WEIGHT_MAX, WEIGHT_MIN
 
 ALL = "all"
@@ -68,13 +81,7 @@ def _license(visit: Visit, license_id: str) -> Aim:
 
 def _set_weight(visit: Visit, aim: Aim, by: Acting, form: WeightForm) -> None:
     assert form.weight.data is not None  # noqa: S101 - it was validated
-    target = Target("license", aim.id, aim.license_id)
-    turn_order.set_weight(
-        visit.deps,
-        aim.id,
-        form.weight.data,
-        note=action_log.noting(by, "set_weight", target),
-    )
+    turn_order.set_weight(visit.deps, aim.id, form.weight.data, by)
 
 
 SET_WEIGHT = ConsoleAction(
@@ -88,4 +95,105 @@ SET_WEIGHT = ConsoleAction(
     form=WeightForm,
 )
 
-ACTIONS = (REQUEUE, SET_WEIGHT)
+
+def _worker(visit: Visit, process_id: str) -> Aim:
+    found = {one.id: one for one in worker_drain.every(visit.deps)}
+    if process_id not in found or found[process_id].role != "worker":
+        raise HTTPException(404, "there is no such worker")
+    title = f"Worker {process_id} ({found[process_id].state})"
+    return Aim(process_id, title, None, f"{PATH}{WORKERS.path}")
+
+
+def _drain(visit: Visit, aim: Aim, by: Acting, _: ActionForm) -> None:
+    worker_drain.drain(visit.deps, aim.id, by)
+
+
+def _undrain(visit: Visit, aim: Aim, by: Acting, _: ActionForm) -> None:
+    worker_drain.undrain(visit.deps, aim.id, by)
+
+
+DRAIN = ConsoleAction(
+    name="drain",
+    title="Drain",
+    effect="It ends its batches, gives its chunks back and takes nothing more, until "
+    "it is stopped or let work again. Others go on with what it had.",
+    find=_worker,
+    act=_drain,
+    of_house=True,
+)
+UNDRAIN = ConsoleAction(
+    name="undrain",
+    title="Let it work again",
+    effect="It takes chunks again.",
+    find=_worker,
+    act=_undrain,
+    of_house=True,
+)
+
+
+def worker_offers(process: Process) -> list[Offer]:
+    """What a process's state allows."""
+    if process.role != "worker" or process.state is ProcessState.SILENT:
+        return []
+    return [offer(UNDRAIN if process.drain_asked_at else DRAIN, process.id)]
+
+
+_PAGES = {
+    PauseScope.EVERYTHING: OVERVIEW,
+    PauseScope.LICENSE: QUEUES,
+    PauseScope.CONNECTION: CONNECTIONS,
+    PauseScope.PROVIDER: PROVIDERS,
+}
+
+
+def _scope(visit: Visit, target: str) -> Aim:
+    """What `license/acme`, `provider/hunter` or `everything/` name."""
+    kind, _, subject = target.partition("/")
+    if kind not in set(PauseScope):
+        raise HTTPException(404, "there is no such thing to pause")
+    scope = PauseScope(kind)
+    with visit.deps.database.reading() as connection:
+        found = scope_pauses.target_of(connection, scope, subject)
+    if found is None:
+        raise HTTPException(404, f"there is no {kind} {subject}")
+    title = f"{kind} {subject}".strip().capitalize()
+    return Aim(target, title, found.license_id, f"{PATH}{_PAGES[scope].path}")
+
+
+def _of(aim: Aim) -> tuple[PauseScope, str]:
+    kind, _, subject = aim.id.partition("/")
+    return PauseScope(kind), subject
+
+
+def _pause(visit: Visit, aim: Aim, by: Acting, _: ActionForm) -> None:
+    scope_pauses.pause_scope(visit.deps, *_of(aim), by)
+
+
+def _resume(visit: Visit, aim: Aim, by: Acting, _: ActionForm) -> None:
+    scope_pauses.resume_scope(visit.deps, *_of(aim), by)
+
+
+PAUSE_SCOPE = ConsoleAction(
+    name="pause-scope",
+    title="Pause",
+    effect="What runs of it ends its batch, and nothing of it begins until it is "
+    "resumed. Its jobs keep their reservations; their deadlines stand still.",
+    find=_scope,
+    act=_pause,
+)
+RESUME_SCOPE = ConsoleAction(
+    name="resume-scope",
+    title="Resume",
+    effect="Its jobs go on, with deadlines later by as long as they were held.",
+    find=_scope,
+    act=_resume,
+)
+
+
+def scope_offer(scope: PauseScope, subject: str, *, is_paused: bool) -> Offer:
+    """Pausing something, or letting it go on."""
+    action = RESUME_SCOPE if is_paused else PAUSE_SCOPE
+    return offer(action, f"{scope}/{quote(subject, safe='')}")
+
+
+ACTIONS = (REQUEUE, SET_WEIGHT, DRAIN, UNDRAIN, PAUSE_SCOPE, RESUME_SCOPE)

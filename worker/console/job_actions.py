@@ -6,8 +6,8 @@ from wtforms import SelectField
 from storage.job_priority import Priority
 from storage.jobs import job_reports, jobs
 from storage.jobs.job_reports import JobReport
-from storage.operations import action_log, chunk_reports
-from storage.operations.action_log import Acting, Target
+from storage.operations import chunk_reports
+from storage.operations.action_log import Acting
 from storage.operations.bulk_jobs import BulkVerb
 from storage.state_machine import ChunkState, JobState
 from storage.webhooks import webhook_deliveries
@@ -64,13 +64,8 @@ def _retry(visit: Visit, aim: Aim, by: Acting, _: ActionForm) -> str:
 
 
 def _set_priority(visit: Visit, aim: Aim, by: Acting, form: PriorityForm) -> None:
-    target = Target("job", aim.id, aim.license_id)
-    turn_order.set_priority(
-        visit.deps,
-        aim.id,
-        Priority[form.priority.data.upper()],
-        note=action_log.noting(by, "set_priority", target),
-    )
+    wanted = Priority[form.priority.data.upper()]
+    turn_order.set_priority(visit.deps, aim.id, wanted, by)
 
 
 PAUSE = ConsoleAction(

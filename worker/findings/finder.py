@@ -8,6 +8,7 @@ transaction is open while anybody is asked.
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 
@@ -17,6 +18,7 @@ from storage.findings import findings, lookups, provider_costs
 from storage.findings.findings import Key, Memory
 from storage.findings.lookups import Asked, NewLookup, Open
 from storage.findings.provider_costs import Cost
+from storage.held_jobs import PROVIDER_PAUSED, paused_providers
 from storage.jobs import chunks
 from storage.jobs.chunks import TakenChunk
 from storage.state_machine import JobState
@@ -42,6 +44,8 @@ LOOKUP = "lookup"
 
 _DAY_S = 24 * 3600.0
 _HELD_BY_ANOTHER_S = 2.0
+_PAUSED_S = 60.0
+"""How often is looked whether a provider is paused still: its resuming says so."""
 _STORE_EVERY_S = 1.0
 _FAILURES_MAX = 5
 """After so many runs a person whose request alone keeps failing is not found."""
@@ -62,6 +66,7 @@ class Finder:
         # Nobody else runs this chunk: what it was asking when it ended is asked anew.
         with deps.database.transaction() as connection:
             lookups.let_go(connection, chunk.id)
+            self._paused = paused_providers(connection)
 
     def find(self, asks: Sequence[Ask]) -> Mapping[Key, Finding] | Wait:
         """What is found of each at the accepted level; or why that takes time."""
@@ -111,7 +116,12 @@ class Finder:
         if not one.deferred:
             return _AT_ONCE
         left_s = min(one.left_s, self._deps.settings.lookup_poll_s)
-        return Wait(reason=LOOKUP, left_s=left_s, awaits=frozenset({one.lookup_id}))
+        wait = (
+            _PAUSED
+            if one.provider in self._paused
+            else Wait(reason=LOOKUP, left_s=left_s)
+        )
+        return replace(wait, awaits=frozenset({one.lookup_id}))
 
     def _expected(self, waterfall: Waterfall) -> list[Open]:
         """Which answers are still to come, once those that are there were fetched."""
@@ -125,7 +135,11 @@ class Finder:
 
     def _poll(self, expected: Sequence[Open]) -> bool:
         """Ask about requests that it is time to ask about; whether any were."""
-        asked = {one.lookup_id: one.provider for one in expected if one.deferred}
+        asked = {
+            one.lookup_id: one.provider
+            for one in expected
+            if one.deferred and one.provider not in self._paused
+        }
         if not asked:
             return False
         every_s = self._deps.settings.lookup_poll_s
@@ -149,6 +163,10 @@ class Finder:
         providers = self._deps.providers
         if name == DIRECTORY:
             self._ask_directory(waterfall)
+        elif name in self._paused:
+            provider = providers.deferred(name) or providers.immediate(name)
+            items = provider.items if provider else ()
+            waterfall.hold(waterfall.lacking(name, items), _PAUSED)
         elif (deferred := providers.deferred(name)) is not None:
             self._submit_all(waterfall, deferred)
         elif (immediate := providers.immediate(name)) is not None:
@@ -191,6 +209,9 @@ class Finder:
         verifier = self._deps.providers.verifier
         if verifier is not None and not self._is_stopped():
             asks = waterfall.to_verify(verifier.name, verifier.account)
+            if verifier.account in self._paused:
+                waterfall.hold([ask.key for ask in asks], _PAUSED)
+                return
             self._make(
                 waterfall, verifier, [Request((ask,), verifier.items) for ask in asks]
             )
@@ -260,10 +281,16 @@ class Finder:
         if not self._renewal.due():
             return
         with self._deps.database.transaction() as connection:
-            state = chunks.renew(
+            standing = chunks.renew(
                 connection, self._chunk, lease_s=self._deps.settings.lease_s
             )
-        self._job_stopped = state is not JobState.RUNNING
+            paused = paused_providers(connection)
+        self._job_stopped = (
+            standing.state is not JobState.RUNNING
+            or standing.is_held
+            # It looks again at once, and lets them wait who need it.
+            or not paused <= self._paused
+        )
 
     def _go_without(
         self, waterfall: Waterfall, provider: str, result: Unanswered
@@ -339,6 +366,9 @@ class Finder:
 
 _AT_ONCE = Wait(reason=LOOKUP, left_s=_HELD_BY_ANOTHER_S)
 """Another asks about the same person just now."""
+
+_PAUSED = Wait(reason=PROVIDER_PAUSED, left_s=_PAUSED_S)
+"""Nobody is to ask the provider whose turn it is; the next one is not asked instead."""
 
 
 def webhook_url(deps: FindingDeps, provider: str) -> str | None:

@@ -52,6 +52,8 @@ def run_chunk(deps: JobDeps, chunk_id: int) -> TaskResult:
             lease_s=deps.settings.lease_s,
         )
     if chunk is None:
+        with deps.database.reading() as connection:
+            chunks.wait_on(connection, chunk_id)
         return Never("not to be taken")
     watch = Stopwatch()
     try:
@@ -98,7 +100,7 @@ def _run(deps: JobDeps, chunk: TakenChunk) -> TaskResult:
             batch = delivery.deliver(cursor, contents)
             made = _counted_checkpoint(deps, chunk, batch, delivery)
             cursor, completion = stop, made.completion
-            why = _why_stop(deps, made.state, watch)
+            why = _why_stop(deps, made, watch)
             if cursor < chunk.stop and why is not None:
                 return _give_back(deps, chunk, why)
     return Done() if completion is None else run_taken(deps, completion)
@@ -108,6 +110,7 @@ class _Checkpoint(NamedTuple):
     """How a job stands after a batch; its completion, where it is ours to run."""
 
     state: JobState
+    is_held: bool
     credits: int
     completion: outbox.Taken | None
 
@@ -133,16 +136,16 @@ def _checkpoint(deps: JobDeps, chunk: TakenChunk, batch: Batch) -> _Checkpoint:
     for _ in range(_CONFLICTS_MAX):
         try:
             with deps.database.transaction() as connection:
-                credits_, state = chunks.checkpoint(
+                settled = chunks.checkpoint(
                     connection, chunk, batch, lease_s=deps.settings.lease_s
                 )
                 if (chunk.failures or chunk.job_waits) and batch.start == chunk.cursor:
                     jobs.wait_for(connection, chunk.job_id, None)
-                state = batch.park(connection, chunk.job_id, state)
+                state = batch.park(connection, chunk.job_id, settled.state)
                 completion = _hold_completion(deps, connection, chunk, state)
         except Conflict:
             continue
-        return _Checkpoint(state, credits_, completion)
+        return _Checkpoint(state, settled.is_held, settled.credits, completion)
     raise Conflict(f"chunk {chunk.id} could not settle beside others of its job")
 
 
@@ -167,10 +170,12 @@ def _hold_completion(
     )
 
 
-def _why_stop(deps: JobDeps, state: JobState, watch: Stopwatch) -> str | None:
+def _why_stop(deps: JobDeps, made: _Checkpoint, watch: Stopwatch) -> str | None:
     """Why a worker does not go on with the next batch."""
-    if state is not JobState.RUNNING:
-        return f"the job is {state}"
+    if made.state is not JobState.RUNNING:
+        return f"the job is {made.state}"
+    if made.is_held:
+        return "the job is held by a pause"
     return _is_spent(deps, watch)
 
 

@@ -10,6 +10,22 @@ from worker.infrastructure.settings import MISSED_REPORTS
 
 _SENTENCES = {
     "paused": "Somebody has paused it; it goes on when it is resumed.",
+    "all_paused": (
+        "An operator has paused everything; it goes on when that is resumed, and its "
+        "deadlines stand still."
+    ),
+    "license_paused": (
+        "An operator has paused its license; it goes on when that is resumed, and its "
+        "deadlines stand still."
+    ),
+    "connection_paused": (
+        "An operator has paused its connection; it goes on when that is resumed, and "
+        "its deadlines stand still."
+    ),
+    "provider_paused": (
+        "It needs a provider that an operator has paused; it goes on when that is "
+        "resumed, and its deadlines stand still."
+    ),
     "too_many_rejections": (
         "It is parked: its CRM rejects too much of it. Resuming it lets it go on, "
         "however much is rejected."
@@ -31,6 +47,8 @@ def why_it_waits(deps: Deps, connection: Connection, job: JobReport) -> str | No
         )
     if job.state is JobState.FINISHING:
         return _why_unfinished(connection, job.id)
+    if job.waiting_reason in _SENTENCES:
+        return _SENTENCES[job.waiting_reason]
     within_s = deps.settings.report_interval_s * MISSED_REPORTS
     alive = heartbeats.alive(connection, within_s=within_s)
     if "worker" not in alive:

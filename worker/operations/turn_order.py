@@ -5,17 +5,16 @@ short: a round more or less where it stands in the middle of one, and sooner whe
 license has less to hand out than it may.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from math import ceil
 from typing import NamedTuple
 
-from sqlalchemy import Connection
-
 from storage.job_priority import Priority
 from storage.jobs import jobs
 from storage.licenses import licenses
-from storage.operations import turn_order
+from storage.operations import action_log, turn_order
+from storage.operations.action_log import Acting, Target
 from storage.operations.turn_order import WaitingJob, WaitingLicense
 from storage.state_machine import JobState
 from worker.infrastructure.dependencies import Deps
@@ -31,17 +30,9 @@ _STILL_BEGINS = frozenset(
 )
 """The states of a job that may still begin chunks."""
 
-Note = Callable[[Connection], None]
-"""Keeps, in the transaction that acts, what was done."""
-
-
-def note_nothing(connection: Connection) -> None:
-    """Keep nothing."""
-    del connection
-
 
 def set_weight(
-    deps: Deps, license_id: str, weight: Decimal, *, note: Note = note_nothing
+    deps: Deps, license_id: str, weight: Decimal, by: Acting | None = None
 ) -> bool:
     """Let a license have this many times the share of one that weighs 1.
 
@@ -51,7 +42,9 @@ def set_weight(
         raise bad("weight", "must be 0.25 to 4, with at most two decimals")
     with deps.database.transaction() as connection:
         if turn_order.set_weight(connection, license_id, weight):
-            note(connection)
+            if by is not None:
+                target = Target("license", license_id, license_id)
+                action_log.note(connection, by, f"set_weight {weight:f}", target)
             return True
         if licenses.get(connection, license_id) is None:
             raise Refused(Code.NOT_FOUND, f"there is no license {license_id}")
@@ -59,7 +52,7 @@ def set_weight(
 
 
 def set_priority(
-    deps: Deps, job_id: str, priority: Priority, *, note: Note = note_nothing
+    deps: Deps, job_id: str, priority: Priority, by: Acting | None = None
 ) -> bool:
     """Let a job's chunks go sooner or later among those of its license.
 
@@ -68,7 +61,9 @@ def set_priority(
     """
     with deps.database.transaction() as connection:
         if turn_order.set_priority(connection, job_id, priority):
-            note(connection)
+            if by is not None:
+                target = Target("job", job_id, jobs.license_of(connection, job_id))
+                action_log.note(connection, by, f"set_priority {priority.word}", target)
             return True
         state = jobs.state_of(connection, job_id)
     if state is None:

@@ -94,6 +94,7 @@ from worker.api.models.operations import (
     TimelineAction,
     TimelineEntry,
 )
+from worker.api.models.pauses import NewPause, Pause
 from worker.api.models.providers import (
     ChargedItem,
     JobCosts,
@@ -178,6 +179,7 @@ __all__ = [
     "NewConnection",
     "NewJob",
     "NewLicense",
+    "NewPause",
     "NewPriority",
     "NewSecrets",
     "NewView",
@@ -188,6 +190,7 @@ __all__ = [
     "OnlyWith",
     "Page",
     "Paid",
+    "Pause",
     "PaymentTerm",
     "Period",
     "PeriodBounds",

@@ -26,7 +26,7 @@ State = Literal[
 Priority = Literal["low", "normal", "high"]
 
 
-class NewPriority(Body):
+class NewPriority(Reasoned):
     """How soon a job's chunks go among those of its license."""
 
     priority: Priority

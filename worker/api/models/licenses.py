@@ -13,6 +13,7 @@ from worker.api.models.field_types import (
     Name,
     RecordId,
 )
+from worker.api.models.operations import Reasoned
 from worker.licenses.credit_amounts import CREDITS_MAX
 from worker.operations.turn_order import WEIGHT_MAX, WEIGHT_MIN
 
@@ -43,7 +44,7 @@ class LicenseChange(Body):
     features: list[Feature] | None = None
 
 
-class NewWeight(Body):
+class NewWeight(Reasoned):
     """How many times the share of others a license's chunks have."""
 
     weight: Annotated[

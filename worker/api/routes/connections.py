@@ -31,7 +31,7 @@ def _owner(connection: Connection, connection_id: str) -> str | None:
     return found.license_id if found else None
 
 
-_OF_IT = Whose("connection", _owner)
+OF_CONNECTION = Whose("connection", _owner)
 
 
 @router.post("/connections", status_code=201, response_model=models.Connection)
@@ -77,7 +77,7 @@ def list_connections(
 
 
 @router.delete("/connections/{connection}", response_model=models.Connection)
-@allow(Scope.PRODUCER, of=_OF_IT)
+@allow(Scope.PRODUCER, of=OF_CONNECTION)
 def delete_connection(request: Request, connection: ConnectionId) -> Answer:
     """Take a connection away, with its secrets; what it wrote stays in the CRM."""
     deps = context_of(request).deps
@@ -85,7 +85,7 @@ def delete_connection(request: Request, connection: ConnectionId) -> Answer:
 
 
 @router.get("/connections/{connection}/fields", response_model=models.ConnectionFields)
-@allow(Scope.PRODUCER, of=_OF_IT)
+@allow(Scope.PRODUCER, of=OF_CONNECTION)
 def list_fields(request: Request, connection: ConnectionId) -> Answer:
     """Ask the CRM which fields it has, for a mapping."""
     deps = context_of(request).deps
@@ -96,7 +96,7 @@ def list_fields(request: Request, connection: ConnectionId) -> Answer:
 
 
 @router.post("/connections/{connection}/reconnect", response_model=models.Connection)
-@allow(Scope.PRODUCER, of=_OF_IT)
+@allow(Scope.PRODUCER, of=OF_CONNECTION)
 def reconnect(
     request: Request, connection: ConnectionId, body: models.NewSecrets
 ) -> Answer:
@@ -108,7 +108,7 @@ def reconnect(
 
 
 @router.post("/connections/{connection}/test", response_model=models.TestedConnection)
-@allow(Scope.PRODUCER, of=_OF_IT)
+@allow(Scope.PRODUCER, of=OF_CONNECTION)
 def test_connection(request: Request, connection: ConnectionId) -> Answer:
     """Ask the CRM something harmless, and say what came of it."""
     tested = connections.test(context_of(request).deps, connection)

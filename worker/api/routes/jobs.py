@@ -205,7 +205,8 @@ def give_up_job(request: Request, job: JobId, body: Steering = None) -> Answer:
 def set_priority(request: Request, job: JobId, body: models.NewPriority) -> Answer:
     """Let a job's chunks go sooner or later among those of its license."""
     context = context_of(request)
-    turn_order.set_priority(context.deps, job, Priority[body.priority.upper()])
+    priority = Priority[body.priority.upper()]
+    turn_order.set_priority(context.deps, job, priority, acting_of(request, body))
     return _job(context, request, job)
 
 

@@ -17,6 +17,7 @@ from worker.api import cursors, models
 from worker.api.access_control import (
     CheckedRoute,
     Whose,
+    acting_of,
     allow,
     caller_of,
     license_itself,
@@ -122,7 +123,9 @@ def set_weight(request: Request, license: LicenseId, body: models.NewWeight) -> 
     if caller_of(request).license_id is not None:
         raise Refused(Code.FORBIDDEN, "what licenses weigh is the house's")
     deps = context_of(request).deps
-    turn_order.set_weight(deps, license, Decimal(str(body.weight)))
+    turn_order.set_weight(
+        deps, license, Decimal(str(body.weight)), acting_of(request, body)
+    )
     return _license(request, license)
 
 

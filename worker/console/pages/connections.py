@@ -4,7 +4,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from storage.connections import connections
+from storage.pause_scope import PauseScope
 from worker.console.page_table import CONNECTIONS
+from worker.console.pages.shown_pauses import pauses_shown
 from worker.console.visits import House, Visit, visited
 from worker.infrastructure.outbound_limits.pauses import CONNECTION
 from worker.infrastructure.outbound_limits.standing_pauses import pauses_of
@@ -27,12 +29,13 @@ def _show(visit: Visit) -> Response:
             limit=_PAGE + 1,
         )
     shown = found[:_PAGE]
-    pauses = pauses_of(visit.deps.settings.limits_url, CONNECTION)
+    rests = pauses_of(visit.deps.settings.limits_url, CONNECTION)
     return visit.show(
         "connections.html",
         connections=shown,
-        pauses=pauses or {},
-        is_known=pauses is not None,
+        rests=rests or {},
+        pauses=pauses_shown(visit, PauseScope.CONNECTION),
+        is_known=rests is not None,
         after=shown[-1].id if len(found) > _PAGE else None,
         license_id=license_id,
     )

@@ -3,8 +3,10 @@
 from starlette.responses import Response
 from starlette.routing import Route
 
+from storage.pause_scope import PauseScope
 from worker.console.live_overview import OverviewStream
 from worker.console.page_table import OVERVIEW
+from worker.console.pages.shown_pauses import pauses_shown
 from worker.console.visits import House, Visit, visited
 
 
@@ -18,7 +20,11 @@ def routes(house: House) -> list[Route]:
 
 def _show(visit: Visit) -> Response:
     live = visit.house.live
-    return visit.show("overview.html", parts=live.rendered(live.report()))
+    return visit.show(
+        "overview.html",
+        parts=live.rendered(live.report()),
+        pauses=pauses_shown(visit, PauseScope.EVERYTHING),
+    )
 
 
 def _stream(visit: Visit) -> Response:

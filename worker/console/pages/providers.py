@@ -3,7 +3,9 @@
 from starlette.responses import Response
 from starlette.routing import Route
 
+from storage.pause_scope import PauseScope
 from worker.console.page_table import PROVIDERS
+from worker.console.pages.shown_pauses import pauses_shown
 from worker.console.visits import House, Visit, visited
 
 
@@ -13,4 +15,8 @@ def routes(house: House) -> list[Route]:
 
 
 def _show(visit: Visit) -> Response:
-    return visit.show("providers.html", report=visit.house.live.report())
+    return visit.show(
+        "providers.html",
+        report=visit.house.live.report(),
+        pauses=pauses_shown(visit, PauseScope.PROVIDER),
+    )
