@@ -36,6 +36,9 @@ class Settings(EnvironmentSettings):
     directory: Path | None = None
     """A JSON Lines file that is loaded into the directory before `up` is ready."""
 
+    log_format: str = setting("text", one_of=("text", "json"))
+    """How processes log: lines for people, or an object of JSON on each."""
+
     redis_url: str | None = None
     """For the rate limits, and what workers know of providers; unset: the broker where
     that is a Redis, else each process counts for itself and no provider is asked."""

@@ -23,7 +23,7 @@ from worker.infrastructure.clock import Stopwatch
 from worker.infrastructure.errors import DeliveryError
 from worker.infrastructure.retry_policy import backoff_s
 from worker.infrastructure.task_results import Done, Later, Never, TaskResult
-from worker.infrastructure.telemetry import metric_families
+from worker.infrastructure.telemetry import log_context, metric_families
 from worker.infrastructure.telemetry.counters import COUNTERS
 from worker.jobs.delivery import Delivery, JobDeps
 from worker.jobs.outbox_runner import run_taken
@@ -40,19 +40,34 @@ def run_chunk(deps: JobDeps, chunk_id: int) -> TaskResult:
 
     A worker that drains leaves it to others.
     """
-    if deps.draining():
-        with deps.database.transaction() as connection:
-            dispatch_queue.unmark(connection, chunk_ids=[chunk_id], entry_ids=[])
-        return Never("the worker takes nothing more")
-    with deps.database.reading() as connection:
-        chunk = chunks.take(
-            connection,
-            chunk_id,
-            owner=deps.owner,
-            lease_s=deps.settings.lease_s,
-        )
-    if chunk is None:
-        return Never("not to be taken")
+    with log_context.bound(chunk=chunk_id):
+        if deps.draining():
+            with deps.database.transaction() as connection:
+                dispatch_queue.unmark(connection, chunk_ids=[chunk_id], entry_ids=[])
+            return _told(chunk_id, Never("the worker takes nothing more"))
+        with deps.database.reading() as connection:
+            chunk = chunks.take(
+                connection,
+                chunk_id,
+                owner=deps.owner,
+                lease_s=deps.settings.lease_s,
+            )
+        if chunk is None:
+            return _told(chunk_id, Never("not to be taken"))
+        with log_context.bound(
+            attempt=chunk.attempt, job=chunk.job_id, license=chunk.license_id
+        ):
+            return _told(chunk_id, _timed(deps, chunk))
+
+
+def _told(chunk_id: int, result: TaskResult) -> TaskResult:
+    """Log how a run ended, while its line can still say of which job it was."""
+    log.info("chunk %s: %s", chunk_id, result)
+    return result
+
+
+def _timed(deps: JobDeps, chunk: TakenChunk) -> TaskResult:
+    """Run a chunk that was taken, and count how long that takes."""
     watch = Stopwatch()
     try:
         return _run_taken(deps, chunk)

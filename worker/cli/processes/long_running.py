@@ -1,7 +1,6 @@
-"""What commands that run for long share: their log, what they need, how they stop."""
+"""What commands that run for long share: what they need, and how they stop."""
 
 import functools
-import logging
 import os
 import signal
 from collections.abc import Callable
@@ -14,15 +13,6 @@ from worker.infrastructure.errors import NotConfigured
 
 if TYPE_CHECKING:
     from worker.infrastructure.settings import Settings
-
-
-def log_to_stderr() -> None:
-    """Log each line with its time."""
-    logging.basicConfig(
-        level=logging.INFO,
-        format="%(asctime)s %(levelname)s %(name)s %(message)s",
-        force=True,
-    )
 
 
 def need(settings: "Settings", *names: str) -> None:
