@@ -20,6 +20,7 @@ from worker.celery_app import drain, draining
 from worker.heap import freeze_heap
 from worker.infrastructure.dependencies import new_owner
 from worker.infrastructure.settings import Settings
+from worker.infrastructure.telemetry import traces
 from worker.jobs.chunk_runner import run_chunk
 from worker.jobs.heartbeat import Heartbeat
 from worker.jobs.message_queues import RUN_CHUNK, RUN_ENTRY
@@ -62,6 +63,7 @@ def _flush_if_due() -> None:
 def _end_child(**_: object) -> None:
     if _Process.flush is not None:
         _Process.flush.close()
+    traces.close()
 
 
 def register(app: Celery, settings: Settings) -> Heartbeat:

@@ -9,7 +9,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from worker.infrastructure.ids import new_id
-from worker.infrastructure.telemetry import log_context
+from worker.infrastructure.telemetry import log_context, traces
 
 _HEADER = "X-Request-Id"
 _TAKEN = re.compile(r"[\w.:/@+-]{1,100}", re.ASCII)
@@ -32,6 +32,8 @@ class RequestIds:
         given = Headers(scope=scope).get(_HEADER, "")
         request_id = given if _TAKEN.fullmatch(given) else new_id("request")
 
+        theirs = Headers(scope=scope).get("traceparent")
+
         async def tell(message: Message) -> None:
             if message["type"] == "http.response.start":
                 MutableHeaders(scope=message)[_HEADER] = request_id
@@ -43,5 +45,5 @@ class RequestIds:
             named = {name: str(path[name]) for name in _NAMED if name in path}
             return named | {"request": request_id}
 
-        with log_context.bound_by(fields):
+        with log_context.bound_by(fields), traces.continued(theirs):
             await self._app(scope, receive, tell)

@@ -36,6 +36,9 @@ class Settings(EnvironmentSettings):
     directory: Path | None = None
     """A JSON Lines file that is loaded into the directory before `up` is ready."""
 
+    traces_url: str | None = None
+    """A collector of traces that speaks OTLP over HTTP, with the path that it takes
+    spans at; unset: none are made."""
     log_format: str = setting("text", one_of=("text", "json"))
     """How processes log: lines for people, or an object of JSON on each."""
 

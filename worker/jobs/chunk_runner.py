@@ -23,7 +23,7 @@ from worker.infrastructure.clock import Stopwatch
 from worker.infrastructure.errors import DeliveryError
 from worker.infrastructure.retry_policy import backoff_s
 from worker.infrastructure.task_results import Done, Later, Never, TaskResult
-from worker.infrastructure.telemetry import log_context, metric_families
+from worker.infrastructure.telemetry import log_context, metric_families, traces
 from worker.infrastructure.telemetry.counters import COUNTERS
 from worker.jobs.delivery import Delivery, JobDeps
 from worker.jobs.outbox_runner import run_taken
@@ -70,7 +70,15 @@ def _timed(deps: JobDeps, chunk: TakenChunk) -> TaskResult:
     """Run a chunk that was taken, and count how long that takes."""
     watch = Stopwatch()
     try:
-        return _run_taken(deps, chunk)
+        with traces.span(
+            "chunk",
+            parent=chunk.traceparent,
+            job=chunk.job_id,
+            chunk=chunk.id,
+            attempt=chunk.attempt,
+            kind=chunk.kind,
+        ):
+            return _run_taken(deps, chunk)
     finally:
         COUNTERS.observe(metric_families.CHUNK_SECONDS, watch.elapsed_s, chunk.kind)
 
@@ -107,11 +115,15 @@ def _run(deps: JobDeps, chunk: TakenChunk) -> TaskResult:
         cursor, completion = chunk.cursor, None
         while cursor < chunk.stop:
             stop = min(cursor + delivery.batch_records, chunk.stop)
-            contents = prefetch.contents(cursor, stop)
-            if isinstance(contents, Wait):
-                return _wait(deps, chunk, contents)
-            batch = delivery.deliver(cursor, contents)
-            made = _counted_checkpoint(deps, chunk, batch, delivery)
+            with traces.span("batch", start=cursor, records=stop - cursor):
+                with traces.span("look up"):
+                    contents = prefetch.contents(cursor, stop)
+                if isinstance(contents, Wait):
+                    return _wait(deps, chunk, contents)
+                with traces.span("deliver", to=delivery.receiver):
+                    batch = delivery.deliver(cursor, contents)
+                with traces.span("checkpoint"):
+                    made = _counted_checkpoint(deps, chunk, batch, delivery)
             cursor, completion = stop, made.completion
             why = _why_stop(deps, made.state, watch)
             if cursor < chunk.stop and why is not None:

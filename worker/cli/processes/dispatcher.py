@@ -9,10 +9,10 @@ from worker.cli.processes.database_checks import need_schema, tell_of_other_offs
 from worker.cli.processes.long_running import (
     begins_after,
     need,
+    say_of_itself,
     stop_event,
 )
 from worker.heap import freeze_heap
-from worker.infrastructure.telemetry.log_format import log_to_stderr
 from worker.jobs.dispatcher import BROKER_WITHIN_S, Dispatcher
 from worker.operations.counter_flush import CounterFlush
 from worker.webhooks import operator_webhook
@@ -23,7 +23,7 @@ from worker.wiring import wire
 @begins_after
 def dispatcher(cli: Cli) -> None:
     """Hand what waits to the broker, and bring back what was lost."""
-    log_to_stderr(cli.settings.log_format)
+    say_of_itself(cli.settings, "dispatcher")
     settings = cli.settings
     need(settings, "database_url", "broker_url")
     operator_webhook.check(settings)

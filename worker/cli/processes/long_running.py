@@ -10,9 +10,23 @@ from typing import TYPE_CHECKING
 import click
 
 from worker.infrastructure.errors import NotConfigured
+from worker.infrastructure.telemetry import traces
+from worker.infrastructure.telemetry.log_format import log_to_stderr
 
 if TYPE_CHECKING:
     from worker.infrastructure.settings import Settings
+
+
+def say_of_itself(settings: "Settings", role: str) -> None:
+    """Log as the settings say, and make traces where they name a collector.
+
+    Raises `NotConfigured` where what makes them is not installed.
+    """
+    log_to_stderr(settings.log_format)
+    try:
+        traces.export_to(settings.traces_url, f"holdfast-{role}")
+    except traces.MissingExtra as error:
+        raise NotConfigured(f"HOLDFAST_TRACES_URL: {error}") from error
 
 
 def need(settings: "Settings", *names: str) -> None:

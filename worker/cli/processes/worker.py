@@ -9,12 +9,12 @@ from worker.cli.processes.database_checks import need_schema, tell_of_other_offs
 from worker.cli.processes.long_running import (
     begins_after,
     need,
+    say_of_itself,
 )
 from worker.findings.provider_names import check_limits
 from worker.infrastructure.dependencies import new_owner
 from worker.infrastructure.telemetry.log_format import (
     JSON,
-    log_to_stderr,
     silence_stdout,
 )
 from worker.small_job_process import SmallJobProcess
@@ -26,7 +26,7 @@ from worker.webhooks import operator_webhook
 def worker(cli: Cli) -> None:
     """Work on chunks; TERM lets batches end and gives chunks back."""
     settings = cli.settings
-    log_to_stderr(settings.log_format)
+    say_of_itself(settings, "worker")
     if settings.log_format == JSON:
         # Celery greets there, and where logs are kept both go into one.
         silence_stdout()

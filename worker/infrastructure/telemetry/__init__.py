@@ -1,4 +1,5 @@
-"""What a process says of itself: what it counts, and what stands on its log lines.
+"""What a process says of itself: what it counts, what it logs, and traces.
 
-Imports nothing. Start with `metric_families`, then `counters`; `log_format` for logs.
+Imports nothing. Start with `metric_families`, then `counters`; `log_format` for logs,
+`traces` for traces.
 """
