@@ -42,6 +42,9 @@ class Settings(EnvironmentSettings):
     log_format: str = setting("text", one_of=("text", "json"))
     """How processes log: lines for people, or an object of JSON on each."""
 
+    celery_monitoring: str = setting("off", one_of=("off", "events", "control"))
+    """What workers offer Flower: nothing, what becomes of tasks, or their control."""
+
     redis_url: str | None = None
     """For the rate limits, and what workers know of providers; unset: the broker where
     that is a Redis, else each process counts for itself and no provider is asked."""
