@@ -7,6 +7,7 @@ from contextlib import closing
 import pytest
 from redis import Redis
 
+from storage.jobs import heartbeats
 from storage.operations import chore_runs
 from tests.api.conftest import serving
 from tests.support.metrics import samples
@@ -105,6 +106,17 @@ def test_buckets_hold_all_that_took_no_longer(worked):
     ]
     assert buckets == sorted(buckets)
     assert len(buckets) > 5
+
+
+def test_processes_tell_how_many_they_are_and_what_they_hold(api):
+    with api.deps.database.transaction() as connection:
+        for one, held in (("a", 3), ("b", 4), ("older", None)):
+            about = heartbeats.About(rss_bytes=held)
+            heartbeats.report(connection, one, "worker", about=about)
+    found = _metrics(api)
+    assert found["processes", "worker"] == 3
+    assert found["processes", "dispatcher"] == 0
+    assert found["memory_bytes", "worker"] == 7
 
 
 def test_a_sweep_tells_how_long_ago_it_was(api):

@@ -13,6 +13,7 @@ from grafana_foundation_sdk.cog.plugins import register_default_plugins
 from grafana_foundation_sdk.models.dashboard import Dashboard
 from prometheus_client.parser import text_string_to_metric_families as families
 
+from storage.jobs import heartbeats
 from storage.operations import chore_runs
 from tests.support.promtool import promtool
 from worker.infrastructure.telemetry.counters import COUNTERS
@@ -276,6 +277,8 @@ def told(api) -> dict[str, set[str]]:
             "INSERT INTO dropped_messages VALUES ('chunks', 'stale', 1)"
         )
         chore_runs.note(connection, SWEEP)
+        about = heartbeats.About(rss_bytes=1 << 20)
+        heartbeats.report(connection, "w", "worker", about=about)
         connection.exec_driver_sql("INSERT INTO outbox (topic, key) VALUES ('x', 'y')")
     found: dict[str, set[str]] = {}
     for one in families(api.client(None).get("/metrics").text):

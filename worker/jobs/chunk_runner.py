@@ -41,29 +41,28 @@ def run_chunk(deps: JobDeps, chunk_id: int) -> TaskResult:
     A worker that drains leaves it to others.
     """
     with log_context.bound(chunk=chunk_id):
-        if deps.draining():
-            with deps.database.transaction() as connection:
-                dispatch_queue.unmark(connection, chunk_ids=[chunk_id], entry_ids=[])
-            return _told(chunk_id, Never("the worker takes nothing more"))
-        with deps.database.reading() as connection:
-            chunk = chunks.take(
-                connection,
-                chunk_id,
-                owner=deps.owner,
-                lease_s=deps.settings.lease_s,
-            )
-        if chunk is None:
-            return _told(chunk_id, Never("not to be taken"))
+        chunk = _taken(deps, chunk_id)
+        if isinstance(chunk, Never):
+            log.info("chunk %s: %s", chunk_id, chunk)
+            return chunk
         with log_context.bound(
             attempt=chunk.attempt, job=chunk.job_id, license=chunk.license_id
         ):
-            return _told(chunk_id, _timed(deps, chunk))
+            result = _timed(deps, chunk)
+            log.info("chunk %s: %s", chunk_id, result)
+            return result
 
 
-def _told(chunk_id: int, result: TaskResult) -> TaskResult:
-    """Log how a run ended, while its line can still say of which job it was."""
-    log.info("chunk %s: %s", chunk_id, result)
-    return result
+def _taken(deps: JobDeps, chunk_id: int) -> TakenChunk | Never:
+    if deps.draining():
+        with deps.database.transaction() as connection:
+            dispatch_queue.unmark(connection, chunk_ids=[chunk_id], entry_ids=[])
+        return Never("the worker takes nothing more")
+    with deps.database.reading() as connection:
+        chunk = chunks.take(
+            connection, chunk_id, owner=deps.owner, lease_s=deps.settings.lease_s
+        )
+    return Never("not to be taken") if chunk is None else chunk
 
 
 def _timed(deps: JobDeps, chunk: TakenChunk) -> TaskResult:

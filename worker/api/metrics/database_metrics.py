@@ -80,6 +80,12 @@ def _gauges(found: Queues) -> Iterator[Metric]:
     yield _by("outbox_entries", "Entries that are not done.", "topic", found.outbox)
     roles = {"worker": 0, "dispatcher": 0} | found.processes
     yield _by("processes", "Processes that reported of late.", "role", roles)
+    yield _by(
+        "memory_bytes",
+        "Memory of processes that reported of late, with their children.",
+        "role",
+        found.memory_bytes,
+    )
     yield _gauge(
         "oldest_chunk_wait_seconds",
         "How long a chunk has waited that may run.",
