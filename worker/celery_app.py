@@ -162,9 +162,10 @@ def _options(settings: Settings, broker_url: str) -> dict[str, Any]:
         # Delays are rows; no message carries one.
         "worker_eta_task_limit": 1000,
         "worker_disable_rate_limits": True,
-        "worker_send_task_events": False,
+        # A few messages more for each task, which nobody reads but Flower.
+        "worker_send_task_events": settings.celery_monitoring != "off",
         # Whoever reaches the broker could stop workers; whatever steers is a row.
-        "worker_enable_remote_control": False,
+        "worker_enable_remote_control": settings.celery_monitoring == "control",
         "worker_proc_alive_timeout": 30.0,
         # Logging is set up by us, the same in each process.
         "worker_hijack_root_logger": False,

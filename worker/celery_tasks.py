@@ -1,9 +1,8 @@
-"""The Celery tasks: an id in, a use case, its result into the log.
+"""The Celery tasks: an id in, and a use case, which logs its result.
 
 Names are stable: messages under way outlive a deployment.
 """
 
-import logging
 import os
 import sys
 from functools import partial
@@ -21,6 +20,7 @@ from worker.celery_app import drain, draining
 from worker.heap import freeze_heap
 from worker.infrastructure.dependencies import new_owner
 from worker.infrastructure.settings import Settings
+from worker.infrastructure.telemetry import traces
 from worker.jobs.chunk_runner import run_chunk
 from worker.jobs.heartbeat import Heartbeat
 from worker.jobs.message_queues import RUN_CHUNK, RUN_ENTRY
@@ -30,8 +30,6 @@ from worker.jobs.outbox_runner import run_entry
 from worker.operations.counter_flush import CounterFlush
 from worker.small_job_process import SmallJobProcess
 from worker.wiring import Wired, wire
-
-log = logging.getLogger(__name__)
 
 _NICER = 5
 """So much nicer are the children of the pool than the process for small jobs."""
@@ -65,6 +63,7 @@ def _flush_if_due() -> None:
 def _end_child(**_: object) -> None:
     if _Process.flush is not None:
         _Process.flush.close()
+    traces.close()
 
 
 def register(app: Celery, settings: Settings) -> Heartbeat:
@@ -82,12 +81,12 @@ def register(app: Celery, settings: Settings) -> Heartbeat:
         return _Process.deps
 
     def run_chunk_task(chunk_id: int) -> None:
-        log.info("chunk %s: %s", chunk_id, run_chunk(deps(), chunk_id))
+        run_chunk(deps(), chunk_id)
         _flush_if_due()
         _keep_what_was_loaded()
 
     def run_entry_task(entry_id: int) -> None:
-        log.info("entry %s: %s", entry_id, run_entry(deps(), entry_id))
+        run_entry(deps(), entry_id)
         _flush_if_due()
 
     app.task(run_chunk_task, name=RUN_CHUNK, max_retries=0)

@@ -17,6 +17,7 @@ from worker.infrastructure.clock import Stopwatch, wait
 from worker.infrastructure.dependencies import new_owner
 from worker.infrastructure.retry_policy import backoff_s
 from worker.infrastructure.settings import Settings
+from worker.infrastructure.telemetry import traces
 from worker.jobs.small_job_runner import THREADS, SmallJobRunner
 from worker.operations.counter_flush import CounterFlush
 from worker.wiring import wire
@@ -112,6 +113,7 @@ def _run(settings: Settings, parent: int, owner: str) -> None:
     flush = CounterFlush(deps.database)
     SmallJobRunner(deps, _alarm).run(stop)
     flush.close()
+    traces.close()
 
 
 def _alarm(after_s: float) -> None:

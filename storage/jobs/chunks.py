@@ -75,6 +75,8 @@ class TakenChunk:
     job_waits: bool
     """Whether the job said, when the chunk was taken, that it waits."""
     job_records: int
+    traceparent: str | None
+    """Where its job's submission stands in a trace."""
 
     @property
     def slice(self) -> ChunkSlice:
@@ -185,7 +187,7 @@ begun AS (
 SELECT taken.*, j.kind, r.license_id, r.period_id, r.id AS reservation_id, q.user_id,
        q.input, q.columns, q.retrieve, q.email_level, q.only_with, q.export, q.push,
        q.terms, q.quoted_at, j.waiting_reason IS NOT NULL AS job_waits,
-       j.records AS job_records,
+       j.records AS job_records, j.traceparent,
        j.state = 'cancelling' AS is_ending,
        conclude_at <= holdfast_clock() IS TRUE AS is_to_conclude
   FROM taken JOIN jobs AS j ON j.id = taken.job_id

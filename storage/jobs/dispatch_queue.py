@@ -240,3 +240,15 @@ def unmark(
                  WHERE id = ANY (CAST(:ids AS bigint[])) AND state = 'dispatched'"""),  # noqa: S608 - two constants
             {"ids": list(ids)},
         )
+
+
+def traceparents(connection: Connection, chunk_ids: Sequence[int]) -> dict[int, str]:
+    """Where the submissions of these chunks' jobs stand in traces, of those that do."""
+    rows = connection.execute(
+        text("""
+            SELECT c.id, j.traceparent
+              FROM chunks AS c JOIN jobs AS j ON j.id = c.job_id
+             WHERE c.id = ANY (:ids) AND j.traceparent IS NOT NULL"""),
+        {"ids": list(chunk_ids)},
+    )
+    return {row.id: row.traceparent for row in rows}

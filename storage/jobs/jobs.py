@@ -35,9 +35,9 @@ class AlreadyRetried(StorageError):
 _CREATE = reservations.reserving("""
 made AS (
   INSERT INTO jobs (id, quote_id, license_id, user_id, kind, name, retry_of, records,
-                    open_chunks, created_at)
+                    open_chunks, created_at, traceparent)
   SELECT :job_id, :quote_id, :license_id, :user_id, :kind, :name, :retry_of, :records,
-         :open_chunks, holdfast_now()
+         :open_chunks, holdfast_now(), :traceparent
     FROM reservation),
 cut AS (
   INSERT INTO chunks (job_id, first_byte, bytes, first_line, first, cursor, stop)
@@ -63,6 +63,7 @@ def create(
     retry_of: str | None = None,
     lifetime_s: float,
     low_share: float = 0,
+    traceparent: str | None = None,
 ) -> ReserveResult:
     """Reserve a quote's credits and make its job and its chunks: all, or nothing.
 
@@ -85,6 +86,7 @@ def create(
             retry_of=retry_of,
             records=stored.quote.records,
             open_chunks=len(stored.input.slices),
+            traceparent=traceparent,
         )
     except IntegrityError as error:
         if is_violation(error, "jobs_retry_of_key"):
@@ -270,10 +272,11 @@ class Finishing:
     export: dict[str, Any] | None
     keep_file: bool
     created_at: datetime
+    traceparent: str | None
 
 
 _FINISHING = text("""
-SELECT j.id, j.kind, j.ending, j.records, j.keep_file, j.created_at,
+SELECT j.id, j.kind, j.ending, j.records, j.keep_file, j.created_at, j.traceparent,
        q.columns, q.retrieve, q.export,
        (SELECT coalesce(sum(delivered), 0) FROM chunks
          WHERE job_id = j.id) AS delivered,

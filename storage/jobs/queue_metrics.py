@@ -23,6 +23,8 @@ class Queues(NamedTuple):
     """The longest time that a job runs without a checkpoint and says of no reason."""
     credits_reserved: int
     processes: dict[str, int]
+    memory_bytes: dict[str, int]
+    """By role: what processes and their children hold in memory, as they reported."""
     dropped: dict[tuple[str, str], int]
 
 
@@ -34,6 +36,10 @@ _OUTBOX = "SELECT topic, count(*) FROM outbox WHERE state <> 'done' GROUP BY top
 _PROCESSES = """
 SELECT role, count(*) FROM processes
  WHERE seen_at > clock_timestamp() - make_interval(secs => :within_s) GROUP BY role"""
+_MEMORY = """
+SELECT role, sum(rss_bytes) FROM processes
+ WHERE seen_at > clock_timestamp() - make_interval(secs => :within_s)
+   AND rss_bytes IS NOT NULL GROUP BY role"""
 _NUMBERS = text(f"""
 SELECT (SELECT coalesce(max(extract(epoch FROM clock_timestamp() - c.run_at)), 0)
           FROM chunks AS c JOIN jobs AS j ON j.id = c.job_id
@@ -66,6 +72,7 @@ def look(connection: Connection, *, processes_within_s: float) -> Queues:
         idle_job_s=float(numbers.idle_job_s),
         credits_reserved=int(numbers.credits_reserved),
         processes=_counts(connection, _PROCESSES, within_s=processes_within_s),
+        memory_bytes=_counts(connection, _MEMORY, within_s=processes_within_s),
         dropped=worker_health.dropped(connection),
     )
 

@@ -6,7 +6,6 @@ seconds. A row is a number; what was never counted has none.
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
@@ -23,7 +22,7 @@ SELECT each ->> 0, each -> 1, CAST(each ->> 2 AS double precision)
        jsonb_array_elements(CAST(:counted AS jsonb)) AS each
  ORDER BY (each ->> 0) COLLATE "C", each -> 1
 ON CONFLICT (name, labels) DO UPDATE
-   SET value = c.value + excluded.value, changed_at = clock_timestamp()
+   SET value = c.value + excluded.value
 """)
 
 
@@ -34,27 +33,15 @@ def add(connection: Connection, counted: Mapping[Sample, float]) -> None:
         connection.execute(_ADD, {"counted": json.dumps(rows)})
 
 
-class Counted(NamedTuple):
-    """A number as it stands, and for how long it has not grown."""
-
-    value: float
-    age_s: float
-
-
 def read(
     connection: Connection, names: Iterable[str] | None = None
-) -> dict[Sample, Counted]:
+) -> dict[Sample, float]:
     """All numbers, or those of these names."""
     rows = connection.execute(
         text("""
-            SELECT name, labels, value,
-                   extract(epoch FROM clock_timestamp() - changed_at) AS age_s
-              FROM counters
+            SELECT name, labels, value FROM counters
              WHERE :all OR name = ANY (CAST(:names AS text[]))
              ORDER BY name, labels"""),
         {"all": names is None, "names": list(names or ())},
     )
-    return {
-        (row.name, tuple(row.labels)): Counted(row.value, float(row.age_s))
-        for row in rows
-    }
+    return {(row.name, tuple(row.labels)): row.value for row in rows}

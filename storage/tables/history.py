@@ -12,7 +12,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from storage.tables.column_types import NOW, Id, Instant, metadata
+from storage.tables.column_types import Id, Instant, metadata
 
 counters = Table(
     "counters",
@@ -23,7 +23,6 @@ counters = Table(
     Column("value", Double(), nullable=False),
     # What the history has taken of it so far.
     Column("in_history", Double(), nullable=False, server_default=text("0")),
-    Column("changed_at", Instant, nullable=False, server_default=NOW),
     PrimaryKeyConstraint("name", "labels"),
     # Updated all the time: room for the new version beside the old one.
     postgresql_with={"fillfactor": "50"},

@@ -73,6 +73,8 @@ jobs = Table(
     Column("created_at", Instant, nullable=False),
     Column("started_at", Instant),
     Column("finished_at", Instant),
+    # Where its submission stands in a trace, if one is made.
+    Column("traceparent", Text),
     one_of("state", JobState),
     CheckConstraint("ending IN ('cancelled', 'failed')", name="ending"),
     CheckConstraint("kind IN ('export', 'push')", name="kind"),

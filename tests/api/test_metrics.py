@@ -7,7 +7,8 @@ from contextlib import closing
 import pytest
 from redis import Redis
 
-from storage.operations import counters
+from storage.jobs import heartbeats
+from storage.operations import chore_runs
 from tests.api.conftest import serving
 from tests.support.metrics import samples
 from tests.support.promtool import promtool
@@ -23,6 +24,7 @@ from worker.infrastructure.outbound_limits.shared_counters import SharedCounters
 from worker.infrastructure.outbound_limits.standing_pauses import StandingPauses
 from worker.infrastructure.telemetry.counters import COUNTERS
 from worker.infrastructure.telemetry.metric_families import FAMILIES
+from worker.jobs.sweeper import SWEEP
 from worker.operations.counter_flush import CounterFlush
 
 _BODY = {
@@ -106,12 +108,23 @@ def test_buckets_hold_all_that_took_no_longer(worked):
     assert len(buckets) > 5
 
 
+def test_processes_tell_how_many_they_are_and_what_they_hold(api):
+    with api.deps.database.transaction() as connection:
+        for one, held in (("a", 3), ("b", 4), ("older", None)):
+            about = heartbeats.About(rss_bytes=held)
+            heartbeats.report(connection, one, "worker", about=about)
+    found = _metrics(api)
+    assert found["processes", "worker"] == 3
+    assert found["processes", "dispatcher"] == 0
+    assert found["memory_bytes", "worker"] == 7
+
+
 def test_a_sweep_tells_how_long_ago_it_was(api):
     assert ("sweep_age_seconds",) not in _metrics(api)
     with api.deps.database.transaction() as connection:
-        counters.add(connection, {("sweeps", ()): 1})
+        chore_runs.note(connection, SWEEP)
         connection.exec_driver_sql(
-            "UPDATE counters SET changed_at = changed_at - interval '1 minute'"
+            "UPDATE chore_runs SET done_at = done_at - interval '1 minute'"
         )
     assert 60 <= _metrics(api)["sweep_age_seconds",] < 90
 

@@ -13,9 +13,12 @@ from grafana_foundation_sdk.cog.plugins import register_default_plugins
 from grafana_foundation_sdk.models.dashboard import Dashboard
 from prometheus_client.parser import text_string_to_metric_families as families
 
+from storage.jobs import heartbeats
+from storage.operations import chore_runs
 from tests.support.promtool import promtool
 from worker.infrastructure.telemetry.counters import COUNTERS
 from worker.infrastructure.telemetry.metric_families import FAMILIES
+from worker.jobs.sweeper import SWEEP
 from worker.operations.counter_flush import CounterFlush
 
 _FOLDER = Path(__file__).parents[2] / "docs" / "monitoring"
@@ -273,6 +276,9 @@ def told(api) -> dict[str, set[str]]:
         connection.exec_driver_sql(
             "INSERT INTO dropped_messages VALUES ('chunks', 'stale', 1)"
         )
+        chore_runs.note(connection, SWEEP)
+        about = heartbeats.About(rss_bytes=1 << 20)
+        heartbeats.report(connection, "w", "worker", about=about)
         connection.exec_driver_sql("INSERT INTO outbox (topic, key) VALUES ('x', 'y')")
     found: dict[str, set[str]] = {}
     for one in families(api.client(None).get("/metrics").text):

@@ -219,19 +219,23 @@ def test_where_more_match_than_were_told_nothing_is_done(api, browse, job):
 
 
 @pytest.mark.parametrize(
-    ("scope", "page"),
-    [("license/acme", "queues"), ("provider/hunter", "providers"), ("everything/", "")],
+    ("scope", "page", "why"),
+    [
+        ("license/acme", "queues", "An operator has paused its license"),
+        ("everything/", "", "An operator has paused everything"),
+        # Whether it is needed shows once a worker asks.
+        ("provider/hunter", "providers", "No worker is alive"),
+    ],
 )
 @pytest.mark.parametrize(
     "settings", [{"providers": "directory,hunter", "hunter_key": "k" * 20}]
 )
-def test_more_than_a_job_is_paused_and_resumed(api, browse, scope, page):
-    api.license()
-    job, operator = submitted(api, retrieve=["email"]), browse()
+def test_more_than_a_job_is_paused_and_resumed(api, browse, job, scope, page, why):
+    operator = browse()
     done = operator.send(f"/console/act/pause-scope/{scope}", reason=REASON)
     assert (done.status_code, done.url.path) == (200, f"/console/{page}")
     assert REASON in done.text
-    assert "An operator has paused" in operator.open(f"/console/jobs/{job}").text
+    assert why in operator.open(f"/console/jobs/{job}").text
     resumed = operator.send(f"/console/act/resume-scope/{scope}", reason=REASON)
     assert REASON not in resumed.text
     assert [verb for verb, _, _ in _log(api)] == ["resume", "pause"]

@@ -42,6 +42,7 @@ FRAMEWORKS = {
     ),
     "click": ("worker/cli/",),
     "fastapi": ("worker/api/",),
+    "opentelemetry": ("worker/infrastructure/telemetry/traces.py",),
     "uvicorn": ("worker/cli/", "worker/api/http_protocol.py"),
 }
 

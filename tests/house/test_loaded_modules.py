@@ -21,7 +21,11 @@ _BROKER = {"celery", "kombu", "redis", "limits"}
 _API = {"fastapi", "starlette", "uvicorn", "prometheus_client", "worker.api"}
 _OTHERS = {"httpx", "httpcore", "aiohttp", "worker.infrastructure.outbound_client"}
 _FILES = {"pyarrow", "xlsxwriter", "boto3"}
-_RARE = {"alembic", "cryptography.fernet", "worker.sandbox", "celery.bin"}
+_RARE = {
+    *("alembic", "cryptography.fernet", "worker.sandbox", "celery.bin"),
+    # Clients of others load a part of OpenTelemetry where it is installed.
+    *("opentelemetry.sdk.trace", "opentelemetry.exporter", "pythonjsonlogger"),
+}
 _ALWAYS_RARE = _OTHERS | _FILES | _RARE
 
 _DOORS = {

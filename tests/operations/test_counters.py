@@ -42,9 +42,7 @@ def _counted(name: str) -> dict[tuple[str, ...], float]:
 
 def _kept(database) -> dict[tuple[str, tuple[str, ...]], float]:
     with database.reading() as connection:
-        return {
-            sample: number.value for sample, number in kept.read(connection).items()
-        }
+        return kept.read(connection)
 
 
 def _submit(deps, *contacts: str) -> str:

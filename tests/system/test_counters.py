@@ -11,8 +11,8 @@ def _counted(fleet: Fleet) -> tuple[float, float]:
     with fleet.deps.database.reading() as connection:
         found = counters.read(connection)
     return (
-        found["records", ("export", "delivered")].value,
-        found["credits_settled", ("export",)].value,
+        found["records", ("export", "delivered")],
+        found["credits_settled", ("export",)],
     )
 
 

@@ -12,6 +12,7 @@ from worker.api.encoded_paths import EncodedPaths
 from worker.api.job_followers import JobFollowers
 from worker.api.metrics import route as metrics_route
 from worker.api.metrics.request_metrics import PREFIX
+from worker.api.request_ids import RequestIds
 from worker.api.request_limits import BodyLimit, RateLimit
 from worker.api.routes import (
     audit,
@@ -105,5 +106,6 @@ def make_api(settings: Settings) -> FastAPI:
     )
     api.add_middleware(problem_details.UnforeseenErrors)
     metrics_route.add_route(api, settings)
+    api.add_middleware(RequestIds)
     api.add_middleware(EncodedPaths)
     return api

@@ -9,6 +9,7 @@ With the directory alone each batch looks up its own.
 from collections import deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from threading import Event
 from types import TracebackType
 from typing import Self
@@ -115,7 +116,9 @@ class LookupPrefetch:
             self._begun = min(start + _RECORDS, self._chunk.stop)
             asks = self._asks_of(self._part(start, self._begun))
             self._windows.append(
-                self._threads.submit(self._find, finder, self._begun, asks)
+                self._threads.submit(
+                    copy_context().run, self._find, finder, self._begun, asks
+                )
             )
 
     def _asks_of(self, records: PricedRecords) -> list[Ask]:

@@ -36,6 +36,15 @@ class Settings(EnvironmentSettings):
     directory: Path | None = None
     """A JSON Lines file that is loaded into the directory before `up` is ready."""
 
+    traces_url: str | None = None
+    """A collector of traces that speaks OTLP over HTTP, with the path that it takes
+    spans at; unset: none are made."""
+    log_format: str = setting("text", one_of=("text", "json"))
+    """How processes log: lines for people, or an object of JSON on each."""
+
+    celery_monitoring: str = setting("off", one_of=("off", "events", "control"))
+    """What workers offer Flower: nothing, what becomes of tasks, or their control."""
+
     redis_url: str | None = None
     """For the rate limits, and what workers know of providers; unset: the broker where
     that is a Redis, else each process counts for itself and no provider is asked."""

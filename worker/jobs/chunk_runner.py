@@ -23,7 +23,7 @@ from worker.infrastructure.clock import Stopwatch
 from worker.infrastructure.errors import DeliveryError
 from worker.infrastructure.retry_policy import backoff_s
 from worker.infrastructure.task_results import Done, Later, Never, TaskResult
-from worker.infrastructure.telemetry import metric_families
+from worker.infrastructure.telemetry import log_context, metric_families, traces
 from worker.infrastructure.telemetry.counters import COUNTERS
 from worker.jobs.delivery import Delivery, JobDeps
 from worker.jobs.outbox_runner import run_taken
@@ -40,24 +40,48 @@ def run_chunk(deps: JobDeps, chunk_id: int) -> TaskResult:
 
     A worker that drains leaves it to others.
     """
+    with log_context.bound(chunk=chunk_id):
+        chunk = _taken(deps, chunk_id)
+        if isinstance(chunk, Never):
+            log.info("chunk %s: %s", chunk_id, chunk)
+            return chunk
+        with log_context.bound(
+            attempt=chunk.attempt, job=chunk.job_id, license=chunk.license_id
+        ):
+            result = _timed(deps, chunk)
+            log.info("chunk %s: %s", chunk_id, result)
+            return result
+
+
+def _taken(deps: JobDeps, chunk_id: int) -> TakenChunk | Never:
     if deps.draining():
         with deps.database.transaction() as connection:
             dispatch_queue.unmark(connection, chunk_ids=[chunk_id], entry_ids=[])
         return Never("the worker takes nothing more")
     with deps.database.reading() as connection:
         chunk = chunks.take(
-            connection,
-            chunk_id,
-            owner=deps.owner,
-            lease_s=deps.settings.lease_s,
+            connection, chunk_id, owner=deps.owner, lease_s=deps.settings.lease_s
         )
     if chunk is None:
         with deps.database.reading() as connection:
             chunks.wait_on(connection, chunk_id)
         return Never("not to be taken")
+    return chunk
+
+
+def _timed(deps: JobDeps, chunk: TakenChunk) -> TaskResult:
+    """Run a chunk that was taken, and count how long that takes."""
     watch = Stopwatch()
     try:
-        return _run_taken(deps, chunk)
+        with traces.span(
+            "chunk",
+            parent=chunk.traceparent,
+            job=chunk.job_id,
+            chunk=chunk.id,
+            attempt=chunk.attempt,
+            kind=chunk.kind,
+        ):
+            return _run_taken(deps, chunk)
     finally:
         COUNTERS.observe(metric_families.CHUNK_SECONDS, watch.elapsed_s, chunk.kind)
 
@@ -94,11 +118,15 @@ def _run(deps: JobDeps, chunk: TakenChunk) -> TaskResult:
         cursor, completion = chunk.cursor, None
         while cursor < chunk.stop:
             stop = min(cursor + delivery.batch_records, chunk.stop)
-            contents = prefetch.contents(cursor, stop)
-            if isinstance(contents, Wait):
-                return _wait(deps, chunk, contents)
-            batch = delivery.deliver(cursor, contents)
-            made = _counted_checkpoint(deps, chunk, batch, delivery)
+            with traces.span("batch", start=cursor, records=stop - cursor):
+                with traces.span("look up"):
+                    contents = prefetch.contents(cursor, stop)
+                if isinstance(contents, Wait):
+                    return _wait(deps, chunk, contents)
+                with traces.span("deliver", to=delivery.receiver):
+                    batch = delivery.deliver(cursor, contents)
+                with traces.span("checkpoint"):
+                    made = _counted_checkpoint(deps, chunk, batch, delivery)
             cursor, completion = stop, made.completion
             why = _why_stop(deps, made, watch)
             if cursor < chunk.stop and why is not None:

@@ -14,6 +14,7 @@ from storage.jobs.jobs import Finished, Finishing
 from storage.ledger import release
 from storage.state_machine import JobState
 from worker.infrastructure.task_results import Done, Never, TaskResult
+from worker.infrastructure.telemetry import traces
 from worker.jobs.delivery import JobDeps, SealedFile
 
 log = logging.getLogger(__name__)
@@ -28,9 +29,21 @@ def complete(deps: JobDeps, entry: outbox.Taken) -> TaskResult:
     """Complete the job that the entry names. Raises `Superseded` if fenced off."""
     with deps.database.reading() as connection:
         job = jobs.finishing(connection, entry.key)
-    sealed = None
-    if job is not None and job.keep_file:
-        sealed = deps.kinds[job.kind].seal(deps, job, partial(_renew, deps, entry))
+    if job is None:
+        return _end(deps, entry, None, None)
+    with traces.span("complete", parent=job.traceparent, job=job.id):
+        sealed = None
+        if job.keep_file:
+            with traces.span("seal"):
+                renew = partial(_renew, deps, entry)
+                sealed = deps.kinds[job.kind].seal(deps, job, renew)
+        return _end(deps, entry, job, sealed)
+
+
+def _end(
+    deps: JobDeps, entry: outbox.Taken, job: Finishing | None, sealed: SealedFile | None
+) -> TaskResult:
+    """End a job with its file, in the transaction that the entry fences."""
     with deps.database.transaction() as connection:
         if not outbox.done(connection, entry):
             raise Superseded(f"completion of {entry.key} is somebody else's")

@@ -8,6 +8,7 @@ run: an advisory lock lets one mark at a time.
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from threading import Event
 from typing import NamedTuple
 
@@ -18,6 +19,7 @@ from sqlalchemy import Connection
 from storage.jobs import dispatch_queue, heartbeats
 from storage.listener import WORK, Listener
 from worker.infrastructure.clock import Every, Stopwatch, wait
+from worker.infrastructure.telemetry import traces
 from worker.jobs.delivery import JobDeps
 from worker.jobs.fair_scheduler import Turns, choose, free_places
 from worker.jobs.message_queues import CHUNKS, CONTROL, RUN_CHUNK, RUN_ENTRY, SMALL
@@ -55,6 +57,7 @@ class _Task(NamedTuple):
     name: str
     queue: str
     row_id: int
+    traceparent: str | None = None
 
 
 class Dispatcher:
@@ -107,13 +110,21 @@ class Dispatcher:
         sent = 0
         try:
             for task in tasks:
-                self._app.send_task(task.name, args=[task.row_id], queue=task.queue)
+                self._send(task)
                 sent += 1
         except (OperationalError, OSError) as error:
             log.warning("the broker takes nothing: %s", error)
             self._unmark(tasks[sent:])
             return False
         return True
+
+    def _send(self, task: _Task) -> None:
+        with (
+            traces.span("dispatch", parent=task.traceparent, queue=task.queue)
+            if task.traceparent
+            else nullcontext()
+        ):
+            self._app.send_task(task.name, args=[task.row_id], queue=task.queue)
 
     def _look_after_broker(self) -> None:
         self._has_small_queue = lost_messages.reads_small(self._deps)
@@ -159,13 +170,22 @@ class Dispatcher:
                 connection, {chunk.license_id for chunk in waiting}
             ),
         )
-        return [
-            _Task(RUN_CHUNK, queue, chunk_id)
+        marked = {
+            chunk_id: queue
             for queue, turn in (
                 (small_queue, self._turns.small),
                 (CHUNKS, self._turns.other),
             )
             for chunk_id in _marked(connection, turn.chunk_ids, queue)
+        }
+        parents = (
+            dispatch_queue.traceparents(connection, [*marked])
+            if traces.are_made()
+            else {}
+        )
+        return [
+            _Task(RUN_CHUNK, queue, chunk_id, parents.get(chunk_id))
+            for chunk_id, queue in marked.items()
         ]
 
     def _unmark(self, tasks: Sequence[_Task]) -> None:

@@ -6,7 +6,7 @@ from storage.errors import Superseded
 from storage.jobs import dispatch_queue, jobs, outbox
 from worker.infrastructure.retry_policy import backoff_s
 from worker.infrastructure.task_results import Later, Never, TaskResult
-from worker.infrastructure.telemetry import metric_families
+from worker.infrastructure.telemetry import log_context, metric_families
 from worker.infrastructure.telemetry.counters import COUNTERS
 from worker.jobs.delivery import JobDeps
 
@@ -18,6 +18,13 @@ def run_entry(deps: JobDeps, entry_id: int) -> TaskResult:
 
     A worker that drains leaves it to others.
     """
+    with log_context.bound(entry=entry_id):
+        result = _take_and_run(deps, entry_id)
+        log.info("entry %s: %s", entry_id, result)
+        return result
+
+
+def _take_and_run(deps: JobDeps, entry_id: int) -> TaskResult:
     if deps.draining():
         with deps.database.transaction() as connection:
             dispatch_queue.unmark(connection, chunk_ids=[], entry_ids=[entry_id])
@@ -33,6 +40,12 @@ def run_entry(deps: JobDeps, entry_id: int) -> TaskResult:
 
 def run_taken(deps: JobDeps, entry: outbox.Taken) -> TaskResult:
     """Run an entry that is held already; a failure brings it back later."""
+    job = {"job": entry.key} if entry.topic == jobs.COMPLETE else {}
+    with log_context.bound(entry=entry.id, **job):
+        return _run_taken(deps, entry)
+
+
+def _run_taken(deps: JobDeps, entry: outbox.Taken) -> TaskResult:
     try:
         return _handle(deps, entry)
     except Superseded as error:

@@ -95,7 +95,7 @@ class SmallJobRunner:
             return
         try:
             with self._watch.over(chunk_id):
-                log.info("chunk %s: %s", chunk_id, run_chunk(self._deps, chunk_id))
+                run_chunk(self._deps, chunk_id)
         except Exception:
             log.exception("the runner of small jobs stumbled and goes on")
 

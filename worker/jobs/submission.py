@@ -18,6 +18,7 @@ from storage.quotes import quotes
 from storage.webhooks import events
 from worker.infrastructure.errors import Code, Refused
 from worker.infrastructure.ids import check_name, new_id
+from worker.infrastructure.telemetry import traces
 from worker.jobs.delivery import JobDeps
 from worker.licenses.licenses import no_period_yet
 from worker.licenses.spending_permission import (
@@ -102,7 +103,11 @@ def _make(
 ) -> str:
     """The job of a quote; a `new` quote is kept with it."""
     try:
-        with telling_who_may_not_spend(deps), deps.database.transaction() as connection:
+        with (
+            traces.span("submit", job=submission.job_id),
+            telling_who_may_not_spend(deps),
+            deps.database.transaction() as connection,
+        ):
             if new is not None:
                 quotes.put(connection, new)
             # Nobody else knows of a new one.
@@ -207,6 +212,7 @@ def _reserve_and_make(
         retry_of=submission.retry_of,
         lifetime_s=deps.settings.reservation_lifetime_s,
         low_share=deps.settings.credits_low_share,
+        traceparent=traces.traceparent(),
     )
 
 

@@ -21,7 +21,7 @@ from worker.findings import provider_reports
 from worker.infrastructure.errors import log_and_go_on
 from worker.infrastructure.retry_policy import backoff_s
 from worker.infrastructure.settings import Settings
-from worker.infrastructure.telemetry import metric_families
+from worker.infrastructure.telemetry import log_context, metric_families
 from worker.infrastructure.telemetry.counters import COUNTERS
 from worker.jobs.delivery import JobDeps
 from worker.quotes.chunk_slices import read_slice
@@ -104,10 +104,11 @@ def _rescue_chunks(deps: JobDeps) -> None:
 
 
 def _rescue(deps: JobDeps, chunk: LapsedChunk) -> None:
-    rescue = decide(chunk, deps.settings.crashes_max)
-    log.warning("the worker of chunk %s is gone: %s", chunk.id, rescue)
-    if _RESCUES[rescue](deps, chunk):
-        COUNTERS.add(metric_families.LEASES_EXPIRED, "chunk")
+    with log_context.bound(chunk=chunk.id, attempt=chunk.attempt, job=chunk.job_id):
+        rescue = decide(chunk, deps.settings.crashes_max)
+        log.warning("the worker of chunk %s is gone: %s", chunk.id, rescue)
+        if _RESCUES[rescue](deps, chunk):
+            COUNTERS.add(metric_families.LEASES_EXPIRED, "chunk")
 
 
 def _let_go_on(deps: JobDeps, chunk: LapsedChunk) -> bool:

@@ -14,7 +14,6 @@ depends_on = None
 
 ID = sa.Text(collation="C")
 INSTANT = sa.DateTime(timezone=True)
-NOW = sa.text("clock_timestamp()")
 
 SUMS = (
     "delivered",
@@ -38,7 +37,6 @@ def upgrade() -> None:
         sa.Column(
             "in_history", sa.Double(), nullable=False, server_default=sa.text("0")
         ),
-        sa.Column("changed_at", INSTANT, nullable=False, server_default=NOW),
         sa.PrimaryKeyConstraint("name", "labels", name="counters_pkey"),
         postgresql_with={"fillfactor": "50"},
     )

@@ -5,30 +5,22 @@ from math import inf
 
 from prometheus_client.core import (
     CounterMetricFamily,
-    GaugeMetricFamily,
     HistogramMetricFamily,
     Metric,
 )
 
-from storage.operations.counters import Counted, Sample
+from storage.operations.counters import Sample
 from worker.infrastructure.telemetry.counters import BUCKET, SUM, bound
-from worker.infrastructure.telemetry.metric_families import FAMILIES, SWEEPS, Family
+from worker.infrastructure.telemetry.metric_families import FAMILIES, Family
 
 
-def families(counted: Mapping[Sample, Counted]) -> Iterator[Metric]:
+def families(counted: Mapping[Sample, float]) -> Iterator[Metric]:
     """Each that was declared, also where nothing was counted yet."""
     for family in FAMILIES:
         yield (_histogram if family.buckets_s else _counter)(family, counted)
-    swept = counted.get((SWEEPS.name, ()))
-    if swept is not None:
-        yield GaugeMetricFamily(
-            "holdfast_sweep_age_seconds",
-            "How long ago a sweep was heard of.",
-            value=swept.age_s,
-        )
 
 
-def _counter(family: Family, counted: Mapping[Sample, Counted]) -> Metric:
+def _counter(family: Family, counted: Mapping[Sample, float]) -> Metric:
     shown = CounterMetricFamily(
         f"holdfast_{family.name}", family.text, labels=family.labels
     )
@@ -37,7 +29,7 @@ def _counter(family: Family, counted: Mapping[Sample, Counted]) -> Metric:
     return shown
 
 
-def _histogram(family: Family, counted: Mapping[Sample, Counted]) -> Metric:
+def _histogram(family: Family, counted: Mapping[Sample, float]) -> Metric:
     shown = HistogramMetricFamily(
         f"holdfast_{family.name}", family.text, labels=family.labels
     )
@@ -59,15 +51,13 @@ def _cumulated(
 
 
 def _from_0(
-    family: Family, name: str, counted: Mapping[Sample, Counted]
+    family: Family, name: str, counted: Mapping[Sample, float]
 ) -> dict[tuple[str, ...], float]:
     """By labels; those that are known begin at 0."""
     return dict.fromkeys(family.known, 0.0) | _numbers(name, counted)
 
 
 def _numbers(
-    name: str, counted: Mapping[Sample, Counted]
+    name: str, counted: Mapping[Sample, float]
 ) -> dict[tuple[str, ...], float]:
-    return {
-        labels: number.value for (of, labels), number in counted.items() if of == name
-    }
+    return {labels: number for (of, labels), number in counted.items() if of == name}

@@ -14,10 +14,11 @@ from storage.jobs import queue_metrics
 from storage.jobs.queue_metrics import Queues
 from storage.ledger import audit, audit_verdicts, business_clock
 from storage.ledger.audit_verdicts import Verdict
-from storage.operations import counters
+from storage.operations import chore_runs, counters
 from worker.api.metrics import counted_metrics
 from worker.api.metrics.pause_metrics import PauseMetrics
 from worker.infrastructure.settings import MISSED_REPORTS, Settings
+from worker.jobs.sweeper import SWEEP
 from worker.ledger.audit import late_after_s
 from worker.ledger.business_clock import state_of
 
@@ -44,6 +45,7 @@ class DatabaseMetrics:
                     connection, late_after_s=self._late_after_s
                 )
                 counted = counters.read(connection)
+                ages_s = chore_runs.ages_s(connection)
                 pauses = list(self._pauses.families(standing, connection))
         except SQLAlchemyError:
             found = None
@@ -62,6 +64,12 @@ class DatabaseMetrics:
                 float(state_of(clock) != "ok"),
             )
             yield from _audit_gauges(verdict)
+            if SWEEP in ages_s:
+                yield _gauge(
+                    "sweep_age_seconds",
+                    "How long ago a dispatcher has looked for what was lost.",
+                    ages_s[SWEEP],
+                )
             yield from counted_metrics.families(counted)
             yield from pauses
 
@@ -72,6 +80,12 @@ def _gauges(found: Queues) -> Iterator[Metric]:
     yield _by("outbox_entries", "Entries that are not done.", "topic", found.outbox)
     roles = {"worker": 0, "dispatcher": 0} | found.processes
     yield _by("processes", "Processes that reported of late.", "role", roles)
+    yield _by(
+        "memory_bytes",
+        "Memory of processes that reported of late, with their children.",
+        "role",
+        found.memory_bytes,
+    )
     yield _gauge(
         "oldest_chunk_wait_seconds",
         "How long a chunk has waited that may run.",

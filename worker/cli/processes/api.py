@@ -12,7 +12,7 @@ from worker.api.context import ApiContext
 from worker.api.http_protocol import BoundedProtocol
 from worker.cli.invocation import Cli, command
 from worker.cli.processes.database_checks import tell_of_other_offset
-from worker.cli.processes.long_running import begins_after, log_to_stderr, need
+from worker.cli.processes.long_running import begins_after, need, say_of_itself
 from worker.findings.provider_names import check_limits
 
 log = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ _OTHER_FILES = 500
 @begins_after
 def api(cli: Cli, *, host: str, port: int, fd: int | None) -> None:
     """Serve the API."""
-    log_to_stderr()
+    say_of_itself(cli.settings, "api")
     need(cli.settings, "database_url", "broker_url")
     check_limits(cli.settings)
     tell_of_other_offset(cli.settings)

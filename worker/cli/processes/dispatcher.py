@@ -8,8 +8,8 @@ from worker.cli.invocation import Cli, command
 from worker.cli.processes.database_checks import need_schema, tell_of_other_offset
 from worker.cli.processes.long_running import (
     begins_after,
-    log_to_stderr,
     need,
+    say_of_itself,
     stop_event,
 )
 from worker.heap import freeze_heap
@@ -23,7 +23,7 @@ from worker.wiring import wire
 @begins_after
 def dispatcher(cli: Cli) -> None:
     """Hand what waits to the broker, and bring back what was lost."""
-    log_to_stderr()
+    say_of_itself(cli.settings, "dispatcher")
     settings = cli.settings
     need(settings, "database_url", "broker_url")
     operator_webhook.check(settings)

@@ -1,7 +1,6 @@
-"""What commands that run for long share: their log, what they need, how they stop."""
+"""What commands that run for long share: what they need, and how they stop."""
 
 import functools
-import logging
 import os
 import signal
 from collections.abc import Callable
@@ -11,18 +10,23 @@ from typing import TYPE_CHECKING
 import click
 
 from worker.infrastructure.errors import NotConfigured
+from worker.infrastructure.telemetry import traces
+from worker.infrastructure.telemetry.log_format import log_to_stderr
 
 if TYPE_CHECKING:
     from worker.infrastructure.settings import Settings
 
 
-def log_to_stderr() -> None:
-    """Log each line with its time."""
-    logging.basicConfig(
-        level=logging.INFO,
-        format="%(asctime)s %(levelname)s %(name)s %(message)s",
-        force=True,
-    )
+def say_of_itself(settings: "Settings", role: str) -> None:
+    """Log as the settings say, and make traces where they name a collector.
+
+    Raises `NotConfigured` where what makes them is not installed.
+    """
+    log_to_stderr(settings.log_format)
+    try:
+        traces.export_to(settings.traces_url, f"holdfast-{role}")
+    except traces.MissingExtra as error:
+        raise NotConfigured(f"HOLDFAST_TRACES_URL: {error}") from error
 
 
 def need(settings: "Settings", *names: str) -> None:

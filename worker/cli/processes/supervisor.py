@@ -9,9 +9,10 @@ from pathlib import Path
 
 import click
 
-from worker.cli.processes.long_running import log_to_stderr, stop_event
+from worker.cli.processes.long_running import stop_event
 from worker.embedded.errors import NotPrepared
 from worker.embedded.stack import Wanted, running
+from worker.infrastructure.telemetry.log_format import log_to_stderr
 
 
 @click.command("supervisor", hidden=True)
@@ -19,7 +20,7 @@ from worker.embedded.stack import Wanted, running
 @click.option("--json", "as_json", is_flag=True)
 def supervisor(*, given: str, as_json: bool) -> None:
     """Run what is GIVEN, as `up` has read it from the settings."""
-    log_to_stderr()
+    log_to_stderr(json.loads(given)["log_format"])
     stop = stop_event()
     try:
         with running(_wanted(given, as_json=as_json)) as note:

@@ -23,6 +23,7 @@ def up(cli: Cli, *, host: str, port: int) -> None:
         "broker_url": settings.broker_url,
         "api": [host, port],
         "worker_grace_s": settings.worker_grace_s,
+        "log_format": settings.log_format,
     }
     json_too = ["--json"] if cli.json else []
     words = ["-P", "-m", "worker.cli", "supervisor", json.dumps(wanted), *json_too]

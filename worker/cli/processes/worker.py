@@ -8,11 +8,15 @@ from worker.cli.invocation import Cli, command
 from worker.cli.processes.database_checks import need_schema, tell_of_other_offset
 from worker.cli.processes.long_running import (
     begins_after,
-    log_to_stderr,
     need,
+    say_of_itself,
 )
 from worker.findings.provider_names import check_limits
 from worker.infrastructure.dependencies import new_owner
+from worker.infrastructure.telemetry.log_format import (
+    JSON,
+    silence_stdout,
+)
 from worker.small_job_process import SmallJobProcess
 from worker.webhooks import operator_webhook
 
@@ -21,8 +25,11 @@ from worker.webhooks import operator_webhook
 @begins_after
 def worker(cli: Cli) -> None:
     """Work on chunks; TERM lets batches end and gives chunks back."""
-    log_to_stderr()
     settings = cli.settings
+    say_of_itself(settings, "worker")
+    if settings.log_format == JSON:
+        # Celery greets there, and where logs are kept both go into one.
+        silence_stdout()
     need(settings, "database_url", "broker_url")
     check_limits(settings)
     operator_webhook.check(settings)

@@ -28,9 +28,10 @@ def setting(
     ge: float | None = None,
     le: float | None = None,
     length_min: int | None = None,
+    one_of: tuple[str, ...] = (),
 ) -> Any:  # noqa: ANN401 - as its attribute is annotated
     """A setting with bounds, or with a default that is made when it is needed."""
-    return Setting(default, factory, Bounds(gt, ge, le, length_min))
+    return Setting(default, factory, Bounds(gt, ge, le, length_min, one_of))
 
 
 class WrongSettings(NotConfigured):

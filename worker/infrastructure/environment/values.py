@@ -13,12 +13,13 @@ _FALSE = frozenset({"0", "false", "f", "no", "n", "off"})
 
 
 class Bounds(NamedTuple):
-    """What a value must keep to: numbers, or the length of a text."""
+    """What a value must keep to: numbers, a text's length, or one of some words."""
 
     gt: float | None = None
     ge: float | None = None
     le: float | None = None
     length_min: int | None = None
+    one_of: tuple[str, ...] = ()
 
 
 def value_of(given: object, kind: object, bounds: Bounds) -> Any:  # noqa: ANN401 - of the setting's own type
@@ -43,6 +44,8 @@ def _check(value: object, bounds: Bounds) -> None:
     text = value.get_secret_value() if isinstance(value, Secret) else value
     if bounds.length_min and isinstance(text, str) and len(text) < bounds.length_min:
         raise ValueError(f"must have {bounds.length_min} characters or more")
+    if bounds.one_of and value not in bounds.one_of:
+        raise ValueError(f"must be one of {', '.join(bounds.one_of)}")
 
 
 def _number(given: object) -> float:

@@ -1,4 +1,5 @@
-"""What a process says of itself: what it counts, and under which names.
+"""What a process says of itself: what it counts, what it logs, and traces.
 
-Imports nothing but the clock. Start with `metric_families`, then `counters`.
+Imports nothing. Start with `metric_families`, then `counters`; `log_format` for logs,
+`traces` for traces.
 """

@@ -72,7 +72,9 @@ def write(message: Message, task: str, row_id: int) -> None:
     message.body = json.dumps([[row_id], {}, {}])
     message.content_type, message.content_encoding = "application/json", "utf-8"
     copy = f"{task}:{row_id}:{message.delivery_tag}"
-    message.headers = {"lang": "py", "task": task, "id": copy}
+    # The last is what monitors of Celery show.
+    shown = {"argsrepr": f"({row_id},)"}
+    message.headers = {"lang": "py", "task": task, "id": copy} | shown
 
 
 class Consumer(consumer.Consumer):  # type: ignore[misc]
