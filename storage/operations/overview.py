@@ -51,6 +51,12 @@ class QueueFigures:
     records: int
     oldest_s: float
 
+    def drains_in_s(self, records_s: float) -> float | None:
+        """How long it takes at this pace, if nothing comes; None where all stands."""
+        if not self.records:
+            return 0.0
+        return self.records / records_s if records_s else None
+
 
 class OutboxFigures(NamedTuple):
     """Entries that are not done, those that have failed before, and the oldest due."""
@@ -103,6 +109,8 @@ class Overview:
     chores: tuple[ChoreRun, ...]
     processes: tuple[ProcessRow, ...]
     audit: AuditFigures
+    records_s: float
+    """Records that were done in a second of the last five minutes."""
     credits_reserved: int
 
 
@@ -184,6 +192,10 @@ SELECT clock_timestamp() AS at,
                            AND split_part(owner, '/', 1) = processes.id) AS entries
                   FROM processes) AS p) AS processes,
        (SELECT max(finished_at) FROM audit_runs) AS audited_at,
+       (SELECT coalesce(sum(delivered + excluded + rejected) / sum(width_s), 0)
+          FROM history
+         WHERE width_s = 60 AND at >= clock_timestamp() - interval '6 minutes')
+         AS records_s,
        (SELECT count(*) FROM audit_violations AS v
          WHERE cleared_at IS NULL AND NOT EXISTS (
                SELECT 1 FROM audit_acknowledgements WHERE violation_id = v.id))
@@ -224,6 +236,7 @@ def look(
         chores=tuple(ChoreRun(n, _instant(at), s) for n, at, s in row.chores),
         processes=tuple(_process(one, silent_after_s) for one in row.processes),
         audit=AuditFigures(row.audited_at, row.violations),
+        records_s=float(row.records_s),
         credits_reserved=int(row.credits_reserved),
     )
 

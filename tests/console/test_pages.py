@@ -1,9 +1,13 @@
 """The pages: who may see each, and what stands in them."""
 
+from xml.etree import ElementTree as ET
+
 import pytest
 
 from storage.access_scopes import Scope
+from storage.operations import history
 from tests.api.conftest import Api
+from worker.console.charts import CHARTS, SPANS
 from worker.console.page_table import PAGES
 
 _RECORDS = [
@@ -149,3 +153,27 @@ def test_pages_of_jobs_follow_each_other_without_a_gap(api, browse):
     assert made[1] in second
     assert made[0] in second
     assert oldest not in second
+
+
+def test_charts_of_the_hour_and_the_day_are_drawn_from_the_history(api, browse):
+    with api.deps.database.transaction() as connection:
+        history.note(connection, processes_within_s=60)
+    operator = browse()
+    shown = operator.open("/console/").text
+    for span in SPANS:
+        for chart in CHARTS:
+            assert f"/console/charts/{span}/{chart}.svg" in shown
+            drawn = operator.open(f"/console/charts/{span}/{chart}.svg")
+            assert drawn.headers["content-type"] == "image/svg+xml"
+            assert ET.fromstring(drawn.text).tag.endswith("svg")
+    assert operator.open("/console/charts/week/records.svg").status_code == 404
+    assert (
+        browse(Scope.FINANCE).open("/console/charts/day/records.svg").status_code == 403
+    )
+
+
+def test_each_tab_tells_what_a_license_has_used(api, browse, job):
+    api.ended(job)
+    shown = browse().open("/console/jobs?license=acme").text
+    assert "Exports <small>3 credits in 30 days</small>" in shown
+    assert "CRM pushes <small>0 credits in 30 days</small>" in shown

@@ -14,6 +14,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from worker.console import sessions
+from worker.console.charts import Charts
 from worker.console.live_overview import LiveOverview
 from worker.console.mount import PATH
 from worker.console.pages import (
@@ -79,6 +80,7 @@ def make_console(deps: Wired, count_sign_in: Callable[[str], None]) -> Starlette
         renderer=renderer,
         secret=sessions.secret_of(deps.keyring),
         live=LiveOverview(look, renderer),
+        charts=Charts(deps.database),
         count_sign_in=count_sign_in,
     )
     routes: list[Route | Mount] = [

@@ -18,6 +18,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from storage.access_scopes import Scope
 from storage.licenses.api_keys import Key
 from worker.console import sessions
+from worker.console.charts import Charts
 from worker.console.forms import ConsoleForm
 from worker.console.live_overview import LiveOverview
 from worker.console.mount import PATH
@@ -34,6 +35,7 @@ class House:
     renderer: Renderer
     secret: str
     live: LiveOverview
+    charts: Charts
     count_sign_in: Callable[[str], None]
     """Counts a try to sign in from an address. Raises `Refused` after too many."""
 

@@ -23,5 +23,11 @@
     for (const [part, html] of Object.entries(JSON.parse(event.data))) replace(part, html);
     live.dataset.fresh = "true";
   });
+  // Charts are drawn anew by the minute.
+  setInterval(() => {
+    for (const chart of document.querySelectorAll("img.chart")) {
+      chart.src = `${chart.src.split("?")[0]}?${Date.now()}`;
+    }
+  }, 60000);
   source.onerror = () => (live.dataset.fresh = "false");
 })();

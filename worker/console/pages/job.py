@@ -19,11 +19,12 @@ from worker.console.job_actions import SEND_AGAIN, chunk_offers, job_offers
 from worker.console.page_table import JOBS
 from worker.console.visits import House, Visit, visited
 from worker.exports.download_links import file_link
-from worker.operations import turn_order
+from worker.operations import chunk_logs, turn_order
 from worker.operations.job_diagnosis import why_it_waits
 from worker.operations.turn_order import JobTurn
 
 _DIGITS_MAX = 18
+_LINES_MAX = 60
 
 
 def routes(house: House) -> list[Route]:
@@ -58,6 +59,7 @@ def _show(visit: Visit) -> Response:
             "costs": provider_costs.of_job(connection, report.id),
             "charged": provider_costs.charged(connection, report.id),
             "told": job_detail.told(connection, report.id),
+            "lines": _lines(visit, chosen),
             "offers": [],
             "chunk_offers": [],
             "again": lambda delivery_id: offer(SEND_AGAIN, delivery_id),
@@ -66,6 +68,13 @@ def _show(visit: Visit) -> Response:
         values["offers"] = job_offers(report)
         values["chunk_offers"] = chunk_offers(chosen) if chosen else []
     return visit.show("job.html", turn=_turn(visit, report), **values)
+
+
+def _lines(visit: Visit, chosen: ChunkReport | None) -> list[str]:
+    """What the logs of the home say of a chunk: of the house's machine, for its own."""
+    if chosen is None or visit.key.license_id is not None:
+        return []
+    return chunk_logs.last_lines(visit.deps.settings, chosen.id, lines_max=_LINES_MAX)
 
 
 def _turn(visit: Visit, report: JobReport) -> JobTurn | None:

@@ -11,12 +11,14 @@ from starlette.routing import Route
 
 from storage.jobs import job_reports
 from storage.jobs.job_reports import WantedJobs
+from storage.operations import credits_used
 from storage.operations.bulk_jobs import BulkVerb
 from storage.state_machine import JobState
 from worker.console.page_table import JOBS
 from worker.console.visits import House, Visit, visited
 
 _PAGE = 50
+_USED_DAYS = 30
 KINDS = {"export": "Exports", "push": "CRM pushes"}
 BULK_TITLES = {
     BulkVerb.PAUSE: "Pause all",
@@ -93,11 +95,16 @@ def _show(visit: Visit) -> Response:
     wanted = replace(asked.wanted, before=visit.query.get("before") or None)
     with visit.deps.database.transaction() as connection:
         found = job_reports.jobs(connection, wanted, limit=_PAGE + 1)
+        used = {}
+        if wanted.license_id is not None:
+            used = credits_used.by_kind(connection, wanted.license_id, days=_USED_DAYS)
     shown = found[:_PAGE]
     return visit.show(
         "jobs.html",
         asked=asked,
         kinds=KINDS,
+        used=used,
+        used_days=_USED_DAYS,
         states=list(JobState),
         jobs=shown,
         older=asked.url(before=shown[-1].id) if len(found) > _PAGE else None,
