@@ -137,9 +137,18 @@ def _add_searches() -> None:
     )
     op.create_index("jobs_kind_created_at_idx", "jobs", ["kind", "created_at", "id"])
     op.create_index(
+        "jobs_license_id_kind_idx", "jobs", ["license_id", "kind", "created_at", "id"]
+    )
+    op.create_index(
         "jobs_ended_state_idx",
         "jobs",
         ["state", "created_at", "id"],
+        postgresql_where=sa.text("finished_at IS NOT NULL"),
+    )
+    op.create_index(
+        "jobs_license_id_ended_state_idx",
+        "jobs",
+        ["license_id", "state", "created_at", "id"],
         postgresql_where=sa.text("finished_at IS NOT NULL"),
     )
     op.create_index(
