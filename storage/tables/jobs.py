@@ -91,9 +91,19 @@ jobs = Table(
     Index("jobs_created_at_idx", "created_at", "id"),
     Index("jobs_user_id_created_at_idx", "user_id", "created_at", "id"),
     Index("jobs_kind_created_at_idx", "kind", "created_at", "id"),
+    # Who has many jobs of one kind, and none of the other, is told so at once.
+    Index("jobs_license_id_kind_idx", "license_id", "kind", "created_at", "id"),
     # Those of a state, once they are in it for good.
     Index(
         "jobs_ended_state_idx",
+        "state",
+        "created_at",
+        "id",
+        postgresql_where=text("finished_at IS NOT NULL"),
+    ),
+    Index(
+        "jobs_license_id_ended_state_idx",
+        "license_id",
         "state",
         "created_at",
         "id",

@@ -176,3 +176,26 @@ def test_processes_are_listed_and_drained(acme):
         "undrain",
         "drain",
     ]
+
+
+def test_weights_and_priorities_are_noted_where_they_change(acme):
+    job_id, operator = _submitted(acme), acme.key(Scope.OPERATOR)
+    body = {"reason": "they pay for it"}
+    for _ in range(2):
+        weight = operator.put("/v1/licenses/acme/weight", json=body | {"weight": 2})
+        urgent = operator.put(
+            f"/v1/jobs/{job_id}/priority", json=body | {"priority": "high"}
+        )
+        assert (weight.status_code, urgent.status_code) == (200, 200)
+    missing = operator.put("/v1/jobs/job_x/priority", json={"priority": "high"})
+    assert missing.status_code == 404
+    noted = operator.get("/v1/actions").json()["items"]
+    assert [
+        (one["verb"].split()[0], one["target_kind"], one["target"]) for one in noted
+    ] == [
+        ("set_priority", "job", job_id),
+        ("set_weight", "license", "acme"),
+    ]
+    assert {(one["license"], one["reason"]) for one in noted} == {
+        ("acme", "they pay for it")
+    }

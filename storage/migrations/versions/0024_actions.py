@@ -45,15 +45,17 @@ FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse_change()
 CREATE OR REPLACE FUNCTION holdfast_job_changed() RETURNS trigger
 LANGUAGE plpgsql AS
 $$ BEGIN
-     INSERT INTO job_changes (job_id, at, from_state, to_state, waiting_reason, action_id)
-     VALUES (NEW.id, holdfast_now(), OLD.state, NEW.state, NEW.waiting_reason,
-             CAST(nullif(current_setting('holdfast.action', true), '') AS bigint));
+     IF OLD.state <> NEW.state OR OLD.waiting_reason IS DISTINCT FROM NEW.waiting_reason THEN
+       INSERT INTO job_changes (job_id, at, from_state, to_state, waiting_reason, action_id)
+       VALUES (NEW.id, holdfast_now(), OLD.state, NEW.state, NEW.waiting_reason,
+               CAST(nullif(current_setting('holdfast.action', true), '') AS bigint));
+     END IF;
      RETURN NULL;
    END $$
 """,
     """
 CREATE OR REPLACE TRIGGER jobs_changed AFTER UPDATE OF state ON jobs
-FOR EACH ROW WHEN ((OLD.state IN ('pausing', 'paused', 'cancelling') OR NEW.state IN ('pausing', 'paused', 'cancelling', 'failed')) AND (OLD.state <> NEW.state OR OLD.waiting_reason IS DISTINCT FROM NEW.waiting_reason))
+FOR EACH ROW WHEN (OLD.state IN ('pausing', 'paused', 'cancelling') OR NEW.state IN ('pausing', 'paused', 'cancelling', 'failed'))
 EXECUTE FUNCTION holdfast_job_changed()
 """,
 )
@@ -137,9 +139,18 @@ def _add_searches() -> None:
     )
     op.create_index("jobs_kind_created_at_idx", "jobs", ["kind", "created_at", "id"])
     op.create_index(
+        "jobs_license_id_kind_idx", "jobs", ["license_id", "kind", "created_at", "id"]
+    )
+    op.create_index(
         "jobs_ended_state_idx",
         "jobs",
         ["state", "created_at", "id"],
+        postgresql_where=sa.text("finished_at IS NOT NULL"),
+    )
+    op.create_index(
+        "jobs_license_id_ended_state_idx",
+        "jobs",
+        ["license_id", "state", "created_at", "id"],
         postgresql_where=sa.text("finished_at IS NOT NULL"),
     )
     op.create_index(
