@@ -153,7 +153,7 @@ forgotten AS (
      AND at < clock_timestamp() - make_interval(secs => :kept_s))
 INSERT INTO history AS h (at, width_s, looks, {_COLUMNS})
 SELECT * FROM minutes UNION ALL SELECT * FROM tens
-ON CONFLICT (width_s, at) DO UPDATE SET looks = h.looks + excluded.looks,
+ON CONFLICT (at, width_s) DO UPDATE SET looks = h.looks + excluded.looks,
 {", ".join(f"{name} = h.{name} + excluded.{name}" for name in _SUMS)},
 {
     ", ".join(

@@ -53,6 +53,6 @@ history = Table(
     # The worst of the looks.
     Column("oldest_chunk_s", Double(), nullable=False),
     Column("oldest_entry_s", Double(), nullable=False),
-    PrimaryKeyConstraint("width_s", "at"),
+    PrimaryKeyConstraint("at", "width_s"),
     CheckConstraint("width_s > 0 AND looks > 0", name="width"),
 )

@@ -143,6 +143,7 @@ def test_a_job_that_runs_without_progress_is_told(api):
     assert _metrics(api)["idle_job_seconds",] == 0
 
 
+@pytest.mark.slow
 def test_prometheus_finds_nothing_to_better_in_any_name(worked):
     for family in FAMILIES:
         if family.buckets_s:

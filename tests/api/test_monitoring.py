@@ -172,11 +172,13 @@ def _test_file(
     return path
 
 
+@pytest.mark.slow
 def test_prometheus_takes_the_alerts():
     found = promtool("check", "rules", str(_FOLDER / "alerts.yml"))
     assert found.returncode == 0, found.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("alert", _ALERTS)
 def test_an_alert_fires_where_something_is_wrong(alert, tmp_path):
     rule = _fires(alert)
@@ -186,6 +188,7 @@ def test_an_alert_fires_where_something_is_wrong(alert, tmp_path):
     assert found.returncode == 0, found.stdout + found.stderr
 
 
+@pytest.mark.slow
 def test_no_alert_fires_where_nothing_is_wrong(tmp_path):
     rules = [
         {"eval_time": f"{minute}m", "alertname": alert, "exp_alerts": []}
@@ -203,6 +206,7 @@ def _charts() -> Iterator[str]:
             yield target["expr"].replace("$__rate_interval", "5m")
 
 
+@pytest.mark.slow
 def test_prometheus_takes_each_expression_of_the_dashboard(tmp_path):
     rules = [
         {"record": f"chart:{number}", "expr": expression}

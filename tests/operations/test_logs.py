@@ -210,6 +210,11 @@ def test_no_more_of_a_log_is_read_than_its_end(tmp_path, monkeypatch):
     found = chunk_logs.last_lines(settings, 1)
     assert [one.split()[4] for one in found] == ["8", "9"]
     assert chunk_logs.last_lines(settings, 11) == []
+    log_file.write_text(line.format(0).replace("chunk=1", "chunk=12"))
+    assert chunk_logs.last_lines(settings, 1) == []
+    log_file.write_text('{"chunk":12,"message":"x"}')
+    assert chunk_logs.last_lines(settings, 1) == []
+    assert len(chunk_logs.last_lines(settings, 12)) == 1
 
 
 def test_no_other_format_can_be_set():

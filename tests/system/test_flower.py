@@ -13,6 +13,8 @@ import pytest
 
 from tests.support.fleet import Fleet, assert_exact, kill, load_persons, submit, until
 
+pytestmark = pytest.mark.slow
+
 _RECORDS = 60
 
 

@@ -1,6 +1,7 @@
 """What processes log where JSON is asked for: all of them, and what runs in them."""
 
 import json
+import socket
 import subprocess
 import sys
 
@@ -22,6 +23,26 @@ def test_every_line_of_every_process_is_an_object_and_chunks_say_whose_they_are(
     ran = [line for line in lines if line.get("job") == job and "chunk" in line]
     assert len({line["chunk"] for line in ran}) == 2
     assert {line["license"] for line in ran} == {"acme"}
+
+
+def test_the_server_of_the_api_logs_as_all_others_do(fleet):
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        fd, address = listening.fileno(), listening.getsockname()
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "worker.cli", "api", "--fd", str(fd)],
+            env=fleet._env | {"HOLDFAST_LOG_FORMAT": "json"},
+            pass_fds=(fd,),
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        with socket.create_connection(address, timeout=60) as client:
+            client.sendall(b"no request\r\n\r\n")
+            client.recv(1000)
+        process.terminate()
+        _, told = process.communicate(timeout=60)
+    (line,) = [json.loads(line) for line in told.splitlines()]
+    assert line["logger"] == "uvicorn.error"
+    assert "Invalid HTTP request" in line["message"]
 
 
 def test_a_process_that_logs_for_people_has_loaded_nothing_for_json():

@@ -47,7 +47,7 @@ def upgrade() -> None:
         sa.Column("looks", sa.Integer(), nullable=False),
         *(sa.Column(name, sa.BigInteger(), nullable=False) for name in SUMS),
         *(sa.Column(name, sa.Double(), nullable=False) for name in (*MEANS, *WORST)),
-        sa.PrimaryKeyConstraint("width_s", "at", name="history_pkey"),
+        sa.PrimaryKeyConstraint("at", "width_s", name="history_pkey"),
         sa.CheckConstraint(
             "width_s > 0 AND looks > 0", name=op.f("history_width_check")
         ),

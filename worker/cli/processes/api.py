@@ -35,7 +35,13 @@ def api(cli: Cli, *, host: str, port: int, fd: int | None) -> None:
     allow_open_files(cli.settings.followers_max + _OTHER_FILES)
     served = make_api(cli.settings)
     config = uvicorn.Config(
-        served, host=host, port=port, log_level="warning", http=BoundedProtocol
+        served,
+        host=host,
+        port=port,
+        # Ours, for all that this process says.
+        log_config=None,
+        log_level="warning",
+        http=BoundedProtocol,
     )
     sockets = None if fd is None else [socket.socket(fileno=fd)]
     _Server(config, served.state.context).run(sockets)

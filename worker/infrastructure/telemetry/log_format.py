@@ -19,7 +19,7 @@ _PLAIN = re.compile(r"[\w.:/@+-]+")
 def log_to_stderr(log_format: str) -> None:
     """Log each line with its time and its context, as `text` or as `json`."""
     handler = logging.StreamHandler()
-    handler.addFilter(_add_context)
+    handler.addFilter(add_context)
     handler.setFormatter(formatter_of(log_format))
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     if log_format == JSON:
@@ -48,7 +48,8 @@ def formatter_of(log_format: str) -> logging.Formatter:
     )
 
 
-def _add_context(record: logging.LogRecord) -> bool:
+def add_context(record: logging.LogRecord) -> bool:
+    """Give a line what holds where it is logged; a filter that lets all through."""
     fields = log_context.fields()
     vars(record).update(fields)
     words = " ".join(f"{name}={_quoted(value)}" for name, value in fields.items())
