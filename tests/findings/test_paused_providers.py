@@ -1,6 +1,7 @@
 """A provider that an operator has paused is asked nothing, and not gone without."""
 
 from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
 
 import pytest
 from sqlalchemy import text
@@ -71,6 +72,22 @@ def test_who_needs_it_not_goes_on(house):
     phones = house.run(house.submit(TEN, retrieve=BOTH[1:]))
     assert (phones.state, phones.phones_found) == (JobState.SUCCEEDED, 10)
     assert _asked(house, "hunter") == asked
+
+
+def test_who_verifies_is_asked_nothing_either(house):
+    """An address of unknown status waits for its verdict, and is not charged yet."""
+    house.deps = house.another(providers="directory,people_data_labs,hunter")
+    _pause(house, "hunter")
+    job_id = house.submit(TEN)
+    report = house.turn(job_id)
+    assert (report.waiting_reason, report.settled) == ("provider_paused", 0)
+    assert _asked(house, "people_data_labs") == 10
+    assert Decimal(house.sandbox.tally("hunter")["charged"]) == 0
+    _resume(house, "hunter")
+    report = house.run(job_id)
+    assert (report.state, report.emails_found) == (JobState.SUCCEEDED, 10)
+    assert _asked(house, "people_data_labs") == 10
+    assert Decimal(house.sandbox.tally("hunter")["charged"]) == Decimal("5.0")
 
 
 def test_a_request_under_way_is_not_asked_after_and_its_report_is_taken(house):

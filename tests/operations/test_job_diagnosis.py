@@ -3,10 +3,14 @@
 import pytest
 from sqlalchemy import text
 
+from storage.job_priority import Priority
 from storage.jobs import heartbeats, job_reports, parked_jobs
 from storage.jobs.job_control import NEEDS_RECONNECT, TOO_MANY_REJECTIONS
+from storage.operations.action_log import Acting, Actor
+from storage.pause_scope import PauseScope
 from tests.support import job_runs
 from worker.jobs import job_control, submission
+from worker.operations import scope_pauses, turn_order
 from worker.operations.job_diagnosis import why_it_waits
 
 _CONTACTS = [f"c{n},p{n}" for n in range(6)]
@@ -59,6 +63,23 @@ def test_one_behind_others_of_its_license_is_told_behind_how_many_chunks(deps, j
     later = submission.submit(deps, job_runs.quote(deps, ["d1,p", "d2,p", "d3,p"]).id)
     assert _why(deps, job) == "It waits for a worker to be free."
     assert _why(deps, later) == "It waits its turn behind 3 chunks of its license."
+    turn_order.set_priority(deps, later, Priority.HIGH)
+    assert _why(deps, later) == "It waits for a worker to be free."
+    assert _why(deps, job) == "It waits its turn behind 2 chunks of its license."
+
+
+@pytest.mark.usefixtures("alive")
+@pytest.mark.parametrize(
+    ("scope", "subject", "said"),
+    [
+        (PauseScope.EVERYTHING, "", "An operator has paused everything;"),
+        (PauseScope.LICENSE, "acme", "An operator has paused its license;"),
+    ],
+)
+def test_one_that_is_held_is_told_by_what(deps, job, scope, subject, said):
+    by = Acting(Actor("ada", "a test"), "they asked for it")
+    scope_pauses.pause_scope(deps, scope, subject, by)
+    assert (_why(deps, job) or "").startswith(said)
 
 
 @pytest.mark.usefixtures("alive")

@@ -58,8 +58,8 @@ def _noted(deps) -> list[tuple[str, str, str | None]]:
 
 def test_a_weight_is_set_and_noted_once(deps):
     _make(deps, "acme")
-    assert turn_order.set_weight(deps, "acme", Decimal("0.25"), _BY)
-    assert not turn_order.set_weight(deps, "acme", Decimal("0.250"), _BY)
+    assert turn_order.set_weight(deps, "acme", Decimal("0.250"), _BY)
+    assert not turn_order.set_weight(deps, "acme", Decimal("0.25"), _BY)
     assert _noted(deps) == [("set_weight 0.25", "acme", "they asked for it")]
     with deps.database.reading() as connection:
         found = licenses.get(connection, "acme")

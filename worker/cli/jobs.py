@@ -138,7 +138,8 @@ def job_text(deps: Deps, report: JobReport) -> str:
     ]
     if report.waiting_reason:
         until = clock.instant(report.waiting_until)
-        lines.append(f"  waiting  {report.waiting_reason} until {until}")
+        words = f" until {until}" if until else ""
+        lines.append(f"  waiting  {report.waiting_reason}{words}")
     if report.error_code:
         lines.append(f"  error    {report.error_code}: {report.error_detail}")
     link = _link(deps, report)

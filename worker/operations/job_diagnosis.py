@@ -7,6 +7,7 @@ from storage.jobs.job_reports import JobReport
 from storage.state_machine import ENDED, JobState
 from worker.infrastructure.dependencies import Deps
 from worker.infrastructure.settings import MISSED_REPORTS
+from worker.operations import turn_order
 
 _SENTENCES = {
     "paused": "Somebody has paused it; it goes on when it is resumed.",
@@ -60,7 +61,7 @@ def why_it_waits(deps: Deps, connection: Connection, job: JobReport) -> str | No
         return f"It waits: {job.waiting_reason.replace('_', ' ')}{until}."
     if "dispatcher" not in alive:
         return "No dispatcher is alive: nothing is handed to the workers."
-    return _why_in_queue(connection, job)
+    return _why_in_queue(deps, connection, job)
 
 
 def _why_unfinished(connection: Connection, job_id: str) -> str | None:
@@ -78,30 +79,23 @@ def _why_unfinished(connection: Connection, job_id: str) -> str | None:
     )
 
 
-def _why_in_queue(connection: Connection, job: JobReport) -> str | None:
-    flight, delayed, error, ahead = connection.execute(
+def _why_in_queue(deps: Deps, connection: Connection, job: JobReport) -> str | None:
+    flight, delayed, error = connection.execute(
         text("""
             SELECT count(*) FILTER (WHERE state IN ('dispatched', 'running')),
                    min(run_at) FILTER (WHERE state = 'pending'
                                          AND run_at > clock_timestamp()),
-                   max(last_error) FILTER (WHERE state = 'pending'),
-                   (SELECT coalesce(sum(open_chunks), 0) FROM jobs
-                     WHERE finished_at IS NULL AND state IN ('queued', 'running')
-                       AND license_id = :license_id
-                       AND (created_at, id) < (:created_at, :job_id))
+                   max(last_error) FILTER (WHERE state = 'pending')
               FROM chunks WHERE job_id = :job_id
                AND state IN ('pending', 'dispatched', 'running')"""),
-        {
-            "job_id": job.id,
-            "license_id": job.license_id,
-            "created_at": job.created_at,
-        },
+        {"job_id": job.id},
     ).one()
     if flight:
         return None
     if delayed is not None:
         why = f" after {error}" if error else ""
         return f"It is tried again at {delayed:%H:%M:%S} UTC{why}."
+    ahead = turn_order.waits_behind(deps, connection, job.id)
     if ahead:
         return f"It waits its turn behind {ahead} chunks of its license."
     return "It waits for a worker to be free."

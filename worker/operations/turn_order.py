@@ -10,6 +10,8 @@ from decimal import Decimal
 from math import ceil
 from typing import NamedTuple
 
+from sqlalchemy import Connection
+
 from storage.job_priority import Priority
 from storage.jobs import jobs
 from storage.licenses import licenses
@@ -44,7 +46,9 @@ def set_weight(
         if turn_order.set_weight(connection, license_id, weight):
             if by is not None:
                 target = Target("license", license_id, license_id)
-                action_log.note(connection, by, f"set_weight {weight:f}", target)
+                action_log.note(
+                    connection, by, f"set_weight {weight.normalize():f}", target
+                )
             return True
         if licenses.get(connection, license_id) is None:
             raise Refused(Code.NOT_FOUND, f"there is no license {license_id}")
@@ -119,30 +123,52 @@ class JobTurn(NamedTuple):
 
 def job_turn(deps: Deps, job_id: str) -> JobTurn | None:
     """When a job's turn comes; None where nothing of it waits to be handed out."""
-    small_job_records = deps.settings.small_job_records
     with deps.database.reading() as connection:
-        beside = turn_order.jobs_beside(
-            connection, job_id, small_job_records=small_job_records
-        )
+        place = _place_of(deps, connection, job_id)
         waiting = turn_order.waiting_licenses(
-            connection, small_job_records=small_job_records
+            connection, small_job_records=deps.settings.small_job_records
         )
         license_id = jobs.license_of(connection, job_id)
-    job = next((one for one in beside if one.job_id == job_id), None)
-    if job is None:
+    if place is None:
         return None
-    queue = [one for one in waiting if one.is_small is job.is_small]
+    queue = [one for one in waiting if one.is_small is place.job.is_small]
     own = next((one for one in queue if one.license_id == license_id), None)
     if own is None:
         return None
-    before = chunks_before(job, [one for one in beside if one.is_small is job.is_small])
-    rounds = ceil(_cost(own, before + 1) / _earned(deps.settings, own))
+    rounds = ceil(_cost(own, place.before + 1) / _earned(deps.settings, own))
     others = {
         one.license_id: min(one.chunks, _goes_in(deps.settings, one, rounds))
         for one in queue
         if one is not own
     }
-    return JobTurn(before, rounds, others)
+    return JobTurn(place.before, rounds, others)
+
+
+def waits_behind(deps: Deps, connection: Connection, job_id: str) -> int | None:
+    """Behind how many chunks of its license a job waits at the most.
+
+    None where nothing of it waits to be handed out.
+    """
+    place = _place_of(deps, connection, job_id)
+    return None if place is None else place.before
+
+
+class _Place(NamedTuple):
+    """What waits of a job, and how many chunks of its license go before it."""
+
+    job: WaitingJob
+    before: int
+
+
+def _place_of(deps: Deps, connection: Connection, job_id: str) -> _Place | None:
+    beside = turn_order.jobs_beside(
+        connection, job_id, small_job_records=deps.settings.small_job_records
+    )
+    job = next((one for one in beside if one.job_id == job_id), None)
+    if job is None:
+        return None
+    queue = [one for one in beside if one.is_small is job.is_small]
+    return _Place(job, chunks_before(job, queue))
 
 
 def chunks_before(job: WaitingJob, beside: Sequence[WaitingJob]) -> int:
