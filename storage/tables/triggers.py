@@ -312,8 +312,8 @@ FOR EACH ROW WHEN (OLD.state IN ('pausing', 'paused', 'cancelling') OR NEW.state
 EXECUTE FUNCTION holdfast_job_changed()
 """  # noqa: E501 - as PostgreSQL spells it
 """A job that goes its normal way is never written down here: each change of its state
-costs a look, some 3 µs of PostgreSQL's time. So the condition is short: it is parsed anew
-with each statement."""
+costs a look, some 3 µs of PostgreSQL's time. So the condition is short: it is parsed
+anew with each statement."""
 
 GUARDS: tuple[str, ...] = (
     BUSINESS_NOW,
