@@ -20,6 +20,7 @@ class LapsedChunk(NamedTuple):
     id: int
     attempt: int
     job_id: str
+    kind: str
     crashes: int
     input: str
     first_byte: int
@@ -41,8 +42,8 @@ def lapsed_chunks(connection: Connection, *, limit: int) -> list[LapsedChunk]:
     """Running chunks whose lease is over, and which their jobs still need."""
     rows = connection.execute(
         text("""
-            SELECT c.id, c.attempt, c.job_id, c.crashes, q.input, c.first_byte, c.bytes,
-                   c.first_line, c.cursor, c.stop,
+            SELECT c.id, c.attempt, c.job_id, j.kind, c.crashes, q.input, c.first_byte,
+                   c.bytes, c.first_line, c.cursor, c.stop,
                    c.doubted_at IS NOT NULL
                      AND (c.conclude_at IS NULL
                           OR c.conclude_at > (SELECT holdfast_clock()))

@@ -23,7 +23,7 @@ from worker.infrastructure.outbound_limits.pauses import (
 from worker.infrastructure.outbound_limits.shared_counters import SharedCounters
 from worker.infrastructure.outbound_limits.standing_pauses import StandingPauses
 from worker.infrastructure.telemetry.counters import COUNTERS
-from worker.infrastructure.telemetry.metric_families import FAMILIES
+from worker.infrastructure.telemetry.metric_families import FAMILIES, PAUSES
 from worker.jobs.sweeper import SWEEP
 from worker.operations.counter_flush import CounterFlush
 
@@ -208,6 +208,16 @@ def test_a_redis_that_hangs_costs_a_scrape_its_pauses_alone(database_url, tmp_pa
             found = _metrics(api)
     assert found["database_up",] == 1
     assert not [name for name, *_ in found if "paused" in name]
+
+
+def test_what_the_api_itself_has_counted_is_kept_at_its_end(database_url, tmp_path):
+    """Its checks ask CRMs too, and may find them paused."""
+    COUNTERS.take()
+    with serving(database_url, tmp_path, {}) as api:
+        COUNTERS.add(PAUSES, "connection", DOWN)
+    with serving(database_url, tmp_path, {}) as api:
+        found = _metrics(api)
+    assert found["pauses_begun_total", "connection", DOWN] == 1
 
 
 def test_a_pause_that_has_ended_is_told_no_more(redis_url):

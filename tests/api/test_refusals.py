@@ -22,7 +22,8 @@ from worker.infrastructure.errors import Code
 
 _RATE_A_MINUTE = 250
 _CSV = {"Content-Type": "text/csv"}
-_KEPT_APART = {"processes"}
+_KEPT_APART = {"processes", "counters", "history"}
+"""What is only watched: processes say it whenever they come to it."""
 _LAST_USE = "last_used_at"
 
 

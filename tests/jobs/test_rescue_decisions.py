@@ -13,6 +13,7 @@ def _lapsed(crashes: int, records_left: int) -> LapsedChunk:
         id=1,
         attempt=crashes + 1,
         job_id="job",
+        kind="export",
         crashes=crashes,
         input="jobs/job/input",
         first_byte=0,

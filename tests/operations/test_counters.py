@@ -121,6 +121,20 @@ def test_a_lapsed_lease_is_counted_once_by_whoever_brings_it_back(deps):
     assert job
 
 
+def test_a_record_that_keeps_killing_workers_is_counted_as_rejected(deps):
+    _submit(deps, "c1")
+    with deps.database.transaction() as connection:
+        (chunk_id,) = connection.exec_driver_sql("SELECT id FROM chunks").scalars()
+        assert chunks.take(connection, chunk_id, owner="gone", lease_s=60)
+        connection.exec_driver_sql(
+            f"UPDATE chunks SET crashes = {deps.settings.crashes_max - 1},"
+            " lease_until = clock_timestamp() - interval '1 second'"
+        )
+    COUNTERS.take()
+    sweeper.sweep(deps)
+    assert _counted("records") == {("export", "rejected"): 1}
+
+
 def test_what_cannot_be_kept_is_counted_again_later(database, broken_database):
     counters = Counters()
     counters.add(SWEEPS)

@@ -35,6 +35,7 @@ from worker.api.routes.operations import actions, bulk, pauses, processes, recov
 from worker.console.mount import PATH, ConsoleMount
 from worker.heap import freeze_heap
 from worker.infrastructure.settings import Settings
+from worker.operations.counter_flush import CounterFlush
 from worker.wiring import wire
 
 _THREADS = 20
@@ -75,7 +76,9 @@ def make_api(settings: Settings) -> FastAPI:
         # A thread more than there are connections would only wait for one.
         to_thread.current_default_thread_limiter().total_tokens = _THREADS
         freeze_heap()
+        flush = CounterFlush(deps.database)
         yield
+        flush.close()
         followers.close()
         console.close()
         deps.providers.close()

@@ -162,7 +162,9 @@ def _reject(deps: JobDeps, chunk: LapsedChunk) -> bool:
         message="this record ended the worker each time it was tried",
     )
     with deps.database.transaction() as connection:
-        return lost_work.reject_crashing(connection, chunk, rejected)
+        ended = lost_work.reject_crashing(connection, chunk, rejected)
+    COUNTERS.add(metric_families.RECORDS, chunk.kind, "rejected", by=ended)
+    return ended
 
 
 _RESCUES = {
