@@ -4,7 +4,6 @@ An action is noted in the transaction that acts, and only where something change
 refusal, or a verb that finds everything as it should be, leaves none.
 """
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -79,17 +78,6 @@ def note(
         },
     ).one()
     return int(row.id)
-
-
-def noting(
-    acting: Acting, verb: str, target: Target, *, affected: int = 1
-) -> Callable[[Connection], None]:
-    """The same for a use case that calls it once it has changed something."""
-
-    def note_it(connection: Connection) -> None:
-        note(connection, acting, verb, target, affected=affected)
-
-    return note_it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
