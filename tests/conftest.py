@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+import redis
 from hypothesis import HealthCheck, settings
 from psycopg import sql
 from sqlalchemy import make_url
@@ -199,6 +200,13 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         broker.running(),
     ):
         yield broker.url
+
+
+@pytest.fixture
+def no_pauses(redis_url: str) -> None:
+    """Lets nobody rest for what another test has seen: providers have few names."""
+    with redis.Redis.from_url(redis_url.replace("redis+socket", "unix")) as client:
+        client.flushall()
 
 
 @pytest.fixture(scope="session")

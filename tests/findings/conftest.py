@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import redis
 from sqlalchemy import text
 
 from pricing.findings import EmailLevel
@@ -134,11 +133,9 @@ class House:
 
 @pytest.fixture
 def house(
-    sandbox: Sandbox, redis_url: str, database_url: str, tmp_path: Path
+    sandbox: Sandbox, redis_url: str, no_pauses: None, database_url: str, tmp_path: Path
 ) -> Iterator[House]:
-    with redis.Redis.from_url(redis_url.replace("redis+socket", "unix")) as client:
-        client.flushall()
-
+    del no_pauses
     made: list[Wired] = []
 
     def make(**changed: Any) -> Wired:

@@ -19,7 +19,9 @@ def sandbox() -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def wired(database_url, tmp_path, redis_url) -> Iterator[Callable[..., Wired]]:
+def wired(
+    database_url, tmp_path, redis_url, no_pauses
+) -> Iterator[Callable[..., Wired]]:
     """Makes the use cases with other settings, as another worker has them."""
     made: list[Wired] = []
 
