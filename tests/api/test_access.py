@@ -23,7 +23,14 @@ from worker.api.routes import (
     uploads,
     webhooks,
 )
-from worker.api.routes.operations import actions, bulk, pauses, processes, recovery
+from worker.api.routes.operations import (
+    actions,
+    bulk,
+    pauses,
+    processes,
+    queues,
+    recovery,
+)
 
 _PRODUCER, _OPERATOR, _FINANCE = Scope.PRODUCER, Scope.OPERATOR, Scope.FINANCE
 _OBSERVER = Scope.OBSERVER
@@ -50,6 +57,7 @@ _ALLOWED = {
     "POST /deliveries/{delivery}/send-again": {_PRODUCER, _OPERATOR},
     "POST /outbox/requeue": {_OPERATOR},
     "POST /jobs/bulk": {_OPERATOR},
+    "GET /queues": {_OPERATOR, _OBSERVER},
     "GET /processes": {_OPERATOR, _OBSERVER},
     "POST /processes/{process}/drain": {_OPERATOR},
     "POST /processes/{process}/undrain": {_OPERATOR},
@@ -113,6 +121,7 @@ FAMILIES = (
     bulk,
     recovery,
     processes,
+    queues,
     pauses,
 )
 _ROUTES = sorted(
@@ -223,6 +232,7 @@ _OF_NONE = {"POST /licenses", "GET /licenses", "GET /audit"}
 _OF_THE_HOUSE = {
     "POST /outbox/requeue",
     "GET /processes",
+    "GET /queues",
     "POST /processes/{process}/drain",
     "POST /processes/{process}/undrain",
     "PUT /pauses/everything",

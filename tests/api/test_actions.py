@@ -199,3 +199,19 @@ def test_weights_and_priorities_are_noted_where_they_change(acme):
     assert {(one["license"], one["reason"]) for one in noted} == {
         ("acme", "they pay for it")
     }
+
+
+def test_the_queues_are_told_to_operators_as_they_stand(api):
+    api.license()
+    body = {
+        "kind": "export",
+        "license": "acme",
+        "user": "user-1",
+        "records": [{"company": {"id": f"c{n}"}} for n in range(3)],
+    }
+    assert api.admin.post("/v1/jobs", json=body).status_code == 202
+    told = api.key(Scope.OBSERVER).get("/v1/queues").json()
+    small = next(one for one in told["items"] if one["name"] == "small")
+    assert (small["waiting"], small["running"], small["records"]) == (1, 0, 3)
+    assert told["licenses"][0]["license"] == "acme"
+    assert told["outbox"] == {"waiting": 0, "failing": 0, "oldest_s": 0}

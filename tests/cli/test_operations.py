@@ -119,3 +119,22 @@ def test_a_reason_that_is_none_is_bad_input(terminal, deps):
         assert "reason: must be 1 to 500 printable characters" in done.stderr
     assert job_runs.report(deps, job_id).state == "queued"
     assert terminal.run("requeue").stdout == "0 entries are due now\n"
+
+
+def test_what_waits_is_told_with_whose_turn_it_is(terminal, deps):
+    _submitted(deps)
+    told = terminal.answer("queues")
+    small = next(one for one in told["items"] if one["name"] == "small")
+    assert (small["jobs"], small["waiting"], small["records"]) == (1, 1, 2)
+    assert [(one["license"], one["rounds"]) for one in told["licenses"]] == [
+        ("acme", 1)
+    ]
+
+
+def test_top_shows_open_jobs_queues_and_processes(terminal, deps):
+    job_id = _submitted(deps)
+    with deps.database.transaction() as connection:
+        heartbeats.report(connection, "here:7:ab", "worker")
+    shown = terminal.run("top", "--once").stdout
+    for text in (job_id, "1 queued", "small", "here:7:ab", "alive"):
+        assert text in shown

@@ -94,7 +94,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "worker/responses": (
         *("storage/licenses", "storage/ledger", "storage/quotes", "storage/findings"),
         *("storage/jobs", "storage/connections", "storage/pushes", "storage/webhooks"),
-        *("storage/operations", "worker/infrastructure"),
+        *("storage/operations", "worker/infrastructure", "worker/operations"),
         *("worker/connections/connectors", "worker/exports"),
     ),
     "worker/webhooks": (

@@ -31,7 +31,14 @@ from worker.api.routes import (
     uploads,
     webhooks,
 )
-from worker.api.routes.operations import actions, bulk, pauses, processes, recovery
+from worker.api.routes.operations import (
+    actions,
+    bulk,
+    pauses,
+    processes,
+    queues,
+    recovery,
+)
 from worker.console.mount import PATH, ConsoleMount
 from worker.heap import freeze_heap
 from worker.infrastructure.settings import Settings
@@ -60,6 +67,7 @@ _FAMILIES = (
     bulk,
     recovery,
     processes,
+    queues,
     pauses,
 )
 

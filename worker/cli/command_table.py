@@ -44,6 +44,12 @@ COMMANDS = {
         "operations.job_verbs",
         "End a job whose file cannot be sealed, and refund all that it cost.",
     ),
+    "queues": _Place(
+        "operations.overview", "Show what waits, for how long, and whose turn it is."
+    ),
+    "top": _Place(
+        "operations.overview", "Show the overview, again and again until Ctrl-C."
+    ),
     "processes": _Place(
         "operations.processes", "List workers and dispatchers, and what each is doing."
     ),

@@ -38,6 +38,17 @@ class OverviewReport:
         return self.paces[job.id]
 
 
+def look_once(settings: Settings, database: Database) -> Overview:
+    """How everything stands now, by one statement."""
+    with database.reading() as connection:
+        return overview.look(
+            connection,
+            small_job_records=settings.small_job_records,
+            chunk_records=settings.chunk_records,
+            silent_after_s=settings.report_interval_s * MISSED_REPORTS,
+        )
+
+
 class OverviewLook:
     """Looks at most once a second, however many ask; safe to ask from any thread."""
 
@@ -58,14 +69,7 @@ class OverviewLook:
             return self._last
 
     def _look(self) -> OverviewReport:
-        settings = self._settings
-        with self._database.reading() as connection:
-            found = overview.look(
-                connection,
-                small_job_records=settings.small_job_records,
-                chunk_records=settings.chunk_records,
-                silent_after_s=settings.report_interval_s * MISSED_REPORTS,
-            )
+        found = look_once(self._settings, self._database)
         self._pace.note(found.jobs, found.at)
         return OverviewReport(
             found=found,

@@ -112,3 +112,54 @@ class Process(BaseModel):
     rss_bytes: int | None
     chunks: list[ChunkInHand]
     entries: int
+
+
+class Queue(BaseModel):
+    """A queue of chunks; `records` is at most so many that have yet to be done.
+
+    `drains_in_s` is how long that takes at the pace of the last five minutes, null
+    where nothing was done in them.
+    """
+
+    name: Literal["small", "chunks"]
+    jobs: int
+    waiting: int
+    dispatched: int
+    running: int
+    records: int
+    oldest_s: float
+    drains_in_s: float | None
+
+
+class LicenseTurn(BaseModel):
+    """A license that waits in a queue: its part of the places, and when its turn comes.
+
+    The first of its chunks goes within so many `rounds`.
+    """
+
+    license: str
+    queue: Literal["small", "chunks"]
+    weight: float
+    share: float
+    rounds: int
+    waiting: int
+    records: int
+    in_flight: int
+
+
+class Outbox(BaseModel):
+    """Entries that are not done; those that failed before; the oldest that is due."""
+
+    waiting: int
+    failing: int
+    oldest_s: float
+
+
+class Queues(BaseModel):
+    """The queues, whose turn it is, and the outbox."""
+
+    items: list[Queue]
+    next: None
+    records_s: float
+    licenses: list[LicenseTurn]
+    outbox: Outbox
