@@ -8,6 +8,7 @@ from typing import Any
 from bench.installations.installation import Differs
 from bench.measurements import (
     api_memory,
+    console_pages,
     engines,
     growth,
     history,
@@ -43,6 +44,7 @@ MEASUREMENTS: dict[str, Measurement] = {
     "memory": api_memory.measure,
     "growth": growth.measure,
     "history": history.measure,
+    "console": console_pages.measure,
 }
 
 

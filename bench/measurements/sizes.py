@@ -23,6 +23,8 @@ class Sizes:
     """Licenses of that history."""
     ended: int = 200_000
     """Its jobs, all ended."""
+    console_jobs: int = 1_000_000
+    """Ended jobs that the console's pages are opened beside."""
     naive: int = 2_000
     """Contacts of the usual Celery way, a task for each."""
     push: int = 20_000

@@ -115,6 +115,8 @@ def test_a_jobs_file_is_had_from_its_page(api, browse, job):
     file = browse().open(f"/console/jobs/{job}/file")
     assert file.status_code == 200
     assert file.text.startswith("company_id")
+    told = browse().open(f"/console/jobs/{job}/manifest").json()
+    assert told["job"] == job
 
 
 def test_a_chunk_is_shown_with_its_attempts(api, browse, job):

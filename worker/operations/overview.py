@@ -6,9 +6,9 @@ from threading import Lock
 from storage.database import Database
 from storage.operations import overview
 from storage.operations.overview import OpenJob, Overview
-from worker.findings.provider_names import DIRECTORY, order_of
+from worker.findings.provider_names import DIRECTORY, VENDORS, order_of
 from worker.infrastructure.clock import Stopwatch
-from worker.infrastructure.outbound_limits.pauses import PROVIDER, Pause
+from worker.infrastructure.outbound_limits.pauses import CONNECTION, PROVIDER, Pause
 from worker.infrastructure.outbound_limits.standing_pauses import pauses_of
 from worker.infrastructure.settings import MISSED_REPORTS, Settings
 from worker.operations.pace import Pace, PaceMemory
@@ -21,6 +21,8 @@ class ProviderState:
     """A provider, and the pause that it is in; `is_known` is False without a Redis."""
 
     name: str
+    rate: str
+    """How often all workers together may ask it."""
     pause: Pause | None
     is_known: bool
 
@@ -32,6 +34,8 @@ class OverviewReport:
     found: Overview
     paces: dict[str, Pace]
     providers: tuple[ProviderState, ...]
+    connections: dict[str, Pause] | None
+    """Those that nobody asks just now, by id; None where Redis does not answer."""
 
     def pace(self, job: OpenJob) -> Pace:
         """How fast a job is."""
@@ -75,6 +79,7 @@ class OverviewLook:
             found=found,
             paces={job.id: self._pace.of(job, found.at) for job in found.jobs},
             providers=self._providers(),
+            connections=pauses_of(self._settings.limits_url, CONNECTION),
         )
 
     def _providers(self) -> tuple[ProviderState, ...]:
@@ -83,6 +88,7 @@ class OverviewLook:
         return tuple(
             ProviderState(
                 name=name,
+                rate=getattr(self._settings, f"{VENDORS[name].prefix}_rate"),
                 pause=(pauses or {}).get(name),
                 is_known=pauses is not None,
             )

@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 from starlette.exceptions import HTTPException
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from storage.findings import provider_costs
@@ -18,12 +18,14 @@ from worker.console.console_actions import offer
 from worker.console.job_actions import SEND_AGAIN, chunk_offers, job_offers
 from worker.console.page_table import JOBS
 from worker.console.visits import House, Visit, visited
+from worker.exports import manifest
 from worker.exports.download_links import file_link
 from worker.operations import chunk_logs, turn_order
 from worker.operations.job_diagnosis import why_it_waits
 from worker.operations.turn_order import JobTurn
 
 _DIGITS_MAX = 18
+_NO_FILE = "this job has no file, or has it no more"
 _LINES_MAX = 60
 
 
@@ -32,6 +34,7 @@ def routes(house: House) -> list[Route]:
     return [
         Route("/jobs/{job}", visited(house, JOBS, _show)),
         Route("/jobs/{job}/file", visited(house, JOBS, _file)),
+        Route("/jobs/{job}/manifest", visited(house, JOBS, _manifest)),
     ]
 
 
@@ -92,6 +95,15 @@ def _chosen(visit: Visit, connection: Connection, job_id: str) -> ChunkReport | 
     return found if found is not None and found.job_id == job_id else None
 
 
+def _manifest(visit: Visit) -> Response:
+    """What is in the file, as the API tells it."""
+    with visit.deps.database.reading() as connection:
+        report = seen_job(visit, connection)
+    if report.file_artifact is None:
+        raise HTTPException(404, _NO_FILE)
+    return JSONResponse(manifest.manifest_of(visit.deps, report.id))
+
+
 def _file(visit: Visit) -> Response:
     """Lead to the file, by a link that expires."""
     with visit.deps.database.reading() as connection:
@@ -100,5 +112,5 @@ def _file(visit: Visit) -> Response:
     base_url = str(visit.request.base_url.replace(path="/"))
     link = file_link(visit.deps, report, now, base_url)
     if link is None:
-        raise HTTPException(404, "this job has no file, or has it no more")
+        raise HTTPException(404, _NO_FILE)
     return RedirectResponse(link.url, 307)
