@@ -114,6 +114,7 @@ def served(app: FastAPI) -> Iterator[str]:
     thread.start()
     never = threading.Event()
     while not server.started:
+        assert thread.is_alive(), "the server has ended before it was ready"
         wait(never, 0.01)
     port = server.servers[0].sockets[0].getsockname()[1]
     try:

@@ -1,5 +1,6 @@
 """The pages: who may see each, and what stands in them."""
 
+import sys
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -172,6 +173,11 @@ def test_charts_of_the_hour_and_the_day_are_drawn_from_the_history(api, browse):
     assert (
         browse(Scope.FINANCE).open("/console/charts/day/records.svg").status_code == 403
     )
+
+
+def test_drawing_a_chart_leaves_imports_as_they_were(browse):
+    browse().open("/console/charts/hour/records.svg")
+    assert not [each for each in sys.meta_path if type(each).__module__ == "pygal"]
 
 
 def test_each_tab_tells_what_a_license_has_used(api, browse, job):

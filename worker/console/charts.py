@@ -4,6 +4,7 @@ Drawn for all who look, at most once in a while each. A browser shows them as im
 and so runs nothing that is in them.
 """
 
+import sys
 from collections.abc import Callable, Sequence
 from threading import Lock
 from typing import NamedTuple
@@ -103,6 +104,7 @@ def draw(drawn: Drawn, span: Span, points: Sequence[Point]) -> str:
     from pygal import StackedBar  # noqa: PLC0415 - loaded where a chart is drawn
     from pygal.style import Style  # noqa: PLC0415 - the same
 
+    _leave_imports_alone()
     chart = StackedBar(
         js=(),
         css=_STYLES,
@@ -131,3 +133,13 @@ def draw(drawn: Drawn, span: Span, points: Sequence[Point]) -> str:
         chart.add(name, [part(point) for point in points])
     svg: str = chart.render(is_unicode=True)
     return svg
+
+
+def _leave_imports_alone() -> None:
+    """Take away the importer that pygal puts in for its maps, of which we use none.
+
+    Python 3.11 warns of it at each import of anything that comes after.
+    """
+    sys.meta_path[:] = [
+        finder for finder in sys.meta_path if type(finder).__module__ != "pygal"
+    ]
