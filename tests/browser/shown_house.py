@@ -23,9 +23,9 @@ _SETTINGS = {
     "WORKER_CONCURRENCY": "3",
     # Whatever is slow leaves a place for others.
     "JOB_WINDOW": "2",
-    "CRM_TIMEOUT_S": "20",
-    "LEASE_S": "30",
-    "VISIBILITY_TIMEOUT_S": "60",
+    "CRM_TIMEOUT_S": "5",
+    "LEASE_S": "8",
+    "VISIBILITY_TIMEOUT_S": "30",
     "RETRY_BASE_S": "2",
     "PUSH_REJECTIONS_MIN": "6",
     "PROVIDERS": "directory,hunter",
