@@ -142,14 +142,13 @@ class ShownHouse:
         self.steer("PUT", pause, "until its file is in the way")
         job_id = self.export(license_id, name, first, stop)
         self.up.files.joinpath("jobs", job_id, f"{job_id}.csv").mkdir(parents=True)
-        self.ask("DELETE", pause)
-        until(
-            lambda: (
-                (self.ask("GET", f"/jobs/{job_id}")["waiting"] or {}).get("reason")
-                == "storage"
-            )
-        )
+        self.steer("DELETE", pause, "its file is in the way")
+        until(lambda: self._waits_for(job_id) == "storage")
         return job_id
+
+    def _waits_for(self, job_id: str) -> str | None:
+        waiting = self.ask("GET", f"/jobs/{job_id}")["waiting"]
+        return waiting["reason"] if waiting else None
 
 
 _LICENSES = {
