@@ -5,13 +5,13 @@ VENV := .venv
 RIVALS := .venv-bench
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
-# A real Odoo has a target of its own.
-TESTS := tests --ignore tests/odoo
+# A real Odoo and a real browser have targets of their own.
+TESTS := tests --ignore tests/odoo --ignore tests/browser
 # The folders whose tests look into the database.
 KEPT := $(addprefix tests/,tables files ledger quotes jobs exports findings/test_findings.py \
 	findings/test_directory.py infrastructure/test_database.py webhooks retention)
 
-.PHONY: help setup demo test test-fast test-slow test-speed test-full test-blows test-odoo test-servers bench bench-dose lint format lock clean
+.PHONY: help setup demo test test-fast test-slow test-speed test-full test-blows test-odoo test-browser test-servers bench bench-dose lint format lock clean
 .DEFAULT_GOAL := help
 
 help: ## Show what can be made
@@ -55,6 +55,9 @@ test-odoo: setup ## Pushes into a real Odoo, where HOLDFAST_TEST_ODOO_UP or the 
 	$(PYTEST) tests/odoo
 	$(PYTEST) tests/pushes/test_contract.py -k odoo
 
+test-browser: setup ## Clicks through the console in Chromium, where .ci/browser could install it
+	$(PYTEST) tests/browser
+
 bench: setup $(RIVALS)/.ready ## Measure everything beside its rivals, into docs/performance.md; BENCH= names less
 	$(RIVALS)/bin/python -m bench $(or $(BENCH),--write --against f58870b)
 
@@ -79,4 +82,4 @@ lock: ## Write the lock files anew (needs uv)
 	.ci/lock
 
 clean: ## Remove what was made here
-	rm -rf $(VENV) $(RIVALS) .bench .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(RIVALS) .bench .screenshots .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -64,7 +64,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 _SERVERS = {"server", "s3_servers", "redis_url", "broker", "sandbox", "with_box", "org"}
 """Fixtures that start a server; whoever needs none of them is quick."""
 
-_INSTALLATIONS = ("cli", "embedded", "odoo", "system")
+_INSTALLATIONS = ("browser", "cli", "embedded", "odoo", "system")
 """Folders whose tests start processes by themselves."""
 
 

@@ -59,12 +59,17 @@ CHARTS = {
     ),
 }
 
-_TEXT = "text { fill: %s !important; font-family: system-ui, sans-serif !important }"
+_INK = (
+    "text { fill: %(ink)s !important; font-family: system-ui, sans-serif !important } "
+    ".axis .line { stroke: %(line)s !important }"
+)
+_LIGHT = _INK % {"ink": "#57606a", "line": "#c9ced6"}
+_DARK = _INK % {"ink": "#a3adb8", "line": "#3a424b"}
 _STYLES = (
     "file://style.css",
     "file://graph.css",
-    f"inline:{_TEXT % '#57606a'}",
-    f"inline:@media (prefers-color-scheme: dark) {{ {_TEXT % '#a3adb8'} }}",
+    f"inline:{_LIGHT}",
+    f"inline:@media (prefers-color-scheme: dark) {{ {_DARK} }}",
 )
 
 
@@ -111,6 +116,9 @@ def draw(drawn: Drawn, span: Span, points: Sequence[Point]) -> str:
         style=Style(
             background="transparent",
             plot_background="transparent",
+            label_font_size=12,
+            major_label_font_size=12,
+            legend_font_size=13,
             colors=tuple(colour for _, colour, _ in drawn.parts),
         ),
         width=620,
@@ -126,7 +134,7 @@ def draw(drawn: Drawn, span: Span, points: Sequence[Point]) -> str:
         margin=4,
         min_scale=2,
         max_scale=4,
-        value_formatter=lambda value: f"{value:,.0f}",
+        value_formatter=lambda value: f"{value:,.10g}",
     )
     chart.x_labels = [point.at.strftime(span.clock) for point in points]
     for name, _, part in drawn.parts:
