@@ -8,8 +8,8 @@ from dataclasses import fields, replace
 from typing import Any
 
 from bench import suite
-from bench.measurements.sizes import Sizes
 from bench.report import page
+from bench.report.sizes import Sizes
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -17,9 +17,9 @@ from typing import Any
 from bench import suite
 from bench.installations.builds import this_build
 from bench.measurements.session import Session
-from bench.measurements.sizes import Sizes
 from bench.report.figures import Figure, say
 from bench.report.page import rounded
+from bench.report.sizes import Sizes
 
 BASELINE = Path(__file__).with_name("baseline.json")
 SIZES = Sizes(

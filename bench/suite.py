@@ -23,8 +23,8 @@ from bench.measurements import (
     workbooks,
 )
 from bench.measurements.session import Session
-from bench.measurements.sizes import Sizes
 from bench.report.figures import Section, say
+from bench.report.sizes import Sizes
 
 Measurement = Callable[[Session], Section]
 Keep = Callable[[dict[str, Any]], None]

@@ -8,7 +8,7 @@ from typing import Self
 
 from bench.installations.builds import Build, build_of, this_build
 from bench.installations.installation import Installation, installed
-from bench.measurements.sizes import Sizes
+from bench.report.sizes import Sizes
 from bench.rivals.rival_database import RivalDatabase, rival_database
 
 

@@ -8,8 +8,8 @@ from bench import suite
 from bench.installations.builds import Build
 from bench.installations.installation import Differs
 from bench.measurements import session
-from bench.measurements.sizes import Sizes
 from bench.report.figures import Figure, Section
+from bench.report.sizes import Sizes
 
 SECTION = Section(title="A", sizes="1", figures=[Figure(what="a", values=[1.0])])
 
