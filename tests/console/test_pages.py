@@ -185,3 +185,10 @@ def test_each_tab_tells_what_a_license_has_used(api, browse, job):
     shown = browse().open("/console/jobs?license=acme").text
     assert "Exports <small>3 credits in 30 days</small>" in shown
     assert "CRM pushes <small>0 credits in 30 days</small>" in shown
+
+
+def test_a_house_that_was_never_audited_is_not_told_that_nothing_is_wrong(browse):
+    shown = browse().open("/console/").text
+    told = shown.partition("Last audit")[2].partition("</dl>")[0]
+    assert "never" in told
+    assert "nothing wrong" not in told
