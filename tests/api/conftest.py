@@ -121,7 +121,10 @@ def served(app: FastAPI) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
     finally:
         server.should_exit = True
-        thread.join(timeout=30)
+        thread.join(timeout=15)
+        # Whoever still follows something is not waited for.
+        server.force_exit = True
+        thread.join(timeout=15)
 
 
 @contextmanager

@@ -93,6 +93,10 @@ class LiveOverview:
             except SQLAlchemyError as error:
                 log.warning("the overview cannot be looked at: %s", error)
                 parts = self._shown
+            except Exception:
+                # Whoever watches must not wait for ever for what will not come.
+                log.exception("the overview cannot be shown")
+                parts = self._shown
             changed = {
                 name: part
                 for name, part in parts.items()
