@@ -9,6 +9,13 @@ words that columns hold, from `pricing` and `storage`. Start with `ledger`, then
 from storage.tables.audit import audit_acknowledgements, audit_runs, audit_violations
 from storage.tables.column_types import metadata
 from storage.tables.connections import connections, id_map
+from storage.tables.credit_notes import (
+    credit_note_charges,
+    credit_note_ids,
+    credit_note_numbers,
+    credit_notes,
+    refund_allowances,
+)
 from storage.tables.findings import (
     directory,
     findings,
@@ -72,6 +79,10 @@ __all__ = [
     "chunks",
     "connections",
     "counters",
+    "credit_note_charges",
+    "credit_note_ids",
+    "credit_note_numbers",
+    "credit_notes",
     "deliveries",
     "delivery_attempts",
     "directory",
@@ -101,6 +112,7 @@ __all__ = [
     "provider_costs",
     "quotes",
     "record_outcomes",
+    "refund_allowances",
     "refunds",
     "removals",
     "replaced_secrets",

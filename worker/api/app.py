@@ -31,6 +31,7 @@ from worker.api.routes import (
     uploads,
     webhooks,
 )
+from worker.api.routes.finance import refunds
 from worker.api.routes.operations import (
     actions,
     bulk,
@@ -56,6 +57,7 @@ _FAMILIES = (
     lookups,
     files,
     charges,
+    refunds,
     connections,
     authorizations,
     consent_callback,

@@ -12,6 +12,7 @@ from storage.ledger import business_clock as kept_clock
 from storage.ledger.audit_verdicts import AuditRunning, Standing
 from storage.ledger.business_clock import ClockReading, EndedAhead
 from worker.cli.invocation import Cli, command, group
+from worker.cli.operations.command_line_actor import acting
 from worker.cli.progress import reading
 from worker.cli.servers import with_database
 from worker.findings.directory_import import load_directory
@@ -89,6 +90,7 @@ def acknowledge(
             violation_id,
             by=by or getpass.getuser(),
             reason=reason,
+            acting=acting(None),
             refund=refund,
         )
     cli.answer(audit_responses.of_violation(found), _line(found))
