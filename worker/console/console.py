@@ -30,6 +30,7 @@ from worker.console.pages import (
     sign_in,
     workers,
 )
+from worker.console.pages.finance import refunds
 from worker.console.renderer import Renderer
 from worker.console.visits import House
 from worker.infrastructure.dependencies import connect
@@ -49,6 +50,7 @@ _FAMILIES = (
     action_log,
     confirmation,
     bulk,
+    refunds,
     sign_in,
 )
 

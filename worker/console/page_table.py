@@ -37,5 +37,12 @@ CONNECTIONS = Page(
 )
 PROVIDERS = Page("providers", "/providers", "Providers", _OPERATORS, of_house=True)
 ACTIONS = Page("actions", "/actions", "Action log", _OPERATORS, of_house=False)
+REFUNDS = Page(
+    "refunds",
+    "/finance/refunds",
+    "Refunds",
+    frozenset({Scope.FINANCE, Scope.ADMIN}),
+    of_house=False,
+)
 
-PAGES = (OVERVIEW, JOBS, QUEUES, WORKERS, CONNECTIONS, PROVIDERS, ACTIONS)
+PAGES = (OVERVIEW, JOBS, QUEUES, WORKERS, CONNECTIONS, PROVIDERS, ACTIONS, REFUNDS)

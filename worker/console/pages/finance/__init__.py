@@ -1,0 +1,4 @@
+"""The pages of finance people: refunds.
+
+Imports the use cases. Start with `refunds`.
+"""
