@@ -126,7 +126,7 @@ def test_a_rate_that_is_used_up_for_long_is_told_and_one_for_a_moment_waited_for
 
 def test_how_full_a_rate_is_can_be_seen_by_who_asks_nobody(url):
     rates = [RateLimitItemPerSecond(50, 30), RateLimitItemPerMinute(3)]
-    nobody_asked = fills_of(url, "x", {_NAME: rates})
+    nobody_asked = fills_of(url, "x", {_NAME: rates}) or {}
 
     async def go() -> None:
         worker = _Worker(url, *rates)
@@ -134,7 +134,7 @@ def test_how_full_a_rate_is_can_be_seen_by_who_asks_nobody(url):
             await worker.enter()
 
     _run(go())
-    wide, tight = fills_of(url, "x", {_NAME: rates})[_NAME]
+    wide, tight = (fills_of(url, "x", {_NAME: rates}) or {})[_NAME]
     assert [fill.left for fill in nobody_asked[_NAME]] == [50, 3]
     # Permits of a large rate are fetched some at a time.
     assert (wide.requests, wide.window_s, 44 <= wide.left <= 47) == (50, 30, True)
@@ -151,7 +151,7 @@ def test_a_rate_that_workers_have_noted_is_seen_and_one_nobody_noted_is_not(url)
     _run(go())
     names = [_NAME, "another"]
     seen = fills_noted(url, "x", names, lambda _: [RateLimitItemPerMinute(7)])
-    assert {name: fills[0].left for name, fills in seen.items()} == {_NAME: 6}
+    assert {name: fills[0].left for name, fills in (seen or {}).items()} == {_NAME: 6}
 
 
 def test_a_redis_that_hangs_or_is_not_there_tells_nothing_of_rates():
