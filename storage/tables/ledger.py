@@ -29,6 +29,8 @@ from storage.tables.column_types import (
     Instant,
     metadata,
     one_of,
+    transaction_column,
+    transaction_index,
 )
 
 business_clock = Table(
@@ -128,6 +130,7 @@ transfers = Table(
     Column("credits", BigInteger, nullable=False),
     Column("reference", Text),
     Column("created_at", Instant, nullable=False, server_default=NOW),
+    transaction_column(),
     CheckConstraint("credits > 0", name="credits"),
     CheckConstraint(
         "(kind, from_account, to_account) IN ("
@@ -164,6 +167,7 @@ transfers = Table(
         postgresql_where=text("kind IN ('reserve', 'release')"),
     ),
     Index("transfers_reservation_id_idx", "reservation_id"),
+    transaction_index("transfers"),
     postgresql_with=ONLY_GROWS,
 )
 
@@ -196,6 +200,7 @@ charges = Table(
     Column("also_digest", Id),
     # Of a view that cost nothing: what it was answered, for whoever asks again.
     Column("free_because", Id),
+    transaction_column(),
     # The idempotency key: a delivered claim is settled once, whoever repeats it.
     UniqueConstraint("job_id", "item", "subject", "digest"),
     one_of("item", Item),
@@ -227,6 +232,7 @@ charges = Table(
     Index(
         "charges_paid_by_idx", "paid_by", postgresql_where=text("paid_by IS NOT NULL")
     ),
+    transaction_index("charges"),
     postgresql_with=ONLY_GROWS,
 )
 
@@ -242,9 +248,11 @@ refunds = Table(
     Column("credits", Integer, nullable=False),
     Column("reason", Text, nullable=False),
     Column("refunded_at", Instant, nullable=False),
+    transaction_column(),
     CheckConstraint("credits > 0", name="credits"),
     Index("refunds_period_id_idx", "period_id"),
     Index("refunds_job_id_idx", "job_id"),
+    transaction_index("refunds"),
 )
 
 entitlements = Table(
