@@ -51,6 +51,7 @@ from storage.tables.pushes import (
 )
 from storage.tables.quotes import quotes, uploads
 from storage.tables.retention import erasures, removals
+from storage.tables.statements import statements
 from storage.tables.webhooks import (
     deliveries,
     delivery_attempts,
@@ -107,6 +108,7 @@ __all__ = [
     "requests",
     "reservations",
     "scope_pauses",
+    "statements",
     "templates",
     "transfers",
     "unchanged_claims",
