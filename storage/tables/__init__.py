@@ -9,7 +9,7 @@ words that columns hold, from `pricing` and `storage`. Start with `ledger`, then
 from storage.tables.audit import audit_acknowledgements, audit_runs, audit_violations
 from storage.tables.column_types import metadata
 from storage.tables.connections import connections, id_map
-from storage.tables.credit_notes import (
+from storage.tables.finance.credit_notes import (
     credit_note_charges,
     credit_note_ids,
     credit_note_numbers,
@@ -58,6 +58,7 @@ from storage.tables.pushes import (
 )
 from storage.tables.quotes import quotes, uploads
 from storage.tables.retention import erasures, removals
+from storage.tables.statements import statements
 from storage.tables.webhooks import (
     deliveries,
     delivery_attempts,
@@ -119,6 +120,7 @@ __all__ = [
     "requests",
     "reservations",
     "scope_pauses",
+    "statements",
     "templates",
     "transfers",
     "unchanged_claims",

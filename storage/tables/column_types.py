@@ -1,11 +1,15 @@
 """What all tables share: names of constraints, and the types of ids and instants."""
 
 from sqlalchemy import (
+    BigInteger,
     CheckConstraint,
+    Column,
     DateTime,
+    Index,
     MetaData,
     Text,
     func,
+    text,
 )
 
 metadata = MetaData(
@@ -34,6 +38,35 @@ def one_of(
 
 
 COMPANY_OR_PERSON = "kind IN ('company', 'person')"
+
+
+ERA = 1 << 48
+"""Transactions of an era; it rises when a backup was restored, whose counter may say
+again what it has said before."""
+
+
+def transaction_of(era: int) -> str:
+    """What tells the transaction that writes a row: SQL, with the era as a constant."""
+    counted = "CAST(CAST(pg_current_xact_id() AS text) AS bigint)"
+    return f"CAST('{era}' AS bigint) * CAST('{ERA}' AS bigint) + {counted}"
+
+
+def transaction_column() -> Column[int]:
+    """The transaction that wrote a row: what a run of the chain seals goes by it."""
+    written_in = text(transaction_of(era=0))
+    return Column(
+        "transaction_id", BigInteger, nullable=False, server_default=written_in
+    )
+
+
+def transaction_index(table: str) -> Index:
+    """Finds what was written lately, and costs whoever writes next to nothing."""
+    return Index(
+        f"{table}_transaction_id_idx",
+        "transaction_id",
+        postgresql_using="brin",
+        postgresql_with={"pages_per_range": 32, "autosummarize": True},
+    )
 
 
 # How PostgreSQL's autovacuum treats tables that a past makes long. By its own settings

@@ -29,6 +29,8 @@ from storage.tables.column_types import (
     Instant,
     metadata,
     one_of,
+    transaction_column,
+    transaction_index,
 )
 
 business_clock = Table(
@@ -64,6 +66,12 @@ periods = Table(
     Column("ended_at", Instant),
     # How often it was taken up again after it had been ended wrongly.
     Column("reopened", Integer, nullable=False, server_default=text("0")),
+    # Since when, and by which transaction, only refunds move anything in it.
+    Column("closed_at", Instant),
+    Column("closed_in", BigInteger),
+    # What its last frozen statement leaves spent: where that is not so any more, the
+    # next one is due. No index knows it, so that spending stays as cheap as it was.
+    Column("stated_spent", BigInteger),
     # Whoever needs a period first opens it; all others find it.
     UniqueConstraint("license_id", "starts_at"),
     CheckConstraint("starts_at < ends_at", name="length"),
@@ -75,6 +83,12 @@ periods = Table(
     CheckConstraint(
         "ended_at IS NULL OR granted - reserved - spent - expired = 0",
         name="ended",
+    ),
+    CheckConstraint(
+        "(closed_at IS NULL) = (closed_in IS NULL)"
+        " AND (closed_at IS NULL OR (ended_at IS NOT NULL AND reserved = 0))"
+        " AND (stated_spent IS NULL OR closed_at IS NOT NULL)",
+        name="closed",
     ),
     # Nothing expires before its period has ended.
     CheckConstraint("ended_at IS NOT NULL OR expired = 0", name="expired"),
@@ -128,6 +142,7 @@ transfers = Table(
     Column("credits", BigInteger, nullable=False),
     Column("reference", Text),
     Column("created_at", Instant, nullable=False, server_default=NOW),
+    transaction_column(),
     CheckConstraint("credits > 0", name="credits"),
     CheckConstraint(
         "(kind, from_account, to_account) IN ("
@@ -164,6 +179,7 @@ transfers = Table(
         postgresql_where=text("kind IN ('reserve', 'release')"),
     ),
     Index("transfers_reservation_id_idx", "reservation_id"),
+    transaction_index("transfers"),
     postgresql_with=ONLY_GROWS,
 )
 
@@ -196,6 +212,7 @@ charges = Table(
     Column("also_digest", Id),
     # Of a view that cost nothing: what it was answered, for whoever asks again.
     Column("free_because", Id),
+    transaction_column(),
     # The idempotency key: a delivered claim is settled once, whoever repeats it.
     UniqueConstraint("job_id", "item", "subject", "digest"),
     one_of("item", Item),
@@ -227,6 +244,7 @@ charges = Table(
     Index(
         "charges_paid_by_idx", "paid_by", postgresql_where=text("paid_by IS NOT NULL")
     ),
+    transaction_index("charges"),
     postgresql_with=ONLY_GROWS,
 )
 
@@ -249,10 +267,12 @@ refunds = Table(
         BigInteger,
         ForeignKey("credit_notes.id", deferrable=True, initially="DEFERRED"),
     ),
+    transaction_column(),
     CheckConstraint("credits > 0", name="credits"),
     Index("refunds_period_id_idx", "period_id"),
     Index("refunds_job_id_idx", "job_id"),
     Index("refunds_credit_note_id_idx", "credit_note_id"),
+    transaction_index("refunds"),
 )
 
 entitlements = Table(

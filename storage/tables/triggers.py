@@ -181,7 +181,7 @@ $$ BEGIN
 
 APPEND_ONLY = (
     *("transfers", "charges", "refunds", "provider_costs"),
-    *("audit_acknowledgements", "actions", "job_changes"),
+    *("audit_acknowledgements", "actions", "job_changes", "statements"),
 )
 
 
@@ -243,6 +243,12 @@ CREATE OR REPLACE TRIGGER credit_notes_never_truncated BEFORE TRUNCATE ON credit
 FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse_change()
 """,
 )
+PERIODS_CLOSED_FOR_GOOD = """
+CREATE OR REPLACE TRIGGER periods_closed_for_good
+BEFORE UPDATE OF closed_at, closed_in ON periods
+FOR EACH ROW WHEN (OLD.closed_at IS NOT NULL)
+EXECUTE FUNCTION holdfast_refuse_change()
+"""
 
 _WAITS = "state = 'pending' AND run_at <= clock_timestamp()"
 
@@ -369,6 +375,7 @@ GUARDS: tuple[str, ...] = (
     CLOSED_FOR_GOOD,
     KEEP_CREDIT_NOTE,
     *CREDIT_NOTES_STAY,
+    PERIODS_CLOSED_FOR_GOOD,
     TELL_OF_WORK,
     *TELLS_OF_WORK,
     INTENTS_LAST,

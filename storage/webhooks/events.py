@@ -28,6 +28,7 @@ class EventType(StrEnum):
     REFUND_BOOKED = "refund.booked"
     REFUND_AWAITING_APPROVAL = "refund.awaiting_approval"
     REFUND_REJECTED = "refund.rejected"
+    STATEMENT_FROZEN = "statement.frozen"
 
 
 _PUT = text("""
@@ -162,6 +163,29 @@ def period_reopened(
         **credits_,
     }
     put(connection, license_id, EventType.PERIOD_REOPENED, subject, data)
+
+
+def statement_frozen(
+    connection: Connection,
+    license_id: str,
+    subject: str,
+    *,
+    starts_at: datetime,
+    ends_at: datetime,
+    run: int,
+    closing: dict[str, int],
+    head: str | None,
+) -> None:
+    """A run of a closed period's statement stands for good; others supplement it."""
+    data = {
+        "license": license_id,
+        "starts_at": _instant(starts_at),
+        "ends_at": _instant(ends_at),
+        "run": run,
+        "closing": closing,
+        "head": head,
+    }
+    put(connection, license_id, EventType.STATEMENT_FROZEN, subject, data)
 
 
 def _instant(at: datetime) -> str:

@@ -23,7 +23,7 @@ from worker.api.routes import (
     uploads,
     webhooks,
 )
-from worker.api.routes.finance import refunds
+from worker.api.routes.finance import refunds, statements
 from worker.api.routes.operations import (
     actions,
     bulk,
@@ -42,6 +42,9 @@ _ALLOWED = {
     "PUT /licenses/{license}/weight": {_OPERATOR},
     "GET /licenses/{license}/periods": {_FINANCE},
     "GET /licenses/{license}/usage": {_FINANCE},
+    "GET /licenses/{license}/statement": {_FINANCE},
+    "GET /licenses/{license}/statements": {_FINANCE},
+    "POST /licenses/{license}/close": {_FINANCE},
     "POST /licenses/{license}/views": {_PRODUCER},
     "GET /licenses/{license}/notifications": {_PRODUCER},
     "PUT /licenses/{license}/templates/{template}": {_PRODUCER},
@@ -132,6 +135,7 @@ FAMILIES = (
     processes,
     queues,
     pauses,
+    statements,
 )
 _ROUTES = sorted(
     f"{method} {route.path}"

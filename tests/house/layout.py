@@ -31,6 +31,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "storage/connections": ("storage", "storage/jobs"),
     "storage/pushes": ("storage", "storage/jobs", "storage/connections"),
     "storage/retention": ("storage/files", "storage/webhooks", "storage/jobs"),
+    "storage/finance": ("storage/tables",),
     "worker/infrastructure": ("storage", "storage/files"),
     # -- Families of siblings, which know neither storage nor each other.
     "worker/findings/providers": ("pricing",),
@@ -96,7 +97,12 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         *("storage/jobs", "storage/connections", "storage/pushes", "storage/webhooks"),
         *("storage/operations", "storage/refunds", "worker/refunds"),
         *("worker/infrastructure", "worker/operations"),
-        *("worker/connections/connectors", "worker/exports"),
+        *("worker/connections/connectors", "worker/exports", "storage/finance"),
+    ),
+    "worker/finance": (
+        *("storage", "storage/ledger", "storage/finance", "storage/operations"),
+        *("storage/webhooks", "worker/infrastructure", "worker/licenses"),
+        *("worker/exports/writers", "worker/responses"),
     ),
     "worker/webhooks": (
         *("storage/licenses", "storage/jobs", "storage/webhooks"),

@@ -31,7 +31,7 @@ from worker.api.routes import (
     uploads,
     webhooks,
 )
-from worker.api.routes.finance import refunds
+from worker.api.routes.finance import refunds, statements
 from worker.api.routes.operations import (
     actions,
     bulk,
@@ -71,6 +71,7 @@ _FAMILIES = (
     processes,
     queues,
     pauses,
+    statements,
 )
 
 

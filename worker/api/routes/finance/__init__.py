@@ -1,4 +1,4 @@
-"""What finance people ask for: refunds.
+"""What finance closes a month with: a module for each noun.
 
-Imports the use cases. Start with `refunds`.
+Start with `statements`.
 """
