@@ -227,6 +227,7 @@ class PeriodRow:
     spent: int
     expired: int
     ended_at: datetime | None
+    closed_at: datetime | None
 
 
 def of_license(
@@ -239,7 +240,8 @@ def of_license(
     rows = connection.execute(
         text("""
             SELECT starts_at, ends_at, granted, reserved - open.settled AS reserved,
-                   spent + open.settled AS spent, expired, ended_at
+                   spent + open.settled AS spent, expired, ended_at,
+                   closed_at
               FROM periods, LATERAL (
                    SELECT coalesce(sum(settled), 0)::bigint AS settled
                      FROM reservations
