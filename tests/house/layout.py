@@ -30,6 +30,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "storage/connections": ("storage", "storage/jobs"),
     "storage/pushes": ("storage", "storage/jobs", "storage/connections"),
     "storage/retention": ("storage/files", "storage/webhooks", "storage/jobs"),
+    "storage/finance": ("storage", "storage/tables"),
     "worker/infrastructure": ("storage", "storage/files"),
     # -- Families of siblings, which know neither storage nor each other.
     "worker/findings/providers": ("pricing",),
@@ -91,6 +92,10 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         *("worker/findings", "worker/jobs", "worker/connections"),
         "worker/connections/connectors",
     ),
+    "worker/finance": (
+        *("storage/tables", "storage/licenses", "storage/operations"),
+        *("storage/finance", "worker/infrastructure"),
+    ),
     "worker/responses": (
         *("storage/licenses", "storage/ledger", "storage/quotes", "storage/findings"),
         *("storage/jobs", "storage/connections", "storage/pushes", "storage/webhooks"),
@@ -107,7 +112,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         *("storage/connections", "storage/pushes", "storage/retention"),
         *("storage/webhooks", "worker/infrastructure"),
         *("worker/quotes", "worker/quotes/readers"),
-        "worker/exports",
+        *("worker/exports", "worker/finance"),
     ),
     # -- Things apart.
     "worker/sample": (),
