@@ -7,6 +7,13 @@ words that columns hold, from `pricing` and `storage`. Start with `ledger`, then
 """
 
 from storage.tables.audit import audit_acknowledgements, audit_runs, audit_violations
+from storage.tables.chain import (
+    chain_checks,
+    chain_erasures,
+    chain_links,
+    chain_runs,
+    chain_texts,
+)
 from storage.tables.column_types import metadata
 from storage.tables.connections import connections, id_map
 from storage.tables.findings import (
@@ -67,6 +74,11 @@ __all__ = [
     "audit_runs",
     "audit_violations",
     "business_clock",
+    "chain_checks",
+    "chain_erasures",
+    "chain_links",
+    "chain_runs",
+    "chain_texts",
     "charge_ids",
     "charges",
     "chore_runs",

@@ -1,4 +1,4 @@
-"""The section of finance: who sees it, whose it shows, and that its figures are right."""
+"""The section of finance: who sees it, whose it shows, and whether it is right."""
 
 import re
 from html import unescape
@@ -11,6 +11,7 @@ from storage.operations import action_log
 from storage.operations.action_log import WantedActions
 from tests.support.months import Month, charges_of, make_month, refund
 from worker.console.pages.confirmation import FINANCE_ACTIONS
+from worker.finance.chain.sealer import seal
 from worker.finance.statements.period_close import StatementFreezer
 
 REASON = "the month is over"
@@ -217,7 +218,10 @@ def test_from_a_statements_line_to_the_charge_it_is_two_clicks(api, browse, mont
             listed = finance.open(link).text
             charges = re.findall(r"/console/finance/charges/(\d+)", listed)
             assert len(charges) == line["count"]
-            assert finance.open(f"/console/finance/charges/{charges[0]}").status_code == 200
+            assert (
+                finance.open(f"/console/finance/charges/{charges[0]}").status_code
+                == 200
+            )
 
 
 def test_the_charges_of_a_filter_follow_page_by_page(api, browse, month):
@@ -260,6 +264,7 @@ def test_a_supplement_is_a_run_of_its_own_on_the_page(api, browse, month):
     refund(api, charges_of(api, month.done)[1]["id"])
     since = finance.open(path_of(month, run=2)).text
     assert "not frozen yet" in since
+    seal(api.deps)
     StatementFreezer(api.deps).turn()
     page = finance.open(path_of(month, run=2)).text
     assert "supplement 2" in page

@@ -107,6 +107,7 @@ COMMANDS = {
         "maintenance", "Check the ledger's promises; exit 1 where one is broken."
     ),
     "audit-process": _Place("maintenance"),
+    "chain-process": _Place("finance.chain"),
     "migrate": _Place(
         "maintenance", "Bring the database's schema to the newest version."
     ),

@@ -19,6 +19,7 @@ from storage.operations.action_log import Acting, Actor
 from tests.support import job_runs
 from tests.support.business_time import DAY_S, shift_to
 from tests.support.stored_jobs import charge_of, end_job, make_job, settle
+from worker.finance.chain.sealer import seal
 from worker.finance.statements import period_close, statements
 from worker.finance.statements.period_close import StatementFreezer
 from worker.infrastructure.clock import instant
@@ -99,6 +100,12 @@ def _under_way(deps: Wired) -> Iterator[Connection]:
         yield connection
 
 
+def _sealed_and_frozen(deps: Wired) -> None:
+    """What the dispatcher does each minute."""
+    seal(deps)
+    StatementFreezer(deps).turn()
+
+
 def _wait_until_somebody_waits(deps: Wired) -> None:
     waiting = text("""
         SELECT count(*) FROM pg_stat_activity
@@ -176,14 +183,13 @@ def test_later_refunds_make_supplements_that_go_on_where_the_one_before_ended(de
     _job(deps, "job", 5)
     _is_over(deps)
     _close(deps)
-    freezer = StatementFreezer(deps)
     for run, claims in ((2, (0, 1)), (3, (2,))):
         for claim in claims:
             _refund(deps, "job", claim)
         # Before it is frozen, the same is shown as what has moved since.
         open_run = _shown(deps, run)
-        freezer.turn()
-        freezer.turn()
+        _sealed_and_frozen(deps)
+        _sealed_and_frozen(deps)
         frozen = _shown(deps, run)
         assert open_run["movements"] == frozen["movements"]
         assert (open_run["frozen_at"], frozen["run"]) == (None, run)
@@ -200,12 +206,50 @@ def test_later_refunds_make_supplements_that_go_on_where_the_one_before_ended(de
     assert _count(deps, "SELECT spent FROM periods WHERE closed_at IS NOT NULL") == 2
 
 
+def _head(deps: Wired, license_id: str = "acme") -> str | None:
+    """The last head of a license's chain, as the chain has it."""
+    with deps.database.reading() as connection:
+        links = text("""
+            SELECT encode(head, 'hex') FROM chain_links
+             WHERE license_id = :license_id ORDER BY position DESC LIMIT 1""")
+        row = connection.execute(links, {"license_id": license_id})
+        return row.scalar_one_or_none()
+
+
+def test_each_run_stands_with_the_head_that_its_rows_are_sealed_by(deps):
+    _job(deps, "job", 5)
+    assert _shown(deps)["head"] is None
+    seal(deps)
+    assert _shown(deps)["head"] == _head(deps)
+    _is_over(deps)
+    first = _close(deps)["head"]
+    assert first == _head(deps)
+    assert len(first) == 64
+    _refund(deps, "job", 0)
+    _sealed_and_frozen(deps)
+    assert _shown(deps, 2)["head"] == _head(deps) != first
+    assert _shown(deps)["head"] == first
+
+
+def test_what_is_not_sealed_is_in_no_frozen_run(deps):
+    _job(deps, "job", 5)
+    _is_over(deps)
+    _close(deps)
+    _refund(deps, "job", 0)
+    # Whoever looks for what is due before the next seal freezes nothing.
+    StatementFreezer(deps).turn()
+    assert _count(deps, "SELECT max(run) FROM statements") == 1
+    assert _credits(_shown(deps, 2), "refunded") == 1
+    _sealed_and_frozen(deps)
+    assert _count(deps, "SELECT max(run) FROM statements") == 2
+
+
 def test_webhooks_are_told_of_each_run(deps):
     _job(deps, "job", 2)
     _is_over(deps)
     _close(deps)
     _refund(deps, "job", 0)
-    StatementFreezer(deps).turn()
+    _sealed_and_frozen(deps)
     with deps.database.reading() as connection:
         happened = text("SELECT data FROM events WHERE type = 'statement.frozen'")
         told = sorted(
@@ -317,7 +361,7 @@ def test_a_refund_that_commits_while_it_is_closed_is_in_one_run_and_in_one_alone
         done.append(threads.submit(close_once))
         for one in done:
             one.result(timeout=60)
-    StatementFreezer(deps).turn()
+    _sealed_and_frozen(deps)
     runs = _count(deps, "SELECT max(run) FROM statements")
     refunded = [_credits(_shown(deps, run), "refunded") for run in range(1, runs + 1)]
     assert sum(refunded) == 40
@@ -351,18 +395,17 @@ def test_many_who_close_at_once_close_it_once(deps):
 def test_whoever_closes_and_is_gone_before_it_is_frozen_is_followed_by_the_chore(deps):
     _job(deps, "job", 5)
     _is_over(deps)
-    freezer = StatementFreezer(deps)
     with ThreadPoolExecutor(1) as threads, _under_way(deps):
         # What has begun before may still commit rows of below the closing.
         refused = threads.submit(_refused, deps).result(timeout=30)
-        threads.submit(freezer.turn).result(timeout=30)
+        threads.submit(_sealed_and_frozen, deps).result(timeout=30)
         closed = threads.submit(
             _count, deps, "SELECT count(*) FROM periods WHERE closed_at IS NOT NULL"
         )
         assert closed.result(timeout=30) == 1
     assert refused.code is Code.UNAVAILABLE
     assert _count(deps, "SELECT count(*) FROM statements") == 0
-    freezer.turn()
+    _sealed_and_frozen(deps)
     with deps.database.reading() as connection:
         (period,) = connection.execute(
             text("SELECT id FROM periods WHERE closed_at IS NOT NULL")
@@ -378,7 +421,6 @@ def test_one_period_that_does_not_add_up_is_not_frozen_and_keeps_no_other(deps):
     _is_over(deps)
     statements.show(deps, "globex")
     statements.show(deps, "acme")
-    freezer = StatementFreezer(deps)
     with ThreadPoolExecutor(1) as threads, _under_way(deps):
         for license_id in ("acme", "globex"):
 
@@ -390,11 +432,11 @@ def test_one_period_that_does_not_add_up_is_not_frozen_and_keeps_no_other(deps):
     with deps.database.transaction() as connection:
         connection.execute(text("SET LOCAL session_replication_role = replica"))
         connection.execute(text("UPDATE charges SET credits = 2 WHERE id = 1"))
-    freezer.turn()
+    _sealed_and_frozen(deps)
     with deps.database.transaction() as connection:
         frozen = connection.execute(text("SELECT license_id FROM statements"))
         assert list(frozen.scalars()) == ["globex"]
         connection.execute(text("SET LOCAL session_replication_role = replica"))
         connection.execute(text("UPDATE charges SET credits = 1 WHERE id = 1"))
-    freezer.turn()
+    _sealed_and_frozen(deps)
     assert _count(deps, "SELECT count(*) FROM statements") == 2

@@ -1,4 +1,4 @@
-"""What finance does, on the command line: a module for each noun.
+"""Finance on the command line: a module for each noun.
 
-Start with `statements`.
+Imports `finance`. Start with `chain`.
 """
