@@ -16,6 +16,7 @@ from storage.tables.chain import (
 )
 from storage.tables.column_types import metadata
 from storage.tables.connections import connections, id_map
+from storage.tables.finance.statements import statements
 from storage.tables.findings import (
     directory,
     findings,
@@ -58,7 +59,6 @@ from storage.tables.pushes import (
 )
 from storage.tables.quotes import quotes, uploads
 from storage.tables.retention import erasures, removals
-from storage.tables.statements import statements
 from storage.tables.webhooks import (
     deliveries,
     delivery_attempts,
