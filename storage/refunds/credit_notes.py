@@ -368,6 +368,23 @@ def charges_of(connection: Connection, note_id: int) -> list[int]:
     return list(rows.scalars())
 
 
+def erase_words(connection: Connection, person_id: str, license_id: str | None) -> int:
+    """Remove what people wrote in notes about a person's charges; of how many notes."""
+    erased = connection.execute(
+        text("""
+            UPDATE credit_notes SET reason = NULL, decision_reason = NULL
+             WHERE id IN (
+                   SELECT each.credit_note_id FROM credit_note_charges AS each
+                     JOIN charges AS c ON c.id = each.charge_id
+                    WHERE c.item <> 'company'
+                      AND holdfast_trimmed(c.subject) = :person_id
+                      AND (:license_id = '' OR c.license_id = :license_id))
+               AND (reason IS NOT NULL OR decision_reason IS NOT NULL)"""),
+        {"person_id": person_id, "license_id": license_id or ""},
+    )
+    return erased.rowcount
+
+
 def _tell(connection: Connection, note_id: int, type_: EventType) -> None:
     """Say what became of a note; who decided, and why, is told to nobody outside."""
     row = connection.execute(

@@ -31,7 +31,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "storage/connections": ("storage", "storage/jobs"),
     "storage/pushes": ("storage", "storage/jobs", "storage/connections"),
     "storage/retention": ("storage/files", "storage/webhooks", "storage/jobs"),
-    "storage/finance": ("storage/tables",),
+    "storage/finance": ("storage", "storage/tables"),
     "worker/infrastructure": ("storage", "storage/files"),
     # -- Families of siblings, which know neither storage nor each other.
     "worker/findings/providers": ("pricing",),
@@ -100,8 +100,10 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         *("worker/connections/connectors", "worker/exports", "storage/finance"),
     ),
     "worker/finance": (
-        *("storage", "storage/ledger", "storage/finance", "storage/operations"),
-        *("storage/webhooks", "worker/infrastructure", "worker/licenses"),
+        *("storage", "storage/tables", "storage/licenses", "storage/ledger"),
+        "storage/refunds",
+        *("storage/finance", "storage/operations", "storage/webhooks"),
+        *("worker/infrastructure", "worker/licenses"),
         *("worker/exports/writers", "worker/responses"),
     ),
     "worker/webhooks": (
@@ -114,7 +116,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         *("storage/connections", "storage/pushes", "storage/retention"),
         *("storage/webhooks", "worker/infrastructure"),
         *("worker/quotes", "worker/quotes/readers"),
-        "worker/exports",
+        *("worker/exports", "worker/finance"),
     ),
     # -- Things apart.
     "worker/sample": (),

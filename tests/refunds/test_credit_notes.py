@@ -20,7 +20,7 @@ from tests.refunds.noted import (
     result_of,
 )
 from tests.support.business_time import DAY_S, shift_to
-from tests.support.stored_jobs import make_job, make_license, settle
+from tests.support.stored_jobs import charge_of, end_job, make_job, make_license, settle
 
 
 def _spent(database) -> int:
@@ -287,6 +287,28 @@ def test_the_words_of_a_note_can_be_erased(database):
         found = credit_note_reports.get(connection, note)
     assert found is not None
     assert found.reason is None
+
+
+def test_a_persons_erasure_takes_the_words_of_notes_about_them_and_no_others(database):
+    with database.transaction() as connection:
+        others = make_charges(connection, 2)
+        make_job(connection, "job-2", 2)
+        settle(connection, "job-2", "email:p1=1", "email:p2=1")
+        end_job(connection, "job-2")
+        (first, second) = (
+            charge_of(connection, "job-2", f"email:{name}") for name in ("p1", "p2")
+        )
+        notes = [
+            ask(connection, charges, most=0)[1]
+            for charges in ([first, others[0]], [second], others[1:])
+        ]
+    assert _rejected(database, notes[0] or 0, BOB) is DecideResult.DONE
+    with database.transaction() as connection:
+        assert credit_notes.erase_words(connection, "p1", "globex") == 0
+        assert credit_notes.erase_words(connection, "p1", None) == 1
+        found = [credit_note_reports.get(connection, note or 0) for note in notes]
+    words = [(one.reason, one.decision_reason) for one in found if one]
+    assert words == [(None, None), ("a test", None), ("a test", None)]
 
 
 def test_notes_are_listed_by_license_period_and_state(database):

@@ -30,7 +30,7 @@ from worker.console.pages import (
     sign_in,
     workers,
 )
-from worker.console.pages.finance import refunds
+from worker.console.pages.finance import charges, licenses, refunds, statement
 from worker.console.renderer import Renderer
 from worker.console.visits import House
 from worker.infrastructure.dependencies import connect
@@ -52,6 +52,9 @@ _FAMILIES = (
     bulk,
     refunds,
     sign_in,
+    licenses,
+    statement,
+    charges,
 )
 
 _POLICY = (

@@ -129,7 +129,8 @@ def make_in(
     note_id = credit_notes.carry_out(connection, decision)
     _note_action(
         connection,
-        by._replace(reason=reason),
+        # Why stands in the note, from where it can be erased.
+        by._replace(reason=None),
         "refund" if decision.result is MakeResult.BOOKED else "ask_refund",
         note_id,
         decision.wanted.license_id,

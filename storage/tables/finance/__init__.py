@@ -1,4 +1,4 @@
-"""The tables of finance: a module for each noun.
+"""The tables of finance, besides the ledger's own.
 
-Imports the column types. Start with `credit_notes`.
+Imports the types of columns. Start with `statements`.
 """

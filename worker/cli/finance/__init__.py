@@ -1,4 +1,4 @@
-"""What finance people do at the command line: refunds.
+"""Finance on the command line: a module for each noun.
 
-Imports the use cases. Start with `refunds`.
+Imports `finance`. Start with `chain`.
 """

@@ -1,4 +1,4 @@
-"""The pages of finance people: refunds.
+"""The section of finance: a module for each page; all show `finance/tabs.html`.
 
-Imports the use cases. Start with `refunds`.
+Imports what all pages do. Start with `licenses`.
 """

@@ -14,7 +14,7 @@ from storage.refunds.credit_notes import NoteState
 from worker.console.console_actions import acting_of
 from worker.console.forms import ActionForm
 from worker.console.mount import PATH
-from worker.console.page_table import REFUNDS
+from worker.console.page_table import FINANCE
 from worker.console.visits import House, Visit, visited
 from worker.infrastructure.errors import BadInput, Refused
 from worker.refunds import credit_notes, refusals
@@ -28,23 +28,24 @@ _TITLES = {
     NoteState.BOOKED: "Booked",
     NoteState.REJECTED: "Rejected",
 }
-_HERE = f"{PATH}{REFUNDS.path}"
+_PATH = f"{FINANCE.path}/refunds"
+_HERE = f"{PATH}{_PATH}"
 
 
 def routes(house: House) -> list[Route]:
     """Its routes."""
-    one, make = f"{REFUNDS.path}/{{refund:int}}", f"{REFUNDS.path}/make"
+    one, make = f"{_PATH}/{{refund:int}}", f"{_PATH}/make"
     routes = [
-        Route(REFUNDS.path, visited(house, REFUNDS, _list)),
-        Route(make, visited(house, REFUNDS, _preview)),
-        Route(make, visited(house, REFUNDS, _make), methods=["POST"]),
-        Route(one, visited(house, REFUNDS, _show)),
+        Route(_PATH, visited(house, FINANCE, _list)),
+        Route(make, visited(house, FINANCE, _preview)),
+        Route(make, visited(house, FINANCE, _make), methods=["POST"]),
+        Route(one, visited(house, FINANCE, _show)),
     ]
     for verb in _VERBS.values():
         path = f"{one}/{verb.name}"
         routes += [
-            Route(path, visited(house, REFUNDS, verb.ask)),
-            Route(path, visited(house, REFUNDS, verb.act), methods=["POST"]),
+            Route(path, visited(house, FINANCE, verb.ask)),
+            Route(path, visited(house, FINANCE, verb.act), methods=["POST"]),
         ]
     return routes
 
