@@ -16,6 +16,10 @@ from storage.tables.chain import (
 )
 from storage.tables.column_types import metadata
 from storage.tables.connections import connections, id_map
+from storage.tables.finance.balance_alerts import (
+    balance_alerts,
+    balance_alerts_told,
+)
 from storage.tables.finance.credit_notes import (
     credit_note_charges,
     credit_note_ids,
@@ -80,6 +84,8 @@ __all__ = [
     "audit_acknowledgements",
     "audit_runs",
     "audit_violations",
+    "balance_alerts",
+    "balance_alerts_told",
     "business_clock",
     "chain_checks",
     "chain_erasures",

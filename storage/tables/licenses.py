@@ -84,7 +84,8 @@ notifications = Table(
     metadata,
     Column("id", BigInteger, Identity(always=True), primary_key=True),
     Column("license_id", Id, ForeignKey("licenses.id"), nullable=False),
-    Column("user_id", Id, nullable=False),
+    # None: for all who look after the license.
+    Column("user_id", Id),
     Column("code", Text, nullable=False),
     Column("message", Text, nullable=False),
     Column("created_at", Instant, nullable=False, server_default=NOW),

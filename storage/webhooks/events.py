@@ -28,6 +28,7 @@ class EventType(StrEnum):
     REFUND_BOOKED = "refund.booked"
     REFUND_AWAITING_APPROVAL = "refund.awaiting_approval"
     REFUND_REJECTED = "refund.rejected"
+    BALANCE_THRESHOLD = "balance.threshold"
     STATEMENT_FROZEN = "statement.frozen"
 
 

@@ -23,7 +23,7 @@ from worker.api.routes import (
     uploads,
     webhooks,
 )
-from worker.api.routes.finance import refunds, statements
+from worker.api.routes.finance import balances, refunds, statements
 from worker.api.routes.operations import (
     actions,
     bulk,
@@ -40,6 +40,10 @@ _OBSERVER = Scope.OBSERVER
 _ALLOWED = {
     "GET /licenses/{license}/balance": {_PRODUCER, _FINANCE},
     "PUT /licenses/{license}/weight": {_OPERATOR},
+    "GET /licenses/{license}/forecast": {_PRODUCER, _FINANCE},
+    "GET /licenses/{license}/alerts": {_PRODUCER, _FINANCE},
+    "PUT /licenses/{license}/alerts": {_FINANCE},
+    "DELETE /licenses/{license}/alerts": {_FINANCE},
     "GET /licenses/{license}/periods": {_FINANCE},
     "GET /licenses/{license}/usage": {_FINANCE},
     "GET /licenses/{license}/statement": {_FINANCE},
@@ -124,6 +128,7 @@ FAMILIES = (
     lookups,
     charges,
     refunds,
+    balances,
     audit,
     webhooks,
     connections,

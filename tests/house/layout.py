@@ -31,7 +31,9 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "storage/connections": ("storage", "storage/jobs"),
     "storage/pushes": ("storage", "storage/jobs", "storage/connections"),
     "storage/retention": ("storage/files", "storage/webhooks", "storage/jobs"),
-    "storage/finance": ("storage", "storage/tables"),
+    "storage/finance": (
+        *("storage", "storage/tables", "storage/licenses", "storage/webhooks"),
+    ),
     "worker/infrastructure": ("storage", "storage/files"),
     # -- Families of siblings, which know neither storage nor each other.
     "worker/findings/providers": ("pricing",),
@@ -103,7 +105,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         *("storage", "storage/tables", "storage/licenses", "storage/ledger"),
         "storage/refunds",
         *("storage/finance", "storage/operations", "storage/webhooks"),
-        *("worker/infrastructure", "worker/licenses"),
+        *("worker/infrastructure", "worker/licenses", "worker/ledger"),
         *("worker/exports/writers", "worker/responses"),
     ),
     "worker/webhooks": (

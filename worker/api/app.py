@@ -31,7 +31,7 @@ from worker.api.routes import (
     uploads,
     webhooks,
 )
-from worker.api.routes.finance import refunds, statements
+from worker.api.routes.finance import balances, refunds, statements
 from worker.api.routes.operations import (
     actions,
     bulk,
@@ -58,6 +58,7 @@ _FAMILIES = (
     files,
     charges,
     refunds,
+    balances,
     connections,
     authorizations,
     consent_callback,

@@ -48,6 +48,13 @@ COMMANDS = {
         "operations.job_verbs",
         "End a job whose file cannot be sealed, and refund all that it cost.",
     ),
+    "forecast": _Place(
+        "finance.balances", "Say when credits run out, if they go on as of late."
+    ),
+    "alerts": _Place(
+        "finance.balances",
+        "Show, or set, at which points a license is told of its balance.",
+    ),
     "refunds": _Place("finance.refunds", "Charges given back by credit notes."),
     "queues": _Place(
         "operations.overview", "Show what waits, for how long, and whose turn it is."

@@ -111,6 +111,8 @@ class Settings(EnvironmentSettings):
     credits_low_share: float = setting(0.1, ge=0, le=1)
     """Below this share of what a period was granted its credits are low."""
 
+    balance_alert_interval_s: float = setting(60, gt=0)
+    """How often balances are held against the thresholds of their licenses."""
     refund_approval_credits: int | None = setting(None, ge=0)
     """Above so many credits that somebody refunds of a license in a day of UTC, a
     second person has to approve; unset: nobody has to."""

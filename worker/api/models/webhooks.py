@@ -17,6 +17,7 @@ Event = Literal[
     "refund.booked",
     "refund.awaiting_approval",
     "refund.rejected",
+    "balance.threshold",
     "statement.frozen",
 ]
 
