@@ -23,7 +23,7 @@ from worker.api.routes import (
     uploads,
     webhooks,
 )
-from worker.api.routes.finance import balances, refunds, statements
+from worker.api.routes.finance import balances, overviews, refunds, statements
 from worker.api.routes.operations import (
     actions,
     bulk,
@@ -44,6 +44,9 @@ _ALLOWED = {
     "GET /licenses/{license}/alerts": {_PRODUCER, _FINANCE},
     "PUT /licenses/{license}/alerts": {_FINANCE},
     "DELETE /licenses/{license}/alerts": {_FINANCE},
+    "GET /licenses/{license}/overview": {_FINANCE},
+    "GET /licenses/{license}/overview/jobs": {_FINANCE},
+    "POST /licenses/{license}/overview-links": {_FINANCE},
     "GET /licenses/{license}/periods": {_FINANCE},
     "GET /licenses/{license}/usage": {_FINANCE},
     "GET /licenses/{license}/statement": {_FINANCE},
@@ -129,6 +132,7 @@ FAMILIES = (
     charges,
     refunds,
     balances,
+    overviews,
     audit,
     webhooks,
     connections,

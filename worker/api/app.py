@@ -31,7 +31,7 @@ from worker.api.routes import (
     uploads,
     webhooks,
 )
-from worker.api.routes.finance import balances, refunds, statements
+from worker.api.routes.finance import balances, overviews, refunds, statements
 from worker.api.routes.operations import (
     actions,
     bulk,
@@ -59,6 +59,7 @@ _FAMILIES = (
     charges,
     refunds,
     balances,
+    overviews,
     connections,
     authorizations,
     consent_callback,

@@ -55,6 +55,12 @@ COMMANDS = {
         "finance.balances",
         "Show, or set, at which points a license is told of its balance.",
     ),
+    "overview": _Place(
+        "finance.balances", "Show what a license has used of a period, and per user."
+    ),
+    "overview-link": _Place(
+        "finance.balances", "Make a link to a license's overview that needs no key."
+    ),
     "refunds": _Place("finance.refunds", "Charges given back by credit notes."),
     "queues": _Place(
         "operations.overview", "Show what waits, for how long, and whose turn it is."

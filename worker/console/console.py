@@ -30,7 +30,13 @@ from worker.console.pages import (
     sign_in,
     workers,
 )
-from worker.console.pages.finance import charges, licenses, refunds, statement
+from worker.console.pages.finance import (
+    charges,
+    license_overview,
+    licenses,
+    refunds,
+    statement,
+)
 from worker.console.renderer import Renderer
 from worker.console.visits import House
 from worker.infrastructure.dependencies import connect
@@ -51,6 +57,7 @@ _FAMILIES = (
     confirmation,
     bulk,
     refunds,
+    license_overview,
     sign_in,
     licenses,
     statement,
