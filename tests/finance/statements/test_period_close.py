@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 
 from pricing.plans import PaymentTerm
 from storage.finance.statements import statement_runs
-from storage.ledger import refunds
+from storage.ledger import audit, refunds
 from storage.ledger.refunds import RefundResult
 from storage.operations.action_log import Acting, Actor
 from tests.support import job_runs
@@ -311,6 +311,36 @@ def test_the_database_itself_keeps_what_is_closed_and_frozen(deps, statement):
     _close(deps)
     with pytest.raises(DBAPIError), deps.database.transaction() as connection:
         connection.execute(text(statement))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE statements SET spent = spent - 1, expired = expired + 1",
+        "UPDATE statements SET until = 9",
+        "UPDATE transfers SET credits = credits + 1 WHERE kind = 'refund'",
+        "UPDATE periods SET stated_spent = 1 WHERE closed_at IS NOT NULL",
+    ],
+)
+def test_the_audit_sees_where_a_frozen_run_is_not_what_was_moved(
+    broken_database, tmp_path, change
+):
+    url = broken_database.url.render_as_string(hide_password=False)
+    deps = job_runs.wire_to(url, tmp_path)
+    with closing(deps.database):
+        job_runs.create_license(deps, term=PaymentTerm.MONTHLY)
+        _job(deps, "job", 5)
+        _is_over(deps)
+        _refund(deps, "job", 0)
+        _close(deps)
+        with deps.database.transaction() as connection:
+            assert audit.run(connection) == []
+        with deps.database.transaction() as connection:
+            connection.execute(text("SET LOCAL session_replication_role = replica"))
+            assert connection.execute(text(change)).rowcount
+        with deps.database.transaction() as connection:
+            found = {violation.check for violation in audit.run(connection)}
+        assert "frozen_statements_are_their_transfers" in found
 
 
 # -- Whoever comes at the same moment.

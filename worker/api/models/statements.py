@@ -111,6 +111,7 @@ class FrozenStatement(BaseModel):
     run: int
     closing: Accounts
     head: str | None
+    sha256: str
     frozen_at: datetime
 
 

@@ -231,4 +231,5 @@ def _keep(
         run=wanted.run,
         closing=statement.closing._asdict(),
         head=statement.head,
+        sha256=frozen.sha256,
     )
