@@ -25,6 +25,9 @@ class EventType(StrEnum):
     RESERVATION_EXPIRED = "reservation.expired"
     PERIOD_CLOSED = "period.closed"
     PERIOD_REOPENED = "period.reopened"
+    REFUND_BOOKED = "refund.booked"
+    REFUND_AWAITING_APPROVAL = "refund.awaiting_approval"
+    REFUND_REJECTED = "refund.rejected"
     STATEMENT_FROZEN = "statement.frozen"
 
 

@@ -57,7 +57,8 @@ def _document(api, month: Month, **query: object) -> dict[str, Any]:
 def _log(api) -> list[tuple[str, str | None]]:
     with api.deps.database.reading() as connection:
         found = action_log.actions(connection, WantedActions())
-    return [(one.verb, one.reason) for one in found]
+    # The month itself has had a refund.
+    return [(one.verb, one.reason) for one in found if one.verb != "refund"]
 
 
 # -- Who sees what.

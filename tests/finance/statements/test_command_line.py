@@ -82,9 +82,8 @@ def test_a_period_is_closed_once_and_answered_again(api, terminal, month):
     assert terminal.answer("periods", "close", "acme", month.starts_at) == closed
     assert _of_api(api, month) == closed
     noted = terminal.answer("actions", "--license", "acme")["items"]
-    assert [(one["verb"], one["reason"]) for one in noted] == [
-        ("close_period", "the month is over")
-    ]
+    closed_by = [one["reason"] for one in noted if one["verb"] == "close_period"]
+    assert closed_by == ["the month is over"]
 
 
 def test_what_runs_is_refused_with_exit_1(api, terminal, month):

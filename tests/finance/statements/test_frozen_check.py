@@ -6,11 +6,10 @@ import pytest
 from sqlalchemy import text
 
 from pricing.plans import PaymentTerm
-from storage.ledger import refunds
 from storage.operations.action_log import Acting, Actor
 from tests.support import job_runs
 from tests.support.business_time import DAY_S, shift_to
-from tests.support.stored_jobs import charge_of, end_job, make_job, settle
+from tests.support.stored_jobs import charge_of, end_job, make_job, refund, settle
 from tests.support.terminals import WarmTerminal
 from worker.embedded.home import remove_home
 from worker.finance.chain.sealer import seal
@@ -46,7 +45,7 @@ def _close_a_month(deps) -> None:
     period_close.close(deps, "acme", starts_at, BY)
     with deps.database.transaction() as connection:
         charge = charge_of(connection, "job", "company:a")
-        refunds.refund(connection, charge, "a reason")
+        refund(connection, charge, "a reason")
     seal(deps)
     StatementFreezer(deps).turn()
 

@@ -13,12 +13,12 @@ from sqlalchemy.exc import DBAPIError
 
 from pricing.plans import PaymentTerm
 from storage.finance.statements import statement_runs
-from storage.ledger import audit, refunds
-from storage.ledger.refunds import RefundResult
+from storage.ledger import audit
 from storage.operations.action_log import Acting, Actor
+from storage.refunds.refunds import RefundResult
 from tests.support import job_runs
 from tests.support.business_time import DAY_S, shift_to
-from tests.support.stored_jobs import charge_of, end_job, make_job, settle
+from tests.support.stored_jobs import charge_of, end_job, make_job, refund, settle
 from worker.finance.chain.sealer import seal
 from worker.finance.statements import period_close, statements
 from worker.finance.statements.period_close import StatementFreezer
@@ -79,7 +79,7 @@ def _refused(deps: Wired) -> Refused:
 def _refund(deps: Wired, job: str, claim: int) -> RefundResult:
     with deps.database.transaction() as connection:
         charge = charge_of(connection, job, f"company:{job}-{claim}")
-        return refunds.refund(connection, charge, "a reason")
+        return refund(connection, charge, "a reason")
 
 
 def _count(deps: Wired, query: str) -> int:

@@ -82,6 +82,8 @@ def _charges_of(license_id: str, starts_at: str | None, line: Line) -> str | Non
     query = {"license": license_id, "period": starts_at}
     if line.section in _FILTERS:
         query[_FILTERS[line.section]] = line.key
+    elif line.section is Section.CREDIT_NOTE:
+        return f"/console/finance/refunds?{urlencode({'license': license_id})}"
     elif line.section is Section.LATE:
         query["job"] = line.job or VIEWS
     elif line.key not in {"settled", "viewed", "refunded"}:
