@@ -98,9 +98,7 @@ def test_a_close_that_is_killed_before_it_is_frozen_is_seen_through(
     words = ("periods", "close", "acme", month.starts_at)
     with ThreadPoolExecutor(1) as threads, database.transaction() as sealing:
         # As long as another seals, it is closed and cannot be frozen.
-        sealing.execute(
-            text("LOCK TABLE chain_runs IN SHARE UPDATE EXCLUSIVE MODE")
-        )
+        sealing.execute(text("LOCK TABLE chain_runs IN SHARE UPDATE EXCLUSIVE MODE"))
         closing = terminal.begin(*words)
         threads.submit(_wait_until_closed, database).result(timeout=60)
         closing.kill()
