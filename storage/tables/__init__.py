@@ -16,6 +16,13 @@ from storage.tables.chain import (
 )
 from storage.tables.column_types import metadata
 from storage.tables.connections import connections, id_map
+from storage.tables.finance.credit_notes import (
+    credit_note_charges,
+    credit_note_ids,
+    credit_note_numbers,
+    credit_notes,
+    refund_allowances,
+)
 from storage.tables.finance.statements import statements
 from storage.tables.findings import (
     directory,
@@ -85,6 +92,10 @@ __all__ = [
     "chunks",
     "connections",
     "counters",
+    "credit_note_charges",
+    "credit_note_ids",
+    "credit_note_numbers",
+    "credit_notes",
     "deliveries",
     "delivery_attempts",
     "directory",
@@ -114,6 +125,7 @@ __all__ = [
     "provider_costs",
     "quotes",
     "record_outcomes",
+    "refund_allowances",
     "refunds",
     "removals",
     "replaced_secrets",

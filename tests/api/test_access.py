@@ -23,7 +23,7 @@ from worker.api.routes import (
     uploads,
     webhooks,
 )
-from worker.api.routes.finance import statements, warehouse
+from worker.api.routes.finance import refunds, statements, warehouse
 from worker.api.routes.operations import (
     actions,
     bulk,
@@ -85,6 +85,13 @@ _ALLOWED = {
     "GET /charges": {_FINANCE},
     "GET /charges/{charge}/refund": {_FINANCE},
     "POST /charges/{charge}/refund": {_FINANCE},
+    "POST /refunds": {_FINANCE},
+    "POST /refunds/preview": {_FINANCE},
+    "GET /refunds": {_FINANCE},
+    "GET /refunds/{refund}": {_FINANCE},
+    "GET /refunds/{refund}/charges": {_FINANCE},
+    "POST /refunds/{refund}/approve": {_FINANCE},
+    "POST /refunds/{refund}/reject": {_FINANCE},
     "GET /audit": {_OPERATOR, _FINANCE, _OBSERVER},
     "POST /audit/violations/{violation}/acknowledge": {_OPERATOR, _FINANCE},
     "GET /pauses": {_OPERATOR},
@@ -119,6 +126,7 @@ FAMILIES = (
     jobs,
     lookups,
     charges,
+    refunds,
     audit,
     webhooks,
     connections,
@@ -192,6 +200,9 @@ def _things_of(api, license_id: str) -> dict[str, str]:
     job_id = api.admin.post("/v1/jobs", json=body).json()["id"]
     api.ended(job_id)
     charge = api.admin.get(f"/v1/jobs/{job_id}/charges").json()["items"][0]["id"]
+    reason = {"reason": "a test"}
+    path = f"/v1/charges/{charge}/refund"
+    refunded = api.admin.post(path, json=reason).json()
     with api.deps.database.transaction() as connection:
         chunk = text("SELECT id FROM chunks WHERE job_id = :job_id")
         chunk_id = connection.execute(chunk, {"job_id": job_id}).scalar_one()
@@ -209,6 +220,7 @@ def _things_of(api, license_id: str) -> dict[str, str]:
         "template": "mine",
         "job": job_id,
         "charge": str(charge),
+        "refund": str(refunded["refund"]),
         "chunk": str(chunk_id),
         "webhook": webhook.json()["id"],
         "user": "u",
@@ -226,6 +238,8 @@ _IN_BODY = {
     "POST /connections",
     "POST /authorizations",
     "POST /dry-runs",
+    "POST /refunds",
+    "POST /refunds/preview",
 }
 _LISTS = {
     "GET /jobs",
@@ -234,6 +248,7 @@ _LISTS = {
     "GET /transfers",
     "GET /statements",
     "GET /journal",
+    "GET /refunds",
     "GET /webhooks",
     "GET /connections",
     "GET /actions",
@@ -263,7 +278,7 @@ def test_every_route_says_where_it_names_a_license():
 def test_a_bound_key_does_not_learn_of_another_license(api, scope):
     theirs = _things_of(api, "theirs")
     nobodys = {name: f"no_{name}" for name in theirs}
-    numbers = dict.fromkeys(("charge", "chunk", "delivery"), "999999999")
+    numbers = dict.fromkeys(("charge", "chunk", "delivery", "refund"), "999999999")
     api.license("ours")
     bound = api.key(scope, "ours")
     for route in sorted(_IN_PATH - _OF_THE_HOUSE):

@@ -31,7 +31,7 @@ from worker.api.routes import (
     uploads,
     webhooks,
 )
-from worker.api.routes.finance import statements, warehouse
+from worker.api.routes.finance import refunds, statements, warehouse
 from worker.api.routes.operations import (
     actions,
     bulk,
@@ -57,6 +57,7 @@ _FAMILIES = (
     lookups,
     files,
     charges,
+    refunds,
     connections,
     authorizations,
     consent_callback,

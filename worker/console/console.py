@@ -30,7 +30,7 @@ from worker.console.pages import (
     sign_in,
     workers,
 )
-from worker.console.pages.finance import charges, licenses, statement
+from worker.console.pages.finance import charges, licenses, refunds, statement
 from worker.console.renderer import Renderer
 from worker.console.visits import House
 from worker.infrastructure.dependencies import connect
@@ -50,6 +50,7 @@ _FAMILIES = (
     action_log,
     confirmation,
     bulk,
+    refunds,
     sign_in,
     licenses,
     statement,

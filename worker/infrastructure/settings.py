@@ -53,6 +53,8 @@ class Settings(EnvironmentSettings):
     webhooks the one that `up` serves on, or no link."""
     bootstrap_key: str | None = setting(None, length_min=20)
     """An admin key, taken as it is; 20 characters or more."""
+    bootstrap_person: str | None = setting(None, length_min=1)
+    """Who holds it; without, it approves no refund."""
     secret_keys: Secret | None = None
     """Keys of 20 characters or more, separated by commas: the first encrypts, any
     decrypts. Unset: a key of the home's own, in `secret.key`."""
@@ -108,6 +110,10 @@ class Settings(EnvironmentSettings):
     """How long a job may stand still before it is cancelled."""
     credits_low_share: float = setting(0.1, ge=0, le=1)
     """Below this share of what a period was granted its credits are low."""
+
+    refund_approval_credits: int | None = setting(None, ge=0)
+    """Above so many credits that somebody refunds of a license in a day of UTC, a
+    second person has to approve; unset: nobody has to."""
 
     webhook_attempts_max: int = setting(12, ge=1)
     """After so many attempts a delivery is given up."""

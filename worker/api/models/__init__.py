@@ -37,6 +37,12 @@ from worker.api.models.field_types import (
     Page,
     Problem,
 )
+from worker.api.models.finance.statements import (
+    FrozenStatement,
+    PeriodName,
+    PeriodToClose,
+    Statement,
+)
 from worker.api.models.jobs import (
     FORMS,
     BulkAnswer,
@@ -119,12 +125,6 @@ from worker.api.models.quotes import (
     QuoteBody,
     QuoteLine,
     Template,
-)
-from worker.api.models.statements import (
-    FrozenStatement,
-    PeriodName,
-    PeriodToClose,
-    Statement,
 )
 from worker.api.models.transfers import RowFormat, Transfer
 from worker.api.models.uploads import (

@@ -1,0 +1,4 @@
+"""Finance's bodies and answers: credit notes.
+
+Imports nothing but types. Start with `refunds`.
+"""
