@@ -4,6 +4,7 @@ from functools import partial
 
 from worker.finance.chain.check_process import ChainCheckProcess
 from worker.finance.chain.sealing_chore import SealingChore
+from worker.finance.statements.period_close import StatementFreezer
 from worker.jobs.delivery import JobDeps
 from worker.jobs.dispatcher import Chore
 from worker.jobs.sweeper import sweep
@@ -24,5 +25,6 @@ def chores_of(deps: JobDeps) -> tuple[Chore, ...]:
         Chore(settings.sweep_interval_s, AuditProcess(deps).turn),
         Chore(settings.seal_s, SealingChore(deps).turn),
         Chore(settings.sweep_interval_s, ChainCheckProcess(deps).turn),
+        Chore(settings.sweep_interval_s, StatementFreezer(deps).turn),
         Chore(LOOK_EVERY_S, HistoryKeeper(deps).turn),
     )

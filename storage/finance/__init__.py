@@ -1,5 +1,5 @@
 """What finance closes the books with.
 
 Imports `tables`; it reads the rows of the ledger, and never changes one. Start with
-`chain`.
+`statements`, then `chain`, which seals what they hold.
 """

@@ -16,6 +16,7 @@ from storage.tables.chain import (
 )
 from storage.tables.column_types import metadata
 from storage.tables.connections import connections, id_map
+from storage.tables.finance.statements import statements
 from storage.tables.findings import (
     directory,
     findings,
@@ -119,6 +120,7 @@ __all__ = [
     "requests",
     "reservations",
     "scope_pauses",
+    "statements",
     "templates",
     "transfers",
     "unchanged_claims",

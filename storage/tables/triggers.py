@@ -209,7 +209,7 @@ ERASE_SALT = _erases("holdfast_erase_salt", "OLD.table_name", "row_id", "salt :=
 
 APPEND_ONLY = (
     *("transfers", "charges", "refunds", "provider_costs"),
-    *("audit_acknowledgements", "actions", "job_changes"),
+    *("audit_acknowledgements", "actions", "job_changes", "statements"),
     *("chain_runs", "chain_links", "chain_texts", "chain_erasures"),
 )
 
@@ -282,12 +282,21 @@ STANDS_STILL = (
     ("refunds", "INSERT"),
     # Nobody takes a chunk either: what it sends could not be settled.
     ("chunks", "UPDATE"),
+    # A closing must stand above what is sealed.
+    ("periods", "UPDATE OF closed_at"),
 )
 
 CLOSED_FOR_GOOD = """
 CREATE OR REPLACE TRIGGER reservations_closed_for_good
 BEFORE UPDATE OR DELETE ON reservations
 FOR EACH ROW WHEN (OLD.state = 'closed')
+EXECUTE FUNCTION holdfast_refuse_change()
+"""
+
+PERIODS_CLOSED_FOR_GOOD = """
+CREATE OR REPLACE TRIGGER periods_closed_for_good
+BEFORE UPDATE OF closed_at, closed_in ON periods
+FOR EACH ROW WHEN (OLD.closed_at IS NOT NULL)
 EXECUTE FUNCTION holdfast_refuse_change()
 """
 
@@ -419,6 +428,7 @@ GUARDS: tuple[str, ...] = (
     MONEY_MOVES,
     *(money_moves(table, change) for table, change in STANDS_STILL),
     CLOSED_FOR_GOOD,
+    PERIODS_CLOSED_FOR_GOOD,
     TELL_OF_WORK,
     *TELLS_OF_WORK,
     INTENTS_LAST,

@@ -92,15 +92,17 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         *("worker/findings", "worker/jobs", "worker/connections"),
         "worker/connections/connectors",
     ),
-    "worker/finance": (
-        *("storage/tables", "storage/licenses", "storage/operations"),
-        *("storage/finance", "worker/infrastructure"),
-    ),
     "worker/responses": (
         *("storage/licenses", "storage/ledger", "storage/quotes", "storage/findings"),
         *("storage/jobs", "storage/connections", "storage/pushes", "storage/webhooks"),
         *("storage/operations", "worker/infrastructure", "worker/operations"),
-        *("worker/connections/connectors", "worker/exports"),
+        *("worker/connections/connectors", "worker/exports", "storage/finance"),
+    ),
+    "worker/finance": (
+        *("storage", "storage/tables", "storage/licenses", "storage/ledger"),
+        *("storage/finance", "storage/operations", "storage/webhooks"),
+        *("worker/infrastructure", "worker/licenses"),
+        *("worker/exports/writers", "worker/responses"),
     ),
     "worker/webhooks": (
         *("storage/licenses", "storage/jobs", "storage/webhooks"),

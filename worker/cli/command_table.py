@@ -18,6 +18,10 @@ COMMANDS = {
     "top-up": _Place("licenses", "Add credits to the running period."),
     "balance": _Place("licenses", "Show the running period's credits."),
     "periods": _Place("licenses", "The periods of licenses."),
+    "statement": _Place(
+        "finance.statements",
+        "Say what moved a period's credits, and what they went to.",
+    ),
     "quote": _Place(
         "exports", "Say what exporting FILE can cost at most; nothing is reserved."
     ),

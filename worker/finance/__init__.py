@@ -1,4 +1,5 @@
 """Use cases of finance: what closes a month, and what makes others believe it.
 
-Imports `storage.finance`. Start with `chain`.
+Imports `storage.finance`, `licenses`, `exports.writers` for files, and `responses`.
+Start with `statements`, then `chain`.
 """
