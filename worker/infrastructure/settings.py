@@ -58,6 +58,9 @@ class Settings(EnvironmentSettings):
     secret_keys: Secret | None = None
     """Keys of 20 characters or more, separated by commas: the first encrypts, any
     decrypts. Unset: a key of the home's own, in `secret.key`."""
+    former_keys: Secret | None = None
+    """Secret keys of before: they open and sign nothing, and still check what they
+    have sealed of the chain."""
     console_session_s: float = setting(8 * 3600, gt=0)
     """A sign-in to the console ends so long after it was made."""
     console_idle_s: float = setting(3600, ge=60)
