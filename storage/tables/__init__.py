@@ -50,6 +50,11 @@ from storage.tables.pushes import (
     unchanged_claims,
 )
 from storage.tables.quotes import quotes, uploads
+from storage.tables.reconciliations import (
+    reconciled_jobs,
+    reconciliation_findings,
+    reconciliations,
+)
 from storage.tables.retention import erasures, removals
 from storage.tables.webhooks import (
     deliveries,
@@ -100,6 +105,9 @@ __all__ = [
     "processes",
     "provider_costs",
     "quotes",
+    "reconciled_jobs",
+    "reconciliation_findings",
+    "reconciliations",
     "record_outcomes",
     "refunds",
     "removals",

@@ -103,6 +103,11 @@ COMMANDS = {
         "maintenance", "Check the ledger's promises; exit 1 where one is broken."
     ),
     "audit-process": _Place("maintenance"),
+    "reconcile": _Place(
+        "finance.reconcile",
+        "Compute every charge of a period again; exit 1 where anything differs.",
+    ),
+    "reconcile-process": _Place("finance.reconcile"),
     "migrate": _Place(
         "maintenance", "Bring the database's schema to the newest version."
     ),

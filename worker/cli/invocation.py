@@ -49,21 +49,22 @@ def group(
     kind: type[click.Group] = click.Group,
     *,
     alone: click.Command | None = None,
-) -> Callable[[Callable[[], None]], click.Group]:
+) -> Callable[[Callable[..., None]], click.Group]:
     """A group of commands; what it is told counts for the command after it.
 
-    `alone` is the command that its name stands for where none follows.
+    `alone` is the command that its name stands for where none follows; it is given the
+    group's own options.
     """
 
-    def decorate(function: Callable[[], None]) -> click.Group:
+    def decorate(function: Callable[..., None]) -> click.Group:
         @_everywhere
         @functools.wraps(function)
-        def run(*, home: Path | None, as_json: bool) -> None:
+        def run(*, home: Path | None, as_json: bool, **options: Any) -> None:  # noqa: ANN401 - click's options
             context = click.get_current_context()
             context.meta[_HOME] = home or context.meta.get(_HOME)
             context.meta[_JSON] = as_json or context.meta.get(_JSON, False)
             if alone is not None and context.invoked_subcommand is None:
-                context.invoke(alone, home=None, as_json=False)
+                context.invoke(alone, home=None, as_json=False, **options)
 
         settings = {"help_option_names": ["-h", "--help"]}
         without = {"invoke_without_command": alone is not None}

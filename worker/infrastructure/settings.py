@@ -235,6 +235,9 @@ class Settings(EnvironmentSettings):
     """How often the ledger is audited, by a process of its own."""
     audit_timeout_s: float = setting(3600, gt=0)
     """An audit that takes longer is ended."""
+    reconcile_hour: int = setting(2, ge=-1, le=23)
+    """At this hour (UTC) all open periods are reconciled each night, by a process of
+    its own; -1: only what somebody asks for is."""
     report_interval_s: float = setting(10, gt=0)
     """How often workers and dispatchers say that they are alive."""
     job_window: int = setting(8, ge=1)

@@ -1,0 +1,4 @@
+"""What finance does at the command line.
+
+Imports the use cases of `worker.finance`. Start with `reconcile`.
+"""

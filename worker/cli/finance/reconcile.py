@@ -1,0 +1,64 @@
+"""`reconcile`: every charge of a period computed again, and all that says the same."""
+
+import os
+import sys
+
+import click
+
+from storage.errors import Superseded
+from worker.cli.invocation import Cli, command, group
+from worker.cli.processes.long_running import stop_event
+from worker.cli.servers import with_database
+from worker.finance.reconciliation import reconciliations
+from worker.finance.reconciliation.reconcile_process import COMMAND
+from worker.infrastructure.errors import Code, Refused, bad
+from worker.ledger.audit_process import end_with_parent
+from worker.responses import reconciliation_responses
+
+_NICE = 19
+_SHOWN_MAX = 1_000
+
+
+@command("reconcile")
+@click.option("--period")
+@click.option("--license", "license_id")
+def reconcile_now(cli: Cli, *, period: str | None, license_id: str | None) -> None:
+    """Compute every charge of a period again; exit 1 where anything differs."""
+    if period is None:
+        raise bad("--period", "is needed: a month as 2026-11, its starts_at, or open")
+    _give_way()
+    with with_database(cli) as deps:
+        found = reconciliations.run_now(deps, period, license_id)
+        told = reconciliations.show(deps, found.id, limit=_SHOWN_MAX)
+    cli.answer(
+        reconciliation_responses.of_shown(told), reconciliation_responses.text_of(told)
+    )
+    if found.differences or found.state != "done":
+        raise click.exceptions.Exit(1)
+
+
+@group("reconcile", alone=reconcile_now)
+@click.option("--period", help="Its month as 2026-11, its starts_at, or `open`.")
+@click.option("--license", "license_id", help="Of this license alone.")
+def reconcile() -> None:
+    """Compute every charge of a period again; exit 1 where anything differs."""
+
+
+@command(COMMAND, hidden=True)
+def reconcile_process(cli: Cli) -> None:
+    """Work off what waits, and end with whoever has started this."""
+    end_with_parent(sys.stdin.fileno())
+    _give_way()
+    with with_database(cli) as deps:
+        try:
+            reconciliations.run_waiting(deps, stop_event())
+        except Superseded as error:
+            raise Refused(Code.WRONG_STATE, str(error)) from error
+
+
+def _give_way() -> None:
+    """Everybody else goes first."""
+    os.nice(_NICE)
+
+
+COMMANDS: tuple[click.Command, ...] = (reconcile, reconcile_process)
