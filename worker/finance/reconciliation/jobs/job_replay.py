@@ -30,6 +30,11 @@ _NO_CELLS: Mapping[str, str] = {}
 _INPUT_GONE = "the job's records are not kept any more"
 _ERASED = "the person was erased"
 
+_SUMMED = (
+    *("delivered", "excluded", "rejected", "email", "phone"),
+    *("created", "updated", "unchanged"),
+)
+
 Lines = Mapping[tuple[str, str], Sequence[ChargeRow]]
 
 
@@ -59,6 +64,10 @@ class _Counted:
     rejected: int = 0
     email: int = 0
     phone: int = 0
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    left_out: int = 0
 
 
 class JobReplay:
@@ -121,6 +130,9 @@ class JobReplay:
         counted.records += 1
         if ending.outcome in ("delivered", "excluded", "rejected"):
             setattr(counted, ending.outcome, getattr(counted, ending.outcome) + 1)
+        if ending.change is not None:
+            setattr(counted, ending.change, getattr(counted, ending.change) + 1)
+        counted.left_out += record.claims is not None and not record.claims
         counted.email += ending.email_found
         counted.phone += ending.phone_found
         cells = _NO_CELLS
@@ -269,12 +281,15 @@ class JobReplay:
     def end(self, connection: Connection) -> str:
         """Note what no record is behind; a digest of how the records ended."""
         row, counted, notes = self._row, self._counted, self._notes
-        for name in ("delivered", "excluded", "rejected", "email", "phone"):
+        for name in _SUMMED:
             right, found = getattr(counted, name), row.chunked[name]
             notes.same(f"chunks.{name}", row.job_id, right, found)
         if self._is_kept:
             notes.same(
                 "quotes.records", row.job_id, counted.records, row.quote["records"]
+            )
+            notes.same(
+                "quotes.excluded", row.job_id, counted.left_out, row.quote["excluded"]
             )
             if not self._has_unknown:
                 self._quoted.check(row.quote, self._terms, notes)

@@ -65,8 +65,10 @@ class SealedCheck:
         if row is None:
             self._lose("a row of the record", "the file's end", record.number)
             return {}
-        if len(row) < len(self._layout.columns):
-            row = [*row, *[""] * (len(self._layout.columns) - len(row))]
+        if len(row) != len(self._layout.columns):
+            expected = f"{len(self._layout.columns)} columns"
+            self._lose(expected, f"{len(row)} cells", record.number)
+            return {}
         cells = {field: row[place] or "" for field, place in self._places.items()}
         ids = {"company_id": record.company_id, "person_id": record.person_id or ""}
         for field, id_ in ids.items():
@@ -102,7 +104,12 @@ def check_manifest(artifacts: Artifacts, row: JobRow, notes: Notebook) -> None:
     told: dict[str, Any] = manifest_at(artifacts, row.job_id)
     quote, chunked = row.quote, row.chunked
     chosen = quote["export"] or {}
+    export = export_of(chosen)
+    layout = Layout(export, quote["columns"], items_asked(row))
     rows = {
+        "format": export.format.name,
+        "profile": export.profile,
+        "columns": [column._asdict() for column in layout.columns],
         "license": row.license_id,
         "user": quote["user_id"],
         "credits": {
