@@ -6,7 +6,7 @@ on the charge that it names, until that is refunded. A claim is free where the l
 line of a job that stands lies in its window, or, where views count, the latest view.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import groupby
 from typing import NamedTuple
@@ -14,7 +14,7 @@ from typing import NamedTuple
 from pricing.plans import TABLES
 from storage.finance.reconciliation.subject_lines import Line
 
-_CLOSE = timedelta(seconds=60)
+CLOSE = timedelta(seconds=60)
 """Longer than a statement waits for a lock: what lies so close may have come first."""
 
 _VIEW_PRICES = {
@@ -38,10 +38,13 @@ class _Due(NamedTuple):
     because: str | None = None
 
 
-def mismatches(lines: Iterator[Line]) -> Iterator[Mismatch]:
+def mismatches(
+    lines: Iterable[Line], *, close: timedelta = CLOSE
+) -> Iterator[Mismatch]:
     """The asked lines that are not what those before them make of them.
 
-    Lines come by item and subject, and by time within one.
+    Lines come by item and subject, and by time within one. What lies as `close` as that
+    may have come in another order than its times.
     """
     for _, some in groupby(lines, key=lambda line: (line.item, line.subject)):
         group = list(some)
@@ -51,10 +54,10 @@ def mismatches(lines: Iterator[Line]) -> Iterator[Mismatch]:
             continue
         for place, line in enumerate(group):
             if line.is_asked:
-                yield from _of_line(group, place)
+                yield from _of_line(group, place, close)
 
 
-def _of_line(group: Sequence[Line], place: int) -> Iterator[Mismatch]:
+def _of_line(group: Sequence[Line], place: int, close: timedelta) -> Iterator[Mismatch]:
     line = group[place]
     if line.rule == "unchanged":
         return
@@ -62,7 +65,7 @@ def _of_line(group: Sequence[Line], place: int) -> Iterator[Mismatch]:
         yield Mismatch(line, "a window", "a quote without one")
         return
     says = _Due(line.rule, line.paid_by, line.free_because)
-    allowed = _allowed(group, place)
+    allowed = _allowed(group, place, close)
     if not any(_agree(line, due, says) for due in allowed):
         yield Mismatch(line, _words(allowed[0]), _words(says))
     if line.is_view and line.rule == "price":
@@ -88,7 +91,7 @@ def _words(due: _Due) -> str:
     return f"{due.rule}{payer}{because}"
 
 
-def _allowed(group: Sequence[Line], place: int) -> list[_Due]:
+def _allowed(group: Sequence[Line], place: int, close: timedelta) -> list[_Due]:
     """What the lines before allow a line to be: one, but where two came at once.
 
     A refund, or a line that stands on nothing, may have waited for a lock: which of two
@@ -96,16 +99,15 @@ def _allowed(group: Sequence[Line], place: int) -> list[_Due]:
     """
     line = group[place]
     found = [_due(group, place, line.at)]
-    close = [
-        one.refunded_at
+    is_close = any(
+        one.refunded_at is not None and abs(one.refunded_at - line.at) <= close
         for one in group[:place]
-        if one.refunded_at is not None and abs(one.refunded_at - line.at) <= _CLOSE
-    ]
-    if close:
-        found.append(_due(group, place, line.at - _CLOSE))
-        found.append(_due(group, place, line.at + _CLOSE))
+    )
+    if is_close:
+        found.append(_due(group, place, line.at - close))
+        found.append(_due(group, place, line.at + close))
     if line.rule == "free_as_quoted" and line.paid_by is None:
-        found.append(_due(group, place, line.at, before=line.at - _CLOSE))
+        found.append(_due(group, place, line.at, before=line.at - close))
     return found
 
 

@@ -95,7 +95,7 @@ def _xlsx(stream: IO[bytes]) -> Iterator[Row]:
 
 
 def _sheet(sheet: IO[bytes]) -> Iterator[Row]:
-    is_heading = True
+    width: int | None = None
     parser = ET.iterparse(sheet, events=("start", "end"))  # noqa: S314 - ours
     rows = None
     for event, element in parser:
@@ -108,9 +108,11 @@ def _sheet(sheet: IO[bytes]) -> Iterator[Row]:
             place = _column(cell.get("r", ""))
             cells += [""] * (place - len(cells))
             cells.append("".join(cell.itertext()))
-        if not is_heading:
-            yield cells
-        is_heading = False
+        # Empty cells at a row's end are not there.
+        if width is None:
+            width = len(cells)
+        else:
+            yield cells + [""] * (width - len(cells))
         if rows is not None:
             rows.clear()
 
