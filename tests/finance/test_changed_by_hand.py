@@ -185,8 +185,7 @@ _CHANGES: dict[str, tuple[LiteralString, ...]] = {
         "stop = stop + 1, state = 'pending'",
     ),
     "outcome_batches": (
-        "records[1] = records[1] + 50, first_record = first_record + 50,"
-        " last_record = last_record + 50",
+        "records[1] = 0, first_record = 0",
         "company_ids[1] = 'nobody'",
         "person_ids[1] = 'nobody'",
         "outcomes[1] = 'excluded', email_found[1] = false, phone_found[1] = false",
@@ -226,8 +225,8 @@ _CHANGES: dict[str, tuple[LiteralString, ...]] = {
         "license_id = 'other'",
         "period_id = 2",
         "credits = credits + 1",
-        "kind = 'grant', from_account = 'outside', to_account = 'available',"
-        " reference = 'x', reservation_id = NULL",
+        """kind = 'grant', from_account = 'outside', to_account = 'available',
+           reference = 'x', reservation_id = NULL""",
     ),
     "refunds": (
         "charge_id = charge_id + 1",

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from threading import Event
 
 import psycopg
 import pytest
@@ -169,17 +170,11 @@ def test_a_killed_one_goes_on_from_its_cursor_and_counts_nothing_twice(deps):
                  WHERE id = :id"""),
             {"id": run_id},
         )
-    reconciliations.run_waiting(deps, _never())
+    reconciliations.run_waiting(deps, Event())
     resumed = reconciliations.show(deps, run_id, limit=10).run
     assert resumed.state == "done"
     for name in ("periods", "jobs", "charges", "recomputed", "differences"):
         assert getattr(resumed, name) == getattr(whole, name), name
-
-
-def _never():
-    from threading import Event
-
-    return Event()
 
 
 def test_the_dispatcher_starts_it_nightly_and_it_ends_by_itself(deps, caplog):
@@ -194,7 +189,12 @@ def test_the_dispatcher_starts_it_nightly_and_it_ends_by_itself(deps, caplog):
         return verdict is not None and verdict.run.nightly
 
     until(is_done)
-    until(lambda: process.turn() is None and process._process is None)
+
+    def has_ended() -> bool:
+        process.turn()
+        return process._process is None
+
+    until(has_ended)
     assert "ended with status" not in caplog.text
     with deps.database.transaction() as connection:
         assert not runs.nightly_is_due(connection, hour=deps.settings.reconcile_hour)

@@ -47,7 +47,7 @@ SELECT r.id AS reservation_id, r.license_id, r.period_id, r.job_id, r.state, r.a
        r.settled, r.released,
        coalesce((SELECT to_jsonb(one) FROM (
          SELECT j.license_id, j.user_id, j.kind, j.state, j.records, j.quote_id,
-                j.error_code, j.created_at, j.file_artifact, j.file_bytes, j.file_sha256, j.keep_file,
+                j.error_code, j.file_artifact, j.file_bytes, j.file_sha256, j.keep_file,
                 j.finished_at IS NOT NULL AS finished,
                 extract(epoch FROM j.finished_at - r.closed_at) AS finished_after_s,
                 extract(epoch FROM holdfast_now() - j.finished_at) AS age_s) AS one
