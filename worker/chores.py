@@ -3,6 +3,7 @@
 from functools import partial
 
 from worker.finance.reconciliation.reconcile_process import ReconcileProcess
+from worker.finance.statements.period_close import StatementFreezer
 from worker.jobs.delivery import JobDeps
 from worker.jobs.dispatcher import Chore
 from worker.jobs.sweeper import sweep
@@ -21,6 +22,7 @@ def chores_of(deps: JobDeps) -> tuple[Chore, ...]:
         Chore(settings.sweep_interval_s, partial(sweep, deps)),
         Chore(settings.sweep_interval_s, Pruner(deps).turn),
         Chore(settings.sweep_interval_s, AuditProcess(deps).turn),
+        Chore(settings.sweep_interval_s, StatementFreezer(deps).turn),
         Chore(settings.sweep_interval_s, ReconcileProcess(deps).turn),
         Chore(LOOK_EVERY_S, HistoryKeeper(deps).turn),
     )

@@ -44,7 +44,10 @@ def measure(session: Session) -> Section:
     with ExitStack() as stack:
         sides = [
             _side(stack, session, Past(licenses=licenses, jobs=count, charges=count))
-            for licenses, count in ((10, few), (sizes.licenses, jobs))
+            for licenses, count in (
+                (max(1, sizes.licenses // 1_000), few),  # As many jobs a license.
+                (sizes.licenses, jobs),
+            )
         ]
         pages = [_pages(side) for side in sides]
         for side, paths in zip(sides, pages, strict=True):

@@ -127,7 +127,7 @@ _IS_NAMED = (
     f"@@ {_WORDS_BEGIN})"
 )
 _ID_BEGINS = "(j.id >= :text AND j.id < CAST(:text AS text) || chr(1114111))"
-_LOOKED_AT, _MANY = 2_000, 20
+_LOOKED_AT, _MANY = 1_000, 10
 """Of so many of the newest jobs with a name; where so many have words, many have."""
 
 # What is not asked for is not in the statement: a plan that serves all questions would

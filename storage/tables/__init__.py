@@ -9,6 +9,11 @@ words that columns hold, from `pricing` and `storage`. Start with `ledger`, then
 from storage.tables.audit import audit_acknowledgements, audit_runs, audit_violations
 from storage.tables.column_types import metadata
 from storage.tables.connections import connections, id_map
+from storage.tables.finance.reconciliations import (
+    reconciled_jobs,
+    reconciliation_findings,
+    reconciliations,
+)
 from storage.tables.findings import (
     directory,
     findings,
@@ -50,12 +55,8 @@ from storage.tables.pushes import (
     unchanged_claims,
 )
 from storage.tables.quotes import quotes, uploads
-from storage.tables.reconciliations import (
-    reconciled_jobs,
-    reconciliation_findings,
-    reconciliations,
-)
 from storage.tables.retention import erasures, removals
+from storage.tables.statements import statements
 from storage.tables.webhooks import (
     deliveries,
     delivery_attempts,
@@ -115,6 +116,7 @@ __all__ = [
     "requests",
     "reservations",
     "scope_pauses",
+    "statements",
     "templates",
     "transfers",
     "unchanged_claims",

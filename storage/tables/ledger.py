@@ -66,6 +66,12 @@ periods = Table(
     Column("ended_at", Instant),
     # How often it was taken up again after it had been ended wrongly.
     Column("reopened", Integer, nullable=False, server_default=text("0")),
+    # Since when, and by which transaction, only refunds move anything in it.
+    Column("closed_at", Instant),
+    Column("closed_in", BigInteger),
+    # What its last frozen statement leaves spent: where that is not so any more, the
+    # next one is due. No index knows it, so that spending stays as cheap as it was.
+    Column("stated_spent", BigInteger),
     # Whoever needs a period first opens it; all others find it.
     UniqueConstraint("license_id", "starts_at"),
     CheckConstraint("starts_at < ends_at", name="length"),
@@ -77,6 +83,12 @@ periods = Table(
     CheckConstraint(
         "ended_at IS NULL OR granted - reserved - spent - expired = 0",
         name="ended",
+    ),
+    CheckConstraint(
+        "(closed_at IS NULL) = (closed_in IS NULL)"
+        " AND (closed_at IS NULL OR (ended_at IS NOT NULL AND reserved = 0))"
+        " AND (stated_spent IS NULL OR closed_at IS NOT NULL)",
+        name="closed",
     ),
     # Nothing expires before its period has ended.
     CheckConstraint("ended_at IS NOT NULL OR expired = 0", name="expired"),

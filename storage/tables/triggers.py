@@ -181,7 +181,7 @@ $$ BEGIN
 
 APPEND_ONLY = (
     *("transfers", "charges", "refunds", "provider_costs"),
-    *("audit_acknowledgements", "actions", "job_changes"),
+    *("audit_acknowledgements", "actions", "job_changes", "statements"),
 )
 
 
@@ -202,6 +202,13 @@ CLOSED_FOR_GOOD = """
 CREATE OR REPLACE TRIGGER reservations_closed_for_good
 BEFORE UPDATE OR DELETE ON reservations
 FOR EACH ROW WHEN (OLD.state = 'closed')
+EXECUTE FUNCTION holdfast_refuse_change()
+"""
+
+PERIODS_CLOSED_FOR_GOOD = """
+CREATE OR REPLACE TRIGGER periods_closed_for_good
+BEFORE UPDATE OF closed_at, closed_in ON periods
+FOR EACH ROW WHEN (OLD.closed_at IS NOT NULL)
 EXECUTE FUNCTION holdfast_refuse_change()
 """
 
@@ -328,6 +335,7 @@ GUARDS: tuple[str, ...] = (
     REFUSE_CHANGE,
     *(trigger for table in APPEND_ONLY for trigger in append_only(table)),
     CLOSED_FOR_GOOD,
+    PERIODS_CLOSED_FOR_GOOD,
     TELL_OF_WORK,
     *TELLS_OF_WORK,
     INTENTS_LAST,

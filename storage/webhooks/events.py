@@ -25,6 +25,7 @@ class EventType(StrEnum):
     RESERVATION_EXPIRED = "reservation.expired"
     PERIOD_CLOSED = "period.closed"
     PERIOD_REOPENED = "period.reopened"
+    STATEMENT_FROZEN = "statement.frozen"
 
 
 _PUT = text("""
@@ -159,6 +160,29 @@ def period_reopened(
         **credits_,
     }
     put(connection, license_id, EventType.PERIOD_REOPENED, subject, data)
+
+
+def statement_frozen(
+    connection: Connection,
+    license_id: str,
+    subject: str,
+    *,
+    starts_at: datetime,
+    ends_at: datetime,
+    run: int,
+    closing: dict[str, int],
+    head: str | None,
+) -> None:
+    """A run of a closed period's statement stands for good; others supplement it."""
+    data = {
+        "license": license_id,
+        "starts_at": _instant(starts_at),
+        "ends_at": _instant(ends_at),
+        "run": run,
+        "closing": closing,
+        "head": head,
+    }
+    put(connection, license_id, EventType.STATEMENT_FROZEN, subject, data)
 
 
 def _instant(at: datetime) -> str:

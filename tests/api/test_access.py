@@ -23,6 +23,7 @@ from worker.api.routes import (
     uploads,
     webhooks,
 )
+from worker.api.routes.finance import statements
 from worker.api.routes.operations import (
     actions,
     bulk,
@@ -41,6 +42,9 @@ _ALLOWED = {
     "PUT /licenses/{license}/weight": {_OPERATOR},
     "GET /licenses/{license}/periods": {_FINANCE},
     "GET /licenses/{license}/usage": {_FINANCE},
+    "GET /licenses/{license}/statement": {_FINANCE},
+    "GET /licenses/{license}/statements": {_FINANCE},
+    "POST /licenses/{license}/close": {_FINANCE},
     "POST /licenses/{license}/views": {_PRODUCER},
     "GET /licenses/{license}/notifications": {_PRODUCER},
     "PUT /licenses/{license}/templates/{template}": {_PRODUCER},
@@ -123,6 +127,7 @@ FAMILIES = (
     processes,
     queues,
     pauses,
+    statements,
 )
 _ROUTES = sorted(
     f"{method} {route.path}"

@@ -1,5 +1,6 @@
 """The pages: who may see each, and what stands in them."""
 
+import re
 import sys
 from xml.etree import ElementTree as ET
 
@@ -180,11 +181,22 @@ def test_drawing_a_chart_leaves_imports_as_they_were(browse):
     assert not [each for each in sys.meta_path if type(each).__module__ == "pygal"]
 
 
-def test_each_tab_tells_what_a_license_has_used(api, browse, job):
+def test_a_list_of_jobs_adds_up_the_credits_it_shows(api, browse, job):
     api.ended(job)
     shown = browse().open("/console/jobs?license=acme").text
-    assert "Exports <small>3 credits in 30 days</small>" in shown
-    assert "CRM pushes <small>0 credits in 30 days</small>" in shown
+    foot = shown.partition("<tfoot>")[2].partition("</tfoot>")[0]
+    assert "These 1</th>" in foot
+    assert re.findall(r'<td class="n">(\d+)</td>', foot)[0] == "3"
+    pushes = browse().open("/console/jobs?license=acme&kind=push").text
+    assert "No job is like this" in pushes
+
+
+def test_filters_suggest_what_the_jobs_shown_have(api, browse, job):
+    api.admin.post(f"/v1/jobs/{job}/pause").raise_for_status()
+    shown = browse().open("/console/jobs").text
+    for name, value in {"licenses": "acme", "reasons": "paused"}.items():
+        offered = shown.partition(f'<datalist id="{name}">')[2].partition("</datalist>")
+        assert f'<option value="{value}">' in offered[0]
 
 
 def test_a_house_that_was_never_audited_is_not_told_that_nothing_is_wrong(browse):

@@ -11,12 +11,12 @@ from sqlalchemy import make_url, text
 
 from pricing.plans import Plan
 from storage.database import Database
+from storage.finance.reconciliation.runs import Shown
 from storage.ledger import refunds
 from storage.migrations.migrator import migrate
 from tests.conftest import new_database
 from tests.support import job_runs
 from worker.finance.reconciliation import reconciliations
-from worker.finance.reconciliation.reconciliations import Shown
 from worker.jobs import submission
 from worker.ledger import company_views
 from worker.wiring import Wired

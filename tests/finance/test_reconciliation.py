@@ -13,11 +13,11 @@ from sqlalchemy import make_url, text
 
 from pricing.plans import Plan
 from storage.finance.reconciliation import runs
+from storage.finance.reconciliation.runs import Shown
 from tests.support import job_runs
 from tests.support.fleet import until
 from worker.finance.reconciliation import reconciliations
 from worker.finance.reconciliation.reconcile_process import ReconcileProcess
-from worker.finance.reconciliation.reconciliations import Shown
 from worker.infrastructure.errors import Refused
 from worker.jobs import submission
 from worker.retention import person_erasure

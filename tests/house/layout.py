@@ -30,7 +30,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "storage/connections": ("storage", "storage/jobs"),
     "storage/pushes": ("storage", "storage/jobs", "storage/connections"),
     "storage/retention": ("storage/files", "storage/webhooks", "storage/jobs"),
-    "storage/finance": ("storage",),
+    "storage/finance": ("storage", "storage/tables"),
     "worker/infrastructure": ("storage", "storage/files"),
     # -- Families of siblings, which know neither storage nor each other.
     "worker/findings/providers": ("pricing",),
@@ -92,17 +92,18 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         *("worker/findings", "worker/jobs", "worker/connections"),
         "worker/connections/connectors",
     ),
-    "worker/finance": (
-        *("pricing", "storage", "storage/files", "storage/licenses", "storage/jobs"),
-        *("storage/retention", "storage/finance", "worker/infrastructure"),
-        *("worker/quotes", "worker/exports", "worker/exports/writers"),
-    ),
     "worker/responses": (
         *("storage/licenses", "storage/ledger", "storage/quotes", "storage/findings"),
         *("storage/jobs", "storage/connections", "storage/pushes", "storage/webhooks"),
         *("storage/operations", "worker/infrastructure", "worker/operations"),
-        *("worker/connections/connectors", "worker/exports"),
-        *("storage/finance", "worker/finance"),
+        *("worker/connections/connectors", "worker/exports", "storage/finance"),
+    ),
+    "worker/finance": (
+        *("storage", "storage/ledger", "storage/finance", "storage/operations"),
+        *("storage/webhooks", "worker/infrastructure", "worker/licenses"),
+        *("pricing", "storage/files", "storage/licenses", "storage/jobs"),
+        *("storage/retention", "worker/quotes", "worker/exports"),
+        *("worker/exports/writers", "worker/responses"),
     ),
     "worker/webhooks": (
         *("storage/licenses", "storage/jobs", "storage/webhooks"),

@@ -27,6 +27,7 @@ from worker.infrastructure.outbound_limits.pauses import (
     Pause,
     Paused,
 )
+from worker.infrastructure.outbound_limits.rate_fills import fills_noted, fills_of
 from worker.infrastructure.outbound_limits.rate_limiter import RateLimiter
 from worker.infrastructure.outbound_limits.shared_counters import SharedCounters
 from worker.infrastructure.settings import Settings
@@ -121,6 +122,43 @@ def test_a_rate_that_is_used_up_for_long_is_told_and_one_for_a_moment_waited_for
         assert 0.5 < time.monotonic() - began_s < 3
 
     _run(go())
+
+
+def test_how_full_a_rate_is_can_be_seen_by_who_asks_nobody(url):
+    rates = [RateLimitItemPerSecond(50, 30), RateLimitItemPerMinute(3)]
+    nobody_asked = fills_of(url, "x", {_NAME: rates}) or {}
+
+    async def go() -> None:
+        worker = _Worker(url, *rates)
+        for _ in range(3):
+            await worker.enter()
+
+    _run(go())
+    wide, tight = (fills_of(url, "x", {_NAME: rates}) or {})[_NAME]
+    assert [fill.left for fill in nobody_asked[_NAME]] == [50, 3]
+    # Permits of a large rate are fetched some at a time.
+    assert (wide.requests, wide.window_s, 44 <= wide.left <= 47) == (50, 30, True)
+    assert (tight.requests, tight.window_s, tight.left) == (3, 60, 0)
+    assert 50 < tight.free_in_s <= 60
+
+
+def test_a_rate_that_workers_have_noted_is_seen_and_one_nobody_noted_is_not(url):
+    async def go() -> None:
+        worker = _Worker(url, RateLimitItemPerMinute(7))
+        await worker.counters.remember(_NAME, "7/60")
+        await worker.enter()
+
+    _run(go())
+    names = [_NAME, "another"]
+    seen = fills_noted(url, "x", names, lambda _: [RateLimitItemPerMinute(7)])
+    assert {name: fills[0].left for name, fills in (seen or {}).items()} == {_NAME: 6}
+
+
+def test_a_redis_that_hangs_or_is_not_there_tells_nothing_of_rates():
+    rates = {_NAME: [RateLimitItemPerMinute(3)]}
+    with _hung() as hung:
+        assert fills_of(hung, "x", rates) is None
+    assert fills_of(None, "x", rates) is None
 
 
 def test_the_tightest_of_several_rates_holds(url):

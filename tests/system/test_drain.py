@@ -140,9 +140,14 @@ def test_a_rolling_restart_in_mid_job_loses_no_credit_and_no_lease(fleet):
 
 
 def test_a_worker_told_to_stop_hands_back_a_chunk_whose_batch_hangs(
-    tmp_path, database_url, broker
+    tmp_path, database_url, broker, redis_url
 ):
-    settings = {"WEBHOOK_ALLOW_PRIVATE": "1", "HAND_BACK_S": "0.5", "LEASE_S": "6"}
+    settings = {
+        "WEBHOOK_ALLOW_PRIVATE": "1",
+        "HAND_BACK_S": "0.5",
+        "LEASE_S": "6",
+        "REDIS_URL": redis_url,
+    }
     hangs, goes_on = Event(), Event()
 
     def hang(number: int) -> Reply:

@@ -31,6 +31,7 @@ from worker.api.routes import (
     uploads,
     webhooks,
 )
+from worker.api.routes.finance import statements
 from worker.api.routes.operations import (
     actions,
     bulk,
@@ -69,6 +70,7 @@ _FAMILIES = (
     processes,
     queues,
     pauses,
+    statements,
 )
 
 

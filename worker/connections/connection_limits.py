@@ -84,8 +84,7 @@ class ConnectionLimits:
         """Begin with the limit that another worker was told of."""
         known = self._event_loop.run(self._counters.recall(connection_id))
         if known is not None:
-            requests, _, window_s = known.partition("/")
-            self._keep(connection_id, Limit(int(requests), float(window_s)))
+            self._keep(connection_id, limit_noted(known))
 
     def _keep(self, connection_id: str, limit: Limit) -> None:
         self._limits[connection_id] = (limit.requests, limit.window_s)
@@ -118,6 +117,12 @@ class ConnectionLimits:
         if "_counters" in self.__dict__:
             self._event_loop.run(self._counters.close())
         self._event_loop.close()
+
+
+def limit_noted(known: str) -> Limit:
+    """The limit that workers have let each other know of."""
+    requests, _, window_s = known.partition("/")
+    return Limit(int(requests), float(window_s))
 
 
 def rates_of(limit: Limit) -> Sequence[RateLimitItem]:

@@ -1,4 +1,5 @@
 """What finance closes a month with: use cases over `storage.finance`.
 
-Imports exports and quotes, whose files are read again. Start with `statements`.
+Imports `licenses`, `exports` and `quotes`, whose files it writes like and reads again,
+and `responses`. Start with `statements`.
 """

@@ -12,14 +12,14 @@ _MONTHS_OF_YEAR = 12
 
 
 class Starts(NamedTuple):
-    """When a period starts that is meant: from `since` on, and before `before`."""
+    """The time in which a period must start to be meant; `before` is not in it."""
 
     since: datetime
     before: datetime
 
 
 def starts_of(named: str, field: str = "period") -> Starts:
-    """What `2026-11` means, or an instant with its offset. Raises `BadInput`."""
+    """What is meant: `2026-11`, or an instant with its offset. Raises `BadInput`."""
     month = _MONTH.fullmatch(named)
     try:
         if month is not None:

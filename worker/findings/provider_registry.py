@@ -101,7 +101,11 @@ class ProviderRegistry:
             raise without_redis()
         return ProviderLimits(
             settings.limits_url,
-            {name: _rates(settings, name) for name in self.order if name != DIRECTORY},
+            {
+                name: rates_of(settings, name)
+                for name in self.order
+                if name != DIRECTORY
+            },
             failures_max=settings.provider_failures_max,
             rest_s=settings.provider_rest_s,
         )
@@ -131,7 +135,8 @@ def _address(settings: Settings, name: str) -> tuple[str, str]:
     return key.get_secret_value(), url
 
 
-def _rates(settings: Settings, name: str) -> Sequence["RateLimitItem"]:
+def rates_of(settings: Settings, name: str) -> Sequence["RateLimitItem"]:
+    """How often all workers together may ask a provider. Raises `NotConfigured`."""
     from limits import parse_many  # noqa: PLC0415 - as for the client
 
     prefix = VENDORS[name].prefix

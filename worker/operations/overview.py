@@ -1,5 +1,6 @@
 """The overview that console, API and terminal show: one look for all who watch."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from threading import Lock
 
@@ -7,8 +8,14 @@ from storage.database import Database
 from storage.operations import overview
 from storage.operations.overview import OpenJob, Overview
 from worker.findings.provider_names import DIRECTORY, VENDORS, order_of
+from worker.findings.provider_registry import rates_of
 from worker.infrastructure.clock import Stopwatch
 from worker.infrastructure.outbound_limits.pauses import CONNECTION, PROVIDER, Pause
+from worker.infrastructure.outbound_limits.rate_fills import (
+    RateFill,
+    Rates,
+    fills_of,
+)
 from worker.infrastructure.outbound_limits.standing_pauses import pauses_of
 from worker.infrastructure.settings import MISSED_REPORTS, Settings
 from worker.operations.pace import Pace, PaceMemory
@@ -23,6 +30,8 @@ class ProviderState:
     name: str
     rate: str
     """How often all workers together may ask it."""
+    fills: tuple[RateFill, ...]
+    """How much of each of its rates is left; none where Redis does not answer."""
     pause: Pause | None
     is_known: bool
 
@@ -63,6 +72,7 @@ class OverviewLook:
         self._lock = Lock()
         self._since = Stopwatch()
         self._last: OverviewReport | None = None
+        self._rates: dict[str, Rates] | None = None
 
     def report(self) -> OverviewReport:
         """How everything stands, or stood less than a second ago."""
@@ -84,16 +94,24 @@ class OverviewLook:
 
     def _providers(self) -> tuple[ProviderState, ...]:
         names = [name for name in order_of(self._settings) if name != DIRECTORY]
-        pauses = pauses_of(self._settings.limits_url, PROVIDER) if names else {}
+        url = self._settings.limits_url
+        pauses = pauses_of(url, PROVIDER) if names else {}
+        fills = fills_of(url, PROVIDER, self._rates_of(names)) or {}
         return tuple(
             ProviderState(
                 name=name,
                 rate=getattr(self._settings, f"{VENDORS[name].prefix}_rate"),
+                fills=tuple(fills.get(name, ())),
                 pause=(pauses or {}).get(name),
                 is_known=pauses is not None,
             )
             for name in names
         )
+
+    def _rates_of(self, names: Sequence[str]) -> dict[str, Rates]:
+        if self._rates is None:
+            self._rates = {name: rates_of(self._settings, name) for name in names}
+        return self._rates
 
     def close(self) -> None:
         """Close what it looks by."""

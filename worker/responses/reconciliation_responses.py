@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 
-from storage.finance.reconciliation.runs import KeptFinding, Run
-from worker.finance.reconciliation.reconciliations import Shown
+from storage.finance.reconciliation.runs import KeptFinding, Run, Shown
 from worker.infrastructure.clock import instant
 from worker.responses.response import Answer
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, text
 from sqlalchemy.exc import IntegrityError
@@ -290,6 +290,17 @@ class KeptFinding:
     expected: str
     found: str
     charges: int
+
+
+class Shown(NamedTuple):
+    """A reconciliation with some of what it found.
+
+    `reasons` are why charges could not be computed again, by job.
+    """
+
+    run: Run
+    differences: Sequence[KeptFinding]
+    reasons: Sequence[KeptFinding]
 
 
 def findings(

@@ -8,11 +8,8 @@ from sqlalchemy import Connection
 
 from storage.connections import connections
 from worker.findings.provider_names import DIRECTORY, order_of
-from worker.infrastructure.outbound_limits.pauses import CONNECTION, PROVIDER
-from worker.infrastructure.outbound_limits.standing_pauses import (
-    StandingPause,
-    StandingPauses,
-)
+from worker.infrastructure.outbound_limits.pauses import CONNECTION, PROVIDER, Pause
+from worker.infrastructure.outbound_limits.standing_pauses import pauses_of
 from worker.infrastructure.settings import Settings
 
 
@@ -21,14 +18,13 @@ class PauseMetrics:
 
     def __init__(self, settings: Settings) -> None:
         self._providers = [name for name in order_of(settings) if name != DIRECTORY]
-        url = settings.limits_url
-        self._pauses = None if url is None else StandingPauses(url)
+        self._url = settings.limits_url
 
     def look(self) -> "Looked":
         """Ask Redis, while no transaction is open."""
-        if self._pauses is None:
+        if self._url is None:
             return None
-        providers, crms = self._pauses.of(PROVIDER), self._pauses.of(CONNECTION)
+        providers, crms = (pauses_of(self._url, one) for one in (PROVIDER, CONNECTION))
         return None if providers is None or crms is None else (providers, crms)
 
     def families(
@@ -38,33 +34,31 @@ class PauseMetrics:
         if looked is None:
             return
         providers, crms = looked
-        paused = {standing.name for standing in providers}
         shown = GaugeMetricFamily(
             "holdfast_provider_paused",
             "Whether nobody asks a provider just now.",
             labels=["provider"],
         )
         for name in self._providers:
-            shown.add_metric([name], float(name in paused))
+            shown.add_metric([name], float(name in providers))
         yield shown
         yield _by_connector(connection, crms)
 
 
-Looked = tuple[list[StandingPause], list[StandingPause]] | None
+Looked = tuple[dict[str, Pause], dict[str, Pause]] | None
 
 
 def _by_connector(
-    connection: Connection, paused: list[StandingPause]
+    connection: Connection, paused: dict[str, Pause]
 ) -> GaugeMetricFamily:
-    ids = [standing.name for standing in paused]
-    of = connections.connectors_of(connection, ids) if ids else {}
+    of = connections.connectors_of(connection, list(paused)) if paused else {}
     shown = GaugeMetricFamily(
         "holdfast_connections_paused",
         "Connections whose CRM nobody asks just now.",
         labels=["connector", "reason"],
     )
     counts = Counter(
-        (of[one.name], one.pause.reason) for one in paused if one.name in of
+        (of[id_], pause.reason) for id_, pause in paused.items() if id_ in of
     )
     for labels, count in sorted(counts.items()):
         shown.add_metric(labels, count)

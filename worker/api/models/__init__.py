@@ -120,6 +120,12 @@ from worker.api.models.quotes import (
     QuoteLine,
     Template,
 )
+from worker.api.models.statements import (
+    FrozenStatement,
+    PeriodName,
+    PeriodToClose,
+    Statement,
+)
 from worker.api.models.uploads import (
     Upload,
 )
@@ -166,6 +172,7 @@ __all__ = [
     "Feature",
     "File",
     "Found",
+    "FrozenStatement",
     "Instant",
     "Item",
     "Job",
@@ -200,6 +207,8 @@ __all__ = [
     "PaymentTerm",
     "Period",
     "PeriodBounds",
+    "PeriodName",
+    "PeriodToClose",
     "Plan",
     "Priority",
     "Problem",
@@ -228,6 +237,7 @@ __all__ = [
     "Rotation",
     "ShownDryRun",
     "State",
+    "Statement",
     "Taken",
     "Template",
     "TestedConnection",

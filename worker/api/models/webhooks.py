@@ -14,6 +14,7 @@ Event = Literal[
     "reservation.expired",
     "period.closed",
     "period.reopened",
+    "statement.frozen",
 ]
 
 

@@ -5,10 +5,12 @@ from starlette.routing import Route
 
 from storage.connections import connections
 from storage.pause_scope import PauseScope
+from worker.connections.connection_limits import limit_noted, rates_of
 from worker.console.page_table import CONNECTIONS
 from worker.console.pages.shown_pauses import pauses_shown
 from worker.console.visits import House, Visit, visited
 from worker.infrastructure.outbound_limits.pauses import CONNECTION
+from worker.infrastructure.outbound_limits.rate_fills import fills_noted
 from worker.infrastructure.outbound_limits.standing_pauses import pauses_of
 
 _PAGE = 50
@@ -29,11 +31,17 @@ def _show(visit: Visit) -> Response:
             limit=_PAGE + 1,
         )
     shown = found[:_PAGE]
-    rests = pauses_of(visit.deps.settings.limits_url, CONNECTION)
+    url = visit.deps.settings.limits_url
+    rests = pauses_of(url, CONNECTION)
+    ids = [one.id for one in shown]
+    fills = fills_noted(
+        url, CONNECTION, ids, lambda known: rates_of(limit_noted(known))
+    )
     return visit.show(
         "connections.html",
         connections=shown,
         rests=rests or {},
+        fills=fills or {},
         pauses=pauses_shown(visit, PauseScope.CONNECTION),
         is_known=rests is not None,
         after=shown[-1].id if len(found) > _PAGE else None,

@@ -1,5 +1,6 @@
 """The jobs: exports and pushes as two tabs, filtered by what stands in the URL."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
@@ -10,15 +11,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from storage.jobs import job_reports
-from storage.jobs.job_reports import WantedJobs
-from storage.operations import credits_used
+from storage.jobs.job_reports import JobReport, WantedJobs
 from storage.operations.bulk_jobs import BulkVerb
 from storage.state_machine import JobState
 from worker.console.page_table import JOBS
 from worker.console.visits import House, Visit, visited
 
 _PAGE = 50
-_USED_DAYS = 30
 KINDS = {"export": "Exports", "push": "CRM pushes"}
 BULK_TITLES = {
     BulkVerb.PAUSE: "Pause all",
@@ -90,21 +89,27 @@ def asked_of(visit: Visit) -> Asked:
     return Asked(kind, filters)
 
 
+def _suggested(shown: Sequence[JobReport]) -> dict[str, list[str]]:
+    """What the filters offer while somebody types: what the jobs shown have."""
+    return {
+        "licenses": sorted({job.license_id for job in shown}),
+        "users": sorted({job.user_id for job in shown}),
+        "reasons": sorted({job.waiting_reason for job in shown if job.waiting_reason}),
+    }
+
+
 def _show(visit: Visit) -> Response:
     asked = asked_of(visit)
     wanted = replace(asked.wanted, before=visit.query.get("before") or None)
     with visit.deps.database.transaction() as connection:
         found = job_reports.jobs(connection, wanted, limit=_PAGE + 1)
-        used = {}
-        if wanted.license_id is not None:
-            used = credits_used.by_kind(connection, wanted.license_id, days=_USED_DAYS)
     shown = found[:_PAGE]
     return visit.show(
         "jobs.html",
         asked=asked,
         kinds=KINDS,
-        used=used,
-        used_days=_USED_DAYS,
+        used=sum(job.settled - job.refunded for job in shown),
+        suggested=_suggested(shown),
         states=list(JobState),
         jobs=shown,
         older=asked.url(before=shown[-1].id) if len(found) > _PAGE else None,

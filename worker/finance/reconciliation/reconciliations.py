@@ -1,28 +1,15 @@
 """Reconciliations as people ask for them: one is queued, run at once, or looked at."""
 
-from collections.abc import Sequence
 from threading import Event
-from typing import NamedTuple
 
 from storage.finance.reconciliation import runs
-from storage.finance.reconciliation.runs import FindingKind, KeptFinding, Run
+from storage.finance.reconciliation.runs import FindingKind, Run, Shown
 from storage.licenses import licenses
 from worker.finance.reconciliation.reconciler import Reconciler, wanted_of
 from worker.infrastructure.dependencies import Deps
 from worker.infrastructure.errors import Code, Refused
 
 _REASONS_MAX = 1_000
-
-
-class Shown(NamedTuple):
-    """A reconciliation with some of what it found.
-
-    `reasons` are why charges could not be computed again, by job.
-    """
-
-    run: Run
-    differences: Sequence[KeptFinding]
-    reasons: Sequence[KeptFinding]
 
 
 def put(deps: Deps, period: str, license_id: str | None) -> Run:

@@ -32,6 +32,16 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
+def counted_as(family: str, name: str) -> str:
+    """The key that somebody's requests are counted under."""
+    return f"{PREFIX}:{family}:{name}"
+
+
+def noted_as(family: str, name: str) -> str:
+    """The key of what processes let each other know of somebody."""
+    return f"{counted_as(family, name)}:known"
+
+
 class Counters(NamedTuple):
     """What counts: in Redis, or in this process."""
 
@@ -87,7 +97,7 @@ class SharedCounters:
 
     def key(self, name: str) -> str:
         """What somebody's requests are counted under."""
-        return f"{PREFIX}:{self.family}:{name}"
+        return counted_as(self.family, name)
 
     async def remember(self, name: str, what: str) -> None:
         """Let other processes know something of whom they ask."""
@@ -108,7 +118,7 @@ class SharedCounters:
         return found.decode() if isinstance(found, bytes) else found
 
     def _note(self, name: str) -> str:
-        return f"{self.key(name)}:known"
+        return noted_as(self.family, name)
 
     async def close(self) -> None:
         """Close the connections to Redis."""

@@ -30,7 +30,13 @@ def check(row: JobRow, notes: Notebook) -> Terms | None:
         notes.same(f"jobs.{name}", row.job_id, quote[name], job[name])
     notes.same("reservations.license", row.job_id, job["license_id"], row.license_id)
     notes.same("jobs.records", row.job_id, quote["records"], job["records"])
-    notes.same("quotes.quoted_at", row.job_id, True, quote["was_valid"])
+    if not quote["was_valid"]:
+        notes.differ(
+            "quotes.quoted_at",
+            row.job_id,
+            expected="before its job, which it had not expired for",
+            found=quote["quoted_at"],
+        )
     is_over = row.state == "closed"
     notes.same("jobs.finished_at", row.job_id, is_over, job["finished"])
     lag_s = job["finished_after_s"]

@@ -1,0 +1,4 @@
+"""What finance closes a month with: a module for each noun.
+
+Start with `statements`.
+"""
