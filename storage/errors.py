@@ -10,7 +10,10 @@ StorageError
 """
 
 import psycopg
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+MONEY_STOPPED = "57HF1"
+"""SQLSTATE: the database was restored, and nobody has said yet that it goes on."""
 
 
 class StorageError(Exception):
@@ -48,3 +51,9 @@ def is_violation(error: IntegrityError, constraint: str) -> bool:
         isinstance(cause, psycopg.errors.IntegrityError)
         and cause.diag.constraint_name == constraint
     )
+
+
+def is_money_stopped(error: DBAPIError) -> bool:
+    """Whether the database refused because it was restored, and waits for a word."""
+    cause = error.orig
+    return isinstance(cause, psycopg.Error) and cause.sqlstate == MONEY_STOPPED

@@ -1,4 +1,5 @@
-"""What finance closes a month with, read from the ledger and never written to it.
+"""What finance closes the books with.
 
-Imports `ledger`. Start with `statements`.
+Imports `tables`; it reads the rows of the ledger, and never changes one. Start with
+`statements`, then `chain`, which seals what they hold.
 """

@@ -51,6 +51,11 @@ class Wanted:
     job_id: str | None = None
     item: str | None = None
     period_starts_at: datetime | None = None
+    user_id: str | None = None
+    views: bool | None = None
+    """Of views alone, which have no job."""
+    period_starts_since: datetime | None = None
+    period_starts_before: datetime | None = None
 
 
 # What is not asked for is not in the statement: a plan that serves all questions would
@@ -61,6 +66,12 @@ _CONDITIONS = {
     "item": "c.item = :item",
     "period_starts_at": "c.period_id IN ("
     "SELECT id FROM periods WHERE starts_at = :period_starts_at)",
+    "user_id": "c.user_id = :user_id",
+    "views": "(c.job_id IS NULL) = :views",
+    "period_starts_since": "c.period_id IN ("
+    "SELECT id FROM periods WHERE starts_at >= :period_starts_since)",
+    "period_starts_before": "c.period_id IN ("
+    "SELECT id FROM periods WHERE starts_at < :period_starts_before)",
 }
 
 

@@ -139,6 +139,7 @@ class ReopenResult(StrEnum):
     IS_OPEN = "is_open"
     NOT_FOUND = "not_found"
     IS_OVER = "is_over"
+    IS_CLOSED = "is_closed"
     NEXT_WAS_USED = "next_was_used"
 
 
@@ -178,7 +179,7 @@ def reopen(
     """
     rows = connection.execute(
         text("""
-            SELECT id, starts_at, ended_at, expired,
+            SELECT id, starts_at, ended_at, closed_at, expired,
                    ends_at <= (SELECT holdfast_now()) AS is_over
               FROM periods
              WHERE license_id = :license_id AND starts_at >= :starts_at
@@ -190,6 +191,8 @@ def reopen(
         return ReopenResult.NOT_FOUND
     if wanted.ended_at is None:
         return ReopenResult.IS_OPEN
+    if wanted.closed_at is not None:
+        return ReopenResult.IS_CLOSED
     if wanted.is_over:
         return ReopenResult.IS_OVER
     later = [row.id for row in rows if row is not wanted]
@@ -224,6 +227,7 @@ class PeriodRow:
     spent: int
     expired: int
     ended_at: datetime | None
+    closed_at: datetime | None
 
 
 def of_license(
@@ -236,7 +240,8 @@ def of_license(
     rows = connection.execute(
         text("""
             SELECT starts_at, ends_at, granted, reserved - open.settled AS reserved,
-                   spent + open.settled AS spent, expired, ended_at
+                   spent + open.settled AS spent, expired, ended_at,
+                   closed_at
               FROM periods, LATERAL (
                    SELECT coalesce(sum(settled), 0)::bigint AS settled
                      FROM reservations

@@ -7,6 +7,13 @@ words that columns hold, from `pricing` and `storage`. Start with `ledger`, then
 """
 
 from storage.tables.audit import audit_acknowledgements, audit_runs, audit_violations
+from storage.tables.chain import (
+    chain_checks,
+    chain_erasures,
+    chain_links,
+    chain_runs,
+    chain_texts,
+)
 from storage.tables.column_types import metadata
 from storage.tables.connections import connections, id_map
 from storage.tables.finance.reconciliations import (
@@ -14,6 +21,7 @@ from storage.tables.finance.reconciliations import (
     reconciliation_findings,
     reconciliations,
 )
+from storage.tables.finance.statements import statements
 from storage.tables.findings import (
     directory,
     findings,
@@ -56,7 +64,6 @@ from storage.tables.pushes import (
 )
 from storage.tables.quotes import quotes, uploads
 from storage.tables.retention import erasures, removals
-from storage.tables.statements import statements
 from storage.tables.webhooks import (
     deliveries,
     delivery_attempts,
@@ -72,6 +79,11 @@ __all__ = [
     "audit_runs",
     "audit_violations",
     "business_clock",
+    "chain_checks",
+    "chain_erasures",
+    "chain_links",
+    "chain_runs",
+    "chain_texts",
     "charge_ids",
     "charges",
     "chore_runs",

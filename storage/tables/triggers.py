@@ -7,8 +7,9 @@ and by the migrations; what indexes are made of is run before.
 from sqlalchemy import DDL, event
 
 from pricing.business_time import LEEWAY
+from storage.errors import MONEY_STOPPED
 from storage.listener import WORK
-from storage.tables.column_types import metadata
+from storage.tables.column_types import ERA, metadata
 
 _LEEWAY = f"interval '{LEEWAY.total_seconds():.0f} seconds'"
 
@@ -179,17 +180,51 @@ $$ BEGIN
    END $$
 """
 
+
+def _erases(name: str, table: str, row_id: str, erased: str) -> str:
+    return f"""
+CREATE OR REPLACE FUNCTION {name}() RETURNS trigger
+LANGUAGE plpgsql AS
+$$ BEGIN
+     IF TG_OP = 'UPDATE' THEN
+       OLD.{erased};
+       IF NEW IS NOT DISTINCT FROM OLD AND EXISTS (
+            SELECT FROM chain_erasures
+             WHERE table_name = {table} AND row_id = OLD.{row_id}) THEN
+         RETURN NEW;
+       END IF;
+     END IF;
+     RAISE EXCEPTION 'rows of % are never changed', TG_TABLE_NAME
+       USING ERRCODE = 'restrict_violation';
+   END $$
+"""
+
+
+ERASE_REASON = _erases(
+    "holdfast_erase_reason", "'refunds'", "charge_id", "reason := ''"
+)
+"""What a person wrote is removed, and nothing else, once it is noted that it is."""
+ERASE_SALT = _erases("holdfast_erase_salt", "OLD.table_name", "row_id", "salt := NULL")
+"""The same of what its digest was made with."""
+
 APPEND_ONLY = (
     *("transfers", "charges", "refunds", "provider_costs"),
     *("audit_acknowledgements", "actions", "job_changes", "statements"),
+    *("chain_runs", "chain_links", "chain_texts", "chain_erasures"),
 )
+
+_CHANGES = {
+    "refunds": "holdfast_erase_reason",
+    "chain_texts": "holdfast_erase_salt",
+}
 
 
 def append_only(table: str) -> tuple[str, str]:
     """The triggers that refuse to change, remove or truncate rows of a table."""
+    judge = _CHANGES.get(table, "holdfast_refuse_change")
     no_change = f"""
 CREATE OR REPLACE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE ON {table}
-FOR EACH ROW EXECUTE FUNCTION holdfast_refuse_change()
+FOR EACH ROW EXECUTE FUNCTION {judge}()
 """
     no_truncate = f"""
 CREATE OR REPLACE TRIGGER {table}_never_truncated BEFORE TRUNCATE ON {table}
@@ -197,6 +232,59 @@ FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse_change()
 """
     return no_change, no_truncate
 
+
+SYSTEM_IDENTIFIER = """
+CREATE OR REPLACE FUNCTION holdfast_system_identifier() RETURNS bigint
+LANGUAGE plpgsql VOLATILE AS
+$$ BEGIN
+     RETURN (SELECT system_identifier FROM pg_control_system());
+   EXCEPTION WHEN insufficient_privilege THEN
+     RETURN 0;
+   END $$
+"""
+"""Which server this is; 0 where it does not say so to whoever asks."""
+
+MONEY_MOVES = f"""
+CREATE OR REPLACE FUNCTION holdfast_money_moves() RETURNS trigger
+LANGUAGE plpgsql AS
+$$ DECLARE
+     last chain_runs;
+   BEGIN
+     SELECT * INTO last FROM chain_runs ORDER BY n DESC LIMIT 1;
+     IF FOUND AND (
+          last.system_identifier <> holdfast_system_identifier()
+          OR last.era * CAST('{ERA}' AS bigint)
+             + CAST(CAST(pg_current_xact_id() AS text) AS bigint) < last.to_transaction)
+     THEN
+       RAISE EXCEPTION 'the database was restored: `holdfast audit --new-era` lets '
+         'credits move again' USING ERRCODE = '{MONEY_STOPPED}';
+     END IF;
+     PERFORM set_config('holdfast.money_moves', 'yes', false);
+     RETURN NULL;
+   END $$
+"""  # noqa: S608 - constants only
+"""Asked once a session: a restored database may count transactions anew, below what
+is sealed, and whatever it wrote then would look like a forged row for ever."""
+
+
+def money_moves(table: str, change: str) -> str:
+    """The trigger that lets nothing change in a table that was restored."""
+    return f"""
+CREATE OR REPLACE TRIGGER {table}_money_moves BEFORE {change} ON {table}
+FOR EACH STATEMENT WHEN (current_setting('holdfast.money_moves', true) IS DISTINCT FROM 'yes')
+EXECUTE FUNCTION holdfast_money_moves()
+"""  # noqa: E501 - as PostgreSQL spells it
+
+
+STANDS_STILL = (
+    ("transfers", "INSERT"),
+    ("charges", "INSERT"),
+    ("refunds", "INSERT"),
+    # Nobody takes a chunk either: what it sends could not be settled.
+    ("chunks", "UPDATE"),
+    # A closing must stand above what is sealed.
+    ("periods", "UPDATE OF closed_at"),
+)
 
 CLOSED_FOR_GOOD = """
 CREATE OR REPLACE TRIGGER reservations_closed_for_good
@@ -333,7 +421,12 @@ GUARDS: tuple[str, ...] = (
     CHANGE_OUTCOME,
     OUTCOMES_CHANGED,
     REFUSE_CHANGE,
+    ERASE_REASON,
+    ERASE_SALT,
     *(trigger for table in APPEND_ONLY for trigger in append_only(table)),
+    SYSTEM_IDENTIFIER,
+    MONEY_MOVES,
+    *(money_moves(table, change) for table, change in STANDS_STILL),
     CLOSED_FOR_GOOD,
     PERIODS_CLOSED_FOR_GOOD,
     TELL_OF_WORK,

@@ -41,10 +41,10 @@ def job(api):
 # Written out: whoever changes the table of pages has to say so here as well.
 _HOUSE = {"overview", "queues", "workers", "providers"}
 _SEEN = {
-    Scope.ADMIN: {"jobs", "connections", "actions"} | _HOUSE,
+    Scope.ADMIN: {"jobs", "connections", "actions", "finance"} | _HOUSE,
     Scope.OPERATOR: {"jobs", "connections", "actions"} | _HOUSE,
     Scope.OBSERVER: {"jobs", "connections", "actions"} | _HOUSE,
-    Scope.FINANCE: {"jobs"},
+    Scope.FINANCE: {"jobs", "finance"},
 }
 
 

@@ -1,19 +1,45 @@
-"""An API over real HTTP for what finance does, and a month of business behind it."""
+"""A house with money in it, and its chain."""
 
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
-from tests.api.conftest import Api, serving
+from storage.database import Database
+from storage.ledger import grants, refunds
+from tests.support.stored_jobs import charge_of, end_job, make_job, make_license, settle
+from worker.infrastructure.dependencies import Deps, bare
+from worker.infrastructure.settings import Settings
+
+KEY = "a key for the chain of tests"
+
+
+def deps_of(database: Database, home, **settings: object) -> Deps:
+    """What the chain's use cases need, on a database and a home."""
+    url = database.url.render_as_string(hide_password=False)
+    given = {"database_url": url, "home": home, "secret_keys": KEY, **settings}
+    return bare(Settings(**given))
+
+
+def make_money(database: Database) -> None:
+    """Two licenses with grants, charges paid and free, a release and a refund."""
+    for license_id in ("acme", "blix"):
+        with database.transaction() as connection:
+            make_license(connection, license_id, credits_granted=500)
+            grants.grant(connection, license_id, 20, f"order of {license_id}")
+            job = f"job of {license_id}"
+            make_job(connection, job, 30, license_id=license_id)
+            settle(connection, job, "company:c1=1", "email:p1=1", "phone:p1=2")
+            settle(connection, job, "company:c2=1", "email:p2=1", "phone:p2=0")
+            end_job(connection, job)
+    with database.transaction() as connection:
+        charge = charge_of(connection, "job of acme", "email:p1")
+        refunds.refund(connection, charge, "Ms. Miller has asked for it")
 
 
 @pytest.fixture
-def settings() -> dict[str, object]:
-    """What a test sets beside the usual."""
-    return {}
-
-
-@pytest.fixture
-def api(database_url: str, tmp_path, settings: dict[str, object]) -> Iterator[Api]:
-    with serving(database_url, tmp_path, settings) as served:
-        yield served
+def house(broken_database, tmp_path) -> Iterator[Deps]:
+    """A house whose rows of money are not sealed yet."""
+    make_money(broken_database)
+    with closing((deps := deps_of(broken_database, tmp_path)).database):
+        yield deps

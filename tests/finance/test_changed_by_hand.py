@@ -185,7 +185,7 @@ _CHANGES: dict[str, tuple[LiteralString, ...]] = {
         "stop = stop + 1, state = 'pending'",
     ),
     "outcome_batches": (
-        "records[1] = 0, first_record = 0",
+        "records[1] = 0, first_record = 0, last_record = 0",
         "company_ids[1] = 'nobody'",
         "person_ids[1] = 'nobody'",
         "outcomes[1] = 'excluded', email_found[1] = false, phone_found[1] = false",

@@ -99,11 +99,11 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         *("worker/connections/connectors", "worker/exports", "storage/finance"),
     ),
     "worker/finance": (
-        *("storage", "storage/ledger", "storage/finance", "storage/operations"),
-        *("storage/webhooks", "worker/infrastructure", "worker/licenses"),
-        *("pricing", "storage/files", "storage/licenses", "storage/jobs"),
-        *("storage/retention", "worker/quotes", "worker/exports"),
-        *("worker/exports/writers", "worker/responses"),
+        *("storage", "storage/tables", "storage/licenses", "storage/ledger"),
+        *("storage/finance", "storage/operations", "storage/webhooks"),
+        *("pricing", "storage/files", "storage/jobs", "storage/retention"),
+        *("worker/infrastructure", "worker/licenses", "worker/quotes"),
+        *("worker/exports", "worker/exports/writers", "worker/responses"),
     ),
     "worker/webhooks": (
         *("storage/licenses", "storage/jobs", "storage/webhooks"),
@@ -115,7 +115,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         *("storage/connections", "storage/pushes", "storage/retention"),
         *("storage/webhooks", "worker/infrastructure"),
         *("worker/quotes", "worker/quotes/readers"),
-        "worker/exports",
+        *("worker/exports", "worker/finance"),
     ),
     # -- Things apart.
     "worker/sample": (),

@@ -171,6 +171,7 @@ def test_of_a_person_in_everything_only_ids_are_left(deps):
         uploads=1,
         inputs=2,
         rejections=1,
+        reasons=0,
         files=1,
         jobs_under_way=(),
     )
@@ -211,6 +212,7 @@ def test_the_same_again_removes_nothing_more(deps):
         uploads=0,
         inputs=1,
         rejections=0,
+        reasons=0,
         files=0,
         jobs_under_way=(),
     )

@@ -11,14 +11,14 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from storage.errors import StorageError
+from storage.errors import StorageError, is_money_stopped
 from worker.api import models
 from worker.infrastructure.errors import BadInput, Code, NotConfigured, Refused
 from worker.infrastructure.ids import new_id
@@ -27,6 +27,8 @@ from worker.responses import response
 log = logging.getLogger(__name__)
 
 _RETRY_AFTER_S = 5
+
+RESTORED = "the database was restored: no credits move until an operator says so"
 
 STATUS = {
     Code.INVALID_REQUEST: 422,
@@ -212,4 +214,6 @@ def _hung_up(_: Request, error: Exception) -> JSONResponse:
 
 def _unavailable(_: Request, error: Exception) -> JSONResponse:
     log.error("unavailable: %s", error)
+    if isinstance(error, DBAPIError) and is_money_stopped(error):
+        return problem(Code.UNAVAILABLE, RESTORED)
     return problem(Code.UNAVAILABLE, "something that this needs does not answer")

@@ -18,6 +18,10 @@ COMMANDS = {
     "top-up": _Place("licenses", "Add credits to the running period."),
     "balance": _Place("licenses", "Show the running period's credits."),
     "periods": _Place("licenses", "The periods of licenses."),
+    "statement": _Place(
+        "finance.statements",
+        "Say what moved a period's credits, and what they went to.",
+    ),
     "quote": _Place(
         "exports", "Say what exporting FILE can cost at most; nothing is reserved."
     ),
@@ -103,6 +107,7 @@ COMMANDS = {
         "maintenance", "Check the ledger's promises; exit 1 where one is broken."
     ),
     "audit-process": _Place("maintenance"),
+    "chain-process": _Place("finance.chain"),
     "reconcile": _Place(
         "finance.reconcile",
         "Compute every charge of a period again; exit 1 where anything differs.",

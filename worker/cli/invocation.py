@@ -52,8 +52,8 @@ def group(
 ) -> Callable[[Callable[..., None]], click.Group]:
     """A group of commands; what it is told counts for the command after it.
 
-    `alone` is the command that its name stands for where none follows; it is given the
-    group's own options.
+    `alone` is the command that its name stands for where none follows; options of the
+    group are that command's.
     """
 
     def decorate(function: Callable[..., None]) -> click.Group:
@@ -65,6 +65,8 @@ def group(
             context.meta[_JSON] = as_json or context.meta.get(_JSON, False)
             if alone is not None and context.invoked_subcommand is None:
                 context.invoke(alone, home=None, as_json=False, **options)
+            elif any(options.values()):
+                raise click.UsageError("options go with no command of the group")
 
         settings = {"help_option_names": ["-h", "--help"]}
         without = {"invoke_without_command": alone is not None}

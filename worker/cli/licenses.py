@@ -8,6 +8,7 @@ from pricing.permission import USER_PERMISSIONS
 from pricing.plans import PaymentTerm, Plan
 from storage.ledger.balances import Balance
 from storage.licenses import licenses as kept_licenses
+from worker.cli.finance.statements import close
 from worker.cli.invocation import Cli, command, group
 from worker.cli.servers import with_database
 from worker.infrastructure.dependencies import Deps
@@ -153,5 +154,6 @@ license_.add_command(create)
 license_.add_command(show)
 license_.name = "license"
 periods.add_command(reopen)
+periods.add_command(close)
 
 COMMANDS: tuple[click.Command, ...] = (license_, top_up, balance, periods)

@@ -2,6 +2,7 @@
 
 import getpass
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from math import isfinite
 from pathlib import Path
@@ -11,7 +12,9 @@ import click
 from storage.ledger import business_clock as kept_clock
 from storage.ledger.audit_verdicts import AuditRunning, Standing
 from storage.ledger.business_clock import ClockReading, EndedAhead
+from worker.cli.finance import chain as commands_of_chain
 from worker.cli.invocation import Cli, command, group
+from worker.cli.operations.command_line_actor import reason_option
 from worker.cli.progress import reading
 from worker.cli.servers import with_database
 from worker.findings.directory_import import load_directory
@@ -19,15 +22,29 @@ from worker.infrastructure.clock import instant
 from worker.infrastructure.dependencies import Deps
 from worker.infrastructure.errors import Code, Refused, bad
 from worker.infrastructure.ids import trimmed
+from worker.infrastructure.processes.own_process import end_with_parent
 from worker.ledger import audit as ledger_audit
 from worker.ledger import business_clock
-from worker.ledger.audit_process import COMMAND, end_with_parent
+from worker.ledger.audit_process import COMMAND
 from worker.responses import audit_responses
 from worker.responses.response import Answer
 from worker.retention import person_erasure, secret_rotation
 
 _CENTURY_S = 3.2e9
 _SHOWN_MAX = 100
+
+
+def _of_chain(function: Callable[..., None]) -> Callable[..., None]:
+    """The options that lead the audit to the chain."""
+    chain = click.option(
+        "--chain", is_flag=True, help="Look through the chain of seals instead."
+    )
+    era = click.option(
+        "--new-era",
+        is_flag=True,
+        help="After a restore: let credits move again.",
+    )
+    return chain(era(reason_option(function)))
 
 
 @group("directory")
@@ -47,8 +64,15 @@ def load(cli: Cli, *, file: Path) -> None:
 
 
 @command("audit")
-def audit_now(cli: Cli) -> None:
+@_of_chain
+def audit_now(cli: Cli, *, chain: bool, new_era: bool, reason: str | None) -> None:
     """Check the ledger's promises; exit 1 where one is broken."""
+    if new_era:
+        commands_of_chain.begin_anew(cli, reason)
+        return
+    if chain:
+        commands_of_chain.look_through(cli)
+        return
     with with_database(cli) as deps:
         try:
             found = ledger_audit.audit(deps)
@@ -70,7 +94,8 @@ def _line(violation: Standing) -> str:
 
 
 @group("audit", alone=audit_now)
-def audit() -> None:
+@_of_chain
+def audit(**_: object) -> None:
     """Check the ledger's promises; exit 1 where one is broken."""
 
 
@@ -131,6 +156,7 @@ def erase_person(cli: Cli, *, person_id: str, license_id: str | None) -> None:
         "uploads": erased.uploads,
         "inputs": erased.inputs,
         "rejections": erased.rejections,
+        "reasons": erased.reasons,
         "files": erased.files,
     }
     under_way = list(erased.jobs_under_way)

@@ -30,6 +30,7 @@ from worker.console.pages import (
     sign_in,
     workers,
 )
+from worker.console.pages.finance import charges, licenses, statement
 from worker.console.renderer import Renderer
 from worker.console.visits import House
 from worker.infrastructure.dependencies import connect
@@ -50,6 +51,9 @@ _FAMILIES = (
     confirmation,
     bulk,
     sign_in,
+    licenses,
+    statement,
+    charges,
 )
 
 _POLICY = (

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from storage.operations.action_log import Acting, Actor
 from worker.console.forms import ActionForm
 from worker.console.mount import PATH
+from worker.console.page_table import FINANCE
 from worker.console.visits import Visit
 
 
@@ -39,6 +40,8 @@ class ConsoleAction:
     find: Callable[[Visit, str], Aim]
     act: Callable[[Visit, Aim, Acting, Any], str | None]
     of_house: bool = False
+    of_finance: bool = False
+    """Whether finance does it, and not whoever steers jobs."""
     form: type[ActionForm] = ActionForm
 
 
@@ -51,7 +54,8 @@ class Offer(NamedTuple):
 
 def offer(action: ConsoleAction, target: object) -> Offer:
     """What leads to the confirmation of an action."""
-    return Offer(action.title, f"{PATH}/act/{action.name}/{target}")
+    section = FINANCE.path if action.of_finance else ""
+    return Offer(action.title, f"{PATH}{section}/act/{action.name}/{target}")
 
 
 def by_name(*actions: ConsoleAction) -> Mapping[str, ConsoleAction]:

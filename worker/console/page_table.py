@@ -7,6 +7,9 @@ from storage.access_scopes import Scope
 _OPERATORS = frozenset({Scope.OPERATOR, Scope.OBSERVER, Scope.ADMIN})
 _ALL = _OPERATORS | {Scope.FINANCE}
 
+FINANCIERS = frozenset({Scope.FINANCE, Scope.ADMIN})
+"""Who sees finance, and acts there."""
+
 STEERERS = frozenset({Scope.OPERATOR, Scope.ADMIN})
 """Who may act; all others look."""
 
@@ -38,4 +41,6 @@ CONNECTIONS = Page(
 PROVIDERS = Page("providers", "/providers", "Providers", _OPERATORS, of_house=True)
 ACTIONS = Page("actions", "/actions", "Action log", _OPERATORS, of_house=False)
 
-PAGES = (OVERVIEW, JOBS, QUEUES, WORKERS, CONNECTIONS, PROVIDERS, ACTIONS)
+FINANCE = Page("finance", "/finance", "Finance", FINANCIERS, of_house=False)
+
+PAGES = (OVERVIEW, JOBS, QUEUES, WORKERS, CONNECTIONS, PROVIDERS, ACTIONS, FINANCE)

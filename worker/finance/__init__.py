@@ -1,5 +1,5 @@
-"""What finance closes a month with: use cases over `storage.finance`.
+"""Use cases of finance: what closes a month, and what makes others believe it.
 
-Imports `licenses`, `exports` and `quotes`, whose files it writes like and reads again,
-and `responses`. Start with `statements`.
+Imports `storage.finance`, `licenses`, `exports` and `quotes`, whose files it reads
+again, and `responses`. Start with `statements`, then `chain`, then `reconciliation`.
 """

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 KEY_LENGTH_MIN = 20
 
 _FILE = "secret.key"
+_ID_LENGTH = 16
 
 
 class Undecipherable(Exception):
@@ -60,6 +61,14 @@ class Keyring:
         # Each is compared, so that the time taken tells nothing.
         fits = [hmac.compare_digest(one, signature.encode()) for one in right]
         return any(fits)
+
+    def derived(self, purpose: str) -> dict[str, bytes]:
+        """A key of each for one purpose, by an id that tells nothing of it.
+
+        The first is made of the key that encrypts and signs.
+        """
+        keys = [_derive(key, f"derive {purpose}") for key in self._keys]
+        return {hashlib.sha256(key).hexdigest()[:_ID_LENGTH]: key for key in keys}
 
     @cached_property
     def _keys(self) -> tuple[str, ...]:

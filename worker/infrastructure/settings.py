@@ -235,6 +235,16 @@ class Settings(EnvironmentSettings):
     """How often the ledger is audited, by a process of its own."""
     audit_timeout_s: float = setting(3600, gt=0)
     """An audit that takes longer is ended."""
+    seal_s: float = setting(60, gt=0)
+    """How often what was written of money is sealed into the chain."""
+    chain_check_interval_s: float = setting(24 * 3600, gt=0)
+    """How often the whole chain is looked through, by a process of its own."""
+    chain_pins: Path | None = None
+    """The file that the house's head is pinned in after each run; unset:
+    `chain-heads.jsonl` of `home`. It does its work best on another machine's disk."""
+    chain_pin_url: str | None = None
+    """Where each head is posted too, signed as the operator's events are; unset:
+    nowhere."""
     reconcile_hour: int = setting(2, ge=-1, le=23)
     """At this hour (UTC) all open periods are reconciled each night, by a process of
     its own; -1: only what somebody asks for is."""

@@ -12,6 +12,10 @@ from worker.infrastructure.errors import Code, Refused
 _REFUSED = {
     ReopenResult.NOT_FOUND: (Code.NOT_FOUND, "there is no such period"),
     ReopenResult.IS_OVER: (Code.WRONG_STATE, "the period is over: it ended rightly"),
+    ReopenResult.IS_CLOSED: (
+        Code.WRONG_STATE,
+        "the period is closed for good: its statement is frozen",
+    ),
     ReopenResult.NEXT_WAS_USED: (
         Code.WRONG_STATE,
         "a later period has ended, or has reserved or spent credits: top up instead",

@@ -55,6 +55,7 @@ def of_period(row: PeriodRow) -> Answer:
         "expired": row.expired,
         "available": row.granted - row.reserved - row.spent - row.expired,
         "ended_at": instant(row.ended_at),
+        "closed_at": instant(row.closed_at),
     }
 
 

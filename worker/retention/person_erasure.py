@@ -21,6 +21,7 @@ from storage.pushes import dry_runs
 from storage.retention import erased_persons, expired_rows
 from storage.retention.erased_persons import Kept
 from worker.exports.file_names import parts_folder
+from worker.finance.chain.reason_erasure import erase_reasons
 from worker.infrastructure.dependencies import Deps
 from worker.infrastructure.errors import Code, Refused
 from worker.infrastructure.ids import check_id, trimmed
@@ -61,6 +62,7 @@ class Erased:
     uploads: int
     inputs: int
     rejections: int
+    reasons: int
     files: int
     jobs_under_way: tuple[str, ...]
 
@@ -84,6 +86,7 @@ def erase(deps: Deps, person_id: str, license_id: str | None = None) -> Erased:
         rejections = erased_persons.silence(connection, person_id, license_id)
         id_map.erase(connection, person_id, license_id)
         dry_runs.erase(connection, person_id, license_id)
+    reasons = erase_reasons(deps, person_id, license_id)
     with deps.database.transaction() as connection:
         dropped = erased_persons.drop_files(connection, person_id, license_id)
     _remove_now(deps)
@@ -93,6 +96,7 @@ def erase(deps: Deps, person_id: str, license_id: str | None = None) -> Erased:
         uploads=of_uploads,
         inputs=of_inputs,
         rejections=rejections,
+        reasons=reasons,
         files=sum(job.file is not None for job in dropped),
         jobs_under_way=tuple(job.job_id for job in dropped if not job.ended),
     )

@@ -1,21 +1,22 @@
-"""How far the ledger is sealed: below that nothing can commit any more."""
+"""How far the ledger is sealed, and the head that a statement is held to."""
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
+
+from storage.finance.chain import runs
 
 
 def bound(connection: Connection) -> int:
-    """All transactions below it have ended."""
-    row = connection.execute(
-        text("""
-            SELECT CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS text)
-                        AS bigint)""")
-    )
-    return int(row.scalar_one())
+    """Below it all transactions have ended and are sealed; 0 where nothing is."""
+    return runs.sealed_bound(connection)
 
 
 def head(
     connection: Connection, license_id: str, bound: int | None = None
 ) -> str | None:
-    """The head of a license's chain at a bound."""
-    del connection, license_id, bound
-    return None
+    """The head of a license's chain, in hex, at a sealed bound: by default the last.
+
+    None where nothing of the license was sealed below it.
+    """
+    at = runs.sealed_bound(connection) if bound is None else bound
+    found = runs.head_at(connection, license_id, at)
+    return None if found is None else found.head.hex()

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, text
 
 from storage.finance.statements.lines import Accounts
 from storage.finance.statements.stated_periods import StatedPeriod
-from storage.tables.column_types import transaction_of
+from storage.tables.column_types import ERA, transaction_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,8 +173,12 @@ class CloseResult(StrEnum):
     """Reservations of it are open."""
 
 
+_ERA = "SELECT coalesce(max(era), 0) FROM chain_runs"
+
 _CLOSE = text(f"""
-UPDATE periods SET closed_at = holdfast_now(), closed_in = {transaction_of(era=0)}
+UPDATE periods
+   SET closed_at = holdfast_now(),
+       closed_in = ({_ERA}) * CAST('{ERA}' AS bigint) + {transaction_of(era=0)}
  WHERE id = :period_id AND closed_at IS NULL AND ended_at IS NOT NULL
    AND ends_at <= (SELECT holdfast_confirmed_now()) AND reserved = 0
    AND NOT EXISTS (SELECT FROM reservations

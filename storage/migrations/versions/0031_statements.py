@@ -29,6 +29,11 @@ BEFORE UPDATE OF closed_at, closed_in ON periods
 FOR EACH ROW WHEN (OLD.closed_at IS NOT NULL)
 EXECUTE FUNCTION holdfast_refuse_change()
 """,
+    """
+CREATE OR REPLACE TRIGGER periods_money_moves BEFORE UPDATE OF closed_at ON periods
+FOR EACH STATEMENT WHEN (current_setting('holdfast.money_moves', true) IS DISTINCT FROM 'yes')
+EXECUTE FUNCTION holdfast_money_moves()
+""",
 )
 
 

@@ -1,4 +1,4 @@
-"""What finance keeps: tables of its own, beside those of the money that it reads.
+"""The tables of finance, besides the ledger's own.
 
-Imports `column_types`. Start with `reconciliations`.
+Imports the types of columns. Start with `statements`.
 """

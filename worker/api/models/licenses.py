@@ -108,6 +108,7 @@ class Period(PeriodBounds):
     expired: int
     available: int
     ended_at: datetime | None
+    closed_at: datetime | None
 
 
 class TopUp(Body):

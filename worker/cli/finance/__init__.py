@@ -1,4 +1,4 @@
-"""What finance does at the command line.
+"""Finance on the command line: a module for each noun.
 
-Imports the use cases of `worker.finance`. Start with `reconcile`.
+Imports `finance`. Start with `chain`.
 """

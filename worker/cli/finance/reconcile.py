@@ -1,6 +1,5 @@
 """`reconcile`: every charge of a period computed again, and all that says the same."""
 
-import os
 import sys
 
 import click
@@ -12,10 +11,9 @@ from worker.cli.servers import with_database
 from worker.finance.reconciliation import reconciliations
 from worker.finance.reconciliation.reconcile_process import COMMAND
 from worker.infrastructure.errors import Code, Refused, bad
-from worker.ledger.audit_process import end_with_parent
+from worker.infrastructure.processes.own_process import end_with_parent, give_way
 from worker.responses import reconciliation_responses
 
-_NICE = 19
 _SHOWN_MAX = 1_000
 
 
@@ -26,7 +24,7 @@ def reconcile_now(cli: Cli, *, period: str | None, license_id: str | None) -> No
     """Compute every charge of a period again; exit 1 where anything differs."""
     if period is None:
         raise bad("--period", "is needed: a month as 2026-11, its starts_at, or open")
-    _give_way()
+    give_way()
     with with_database(cli) as deps:
         found = reconciliations.run_now(deps, period, license_id)
         told = reconciliations.show(deps, found.id, limit=_SHOWN_MAX)
@@ -48,17 +46,12 @@ def reconcile() -> None:
 def reconcile_process(cli: Cli) -> None:
     """Work off what waits, and end with whoever has started this."""
     end_with_parent(sys.stdin.fileno())
-    _give_way()
+    give_way()
     with with_database(cli) as deps:
         try:
             reconciliations.run_waiting(deps, stop_event())
         except Superseded as error:
             raise Refused(Code.WRONG_STATE, str(error)) from error
-
-
-def _give_way() -> None:
-    """Everybody else goes first."""
-    os.nice(_NICE)
 
 
 COMMANDS: tuple[click.Command, ...] = (reconcile, reconcile_process)

@@ -12,6 +12,7 @@ from worker.cli.processes.long_running import (
     say_of_itself,
     stop_event,
 )
+from worker.finance.chain import pins
 from worker.heap import freeze_heap
 from worker.jobs.dispatcher import BROKER_WITHIN_S, Dispatcher
 from worker.operations.counter_flush import CounterFlush
@@ -27,6 +28,7 @@ def dispatcher(cli: Cli) -> None:
     settings = cli.settings
     need(settings, "database_url", "broker_url")
     operator_webhook.check(settings)
+    pins.check_settings(settings)
     need_schema(settings)
     tell_of_other_offset(settings)
     stop = stop_event()

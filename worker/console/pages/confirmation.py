@@ -6,7 +6,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from worker.console import house_actions, job_actions
+from worker.console import finance_actions, house_actions, job_actions
 from worker.console.console_actions import (
     Aim,
     ConsoleAction,
@@ -14,12 +14,15 @@ from worker.console.console_actions import (
     by_name,
     check_may,
 )
-from worker.console.page_table import JOBS
+from worker.console.page_table import FINANCE, JOBS
 from worker.console.visits import House, Visit, visited
 from worker.infrastructure.errors import BadInput, Refused
 
 ACTIONS = by_name(*job_actions.ACTIONS, *house_actions.ACTIONS)
-"""All that can be done to one thing."""
+"""All that can be done to one thing by whoever steers jobs."""
+
+FINANCE_ACTIONS = by_name(*finance_actions.ACTIONS)
+"""All that finance can do to one thing."""
 
 
 def routes(house: House) -> list[Route]:
@@ -28,12 +31,16 @@ def routes(house: House) -> list[Route]:
     return [
         Route(path, visited(house, JOBS, _ask, acts=True)),
         Route(path, visited(house, JOBS, _act, acts=True), methods=["POST"]),
+        # Whoever sees finance acts there.
+        Route(f"{FINANCE.path}{path}", visited(house, FINANCE, _ask)),
+        Route(f"{FINANCE.path}{path}", visited(house, FINANCE, _act), methods=["POST"]),
     ]
 
 
 def _found(visit: Visit) -> tuple[ConsoleAction, Aim]:
     asked = visit.request.path_params
-    action = ACTIONS.get(asked["action"])
+    actions = FINANCE_ACTIONS if visit.page is FINANCE else ACTIONS
+    action = actions.get(asked["action"])
     if action is None:
         raise HTTPException(404, "there is no such action")
     if action.of_house:

@@ -1,15 +1,24 @@
-"""A statement as CSV: the table as it is, in the profile for people."""
+"""A statement as CSV: the table as it is, with no text that could be a formula."""
 
 import io
 
 from storage.finance.statements.lines import Statement
-from worker.exports.writers import delimited
+from worker.exports.writers.delimited import PROFILES
+from worker.exports.writers.formulas import as_text
 from worker.finance.statements import statement_table
+from worker.finance.statements.statement_table import COLUMNS, NUMBERS
 
 
 def rendered(statement: Statement) -> bytes:
     """The same bytes for the same statement."""
     written = io.BytesIO()
-    with delimited.FOR_PEOPLE.open(written, statement_table.COLUMNS) as writer:
-        writer.add(statement_table.rows(statement))
+    # The numbers are ours, and some begin with a minus; all else comes from others.
+    with PROFILES["machine"].open(written, COLUMNS) as writer:
+        writer.add(
+            [
+                cell if name in NUMBERS else as_text(cell)
+                for name, cell in zip(COLUMNS, row, strict=True)
+            ]
+            for row in statement_table.rows(statement)
+        )
     return written.getvalue()

@@ -5,11 +5,13 @@ was under way below the closing has ended and is sealed: by whoever closed it, o
 that one is gone, by a chore. Later refunds make supplements in the same way.
 """
 
+import logging
 from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
 from storage.errors import InvariantBroken
+from storage.finance.chain.runs import DatabaseRestored, SealerBusy
 from storage.finance.statements import (
     ledger_lines,
     sealed_bounds,
@@ -23,6 +25,8 @@ from storage.finance.statements.statement_runs import CloseResult, FrozenRun
 from storage.operations import action_log
 from storage.operations.action_log import Acting, Target
 from storage.webhooks import events
+from worker.finance.chain.pins import PinBroken
+from worker.finance.chain.sealer import seal
 from worker.finance.period_names import starts_of
 from worker.finance.statements.statement_document import document_of, encoded
 from worker.finance.statements.statements import previous_of, stated
@@ -30,6 +34,8 @@ from worker.infrastructure.clock import instant
 from worker.infrastructure.dependencies import Deps
 from worker.infrastructure.errors import Code, Refused, log_and_go_on
 from worker.licenses.licenses import open_license
+
+log = logging.getLogger(__name__)
 
 _NAMED_MAX = 10
 
@@ -49,16 +55,37 @@ def close(deps: Deps, license_id: str, period: str, by: Acting) -> str:
         if found is None:
             raise Refused(Code.NOT_FOUND, "there is no such period")
         _close(connection, found, by)
-    freeze(deps, found.id)
+    return _frozen(deps, found.id)
+
+
+def _frozen(deps: Deps, period_id: int) -> str:
+    """The first run of a closed period, frozen now where nobody has done so yet."""
+    document = _kept(deps, period_id)
+    if document is None:
+        try:
+            seal(deps)
+        except SealerBusy:
+            log.warning("the chain is being sealed by another, which takes long")
+        except (DatabaseRestored, PinBroken) as error:
+            raise _not_yet("once the chain is sealed again, which is broken") from error
+        freeze(deps, period_id)
+        document = _kept(deps, period_id)
+    if document is None:
+        raise _not_yet("once what was under way has ended")
+    return document
+
+
+def _kept(deps: Deps, period_id: int) -> str | None:
     with deps.database.reading() as connection:
-        frozen = statement_runs.run(connection, found.id, 1)
-    if frozen is None:
-        raise Refused(
-            Code.UNAVAILABLE,
-            "the period is closed; its statement is frozen as soon as what was under "
-            "way has ended: ask again",
-        )
-    return frozen.document
+        frozen = statement_runs.run(connection, period_id, 1)
+    return None if frozen is None else frozen.document
+
+
+def _not_yet(when: str) -> Refused:
+    return Refused(
+        Code.UNAVAILABLE,
+        f"the period is closed; its statement is frozen {when}: ask again",
+    )
 
 
 def _close(connection: Connection, period: StatedPeriod, by: Acting) -> None:
