@@ -23,7 +23,7 @@ from worker.api.routes import (
     uploads,
     webhooks,
 )
-from worker.api.routes.finance import statements
+from worker.api.routes.finance import explained_charges, reconciliations, statements
 from worker.api.routes.operations import (
     actions,
     bulk,
@@ -80,6 +80,11 @@ _ALLOWED = {
     "GET /jobs/{job}/file": {_PRODUCER},
     "GET /jobs/{job}/manifest": {_PRODUCER},
     "GET /charges": {_FINANCE},
+    "GET /charges/{charge}": {_FINANCE},
+    "GET /charges/{charge}/explanation": {_FINANCE},
+    "POST /reconciliations": {_FINANCE},
+    "GET /reconciliations": {_FINANCE},
+    "GET /reconciliations/{reconciliation}": {_FINANCE},
     "GET /charges/{charge}/refund": {_FINANCE},
     "POST /charges/{charge}/refund": {_FINANCE},
     "GET /audit": {_OPERATOR, _FINANCE, _OBSERVER},
@@ -127,6 +132,8 @@ FAMILIES = (
     processes,
     queues,
     pauses,
+    explained_charges,
+    reconciliations,
     statements,
 )
 _ROUTES = sorted(
@@ -200,7 +207,10 @@ def _things_of(api, license_id: str) -> dict[str, str]:
         },
     )
     api.admin.put(f"/v1/licenses/{license_id}/templates/mine", json={})
+    asked = {"period": "open", "license": license_id}
+    reconciliation = api.admin.post("/v1/reconciliations", json=asked).json()["id"]
     return {
+        "reconciliation": str(reconciliation),
         "license": license_id,
         "template": "mine",
         "job": job_id,
@@ -214,6 +224,7 @@ def _things_of(api, license_id: str) -> dict[str, str]:
 # Where a route names a license, or something of one: in its path, in its body, in its
 # query (a list), or by none of these. A new route has to say it here.
 _IN_BODY = {
+    "POST /reconciliations",
     "POST /uploads",
     "POST /quotes",
     "POST /jobs",
@@ -224,6 +235,7 @@ _IN_BODY = {
     "POST /dry-runs",
 }
 _LISTS = {
+    "GET /reconciliations",
     "GET /jobs",
     "GET /lookups",
     "GET /charges",
@@ -256,7 +268,8 @@ def test_every_route_says_where_it_names_a_license():
 def test_a_bound_key_does_not_learn_of_another_license(api, scope):
     theirs = _things_of(api, "theirs")
     nobodys = {name: f"no_{name}" for name in theirs}
-    numbers = dict.fromkeys(("charge", "chunk", "delivery"), "999999999")
+    names = ("charge", "chunk", "delivery", "reconciliation")
+    numbers = dict.fromkeys(names, "999999999")
     api.license("ours")
     bound = api.key(scope, "ours")
     for route in sorted(_IN_PATH - _OF_THE_HOUSE):

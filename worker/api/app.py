@@ -31,7 +31,11 @@ from worker.api.routes import (
     uploads,
     webhooks,
 )
-from worker.api.routes.finance import statements
+from worker.api.routes.finance import (
+    explained_charges,
+    reconciliations,
+    statements,
+)
 from worker.api.routes.operations import (
     actions,
     bulk,
@@ -70,6 +74,8 @@ _FAMILIES = (
     processes,
     queues,
     pauses,
+    explained_charges,
+    reconciliations,
     statements,
 )
 

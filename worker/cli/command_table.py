@@ -112,6 +112,9 @@ COMMANDS = {
         "finance.reconcile",
         "Compute every charge of a period again; exit 1 where anything differs.",
     ),
+    "explain": _Place(
+        "finance.explain", "Say why CHARGE cost what it did, in sentences."
+    ),
     "reconcile-process": _Place("finance.reconcile"),
     "migrate": _Place(
         "maintenance", "Bring the database's schema to the newest version."

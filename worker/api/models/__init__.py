@@ -37,6 +37,12 @@ from worker.api.models.field_types import (
     Page,
     Problem,
 )
+from worker.api.models.finance.explanations import Explanation
+from worker.api.models.finance.reconciliations import (
+    NewReconciliation,
+    Reconciliation,
+    ShownReconciliation,
+)
 from worker.api.models.jobs import (
     FORMS,
     BulkAnswer,
@@ -167,6 +173,7 @@ __all__ = [
     "EmailLevel",
     "ErrorItem",
     "Event",
+    "Explanation",
     "Export",
     "ExportOptions",
     "Feature",
@@ -193,6 +200,7 @@ __all__ = [
     "NewLicense",
     "NewPause",
     "NewPriority",
+    "NewReconciliation",
     "NewSecrets",
     "NewView",
     "NewWebhook",
@@ -222,6 +230,7 @@ __all__ = [
     "QuoteLine",
     "QuotedJob",
     "Reasoned",
+    "Reconciliation",
     "RecordOutcome",
     "Refund",
     "RefundBody",
@@ -236,6 +245,7 @@ __all__ = [
     "RotatedWebhook",
     "Rotation",
     "ShownDryRun",
+    "ShownReconciliation",
     "State",
     "Statement",
     "Taken",

@@ -5,6 +5,7 @@ from threading import Event
 from storage.finance.reconciliation import runs
 from storage.finance.reconciliation.runs import FindingKind, Run, Shown
 from storage.licenses import licenses
+from storage.licenses.idempotency_keys import Once
 from worker.finance.reconciliation.reconciler import Reconciler, wanted_of
 from worker.infrastructure.dependencies import Deps
 from worker.infrastructure.errors import Code, Refused
@@ -12,13 +13,17 @@ from worker.infrastructure.errors import Code, Refused
 _REASONS_MAX = 1_000
 
 
-def put(deps: Deps, period: str, license_id: str | None) -> Run:
+def put(
+    deps: Deps, period: str, license_id: str | None, *, once: Once | None = None
+) -> Run:
     """Queue one. Raises `BadInput`, and `Refused` where there is no such license."""
     wanted_of(period, license_id)
     with deps.database.transaction() as connection:
         if license_id is not None and licenses.get(connection, license_id) is None:
             raise Refused(Code.NOT_FOUND, f"there is no license {license_id}")
         run_id = runs.put(connection, period, license_id)
+        if once is not None:
+            once(connection, str(run_id))
         return _of(runs.get(connection, run_id), run_id)
 
 
