@@ -30,7 +30,12 @@ from worker.console.pages import (
     sign_in,
     workers,
 )
-from worker.console.pages.finance import charges, licenses, statement
+from worker.console.pages.finance import (
+    charges,
+    licenses,
+    reconciliations,
+    statement,
+)
 from worker.console.renderer import Renderer
 from worker.console.visits import House
 from worker.infrastructure.dependencies import connect
@@ -54,6 +59,7 @@ _FAMILIES = (
     licenses,
     statement,
     charges,
+    reconciliations,
 )
 
 _POLICY = (
