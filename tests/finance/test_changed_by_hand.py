@@ -16,7 +16,7 @@ from storage.ledger import refunds
 from storage.migrations.migrator import migrate
 from tests.conftest import new_database
 from tests.support import job_runs
-from worker.finance.reconciliation import reconciliations
+from worker.finance.reconciliation import reconciliations, runners
 from worker.jobs import submission
 from worker.ledger import company_views
 from worker.wiring import Wired
@@ -81,7 +81,7 @@ def world(server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wor
 
 
 def _reconcile(world: World, period: str = "open") -> Shown:
-    run = reconciliations.run_now(world.deps, period, None)
+    run = runners.run_now(world.deps, period, None)
     return reconciliations.show(world.deps, run.id, limit=1000)
 
 

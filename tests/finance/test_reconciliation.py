@@ -16,7 +16,7 @@ from storage.finance.reconciliation import runs
 from storage.finance.reconciliation.runs import Shown
 from tests.support import job_runs
 from tests.support.fleet import until
-from worker.finance.reconciliation import reconciliations
+from worker.finance.reconciliation import reconciliations, runners
 from worker.finance.reconciliation.reconcile_process import ReconcileProcess
 from worker.infrastructure.errors import Refused
 from worker.jobs import submission
@@ -40,7 +40,7 @@ def _export(deps: Wired, *contacts: str, **asked: object) -> str:
 
 
 def _reconcile(deps: Wired) -> Shown:
-    run = reconciliations.run_now(deps, "open", None)
+    run = runners.run_now(deps, "open", None)
     return reconciliations.show(deps, run.id, limit=1000)
 
 
@@ -139,7 +139,7 @@ def test_one_reconciles_at_a_time_and_the_other_stays_queued(deps):
         taken = runs.take(connection, "another", lease_s=60)
     assert taken is not None
     with pytest.raises(Refused, match="another reconciliation runs"):
-        reconciliations.run_now(deps, "open", None)
+        runners.run_now(deps, "open", None)
     with deps.database.transaction() as connection:
         states = [
             run.state
@@ -170,7 +170,7 @@ def test_a_killed_one_goes_on_from_its_cursor_and_counts_nothing_twice(deps):
                  WHERE id = :id"""),
             {"id": run_id},
         )
-    reconciliations.run_waiting(deps, Event())
+    runners.run_waiting(deps, Event())
     resumed = reconciliations.show(deps, run_id, limit=10).run
     assert resumed.state == "done"
     for name in ("periods", "jobs", "charges", "recomputed", "differences"):

@@ -113,7 +113,8 @@ COMMANDS = {
         "Compute every charge of a period again; exit 1 where anything differs.",
     ),
     "explain": _Place(
-        "finance.explain", "Say why CHARGE cost what it did, in sentences."
+        "finance.explain",
+        "Say why CHARGE cost what it did, in sentences for a customer.",
     ),
     "reconcile-process": _Place("finance.reconcile"),
     "migrate": _Place(

@@ -17,7 +17,6 @@ from storage.finance.reconciliation import job_rows, period_rows, runs, subject_
 from storage.finance.reconciliation.job_rows import JobRow
 from storage.finance.reconciliation.period_rows import PeriodRow, Wanted
 from storage.finance.reconciliation.runs import AnotherRuns, Counts, Finding, Run, Step
-from worker.finance.period_names import starts_of
 from worker.finance.reconciliation import period_checks, subject_replay
 from worker.finance.reconciliation.jobs.job_check import (
     DIGEST_VERSION,
@@ -26,6 +25,7 @@ from worker.finance.reconciliation.jobs.job_check import (
     compare,
 )
 from worker.finance.reconciliation.notebook import Notebook
+from worker.finance.reconciliation.reconciliations import wanted_of
 from worker.infrastructure.clock import Stopwatch, wait
 from worker.infrastructure.dependencies import Deps
 
@@ -38,14 +38,6 @@ _LEASE_S = 60.0
 _PAUSE_TIMES = 24
 """Beside jobs a step is followed by a pause so many times as long: 4 % of one core."""
 _PAUSE_LOOK_S = 1.0
-
-
-def wanted_of(period: str, license_id: str | None) -> Wanted:
-    """Which periods a name means. Raises `BadInput`."""
-    if period == runs.OPEN:
-        return Wanted(None, None, license_id)
-    starts = starts_of(period)
-    return Wanted(starts.since, starts.before, license_id)
 
 
 class Reconciler:

@@ -1,16 +1,23 @@
-"""Reconciliations as people ask for them: one is queued, run at once, or looked at."""
-
-from threading import Event
+"""Reconciliations as people ask for them: one is queued, or looked at."""
 
 from storage.finance.reconciliation import runs
+from storage.finance.reconciliation.period_rows import Wanted
 from storage.finance.reconciliation.runs import FindingKind, Run, Shown
 from storage.licenses import licenses
 from storage.licenses.idempotency_keys import Once
-from worker.finance.reconciliation.reconciler import Reconciler, wanted_of
+from worker.finance.period_names import starts_of
 from worker.infrastructure.dependencies import Deps
 from worker.infrastructure.errors import Code, Refused
 
 _REASONS_MAX = 1_000
+
+
+def wanted_of(period: str, license_id: str | None) -> Wanted:
+    """Which periods a name means. Raises `BadInput`."""
+    if period == runs.OPEN:
+        return Wanted(None, None, license_id)
+    starts = starts_of(period)
+    return Wanted(starts.since, starts.before, license_id)
 
 
 def put(
@@ -25,25 +32,6 @@ def put(
         if once is not None:
             once(connection, str(run_id))
         return _of(runs.get(connection, run_id), run_id)
-
-
-def run_now(deps: Deps, period: str, license_id: str | None) -> Run:
-    """Queue a reconciliation and work it off here; as it ended.
-
-    Raises what `put` does, and `Refused` where another is run: it stays queued then.
-    """
-    queued = put(deps, period, license_id)
-    ended = Reconciler(deps).run(queued.id)
-    if ended is None:
-        message = f"another reconciliation runs; {queued.id} is queued behind it"
-        raise Refused(Code.WRONG_STATE, message)
-    return ended
-
-
-def run_waiting(deps: Deps, stop: Event) -> None:
-    """Work off all that waits, one behind the other."""
-    while not stop.is_set() and Reconciler(deps, stop).run() is not None:
-        pass
 
 
 def show(deps: Deps, run_id: int, *, after: int = 0, limit: int) -> Shown:
