@@ -23,7 +23,13 @@ from worker.api.routes import (
     uploads,
     webhooks,
 )
-from worker.api.routes.finance import refunds, statements, warehouse
+from worker.api.routes.finance import (
+    explained_charges,
+    reconciliations,
+    refunds,
+    statements,
+    warehouse,
+)
 from worker.api.routes.operations import (
     actions,
     bulk,
@@ -83,6 +89,11 @@ _ALLOWED = {
     "GET /jobs/{job}/file": {_PRODUCER},
     "GET /jobs/{job}/manifest": {_PRODUCER},
     "GET /charges": {_FINANCE},
+    "GET /charges/{charge}": {_FINANCE},
+    "GET /charges/{charge}/explanation": {_FINANCE},
+    "POST /reconciliations": {_FINANCE},
+    "GET /reconciliations": {_FINANCE},
+    "GET /reconciliations/{reconciliation}": {_FINANCE},
     "GET /charges/{charge}/refund": {_FINANCE},
     "POST /charges/{charge}/refund": {_FINANCE},
     "POST /refunds": {_FINANCE},
@@ -138,6 +149,8 @@ FAMILIES = (
     processes,
     queues,
     pauses,
+    explained_charges,
+    reconciliations,
     statements,
     warehouse,
 )
@@ -215,7 +228,10 @@ def _things_of(api, license_id: str) -> dict[str, str]:
         },
     )
     api.admin.put(f"/v1/licenses/{license_id}/templates/mine", json={})
+    asked = {"period": "open", "license": license_id}
+    reconciliation = api.admin.post("/v1/reconciliations", json=asked).json()["id"]
     return {
+        "reconciliation": str(reconciliation),
         "license": license_id,
         "template": "mine",
         "job": job_id,
@@ -230,6 +246,7 @@ def _things_of(api, license_id: str) -> dict[str, str]:
 # Where a route names a license, or something of one: in its path, in its body, in its
 # query (a list), or by none of these. A new route has to say it here.
 _IN_BODY = {
+    "POST /reconciliations",
     "POST /uploads",
     "POST /quotes",
     "POST /jobs",
@@ -242,6 +259,7 @@ _IN_BODY = {
     "POST /refunds/preview",
 }
 _LISTS = {
+    "GET /reconciliations",
     "GET /jobs",
     "GET /lookups",
     "GET /charges",
@@ -278,7 +296,8 @@ def test_every_route_says_where_it_names_a_license():
 def test_a_bound_key_does_not_learn_of_another_license(api, scope):
     theirs = _things_of(api, "theirs")
     nobodys = {name: f"no_{name}" for name in theirs}
-    numbers = dict.fromkeys(("charge", "chunk", "delivery", "refund"), "999999999")
+    names = ("charge", "chunk", "delivery", "reconciliation", "refund")
+    numbers = dict.fromkeys(names, "999999999")
     api.license("ours")
     bound = api.key(scope, "ours")
     for route in sorted(_IN_PATH - _OF_THE_HOUSE):

@@ -117,6 +117,15 @@ COMMANDS = {
     ),
     "audit-process": _Place("maintenance"),
     "chain-process": _Place("finance.chain"),
+    "reconcile": _Place(
+        "finance.reconcile",
+        "Compute every charge of a period again; exit 1 where anything differs.",
+    ),
+    "explain": _Place(
+        "finance.explain",
+        "Say why CHARGE cost what it did, in sentences for a customer.",
+    ),
+    "reconcile-process": _Place("finance.reconcile"),
     "migrate": _Place(
         "maintenance", "Bring the database's schema to the newest version."
     ),

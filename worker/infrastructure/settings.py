@@ -254,6 +254,9 @@ class Settings(EnvironmentSettings):
     chain_pin_url: str | None = None
     """Where each head is posted too, signed as the operator's events are; unset:
     nowhere."""
+    reconcile_hour: int = setting(2, ge=-1, le=23)
+    """At this hour (UTC) all open periods are reconciled each night, by a process of
+    its own; -1: only what somebody asks for is."""
     report_interval_s: float = setting(10, gt=0)
     """How often workers and dispatchers say that they are alive."""
     job_window: int = setting(8, ge=1)

@@ -12,12 +12,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from storage.database import Database
 from storage.finance.chain import verdicts as chain_verdicts
 from storage.finance.chain.verdicts import ChainVerdict
+from storage.finance.reconciliation import runs
 from storage.jobs import queue_metrics
 from storage.jobs.queue_metrics import Queues
 from storage.ledger import audit, audit_verdicts, business_clock
 from storage.ledger.audit_verdicts import Verdict
 from storage.operations import chore_runs, counters
-from worker.api.metrics import counted_metrics
+from worker.api.metrics import counted_metrics, reconciliation_metrics
 from worker.api.metrics.pause_metrics import PauseMetrics
 from worker.infrastructure.settings import MISSED_REPORTS, Settings
 from worker.jobs.sweeper import SWEEP
@@ -50,6 +51,7 @@ class DatabaseMetrics:
                 chain = chain_verdicts.last(connection)
                 counted = counters.read(connection)
                 ages_s = chore_runs.ages_s(connection)
+                reconciled = runs.last_verdict(connection)
                 pauses = list(self._pauses.families(standing, connection))
         except SQLAlchemyError:
             found = None
@@ -75,6 +77,7 @@ class DatabaseMetrics:
                     "How long ago a dispatcher has looked for what was lost.",
                     ages_s[SWEEP],
                 )
+            yield from reconciliation_metrics.families(reconciled)
             yield from counted_metrics.families(counted)
             yield from pauses
 

@@ -37,12 +37,19 @@ from worker.api.models.field_types import (
     Page,
     Problem,
 )
+from worker.api.models.finance.explanations import Explanation
+from worker.api.models.finance.reconciliations import (
+    NewReconciliation,
+    Reconciliation,
+    ShownReconciliation,
+)
 from worker.api.models.finance.statements import (
     FrozenStatement,
     PeriodName,
     PeriodToClose,
     Statement,
 )
+from worker.api.models.finance.transfers import RowFormat, Transfer
 from worker.api.models.jobs import (
     FORMS,
     BulkAnswer,
@@ -126,7 +133,6 @@ from worker.api.models.quotes import (
     QuoteLine,
     Template,
 )
-from worker.api.models.transfers import RowFormat, Transfer
 from worker.api.models.uploads import (
     Upload,
 )
@@ -168,6 +174,7 @@ __all__ = [
     "EmailLevel",
     "ErrorItem",
     "Event",
+    "Explanation",
     "Export",
     "ExportOptions",
     "Feature",
@@ -194,6 +201,7 @@ __all__ = [
     "NewLicense",
     "NewPause",
     "NewPriority",
+    "NewReconciliation",
     "NewSecrets",
     "NewView",
     "NewWebhook",
@@ -223,6 +231,7 @@ __all__ = [
     "QuoteLine",
     "QuotedJob",
     "Reasoned",
+    "Reconciliation",
     "RecordOutcome",
     "Refund",
     "RefundBody",
@@ -238,6 +247,7 @@ __all__ = [
     "Rotation",
     "RowFormat",
     "ShownDryRun",
+    "ShownReconciliation",
     "State",
     "Statement",
     "Taken",
