@@ -248,6 +248,28 @@ SELECT format('job %s has ended, and %s of its %s are left open', j.id, count(*)
  GROUP BY j.id, what
 """
 
+# What the last run left spent is what tells that another one is due.
+_STATEMENTS_ARE_TRANSFERS = """
+SELECT format('run %s of the statement of %s, period %s, leaves %s spent and %s '
+              'expired of %s granted; its transfers say %s, %s and %s, the period %s',
+              s.run, s.license_id, s.period_id, s.spent, s.expired, s.spent + s.expired,
+              t.spent, t.expired, t.granted, p.stated_spent)
+  FROM statements AS s JOIN periods AS p ON p.id = s.period_id
+ CROSS JOIN LATERAL (
+       SELECT coalesce(sum(credits) FILTER (WHERE kind = 'grant'), 0) AS granted,
+              coalesce(sum(CASE kind WHEN 'refund' THEN -credits ELSE credits END)
+                       FILTER (WHERE kind IN ('settle', 'view', 'refund')), 0) AS spent,
+              coalesce(sum(CASE kind WHEN 'reopen' THEN -credits ELSE credits END)
+                       FILTER (WHERE kind IN ('expire', 'reopen')), 0) AS expired
+         FROM transfers
+        WHERE period_id = s.period_id AND transaction_id < s.until) AS t
+ WHERE (s.spent, s.expired, s.spent + s.expired, true)
+       IS DISTINCT FROM (t.spent, t.expired, t.granted, p.closed_at IS NOT NULL)
+    OR (p.stated_spent IS DISTINCT FROM s.spent
+        AND NOT EXISTS (SELECT FROM statements AS later
+                         WHERE later.period_id = s.period_id AND later.run > s.run))
+"""
+
 _NOTES_ARE_THEIR_REFUNDS = """
 SELECT format('credit note %s of %s (%s) gives back %s, its refunds are %s', n.id,
               n.license_id, n.state, n.credits, r.credits),
@@ -305,6 +327,7 @@ CHECKS: dict[str, str] = {
     "parts_hold_what_was_delivered": _PARTS_HOLD_WHAT_WAS_DELIVERED,
     "ended_is_closed": _ENDED_IS_CLOSED,
     "nothing_is_left_open": _NOTHING_IS_LEFT_OPEN,
+    "frozen_statements_are_their_transfers": _STATEMENTS_ARE_TRANSFERS,
 }
 
 

@@ -105,8 +105,9 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         *("storage", "storage/tables", "storage/licenses", "storage/ledger"),
         "storage/refunds",
         *("storage/finance", "storage/operations", "storage/webhooks"),
-        *("worker/infrastructure", "worker/licenses", "worker/ledger"),
-        *("worker/exports/writers", "worker/responses"),
+        *("pricing", "storage/files", "storage/jobs", "storage/retention"),
+        *("worker/infrastructure", "worker/licenses", "worker/ledger", "worker/quotes"),
+        *("worker/exports", "worker/exports/writers", "worker/responses"),
     ),
     "worker/webhooks": (
         *("storage/licenses", "storage/jobs", "storage/webhooks"),

@@ -252,6 +252,13 @@ BREAKINGS: list[tuple[str, Breaking]] = [
             INSERT INTO unchanged_claims (job_id, item, subject, digest)
             SELECT id, 'company', 'c9', '' FROM jobs WHERE state = 'succeeded'"""),
     ),
+    (
+        "frozen_statements_are_their_transfers",
+        _by("""
+            INSERT INTO statements (period_id, run, license_id, since, until, available,
+                                    reserved, spent, expired, document)
+            SELECT id, 1, license_id, 0, 1, 0, 0, 7, 0, '{}' FROM periods"""),
+    ),
 ]
 
 

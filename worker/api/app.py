@@ -31,7 +31,15 @@ from worker.api.routes import (
     uploads,
     webhooks,
 )
-from worker.api.routes.finance import balances, overviews, refunds, statements
+from worker.api.routes.finance import (
+    balances,
+    explained_charges,
+    overviews,
+    reconciliations,
+    refunds,
+    statements,
+    warehouse,
+)
 from worker.api.routes.operations import (
     actions,
     bulk,
@@ -73,7 +81,10 @@ _FAMILIES = (
     processes,
     queues,
     pauses,
+    explained_charges,
+    reconciliations,
     statements,
+    warehouse,
 )
 
 

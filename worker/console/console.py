@@ -34,6 +34,7 @@ from worker.console.pages.finance import (
     charges,
     license_overview,
     licenses,
+    reconciliations,
     refunds,
     statement,
 )
@@ -62,6 +63,7 @@ _FAMILIES = (
     licenses,
     statement,
     charges,
+    reconciliations,
 )
 
 _POLICY = (

@@ -6,7 +6,7 @@ A message of a license as a whole names no user; code of before may not show it.
 from alembic import op
 
 revision = "0033"
-down_revision = "0031"
+down_revision = "0032"
 branch_labels = None
 depends_on = None
 
