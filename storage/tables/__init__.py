@@ -23,6 +23,11 @@ from storage.tables.finance.credit_notes import (
     credit_notes,
     refund_allowances,
 )
+from storage.tables.finance.reconciliations import (
+    reconciled_jobs,
+    reconciliation_findings,
+    reconciliations,
+)
 from storage.tables.finance.statements import statements
 from storage.tables.findings import (
     directory,
@@ -124,6 +129,9 @@ __all__ = [
     "processes",
     "provider_costs",
     "quotes",
+    "reconciled_jobs",
+    "reconciliation_findings",
+    "reconciliations",
     "record_outcomes",
     "refund_allowances",
     "refunds",

@@ -126,6 +126,8 @@ reservations = Table(
     Index(
         "reservations_open_idx", "period_id", postgresql_where=text("state = 'open'")
     ),
+    # A period's jobs, in an order that is kept from one look to the next.
+    Index("reservations_period_id_idx", "period_id", "id"),
     postgresql_with=CHANGES_WHILE_YOUNG,
 )
 

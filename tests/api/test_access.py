@@ -23,7 +23,13 @@ from worker.api.routes import (
     uploads,
     webhooks,
 )
-from worker.api.routes.finance import refunds, statements
+from worker.api.routes.finance import (
+    explained_charges,
+    reconciliations,
+    refunds,
+    statements,
+    warehouse,
+)
 from worker.api.routes.operations import (
     actions,
     bulk,
@@ -44,6 +50,9 @@ _ALLOWED = {
     "GET /licenses/{license}/usage": {_FINANCE},
     "GET /licenses/{license}/statement": {_FINANCE},
     "GET /licenses/{license}/statements": {_FINANCE},
+    "GET /transfers": {_FINANCE},
+    "GET /statements": {_FINANCE},
+    "GET /journal": {_FINANCE},
     "POST /licenses/{license}/close": {_FINANCE},
     "POST /licenses/{license}/views": {_PRODUCER},
     "GET /licenses/{license}/notifications": {_PRODUCER},
@@ -80,6 +89,11 @@ _ALLOWED = {
     "GET /jobs/{job}/file": {_PRODUCER},
     "GET /jobs/{job}/manifest": {_PRODUCER},
     "GET /charges": {_FINANCE},
+    "GET /charges/{charge}": {_FINANCE},
+    "GET /charges/{charge}/explanation": {_FINANCE},
+    "POST /reconciliations": {_FINANCE},
+    "GET /reconciliations": {_FINANCE},
+    "GET /reconciliations/{reconciliation}": {_FINANCE},
     "GET /charges/{charge}/refund": {_FINANCE},
     "POST /charges/{charge}/refund": {_FINANCE},
     "POST /refunds": {_FINANCE},
@@ -135,7 +149,10 @@ FAMILIES = (
     processes,
     queues,
     pauses,
+    explained_charges,
+    reconciliations,
     statements,
+    warehouse,
 )
 _ROUTES = sorted(
     f"{method} {route.path}"
@@ -211,7 +228,10 @@ def _things_of(api, license_id: str) -> dict[str, str]:
         },
     )
     api.admin.put(f"/v1/licenses/{license_id}/templates/mine", json={})
+    asked = {"period": "open", "license": license_id}
+    reconciliation = api.admin.post("/v1/reconciliations", json=asked).json()["id"]
     return {
+        "reconciliation": str(reconciliation),
         "license": license_id,
         "template": "mine",
         "job": job_id,
@@ -226,6 +246,7 @@ def _things_of(api, license_id: str) -> dict[str, str]:
 # Where a route names a license, or something of one: in its path, in its body, in its
 # query (a list), or by none of these. A new route has to say it here.
 _IN_BODY = {
+    "POST /reconciliations",
     "POST /uploads",
     "POST /quotes",
     "POST /jobs",
@@ -238,9 +259,13 @@ _IN_BODY = {
     "POST /refunds/preview",
 }
 _LISTS = {
+    "GET /reconciliations",
     "GET /jobs",
     "GET /lookups",
     "GET /charges",
+    "GET /transfers",
+    "GET /statements",
+    "GET /journal",
     "GET /refunds",
     "GET /webhooks",
     "GET /connections",
@@ -271,7 +296,8 @@ def test_every_route_says_where_it_names_a_license():
 def test_a_bound_key_does_not_learn_of_another_license(api, scope):
     theirs = _things_of(api, "theirs")
     nobodys = {name: f"no_{name}" for name in theirs}
-    numbers = dict.fromkeys(("charge", "chunk", "delivery", "refund"), "999999999")
+    names = ("charge", "chunk", "delivery", "reconciliation", "refund")
+    numbers = dict.fromkeys(names, "999999999")
     api.license("ours")
     bound = api.key(scope, "ours")
     for route in sorted(_IN_PATH - _OF_THE_HOUSE):

@@ -102,8 +102,9 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "worker/finance": (
         *("storage", "storage/tables", "storage/licenses", "storage/ledger"),
         *("storage/finance", "storage/operations", "storage/webhooks"),
-        *("worker/infrastructure", "worker/licenses"),
-        *("worker/exports/writers", "worker/responses"),
+        *("pricing", "storage/files", "storage/jobs", "storage/retention"),
+        *("worker/infrastructure", "worker/licenses", "worker/quotes"),
+        *("worker/exports", "worker/exports/writers", "worker/responses"),
     ),
     "worker/webhooks": (
         *("storage/licenses", "storage/jobs", "storage/webhooks"),

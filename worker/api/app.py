@@ -31,7 +31,13 @@ from worker.api.routes import (
     uploads,
     webhooks,
 )
-from worker.api.routes.finance import refunds, statements
+from worker.api.routes.finance import (
+    explained_charges,
+    reconciliations,
+    refunds,
+    statements,
+    warehouse,
+)
 from worker.api.routes.operations import (
     actions,
     bulk,
@@ -71,7 +77,10 @@ _FAMILIES = (
     processes,
     queues,
     pauses,
+    explained_charges,
+    reconciliations,
     statements,
+    warehouse,
 )
 
 

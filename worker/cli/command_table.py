@@ -22,6 +22,14 @@ COMMANDS = {
         "finance.statements",
         "Say what moved a period's credits, and what they went to.",
     ),
+    "warehouse": _Place(
+        "finance.warehouse",
+        "Write transfers, charges, refunds or statements of periods as CSV or Parquet.",
+    ),
+    "journal": _Place(
+        "finance.warehouse",
+        "Write the transfers of periods as a journal for beancount or hledger.",
+    ),
     "quote": _Place(
         "exports", "Say what exporting FILE can cost at most; nothing is reserved."
     ),
@@ -109,6 +117,15 @@ COMMANDS = {
     ),
     "audit-process": _Place("maintenance"),
     "chain-process": _Place("finance.chain"),
+    "reconcile": _Place(
+        "finance.reconcile",
+        "Compute every charge of a period again; exit 1 where anything differs.",
+    ),
+    "explain": _Place(
+        "finance.explain",
+        "Say why CHARGE cost what it did, in sentences for a customer.",
+    ),
+    "reconcile-process": _Place("finance.reconcile"),
     "migrate": _Place(
         "maintenance", "Bring the database's schema to the newest version."
     ),

@@ -30,7 +30,13 @@ from worker.console.pages import (
     sign_in,
     workers,
 )
-from worker.console.pages.finance import charges, licenses, refunds, statement
+from worker.console.pages.finance import (
+    charges,
+    licenses,
+    reconciliations,
+    refunds,
+    statement,
+)
 from worker.console.renderer import Renderer
 from worker.console.visits import House
 from worker.infrastructure.dependencies import connect
@@ -55,6 +61,7 @@ _FAMILIES = (
     licenses,
     statement,
     charges,
+    reconciliations,
 )
 
 _POLICY = (

@@ -58,6 +58,9 @@ class Settings(EnvironmentSettings):
     secret_keys: Secret | None = None
     """Keys of 20 characters or more, separated by commas: the first encrypts, any
     decrypts. Unset: a key of the home's own, in `secret.key`."""
+    former_keys: Secret | None = None
+    """Secret keys of before: they open and sign nothing, and still check what they
+    have sealed of the chain."""
     console_session_s: float = setting(8 * 3600, gt=0)
     """A sign-in to the console ends so long after it was made."""
     console_idle_s: float = setting(3600, ge=60)
@@ -251,6 +254,9 @@ class Settings(EnvironmentSettings):
     chain_pin_url: str | None = None
     """Where each head is posted too, signed as the operator's events are; unset:
     nowhere."""
+    reconcile_hour: int = setting(2, ge=-1, le=23)
+    """At this hour (UTC) all open periods are reconciled each night, by a process of
+    its own; -1: only what somebody asks for is."""
     report_interval_s: float = setting(10, gt=0)
     """How often workers and dispatchers say that they are alive."""
     job_window: int = setting(8, ge=1)

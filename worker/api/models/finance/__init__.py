@@ -1,4 +1,4 @@
-"""Finance's bodies and answers: credit notes.
+"""Finance's bodies and answers: a module for each noun.
 
-Imports nothing but types. Start with `refunds`.
+Imports nothing but types. Start with `reconciliations`.
 """
