@@ -31,7 +31,7 @@ from worker.api.routes import (
     uploads,
     webhooks,
 )
-from worker.api.routes.finance import statements
+from worker.api.routes.finance import statements, warehouse
 from worker.api.routes.operations import (
     actions,
     bulk,
@@ -71,6 +71,7 @@ _FAMILIES = (
     queues,
     pauses,
     statements,
+    warehouse,
 )
 
 

@@ -126,6 +126,7 @@ from worker.api.models.statements import (
     PeriodToClose,
     Statement,
 )
+from worker.api.models.transfers import RowFormat, Transfer
 from worker.api.models.uploads import (
     Upload,
 )
@@ -235,6 +236,7 @@ __all__ = [
     "Role",
     "RotatedWebhook",
     "Rotation",
+    "RowFormat",
     "ShownDryRun",
     "State",
     "Statement",
@@ -244,6 +246,7 @@ __all__ = [
     "TimelineAction",
     "TimelineEntry",
     "TopUp",
+    "Transfer",
     "Upload",
     "Usage",
     "UsageItem",
