@@ -13,12 +13,12 @@ from sqlalchemy import text
 
 from storage.jobs import heartbeats
 from tests.conftest import new_database
+from tests.finance.conftest import seal
 from tests.support import job_runs
 from tests.support.fleet import Fleet, fleet_of, until
 from tests.support.servers import OwnBroker, own_broker
 from tests.support.terminals import Terminal
 from worker.embedded.home import remove_home
-from worker.finance.chain.sealer import seal
 from worker.jobs import job_control, submission
 from worker.wiring import Wired
 

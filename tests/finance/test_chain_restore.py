@@ -13,14 +13,14 @@ from storage.errors import is_money_stopped
 from storage.finance.chain import runs
 from storage.finance.chain.runs import DatabaseRestored
 from storage.ledger import grants
+from storage.migrations.migrator import migrate
 from storage.operations.action_log import Acting, Actor
 from storage.tables.column_types import ERA
-from tests.finance.conftest import deps_of
+from tests.finance.conftest import deps_of, make_money, seal
 from tests.finance.test_chain import run
-from tests.support.servers import own_postgres_server
+from tests.support.servers import OwnPostgres, own_postgres_server
 from tests.support.stored_jobs import end_job, make_job, settle
-from worker.finance.chain import new_era
-from worker.finance.chain.sealer import seal
+from worker.finance.chain import new_era, sealer
 from worker.finance.chain.verifier import verify
 from worker.infrastructure.dependencies import Deps
 from worker.infrastructure.errors import Refused
@@ -29,18 +29,18 @@ ACTING = Acting(Actor("a person", "a test"), "restored")
 
 
 @pytest.fixture
-def restored(house, tmp_path) -> Iterator[Deps]:
-    """The house on another server: a dump made after a seal, with unsealed money."""
-    with house.database.transaction() as connection:
-        make_job(connection, "open", 10)
-        settle(connection, "open", "company:c9=1")
-    seal(house)
-    with house.database.transaction() as connection:
-        settle(connection, "open", "email:p9=1")
+def restored(tmp_path) -> Iterator[Deps]:
+    """A house on another server: a dump made after a seal, with unsealed money."""
     dump = tmp_path / "dump"
-    with own_postgres_server() as server:
-        _pg(server, "pg_dump", "-Fc", "-f", str(dump), house.database.url)
-        _pg(server, "pg_restore", "--no-owner", "--exit-on-error", str(dump), to=True)
+    with own_postgres_server() as lost, own_postgres_server() as server:
+        with (
+            closing(Database(lost.url)) as database,
+            closing((deps := deps_of(database, tmp_path)).database),
+        ):
+            migrate(database)
+            _live(deps)
+        _pg(lost, "pg_dump", "-Fc", "-f", str(dump))
+        _pg(server, "pg_restore", "--no-owner", "--exit-on-error", str(dump))
         with (
             closing(Database(server.url)) as database,
             closing((deps := deps_of(database, tmp_path)).database),
@@ -48,16 +48,26 @@ def restored(house, tmp_path) -> Iterator[Deps]:
             yield deps
 
 
-def _pg(server, program: str, *arguments, to: bool = False) -> None:
-    urls = [_libpq(one) if not isinstance(one, str) else one for one in arguments]
-    target = ["-d", _libpq(make_url(server.url))] if to else []
-    subprocess.run(
-        [server.programs / program, *target, *urls], check=True, capture_output=True
+def _live(deps: Deps) -> None:
+    """Seal some money, and have more that no run has sealed."""
+    make_money(deps.database)
+    with deps.database.transaction() as connection:
+        make_job(connection, "open", 10)
+        settle(connection, "open", "company:c9=1")
+    seal(deps)
+    with deps.database.transaction() as connection:
+        settle(connection, "open", "email:p9=1")
+
+
+def _pg(server: OwnPostgres, program: str, *words: str) -> None:
+    """Run a program that came with a server, on that."""
+    url = make_url(server.url).set(drivername="postgresql").render_as_string()
+    done = subprocess.run(
+        [server.programs / program, *words, "--dbname", url],
+        check=False,
+        capture_output=True,
     )
-
-
-def _libpq(url) -> str:
-    return str(url.set(drivername="postgresql").render_as_string(hide_password=False))
+    assert done.returncode == 0, done.stderr.decode()
 
 
 def _stopped(database: Database) -> bool:
@@ -79,7 +89,7 @@ def test_a_restored_database_writes_no_money_until_a_new_era(restored):
     ):
         end_job(connection, "open")
     with pytest.raises(DatabaseRestored):
-        seal(restored)
+        sealer.seal(restored)
     assert "see `holdfast audit --new-era`" in verify(restored).breaks[0].what
     begun = new_era.start(restored, ACTING)
     assert (begun.run.era, begun.run.to_transaction, begun.lost_runs) == (1, ERA, 0)
