@@ -23,7 +23,12 @@ from worker.api.routes import (
     uploads,
     webhooks,
 )
-from worker.api.routes.finance import explained_charges, reconciliations, statements
+from worker.api.routes.finance import (
+    explained_charges,
+    reconciliations,
+    statements,
+    warehouse,
+)
 from worker.api.routes.operations import (
     actions,
     bulk,
@@ -44,6 +49,9 @@ _ALLOWED = {
     "GET /licenses/{license}/usage": {_FINANCE},
     "GET /licenses/{license}/statement": {_FINANCE},
     "GET /licenses/{license}/statements": {_FINANCE},
+    "GET /transfers": {_FINANCE},
+    "GET /statements": {_FINANCE},
+    "GET /journal": {_FINANCE},
     "POST /licenses/{license}/close": {_FINANCE},
     "POST /licenses/{license}/views": {_PRODUCER},
     "GET /licenses/{license}/notifications": {_PRODUCER},
@@ -135,6 +143,7 @@ FAMILIES = (
     explained_charges,
     reconciliations,
     statements,
+    warehouse,
 )
 _ROUTES = sorted(
     f"{method} {route.path}"
@@ -239,6 +248,9 @@ _LISTS = {
     "GET /jobs",
     "GET /lookups",
     "GET /charges",
+    "GET /transfers",
+    "GET /statements",
+    "GET /journal",
     "GET /webhooks",
     "GET /connections",
     "GET /actions",

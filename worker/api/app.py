@@ -35,6 +35,7 @@ from worker.api.routes.finance import (
     explained_charges,
     reconciliations,
     statements,
+    warehouse,
 )
 from worker.api.routes.operations import (
     actions,
@@ -77,6 +78,7 @@ _FAMILIES = (
     explained_charges,
     reconciliations,
     statements,
+    warehouse,
 )
 
 

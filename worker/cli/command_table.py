@@ -22,6 +22,14 @@ COMMANDS = {
         "finance.statements",
         "Say what moved a period's credits, and what they went to.",
     ),
+    "warehouse": _Place(
+        "finance.warehouse",
+        "Write transfers, charges, refunds or statements of periods as CSV or Parquet.",
+    ),
+    "journal": _Place(
+        "finance.warehouse",
+        "Write the transfers of periods as a journal for beancount or hledger.",
+    ),
     "quote": _Place(
         "exports", "Say what exporting FILE can cost at most; nothing is reserved."
     ),

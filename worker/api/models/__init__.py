@@ -132,6 +132,7 @@ from worker.api.models.statements import (
     PeriodToClose,
     Statement,
 )
+from worker.api.models.transfers import RowFormat, Transfer
 from worker.api.models.uploads import (
     Upload,
 )
@@ -244,6 +245,7 @@ __all__ = [
     "Role",
     "RotatedWebhook",
     "Rotation",
+    "RowFormat",
     "ShownDryRun",
     "ShownReconciliation",
     "State",
@@ -254,6 +256,7 @@ __all__ = [
     "TimelineAction",
     "TimelineEntry",
     "TopUp",
+    "Transfer",
     "Upload",
     "Usage",
     "UsageItem",

@@ -2,10 +2,11 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Path, Request, Response
 from sqlalchemy import Connection
 
 from storage.access_scopes import Scope
+from storage.finance.warehouse.ledger_rows import Dataset
 from storage.ledger import charges, refunds
 from storage.ledger.refunds import RefundResult
 from storage.licenses.idempotency_keys import Once
@@ -13,7 +14,9 @@ from worker.api import cursors, models
 from worker.api.access_control import CheckedRoute, Whose, allow, seen_license
 from worker.api.context import ApiContext, context_of
 from worker.api.idempotency_keys import made_by, once_of
-from worker.infrastructure.errors import Code, Refused
+from worker.api.routes.finance import warehouse
+from worker.finance.period_names import starts_of
+from worker.infrastructure.errors import Code, Refused, bad
 from worker.ledger.refund_refusals import refusal_of
 from worker.responses import credit_responses
 from worker.responses.response import Answer
@@ -35,21 +38,30 @@ def _owner(connection: Connection, named: str) -> str | None:
 _OF_IT = Whose("charge", _owner)
 
 
-@router.get("/charges", response_model=models.Page[models.Charge])
+@router.get(
+    "/charges", response_model=models.Page[models.Charge], responses=warehouse.FILES
+)
 @allow(Scope.FINANCE)
 def list_charges(
     request: Request,
-    license: Annotated[models.ClientId | None, Query()] = None,
-    period: Annotated[
-        models.Instant | None, Query(description="Its starts_at.")
-    ] = None,
+    license: warehouse.License = None,
+    period: warehouse.Period = None,
     item: models.Item | None = None,
+    format: warehouse.Format = models.RowFormat.JSON,
     limit: cursors.Limit = cursors.LIMIT,
     cursor: cursors.Cursor = None,
-) -> Answer:
+) -> Answer | Response:
     """List charges in the order in which they were made."""
+    if format is not models.RowFormat.JSON:
+        if item is not None:
+            raise bad("item", "a file has those of all items: leave it out")
+        return warehouse.rows_file(request, Dataset.CHARGES, format, license, period)
+    starts = None if period is None else starts_of(period)
     wanted = charges.Wanted(
-        license_id=seen_license(request, license), item=item, period_starts_at=period
+        license_id=seen_license(request, license),
+        item=item,
+        period_starts_since=starts and starts.since,
+        period_starts_before=starts and starts.before,
     )
     after = cursors.decode_number(cursor, 0)
     with context_of(request).deps.database.transaction() as connection:
