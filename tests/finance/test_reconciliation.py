@@ -16,7 +16,7 @@ from storage.finance.reconciliation import runs
 from storage.finance.reconciliation.runs import Shown
 from tests.support import job_runs
 from tests.support.fleet import until
-from worker.finance.reconciliation import reconciliations, runners
+from worker.finance.reconciliation import reconciler, reconciliations, runners
 from worker.finance.reconciliation.reconcile_process import ReconcileProcess
 from worker.infrastructure.errors import Refused
 from worker.jobs import submission
@@ -199,6 +199,38 @@ def test_the_dispatcher_starts_it_nightly_and_it_ends_by_itself(deps, caplog):
     with deps.database.transaction() as connection:
         assert not runs.nightly_is_due(connection, hour=deps.settings.reconcile_hour)
         assert not runs.is_waiting(connection)
+
+
+def test_what_was_found_is_forgotten_in_time_and_its_counts_are_not(deps):
+    _export(deps, "c1/p1")
+    _execute(deps, "UPDATE jobs SET file_bytes = file_bytes + 1")
+    before = _reconcile(deps)
+    assert before.differences
+    _execute(
+        deps,
+        "UPDATE reconciliations SET finished_at = finished_at - interval '91 days'",
+    )
+    _execute(deps, "UPDATE jobs SET file_bytes = file_bytes - 1")
+    assert _reconcile(deps).differences == []
+    after = reconciliations.show(deps, before.run.id, limit=10)
+    assert after.differences == []
+    assert after.run.differences == before.run.differences > 0
+
+
+def test_of_very_many_differences_the_first_are_kept_and_all_are_counted(
+    deps, monkeypatch
+):
+    monkeypatch.setattr(runs, "FINDINGS_MAX", 2)
+    for place in range(3):
+        _export(deps, f"c{place}/p1")
+    _execute(deps, "UPDATE jobs SET user_id = 'nobody'")
+    with deps.database.transaction() as connection:
+        run_id = runs.put(connection, "open", None)
+    monkeypatch.setattr(reconciler, "_STEP_CHARGES", 1)
+    runners.run_waiting(deps, Event())
+    shown = reconciliations.show(deps, run_id, limit=100)
+    assert 2 <= len(shown.differences) < shown.run.differences
+    _execute(deps, "UPDATE jobs SET user_id = 'user-1'")
 
 
 def test_the_command_exits_1_on_any_difference(deps):

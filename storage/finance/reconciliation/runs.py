@@ -17,6 +17,9 @@ from sqlalchemy.exc import IntegrityError
 from storage.array_literals import array
 from storage.errors import StorageError, Superseded, is_violation
 
+FINDINGS_MAX = 10_000
+"""About so many findings of a kind are kept of one run; all are counted."""
+
 OPEN = "open"
 """The name of all periods that have not ended."""
 
@@ -251,8 +254,14 @@ def _keep(connection: Connection, run_id: int, findings: Sequence[Finding]) -> N
                           CAST(:job_id AS text[]), CAST(:record AS integer[]),
                           CAST(:charge_id AS bigint[]), CAST(:place AS text[]),
                           CAST(:row_id AS text[]), CAST(:expected AS text[]),
-                          CAST(:found AS text[]), CAST(:charges AS bigint[]))"""),
-        {"run_id": run_id}
+                          CAST(:found AS text[]), CAST(:charges AS bigint[]))
+                AS each (kind, license_id, job_id, record, charge_id, place, row_id,
+                         expected, found, charges)
+             WHERE (SELECT count(*)
+                      FROM (SELECT FROM reconciliation_findings AS f
+                             WHERE f.reconciliation_id = :run_id
+                               AND f.kind = each.kind LIMIT :most) AS kept) < :most"""),
+        {"run_id": run_id, "most": FINDINGS_MAX}
         | {name: array([getattr(one, name) for one in findings]) for name in columns},
     )
 
@@ -273,6 +282,19 @@ def end(
     )
     if ended.rowcount != 1:
         raise Superseded(f"reconciliation {run_id} is run by another")
+
+
+def forget(connection: Connection, *, after_s: float) -> int:
+    """Remove what runs have found that ended so long ago; their counts stay."""
+    return connection.execute(
+        text("""
+            DELETE FROM reconciliation_findings
+             WHERE reconciliation_id IN (
+                   SELECT id FROM reconciliations
+                    WHERE finished_at < (SELECT holdfast_confirmed_clock()
+                                              - make_interval(secs => :after_s)))"""),
+        {"after_s": after_s},
+    ).rowcount
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,6 +35,7 @@ _PAGE_JOBS = 50
 _STEP_CHARGES = 5_000
 """After so many charges a step is kept, wherever its page ends."""
 _LEASE_S = 60.0
+_FINDINGS_KEPT_S = 90 * 24 * 3600.0
 _PAUSE_TIMES = 24
 """Beside jobs a step is followed by a pause so many times as long: 4 % of one core."""
 _PAUSE_LOOK_S = 1.0
@@ -61,6 +62,7 @@ class Reconciler:
             error = self._work_off(run)
         with self._deps.database.transaction() as connection:
             runs.end(connection, run.id, self._deps.owner, error=error)
+            runs.forget(connection, after_s=_FINDINGS_KEPT_S)
             return runs.get(connection, run.id)
 
     def _taken(self, run_id: int | None) -> Run | None:
@@ -194,7 +196,8 @@ class Reconciler:
             if digests is not None:
                 if row.job_id in first:
                     compare(notes, first[row.job_id], digests)
-                else:
+                elif not notes.findings:
+                    # What was changed before must not be held for what is right.
                     fresh[row.job_id] = json.dumps(digests)
             findings += notes.close()
             _add(counts, notes.counts)
