@@ -236,6 +236,12 @@ def test_more_than_a_job_is_paused_and_resumed(api, browse, job, scope, page, wh
     assert (done.status_code, done.url.path) == (200, f"/console/{page}")
     assert REASON in done.text
     assert why in operator.open(f"/console/jobs/{job}").text
+    overview = operator.open("/console/").text
+    told = overview.partition("Paused by operators")[2].partition("</ul>")[0]
+    assert REASON in told
+    if scope.startswith("provider"):
+        assert "paused by operator of a test" in overview
+        assert ">asked<" not in overview
     resumed = operator.send(f"/console/act/resume-scope/{scope}", reason=REASON)
     assert REASON not in resumed.text
     assert [verb for verb, _, _ in _log(api)] == ["resume", "pause"]

@@ -66,6 +66,7 @@ def _act(visit: Visit) -> Response:
         return _page(visit, action, aim, form, [refused.detail], status=409)
     except BadInput as error:
         return _page(visit, action, aim, form, [str(error)], status=422)
+    visit.house.live.forget()
     return RedirectResponse(leads_to or aim.back, 303)
 
 
