@@ -45,6 +45,7 @@ class Charged(NamedTuple):
 
     item: str
     provider: str | None
+    lines: int
     credits: int
 
 
@@ -52,8 +53,11 @@ def charged(connection: Connection, job_id: str) -> list[Charged]:
     """What a job was charged, those of 0 included, by item and provider."""
     rows = connection.execute(
         text("""
-            SELECT item, provider, sum(credits) FROM charges
+            SELECT item, provider, count(*), sum(credits) FROM charges
              WHERE job_id = :job_id GROUP BY item, provider ORDER BY item, provider"""),
         {"job_id": job_id},
     )
-    return [Charged(item, provider, int(credits_)) for item, provider, credits_ in rows]
+    return [
+        Charged(item, provider, lines, int(credits_))
+        for item, provider, lines, credits_ in rows
+    ]

@@ -97,6 +97,23 @@ def alive(connection: Connection, *, within_s: float) -> set[str]:
     return set(rows.scalars())
 
 
+def all_drain(connection: Connection, *, within_s: float) -> bool:
+    """Whether each worker that reported within this time takes nothing more, or is to.
+
+    Not where none has reported.
+    """
+    drains: bool = connection.execute(
+        text("""
+            SELECT coalesce(bool_and(draining_since IS NOT NULL
+                                     OR drain_asked_at IS NOT NULL), false)
+              FROM processes
+             WHERE role = 'worker'
+               AND seen_at > clock_timestamp() - make_interval(secs => :within_s)"""),
+        {"within_s": within_s},
+    ).scalar_one()
+    return drains
+
+
 def forget_silent(connection: Connection, *, after_s: float) -> int:
     """Remove processes that were not heard of for so long."""
     gone = connection.execute(

@@ -11,6 +11,8 @@ from sqlalchemy import Connection, text
 
 from storage.held_jobs import is_held, waiting_reason
 from storage.operations.processes import ProcessState, state_of
+from storage.operations.scope_pauses import ScopePause
+from storage.pause_scope import PauseScope
 
 SMALL, LARGE = "small", "chunks"
 """The queues of chunks, as the broker has them."""
@@ -112,6 +114,18 @@ class Overview:
     records_s: float
     """Records that were done in a second of the last five minutes."""
     credits_reserved: int
+    pauses: tuple[ScopePause, ...]
+    """What operators hold of more than a job, everything first; at most so many."""
+    pauses_total: int
+
+    @property
+    def more_jobs(self) -> int:
+        """How many more jobs are open than `jobs` shows."""
+        return sum(self.jobs_by_state.values()) - len(self.jobs)
+
+    def held(self, scope: PauseScope) -> dict[str, ScopePause]:
+        """What is paused of a kind, by its id."""
+        return {one.subject: one for one in self.pauses if one.scope is scope}
 
 
 # Of a job that a pause holds nothing waits for a worker.
@@ -201,11 +215,19 @@ SELECT clock_timestamp() AS at,
                SELECT 1 FROM audit_acknowledgements WHERE violation_id = v.id))
          AS violations,
        (SELECT coalesce(sum(amount - settled), 0)
-          FROM reservations WHERE state = 'open') AS credits_reserved
+          FROM reservations WHERE state = 'open') AS credits_reserved,
+       (SELECT coalesce(jsonb_agg(to_jsonb(p)
+                 ORDER BY place, paused_at, subject), '[]')
+          FROM (SELECT *, array_position(
+                       '{everything,provider,license,connection}', scope) AS place
+                  FROM scope_pauses ORDER BY place, paused_at, subject
+                 LIMIT :pauses_shown) AS p) AS pauses,
+       (SELECT count(*) FROM scope_pauses) AS pauses_total
 """
 )
 
 _LOOKED_AT = 200
+_PAUSES_SHOWN = 50
 
 
 def look(
@@ -224,6 +246,7 @@ def look(
             "chunk_records": chunk_records,
             "looked_at": _LOOKED_AT,
             "shown": jobs_shown,
+            "pauses_shown": _PAUSES_SHOWN,
         },
     ).one()
     queues = {one["name"]: QueueFigures(**one) for one in row.queues}
@@ -238,6 +261,8 @@ def look(
         audit=AuditFigures(row.audited_at, row.violations),
         records_s=float(row.records_s),
         credits_reserved=int(row.credits_reserved),
+        pauses=tuple(map(_pause, row.pauses)),
+        pauses_total=row.pauses_total,
     )
 
 
@@ -261,6 +286,16 @@ def _process(one: dict[str, Any], silent_after_s: float) -> ProcessRow:
     )
     began = {"started_at": _instant(one["started_at"])}
     return ProcessRow(**one | began, state=state)
+
+
+def _pause(one: dict[str, Any]) -> ScopePause:
+    return ScopePause(
+        scope=PauseScope(one["scope"]),
+        subject=one["subject"],
+        reason=one["reason"],
+        paused_by=one["paused_by"],
+        paused_at=_instant(one["paused_at"]),
+    )
 
 
 def _instant(at: str) -> datetime:

@@ -185,6 +185,19 @@ def get(connection: Connection, scope: PauseScope, subject: str) -> ScopePause |
     return None if row is None else _pause(row)
 
 
+def over_job(connection: Connection, job_id: str) -> list[ScopePause]:
+    """The pauses that are over a job, the longest first."""
+    rows = connection.execute(
+        text(f"""
+            SELECT p.scope, p.subject, p.reason, p.paused_by, p.paused_at
+              FROM jobs AS j JOIN quotes AS q ON q.id = j.quote_id
+              JOIN scope_pauses AS p ON {_COVERS}
+             WHERE j.id = :job_id ORDER BY p.paused_at, p.scope, p.subject"""),  # noqa: S608 - a constant
+        {"job_id": job_id},
+    )
+    return [_pause(row) for row in rows]
+
+
 def page(
     connection: Connection,
     *,

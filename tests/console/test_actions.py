@@ -236,9 +236,65 @@ def test_more_than_a_job_is_paused_and_resumed(api, browse, job, scope, page, wh
     assert (done.status_code, done.url.path) == (200, f"/console/{page}")
     assert REASON in done.text
     assert why in operator.open(f"/console/jobs/{job}").text
+    overview = operator.open("/console/").text
+    told = overview.partition("Paused by operators")[2].partition("</ul>")[0]
+    assert REASON in told
+    if scope.startswith("provider"):
+        assert "paused by operator of a test" in overview
+        assert ">asked<" not in overview
     resumed = operator.send(f"/console/act/resume-scope/{scope}", reason=REASON)
     assert REASON not in resumed.text
     assert [verb for verb, _, _ in _log(api)] == ["resume", "pause"]
+
+
+def test_a_key_of_a_license_pauses_and_resumes_it_from_its_jobs(api, browse, job):
+    bound = browse(Scope.OPERATOR, "acme")
+    path = "/console/act/{}/license/acme"
+    assert path.format("pause-scope") in bound.open("/console/jobs").text
+    assert "/act/weight" not in bound.open("/console/jobs").text
+    done = bound.send(path.format("pause-scope"), reason=REASON)
+    assert (done.status_code, done.url.path) == (200, "/console/jobs")
+    assert REASON in done.text
+    assert path.format("resume-scope") in done.text
+    done = bound.send(path.format("resume-scope"), reason=REASON)
+    assert (done.status_code, done.url.path) == (200, "/console/jobs")
+    assert REASON not in done.text
+
+
+def test_a_license_of_which_nothing_waits_is_paused_and_weighed_from_its_jobs(
+    api, browse
+):
+    api.license()
+    shown = browse().open("/console/jobs?license=acme").text
+    assert "/console/act/pause-scope/license/acme" in shown
+    assert "/console/act/weight/acme" in shown
+    assert "/console/act/" not in browse().open("/console/jobs?license=nobody").text
+
+
+def test_forms_are_filled_with_how_it_is_now(api, browse, job):
+    operator = browse()
+    operator.send("/console/act/weight/acme", reason=REASON, weight="2.5")
+    assert 'value="2.50"' in operator.open("/console/act/weight/acme").text
+    path = f"/console/act/priority/{job}"
+    operator.send(path, reason=REASON, priority="high")
+    assert '<option selected value="high">' in operator.open(path).text
+
+
+def test_what_the_state_forbids_is_not_asked_for(api, browse, job):
+    operator, worker = browse(), _worker(api)
+    chunk = _row(api, "SELECT min(id) FROM chunks")
+    for path in (
+        f"resume/{job}",
+        f"retry/{job}",
+        f"give-up/{job}",
+        f"give-back/{chunk}",
+        f"undrain/{worker}",
+        "resume-scope/license/acme",
+    ):
+        answer = operator.open(f"/console/act/{path}")
+        assert answer.status_code == 409, path
+        assert 'name="reason"' not in answer.text
+        assert "This cannot be done to what is" in answer.text
 
 
 def test_a_worker_is_drained_and_let_work_again(api, browse):
@@ -331,6 +387,8 @@ def test_what_there_is_not_cannot_be_acted_on(browse, api):
     for path in (
         "pause/nobody",
         "give-back/9",
+        f"give-back/{10**30}",
+        f"send-again/{10**30}",
         "give-back/x",
         "weight/nobody",
         "fly/x",

@@ -9,6 +9,7 @@ import pytest
 from storage.access_scopes import Scope
 from storage.operations import history
 from tests.api.conftest import Api
+from tests.support import job_runs
 from worker.console.charts import CHARTS, SPANS
 from worker.console.page_table import PAGES
 
@@ -140,7 +141,7 @@ def test_jobs_that_do_not_fit_the_filters_are_not_listed(api, browse, job):
 
 
 def test_what_no_job_can_be_is_said_so(browse):
-    for query in ("state=asleep", "kind=import"):
+    for query in ("state=asleep", "kind=import", "to=9999-12-31", "from=0000-01-01"):
         answer = browse().open(f"/console/jobs?{query}")
         assert answer.status_code == 422
         assert query.partition("=")[0] in answer.text
@@ -204,3 +205,25 @@ def test_a_house_that_was_never_audited_is_not_told_that_nothing_is_wrong(browse
     told = shown.partition("Last audit")[2].partition("</dl>")[0]
     assert "never" in told
     assert "nothing wrong" not in told
+
+
+@pytest.mark.parametrize(
+    "shown", ["license_paused", "license paused", " License Paused"]
+)
+def test_jobs_are_found_by_what_they_wait_for_as_it_is_shown(api, browse, job, shown):
+    api.admin.put("/v1/pauses/license/acme", json={"reason": "x"}).raise_for_status()
+    listed = browse().open(f"/console/jobs?reason={shown}").text
+    assert job in listed
+    assert '<option value="license paused">' in listed
+    assert job not in browse().open("/console/jobs?reason=paused").text
+
+
+def test_how_many_a_provider_found_stands_beside_what_was_charged(api, browse):
+    api.license()
+    job_runs.know(api.deps, "p0", "p1")
+    job = submitted(api, retrieve=["email"])
+    api.ended(job)
+    shown = browse().open(f"/console/jobs/{job}").text
+    found = shown.partition("Found by provider")[2].partition("</table>")[0]
+    row = found.partition('<th scope="row">email</th>')[2].partition("</tr>")[0]
+    assert re.findall(r'<td class="n">(\d+)</td>', row) == ["2", "2"]

@@ -1,11 +1,14 @@
 """Why a job does not run: the first of the causes that holds it, in a sentence."""
 
+from dataclasses import replace
+
 import pytest
 from sqlalchemy import text
 
 from storage.job_priority import Priority
 from storage.jobs import heartbeats, job_reports, parked_jobs
 from storage.jobs.job_control import NEEDS_RECONNECT, TOO_MANY_REJECTIONS
+from storage.operations import processes
 from storage.operations.action_log import Acting, Actor
 from storage.pause_scope import PauseScope
 from tests.support import job_runs
@@ -72,14 +75,16 @@ def test_one_behind_others_of_its_license_is_told_behind_how_many_chunks(deps, j
 @pytest.mark.parametrize(
     ("scope", "subject", "said"),
     [
-        (PauseScope.EVERYTHING, "", "An operator has paused everything;"),
-        (PauseScope.LICENSE, "acme", "An operator has paused its license;"),
+        (PauseScope.EVERYTHING, "", "An operator has paused everything (ada, "),
+        (PauseScope.LICENSE, "acme", "An operator has paused its license (ada, "),
     ],
 )
 def test_one_that_is_held_is_told_by_what(deps, job, scope, subject, said):
     by = Acting(Actor("ada", "a test"), "they asked for it")
     scope_pauses.pause_scope(deps, scope, subject, by)
-    assert (_why(deps, job) or "").startswith(said)
+    why = _why(deps, job) or ""
+    assert why.startswith(said)
+    assert "“they asked for it”" in why
 
 
 @pytest.mark.usefixtures("alive")
@@ -101,7 +106,8 @@ def test_one_that_waits_for_a_vendor_is_told_until_when(deps, job):
         """UPDATE jobs SET waiting_reason = 'rate_limited',
                   waiting_until = '2026-05-01 14:02:00+00'""",
     )
-    assert _why(deps, job) == "It waits: rate limited until 14:02:00 UTC."
+    said = "It waits: rate limited by a provider until 14:02:00 UTC."
+    assert _why(deps, job) == said
 
 
 @pytest.mark.usefixtures("alive")
@@ -118,14 +124,75 @@ def test_a_parked_one_is_told_what_lets_it_go_on(deps, job, reason, said):
 @pytest.mark.usefixtures("alive")
 def test_a_paused_one_is_told_so(deps, job):
     job_control.pause(deps, job)
-    assert "Somebody has paused it" in (_why(deps, job) or "")
+    assert "Somebody has paused it; it goes on" in (_why(deps, job) or "")
+
+
+@pytest.mark.usefixtures("alive")
+def test_a_paused_one_is_told_by_whom_when_and_why(deps, job):
+    job_control.pause(deps, job, Acting(Actor("ada", "a test"), "they called"))
+    why = _why(deps, job) or ""
+    assert why.startswith("Somebody has paused it (ada, 20")
+    assert " UTC: “they called”); it goes on" in why
+
+
+@pytest.mark.usefixtures("alive")
+def test_one_whose_chunks_lie_in_the_broker_is_told_what_workers_are_at(deps, job):
+    _change(
+        deps,
+        """UPDATE chunks SET state = 'dispatched'
+            WHERE id = (SELECT min(id) FROM chunks)""",
+    )
+    assert _why(deps, job) == (
+        "1 chunk of it lies in the broker, and no worker has anything else in hand: "
+        "one takes it at once."
+    )
+    other = submission.submit(deps, job_runs.quote(deps, ["d1,p"]).id)
+    _change(
+        deps,
+        """UPDATE chunks SET state = 'running', owner = 'here', attempt = 1,
+                  lease_until = clock_timestamp() + interval '1 hour'
+            WHERE job_id = :job""",
+        job=other,
+    )
+    assert _why(deps, job) == (
+        "1 chunk of it lies in the broker until a worker is free: 1 chunk runs just "
+        "now, 1 of its license."
+    )
+
+
+def test_where_all_workers_drain_that_is_why(deps, job):
+    with deps.database.transaction() as connection:
+        heartbeats.report(connection, "here:1", "worker")
+        heartbeats.report(connection, "here:2", "dispatcher")
+        processes.ask_to_drain(connection, "here:1")
+    assert (_why(deps, job) or "").startswith("All workers drain")
+    with deps.database.transaction() as connection:
+        heartbeats.report(connection, "here:3", "worker")
+    assert _why(deps, job) == "It waits for a worker to be free."
+
+
+@pytest.mark.usefixtures("alive")
+def test_one_that_is_parked_is_told_how_much_was_rejected(deps, job):
+    with deps.database.transaction() as connection:
+        parked_jobs.park(connection, job, TOO_MANY_REJECTIONS)
+        report = job_reports.job(connection, job)
+        assert report is not None
+        tried = replace(report, rejected=66, delivered=1_034)
+        assert "(6 % of 1,100 tried)" in (why_it_waits(deps, connection, tried) or "")
 
 
 @pytest.mark.usefixtures("alive")
 def test_of_one_that_runs_or_has_ended_there_is_nothing_to_tell(deps, job):
-    _change(deps, "UPDATE chunks SET state = 'dispatched'")
+    _change(
+        deps,
+        """UPDATE chunks SET state = 'running', owner = 'here', attempt = 1,
+                  lease_until = clock_timestamp() + interval '1 hour'""",
+    )
     assert _why(deps, job) is None
-    _change(deps, "UPDATE chunks SET state = 'pending'")
+    _change(
+        deps,
+        "UPDATE chunks SET state = 'pending', owner = NULL, lease_until = NULL",
+    )
     job_runs.run(deps, job)
     assert _why(deps, job) is None
 

@@ -10,8 +10,10 @@ from storage.jobs import lost_work, parked_jobs
 from storage.operations import job_timeline
 from storage.operations.action_log import Acting, Actor
 from storage.operations.job_timeline import Entry
+from storage.pause_scope import PauseScope
 from tests.support import job_runs
 from worker.jobs import job_control, job_retry, submission
+from worker.operations import scope_pauses
 from worker.wiring import Wired
 
 ADA = Acting(Actor("ada", "command line on a test"), "the customer called")
@@ -119,3 +121,30 @@ def test_a_retry_is_told_of_both_jobs(deps):
 
 def test_a_job_that_is_not_there_has_no_timeline(deps):
     assert _timeline(deps, "job_of_nobody") == []
+
+
+def test_what_held_more_than_the_job_is_told_with_who_and_why(deps):
+    job_id = _submitted(deps)
+    for scope, subject in (
+        (PauseScope.EVERYTHING, ""),
+        (PauseScope.PROVIDER, "hunter"),
+        (PauseScope.LICENSE, "acme"),
+    ):
+        scope_pauses.pause_scope(deps, scope, subject, ADA)
+        scope_pauses.resume_scope(deps, scope, subject, BOB)
+    job_runs.run(deps, job_id)
+    scope_pauses.pause_scope(deps, PauseScope.EVERYTHING, "", ADA)
+    told = [
+        (one.what.value, one.of, one.actor, one.origin, one.reason)
+        for one in _timeline(deps, job_id)
+        if one.of
+    ]
+    ada, bob = ("ada", None, "the customer called"), ("bob", None, None)
+    assert told == [
+        ("held", "everything", *ada),
+        ("let_go", "everything", *bob),
+        ("held", "provider hunter", *ada),
+        ("let_go", "provider hunter", *bob),
+        ("held", "license acme", "ada", "command line on a test", ada[2]),
+        ("let_go", "license acme", "bob", "10.0.0.1", None),
+    ]

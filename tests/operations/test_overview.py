@@ -1,20 +1,26 @@
 """The overview: what is open and how it gets on, found by one statement a second."""
 
+import io
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from rich.console import Console
 from sqlalchemy import text
 
 from storage.jobs import heartbeats
 from storage.operations import chore_runs
+from storage.operations.action_log import Acting, Actor
 from storage.operations.overview import OpenJob
+from storage.pause_scope import PauseScope
 from tests.support import job_runs
+from worker.cli.operations.overview import Sums, screen
 from worker.infrastructure.clock import Stopwatch
 from worker.infrastructure.dependencies import connect
 from worker.infrastructure.settings import MISSED_REPORTS
 from worker.jobs import job_control, submission
 from worker.jobs.chunk_runner import run_chunk
 from worker.jobs.sweeper import SWEEP, sweep
+from worker.operations import scope_pauses
 from worker.operations.overview import OverviewLook
 from worker.operations.pace import PaceMemory
 
@@ -163,3 +169,57 @@ def test_of_one_that_has_not_begun_and_of_one_that_stands_no_end_is_told():
     memory.note((_job(300),), _at(1_000))
     memory.note((_job(300),), _at(1_060))
     assert memory.of(_job(300), _at(1_060)) == (0.0, None)
+
+
+_ADA = Acting(Actor("ada", "a test"), "[/red] they asked")
+
+
+def test_what_operators_hold_is_seen_at_a_glance(deps, look):
+    for scope, subject in (
+        (PauseScope.LICENSE, "acme"),
+        (PauseScope.PROVIDER, "hunter"),
+        (PauseScope.EVERYTHING, ""),
+    ):
+        scope_pauses.pause_scope(deps, scope, subject, _ADA)
+    found = look()
+    assert [(str(one.scope), one.subject, one.paused_by) for one in found.pauses] == [
+        ("everything", "", "ada"),
+        ("provider", "hunter", "ada"),
+        ("license", "acme", "ada"),
+    ]
+    assert found.pauses_total == 3
+
+
+def test_how_many_more_jobs_are_open_than_are_shown_is_known(deps, look):
+    for n in range(22):
+        _submitted(deps, [f"z{n},z"])
+    found = look()
+    assert (len(found.jobs), found.more_jobs) == (20, 2)
+
+
+def test_a_terminal_shows_what_is_held_providers_upkeep_and_the_past(
+    database_url, tmp_path
+):
+    deps = job_runs.wire_to(
+        database_url, tmp_path, providers="directory,hunter", hunter_key="k" * 20
+    )
+    job_runs.create_license(deps)
+    job_runs.run(deps, _submitted(deps))
+    scope_pauses.pause_scope(deps, PauseScope.PROVIDER, "hunter", _ADA)
+    with deps.database.transaction() as connection:
+        chore_runs.note(connection, SWEEP)
+    overview = OverviewLook(deps.settings, connect(deps.settings, pool=1))
+    out = io.StringIO()
+    past = {"hour": Sums(6, 1, 12)}
+    Console(file=out, width=160).print(screen(overview.report(), past))
+    overview.close()
+    deps.database.close()
+    for words in (
+        "PAUSED provider hunter by ada since",
+        "[/red] they asked",
+        "paused by ada",
+        "last sweep",
+        "never audited",
+        "last hour: 6 records, 1 failures, 12 credits settled",
+    ):
+        assert words in out.getvalue(), words

@@ -83,7 +83,7 @@ def _show_costs(cli: Cli, job_id: str) -> None:
             paid = costs_of.of_job(connection, job_id)
     lines = [
         f"charged  {f'{item} ({provider})' if provider else item:<26} {credits_:>9,}"
-        for item, provider, credits_ in charged
+        for item, provider, _, credits_ in charged
     ]
     lines += [f"paid     {name:<26} {amount:>9,f}" for name, _, amount in paid]
     cli.answer(credit_responses.of_costs(job_id, charged, paid), "\n".join(lines))

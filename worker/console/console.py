@@ -1,19 +1,15 @@
 """The console's factory: its pages behind sessions, security headers and own errors."""
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from worker.console import sessions
+from worker.console import error_pages, sessions
 from worker.console.charts import Charts
 from worker.console.live_overview import LiveOverview
 from worker.console.mount import PATH
@@ -41,7 +37,6 @@ from worker.console.pages.finance import (
 from worker.console.renderer import Renderer
 from worker.console.visits import House
 from worker.infrastructure.dependencies import connect
-from worker.infrastructure.errors import Code, Refused
 from worker.operations.overview import OverviewLook
 from worker.wiring import Wired
 
@@ -76,13 +71,6 @@ _HEADERS = (
     (b"referrer-policy", b"same-origin"),
     (b"cross-origin-opener-policy", b"same-origin"),
 )
-_STATUS = {
-    Code.NOT_FOUND: 404,
-    Code.FORBIDDEN: 403,
-    Code.WRONG_STATE: 409,
-    Code.RATE_LIMITED: 429,
-    Code.INVALID_REQUEST: 422,
-}
 
 
 def make_console(deps: Wired, count_sign_in: Callable[[str], None]) -> Starlette:
@@ -105,6 +93,7 @@ def make_console(deps: Wired, count_sign_in: Callable[[str], None]) -> Starlette
         routes=routes,
         middleware=[
             Middleware(_SecurityHeaders),
+            Middleware(error_pages.UnforeseenErrors, renderer=renderer),
             Middleware(
                 sessions.Sessions,
                 secret=house.secret,
@@ -112,25 +101,10 @@ def make_console(deps: Wired, count_sign_in: Callable[[str], None]) -> Starlette
                 idle_s=deps.settings.console_idle_s,
             ),
         ],
-        exception_handlers={
-            HTTPException: partial(_refuse, renderer),
-            Refused: partial(_refuse, renderer),
-        },
+        exception_handlers=error_pages.handlers(renderer),
     )
     console.state.live = house.live
     return console
-
-
-def _refuse(renderer: Renderer, request: Request, error: Exception) -> Response:
-    """Say what is wrong, as a page."""
-    del request
-    if isinstance(error, Refused):
-        status, detail = _STATUS.get(error.code, 409), error.detail
-    else:
-        assert isinstance(error, HTTPException)  # noqa: S101 - registered for it
-        status, detail = error.status_code, error.detail
-    page = renderer.page("error.html", status=status, detail=detail)
-    return HTMLResponse(page, status)
 
 
 class _SecurityHeaders:

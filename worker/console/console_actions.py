@@ -5,6 +5,7 @@ Each is confirmed on a page of its own that says what it will do, and takes a re
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from storage.operations.action_log import Acting, Actor
@@ -17,13 +18,16 @@ from worker.console.visits import Visit
 class Aim(NamedTuple):
     """What somebody wants to act on: as it is called, whose, and where it is shown.
 
-    `license_id` is None for what is of the house.
+    `license_id` is None for what is of the house; `state` is how it stands, and
+    `values` what a form asks for as it is now.
     """
 
     id: str
     title: str
     license_id: str | None
     back: str
+    state: str = ""
+    values: Mapping[str, object] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +47,12 @@ class ConsoleAction:
     of_finance: bool = False
     """Whether finance does it, and not whoever steers jobs."""
     form: type[ActionForm] = ActionForm
+    states: frozenset[str] | None = None
+    """The states of what it fits; None where it fits all."""
+
+    def fits(self, aim: Aim) -> bool:
+        """Whether the state of a thing allows it."""
+        return self.states is None or aim.state in self.states
 
 
 class Offer(NamedTuple):

@@ -3,7 +3,7 @@
 By WTForms, whose tokens are an HMAC over a random value of the session and an end.
 """
 
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -47,9 +47,10 @@ class ConsoleForm(Form):
         session: MutableMapping[str, Any],
         secret: str,
         given: ImmutableMultiDict[str, str] | None = None,
+        values: Mapping[str, object] | None = None,
     ) -> None:
         meta = {"csrf_context": session, "csrf_secret": secret.encode()}
-        super().__init__(given, meta=meta)
+        super().__init__(given, data=values, meta=meta)
 
     def problems(self) -> list[str]:
         """What is wrong, field by field, in the order of the form."""

@@ -8,6 +8,7 @@ from wtforms import DecimalField
 from wtforms.validators import InputRequired, NumberRange
 
 from storage.licenses import licenses
+from storage.operations import scope_pauses as pauses
 from storage.operations.action_log import Acting
 from storage.operations.processes import Process, ProcessState
 from storage.pause_scope import PauseScope
@@ -16,6 +17,7 @@ from worker.console.forms import ActionForm
 from worker.console.mount import PATH
 from worker.console.page_table import (
     CONNECTIONS,
+    JOBS,
     OVERVIEW,
     PROVIDERS,
     QUEUES,
@@ -45,7 +47,6 @@ class WeightForm(ActionForm):
             InputRequired("a weight is needed: 0.25 to 4"),
             NumberRange(WEIGHT_MIN, WEIGHT_MAX, "weight: 0.25 to 4"),
         ],
-        default=Decimal(1),
     )
 
 
@@ -76,7 +77,9 @@ def _license(visit: Visit, license_id: str) -> Aim:
     if found is None:
         raise HTTPException(404, "there is no such license")
     title = f"{found.name} ({found.id}), weighs {found.weight:g}"
-    return Aim(found.id, title, found.id, _QUEUES)
+    return Aim(
+        *(found.id, title, found.id, _QUEUES), values={"weight": Decimal(found.weight)}
+    )
 
 
 def _set_weight(visit: Visit, aim: Aim, by: Acting, form: WeightForm) -> None:
@@ -96,12 +99,16 @@ SET_WEIGHT = ConsoleAction(
 )
 
 
+_WORKS, _DRAINS = "works", "is to drain"
+
+
 def _worker(visit: Visit, process_id: str) -> Aim:
     found = {one.id: one for one in worker_drain.every(visit.deps)}
     if process_id not in found or found[process_id].role != "worker":
         raise HTTPException(404, "there is no such worker")
     title = f"Worker {process_id} ({found[process_id].state})"
-    return Aim(process_id, title, None, f"{PATH}{WORKERS.path}")
+    state = _DRAINS if found[process_id].drain_asked_at else _WORKS
+    return Aim(process_id, title, None, f"{PATH}{WORKERS.path}", state)
 
 
 def _drain(visit: Visit, aim: Aim, by: Acting, _: ActionForm) -> None:
@@ -120,6 +127,7 @@ DRAIN = ConsoleAction(
     find=_worker,
     act=_drain,
     of_house=True,
+    states=frozenset({_WORKS}),
 )
 UNDRAIN = ConsoleAction(
     name="undrain",
@@ -128,6 +136,7 @@ UNDRAIN = ConsoleAction(
     find=_worker,
     act=_undrain,
     of_house=True,
+    states=frozenset({_DRAINS}),
 )
 
 
@@ -146,6 +155,9 @@ _PAGES = {
 }
 
 
+_GOES_ON, _PAUSED = "not paused", "paused"
+
+
 def _scope(visit: Visit, target: str) -> Aim:
     """What `license/acme`, `provider/hunter` or `everything/` name."""
     kind, _, subject = target.partition("/")
@@ -154,10 +166,19 @@ def _scope(visit: Visit, target: str) -> Aim:
     scope = PauseScope(kind)
     with visit.deps.database.reading() as connection:
         found = scope_pauses.target_of(connection, scope, subject)
+        state = _PAUSED if pauses.get(connection, scope, subject) else _GOES_ON
     if found is None:
         raise HTTPException(404, f"there is no {kind} {subject}")
-    title = f"{kind} {subject}".strip().capitalize()
-    return Aim(target, title, found.license_id, f"{PATH}{_PAGES[scope].path}")
+    title = f"{kind} {subject}".strip()
+    title = f"{title[0].upper()}{title[1:]} ({state})"
+    return Aim(target, title, found.license_id, _shown_at(visit, scope), state)
+
+
+def _shown_at(visit: Visit, scope: PauseScope) -> str:
+    """The page of what is paused, or else the jobs that it holds."""
+    page = _PAGES[scope]
+    is_open = page.open_to(visit.key.scope, visit.key.license_id)
+    return f"{PATH}{(page if is_open else JOBS).path}"
 
 
 def _of(aim: Aim) -> tuple[PauseScope, str]:
@@ -180,6 +201,7 @@ PAUSE_SCOPE = ConsoleAction(
     "resumed. Its jobs keep their reservations; their deadlines stand still.",
     find=_scope,
     act=_pause,
+    states=frozenset({_GOES_ON}),
 )
 RESUME_SCOPE = ConsoleAction(
     name="resume-scope",
@@ -187,6 +209,7 @@ RESUME_SCOPE = ConsoleAction(
     effect="Its jobs go on, with deadlines later by as long as they were held.",
     find=_scope,
     act=_resume,
+    states=frozenset({_PAUSED}),
 )
 
 

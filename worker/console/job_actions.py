@@ -24,6 +24,9 @@ _BEGINS = frozenset({JobState.QUEUED, JobState.RUNNING})
 _RESTS = frozenset({JobState.PAUSING, JobState.PAUSED})
 
 
+_DIGITS_MAX = 18
+
+
 class PriorityForm(ActionForm):
     """How urgent a job is to be, and why."""
 
@@ -40,7 +43,14 @@ def _job(visit: Visit, job_id: str) -> Aim:
     if report is None:
         raise HTTPException(404, "there is no such job")
     title = f"{report.name or report.id} of {report.license_id} ({report.state})"
-    return Aim(report.id, title, report.license_id, f"{PATH}/jobs/{report.id}")
+    return Aim(
+        report.id,
+        title,
+        report.license_id,
+        f"{PATH}/jobs/{report.id}",
+        report.state,
+        {"priority": report.priority.word},
+    )
 
 
 def _pause(visit: Visit, aim: Aim, by: Acting, _: ActionForm) -> None:
@@ -75,6 +85,7 @@ PAUSE = ConsoleAction(
     "until that passes its deadline.",
     find=_job,
     act=_pause,
+    states=_BEGINS,
 )
 RESUME = ConsoleAction(
     name="resume",
@@ -83,6 +94,7 @@ RESUME = ConsoleAction(
     "rejected, it goes on however much is rejected.",
     find=_job,
     act=_resume,
+    states=_RESTS,
 )
 CANCEL = ConsoleAction(
     name="cancel",
@@ -91,6 +103,7 @@ CANCEL = ConsoleAction(
     "rest of its reservation is released.",
     find=_job,
     act=_cancel,
+    states=_BEGINS | _RESTS,
 )
 RETRY = ConsoleAction(
     name="retry",
@@ -99,6 +112,7 @@ RETRY = ConsoleAction(
     "its quote, with a reservation of its own.",
     find=_job,
     act=_retry,
+    states=_ENDED_BADLY,
 )
 GIVE_UP = ConsoleAction(
     name="give-up",
@@ -107,6 +121,7 @@ GIVE_UP = ConsoleAction(
     "refunded.",
     find=_job,
     act=_give_up,
+    states=frozenset({JobState.FINISHING}),
 )
 SET_PRIORITY = ConsoleAction(
     name="priority",
@@ -116,25 +131,27 @@ SET_PRIORITY = ConsoleAction(
     find=_job,
     act=_set_priority,
     form=PriorityForm,
+    states=_BEGINS | _RESTS,
 )
 
-_FITS = (
-    (PAUSE, _BEGINS),
-    (RESUME, _RESTS),
-    (SET_PRIORITY, _BEGINS | _RESTS),
-    (RETRY, _ENDED_BADLY),
-    (CANCEL, _BEGINS | _RESTS),
-    (GIVE_UP, frozenset({JobState.FINISHING})),
-)
+_OF_JOBS = (PAUSE, RESUME, SET_PRIORITY, RETRY, CANCEL, GIVE_UP)
 
 
 def job_offers(job: JobReport) -> list[Offer]:
     """What a job's state allows."""
-    return [offer(action, job.id) for action, states in _FITS if job.state in states]
+    return [
+        offer(action, job.id)
+        for action in _OF_JOBS
+        if action.states is None or job.state in action.states
+    ]
+
+
+def _is_id(given: str) -> bool:
+    return given.isdecimal() and len(given) <= _DIGITS_MAX
 
 
 def _chunk(visit: Visit, chunk_id: str) -> Aim:
-    if not chunk_id.isdecimal():
+    if not _is_id(chunk_id):
         raise HTTPException(404, "there is no such chunk")
     with visit.deps.database.reading() as connection:
         chunk = chunk_reports.chunk(connection, int(chunk_id))
@@ -145,6 +162,7 @@ def _chunk(visit: Visit, chunk_id: str) -> Aim:
         f"Chunk {chunk_id} of {chunk.job_id} ({chunk.state})",
         chunk.license_id,
         f"{PATH}/jobs/{chunk.job_id}?chunk={chunk_id}",
+        chunk.state,
     )
 
 
@@ -159,6 +177,7 @@ GIVE_BACK = ConsoleAction(
     "and whatever this worker still does of it is fenced off.",
     find=_chunk,
     act=_give_back,
+    states=frozenset({ChunkState.RUNNING}),
 )
 
 
@@ -169,7 +188,7 @@ def chunk_offers(chunk: chunk_reports.ChunkReport) -> list[Offer]:
 
 
 def _delivery(visit: Visit, delivery_id: str) -> Aim:
-    if not delivery_id.isdecimal():
+    if not _is_id(delivery_id):
         raise HTTPException(404, "there is no such delivery")
     with visit.deps.database.reading() as connection:
         license_id = webhook_deliveries.license_of(connection, int(delivery_id))
@@ -191,7 +210,7 @@ SEND_AGAIN = ConsoleAction(
     act=_send_again,
 )
 
-ACTIONS = (*(action for action, _ in _FITS), GIVE_BACK, SEND_AGAIN)
+ACTIONS = (*_OF_JOBS, GIVE_BACK, SEND_AGAIN)
 
 EFFECTS = {
     BulkVerb.PAUSE: PAUSE.effect,

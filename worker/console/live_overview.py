@@ -66,6 +66,10 @@ class LiveOverview:
         """How everything stands, or stood less than a second ago."""
         return self._look.report()
 
+    def forget(self) -> None:
+        """Let whoever has just acted see what came of it."""
+        self._look.forget()
+
     def rendered(self, report: OverviewReport) -> dict[str, str]:
         """The parts of the page, by name."""
         return {name: self._renderer.part(name, report=report) for name in PARTS}

@@ -4,8 +4,9 @@ In this order: the session (else to the sign-in), the page's scopes and whether 
 the house (403), and for what is sent, the form's token (403).
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import parse_qsl, quote
 
@@ -25,6 +26,9 @@ from worker.console.mount import PATH
 from worker.console.page_table import PAGES, STEERERS, Page
 from worker.console.renderer import Renderer
 from worker.wiring import Wired
+
+_NO_VALUES: Mapping[str, object] = MappingProxyType({})
+_NUL = "\x00"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,10 +80,12 @@ class Visit:
         if self.key.license_id is not None:
             raise HTTPException(403, "this is of all licenses, and this key of one")
 
-    def form(self, kind: type[ConsoleForm]) -> Any:  # noqa: ANN401 - fields are set by WTForms
-        """A form of this session, with what was sent."""
+    def form(
+        self, kind: type[ConsoleForm], values: Mapping[str, object] = _NO_VALUES
+    ) -> Any:  # noqa: ANN401 - fields are set by WTForms
+        """A form of this session, with what was sent; before that, with `values`."""
         sent = self.given if self.request.method == "POST" else None
-        return kind(self.request.session, self.house.secret, sent)
+        return kind(self.request.session, self.house.secret, sent, values)
 
     def show(self, template: str, *, status: int = 200, **values: object) -> Response:
         """The page."""
@@ -110,12 +116,23 @@ def sign_in_url(request: Request) -> str:
     return f"{PATH}/sign-in?next={quote(asked, safe='')}"
 
 
+def check_text(request: Request) -> None:
+    """Let nothing in that no text of the database can hold. Raises 404 or 422."""
+    if any(_NUL in str(value) for value in request.path_params.values()):
+        raise HTTPException(404, "there is no such thing")
+    if any(_NUL in name + value for name, value in request.query_params.multi_items()):
+        raise HTTPException(422, "text without NUL")
+
+
 async def given_of(request: Request) -> ImmutableMultiDict[str, str]:
     """The fields of a form that was sent; empty where none was."""
     if request.method != "POST":
         return ImmutableMultiDict()
     body = (await request.body()).decode("utf-8", "replace")
-    return ImmutableMultiDict(parse_qsl(body, keep_blank_values=True))
+    given = parse_qsl(body, keep_blank_values=True)
+    if any(_NUL in name + value for name, value in given):
+        raise HTTPException(422, "text without NUL")
+    return ImmutableMultiDict(given)
 
 
 def visited(
@@ -133,6 +150,7 @@ def visited(
         return handler(visit)
 
     async def endpoint(request: Request) -> Response:
+        check_text(request)
         return await run_in_threadpool(visit, request, await given_of(request))
 
     return endpoint

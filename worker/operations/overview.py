@@ -1,12 +1,14 @@
 """The overview that console, API and terminal show: one look for all who watch."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
 
 from storage.database import Database
 from storage.operations import overview
 from storage.operations.overview import OpenJob, Overview
+from storage.operations.scope_pauses import ScopePause
+from storage.pause_scope import PauseScope
 from worker.findings.provider_names import DIRECTORY, VENDORS, order_of
 from worker.findings.provider_registry import rates_of
 from worker.infrastructure.clock import Stopwatch
@@ -34,6 +36,8 @@ class ProviderState:
     """How much of each of its rates is left; none where Redis does not answer."""
     pause: Pause | None
     is_known: bool
+    held: ScopePause | None
+    """That an operator has paused it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,17 +86,22 @@ class OverviewLook:
                 self._since = Stopwatch()
             return self._last
 
+    def forget(self) -> None:
+        """Look anew when it is asked next: somebody has just changed something."""
+        with self._lock:
+            self._last = None
+
     def _look(self) -> OverviewReport:
         found = look_once(self._settings, self._database)
         self._pace.note(found.jobs, found.at)
         return OverviewReport(
             found=found,
             paces={job.id: self._pace.of(job, found.at) for job in found.jobs},
-            providers=self._providers(),
+            providers=self._providers(found.held(PauseScope.PROVIDER)),
             connections=pauses_of(self._settings.limits_url, CONNECTION),
         )
 
-    def _providers(self) -> tuple[ProviderState, ...]:
+    def _providers(self, held: Mapping[str, ScopePause]) -> tuple[ProviderState, ...]:
         names = [name for name in order_of(self._settings) if name != DIRECTORY]
         url = self._settings.limits_url
         pauses = pauses_of(url, PROVIDER) if names else {}
@@ -104,6 +113,7 @@ class OverviewLook:
                 fills=tuple(fills.get(name, ())),
                 pause=(pauses or {}).get(name),
                 is_known=pauses is not None,
+                held=held.get(name),
             )
             for name in names
         )

@@ -37,6 +37,7 @@ def of_timeline_entry(entry: Entry) -> Answer:
         "error": entry.error_code,
         "user": entry.user,
         "job": entry.job_id,
+        "of": entry.of,
         "action": entry.action_id
         and {
             "id": entry.action_id,

@@ -38,13 +38,16 @@ class TimelineEntry(BaseModel):
     """What happened to a job; without an `action` it went its way by itself."""
 
     at: datetime
-    what: Literal["created", "started", "changed", "finished", "retried"]
+    what: Literal[
+        "created", "started", "changed", "finished", "retried", "held", "let_go"
+    ]
     from_state: str | None
     to_state: str | None
     waiting_reason: str | None
     error: str | None
     user: str | None
     job: str | None
+    of: str | None
     action: TimelineAction | None
 
 

@@ -33,6 +33,7 @@ class ChargedItem(BaseModel):
 
     item: Item
     provider: str | None
+    lines: int
     credits: int
 
 

@@ -53,7 +53,9 @@ def timeline(cli: Cli, *, job_id: str) -> None:
 
 def _entry_line(entry: Entry) -> str:
     state = f" {entry.to_state}" if entry.to_state else ""
-    words = [f"{clock.instant(entry.at)}  {entry.what}{state}"]
+    words = [f"{clock.instant(entry.at)}  {entry.what.replace('_', ' ')}{state}"]
+    if entry.of:
+        words.append(entry.of)
     if entry.job_id:
         words.append(f"job {entry.job_id}")
     if entry.waiting_reason or entry.error_code:

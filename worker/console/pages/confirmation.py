@@ -52,7 +52,11 @@ def _found(visit: Visit) -> tuple[ConsoleAction, Aim]:
 
 def _ask(visit: Visit) -> Response:
     action, aim = _found(visit)
-    return _page(visit, action, aim, visit.form(action.form), [], status=200)
+    form = visit.form(action.form, aim.values)
+    if not action.fits(aim):
+        problems = [f"This cannot be done to what is {aim.state}."]
+        return _page(visit, action, aim, form, problems, status=409)
+    return _page(visit, action, aim, form, [], status=200)
 
 
 def _act(visit: Visit) -> Response:
@@ -66,6 +70,7 @@ def _act(visit: Visit) -> Response:
         return _page(visit, action, aim, form, [refused.detail], status=409)
     except BadInput as error:
         return _page(visit, action, aim, form, [str(error)], status=422)
+    visit.house.live.forget()
     return RedirectResponse(leads_to or aim.back, 303)
 
 
@@ -86,5 +91,6 @@ def _page(
         back=aim.back,
         effect=action.effect,
         form=form,
+        fits=action.fits(aim),
         problems=problems,
     )

@@ -4,17 +4,25 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
+from sqlalchemy import Connection
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Route
 
 from storage.jobs import job_reports
 from storage.jobs.job_reports import JobReport, WantedJobs
+from storage.licenses import licenses
+from storage.operations import scope_pauses
 from storage.operations.bulk_jobs import BulkVerb
+from storage.operations.scope_pauses import ScopePause
+from storage.pause_scope import PauseScope
 from storage.state_machine import JobState
+from worker.console.console_actions import Offer, offer
+from worker.console.house_actions import SET_WEIGHT, scope_offer
 from worker.console.page_table import JOBS
+from worker.console.renderer import words
 from worker.console.visits import House, Visit, visited
 
 _PAGE = 50
@@ -34,6 +42,32 @@ def routes(house: House) -> list[Route]:
     return [Route(JOBS.path, visited(house, JOBS, _show))]
 
 
+class ShownLicense(NamedTuple):
+    """The license that is filtered by: how it stands, and what can be done to it."""
+
+    id: str
+    name: str
+    weight: float
+    pause: ScopePause | None
+    offers: Sequence[Offer]
+
+
+def _license(
+    visit: Visit, connection: Connection, license_id: str | None
+) -> ShownLicense | None:
+    """It, for whoever steers; None where none is filtered by, or there is none."""
+    if license_id is None or not visit.may_steer:
+        return None
+    found = licenses.get(connection, license_id)
+    if found is None:
+        return None
+    pause = scope_pauses.get(connection, PauseScope.LICENSE, license_id)
+    offers = [scope_offer(PauseScope.LICENSE, license_id, is_paused=pause is not None)]
+    if visit.key.license_id is None:
+        offers.append(offer(SET_WEIGHT, quote(license_id, safe="")))
+    return ShownLicense(found.id, found.name, found.weight, pause, offers)
+
+
 class Asked(NamedTuple):
     """What the URL asks for: a tab, and the filters that are not empty."""
 
@@ -44,16 +78,17 @@ class Asked(NamedTuple):
     def wanted(self) -> WantedJobs:
         """The jobs that are asked for. Raises 422 for what is no date."""
         filters = self.filters
-        last = _day("to", filters.get("to"))
+        reason = filters.get("reason")
         return WantedJobs(
             license_id=filters.get("license"),
             kind=self.kind,
             state=JobState(filters["state"]) if "state" in filters else None,
             user_id=filters.get("user"),
             created_from=_day("from", filters.get("from")),
-            created_to=last and last + timedelta(days=1),
+            created_to=_day("to", filters.get("to"), later=timedelta(days=1)),
             text=filters.get("text"),
-            waiting_reason=filters.get("reason"),
+            # As it is shown, or as its code.
+            waiting_reason=reason and "_".join(reason.lower().split()),
         )
 
     def url(self, **changed: str) -> str:
@@ -62,13 +97,15 @@ class Asked(NamedTuple):
         return f"?{urlencode({name: one for name, one in query.items() if one})}"
 
 
-def _day(name: str, given: str | None) -> datetime | None:
-    """The beginning of a day."""
+def _day(
+    name: str, given: str | None, *, later: timedelta = timedelta()
+) -> datetime | None:
+    """The beginning of a day, or so much later. Raises 422 for what is none."""
     if given is None:
         return None
     try:
-        return datetime.strptime(given, "%Y-%m-%d").replace(tzinfo=UTC)
-    except ValueError as error:
+        return datetime.strptime(given, "%Y-%m-%d").replace(tzinfo=UTC) + later
+    except (ValueError, OverflowError) as error:
         raise HTTPException(422, f"{name}: a day, as 2026-05-31") from error
 
 
@@ -94,7 +131,9 @@ def _suggested(shown: Sequence[JobReport]) -> dict[str, list[str]]:
     return {
         "licenses": sorted({job.license_id for job in shown}),
         "users": sorted({job.user_id for job in shown}),
-        "reasons": sorted({job.waiting_reason for job in shown if job.waiting_reason}),
+        "reasons": sorted(
+            {words(job.waiting_reason) for job in shown if job.waiting_reason}
+        ),
     }
 
 
@@ -103,10 +142,12 @@ def _show(visit: Visit) -> Response:
     wanted = replace(asked.wanted, before=visit.query.get("before") or None)
     with visit.deps.database.transaction() as connection:
         found = job_reports.jobs(connection, wanted, limit=_PAGE + 1)
+        license_ = _license(visit, connection, wanted.license_id)
     shown = found[:_PAGE]
     return visit.show(
         "jobs.html",
         asked=asked,
+        license=license_,
         kinds=KINDS,
         used=sum(job.settled - job.refunded for job in shown),
         suggested=_suggested(shown),

@@ -1,5 +1,7 @@
 """The queues: what waits, whose turn it is, and the outbox."""
 
+from urllib.parse import quote
+
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -24,5 +26,5 @@ def _show(visit: Visit) -> Response:
         turns=turn_order.license_turns(visit.deps),
         requeue=offer(REQUEUE, ALL) if visit.may_steer else None,
         pauses=pauses_shown(visit, PauseScope.LICENSE),
-        weigh=lambda license_id: offer(SET_WEIGHT, license_id),
+        weigh=lambda license_id: offer(SET_WEIGHT, quote(license_id, safe="")),
     )

@@ -14,7 +14,7 @@ from worker.console import sessions
 from worker.console.forms import ConsoleForm, SignInForm
 from worker.console.mount import PATH
 from worker.console.page_table import JOBS, OVERVIEW, SIGN_IN
-from worker.console.visits import House, given_of
+from worker.console.visits import House, check_text, given_of
 from worker.infrastructure.errors import Refused
 from worker.licenses.api_keys import digest_of, is_bootstrap_key, keep_bootstrap_key
 
@@ -31,6 +31,7 @@ def routes(house: House) -> list[Route]:
 
 
 async def _show(house: House, request: Request) -> Response:
+    check_text(request)
     return _page(house, request, SignInForm(request.session, house.secret))
 
 
@@ -44,6 +45,7 @@ def _page(
 
 
 async def _sign_in(house: House, request: Request) -> Response:
+    check_text(request)
     given = await given_of(request)
     return await run_in_threadpool(_let_in, house, request, given)
 
