@@ -60,10 +60,15 @@ def of_charge(connection: Connection, charge_id: int) -> CreditNote | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WantedNotes:
-    """Which notes to list; what is None does not matter. `before` is an id."""
+    """Which notes to list; what is None does not matter. `before` is an id.
+
+    They give credits back to a period that starts from `period_starts_since` on, and
+    before `period_starts_before`: both are given, or none.
+    """
 
     license_id: str | None = None
-    period_starts_at: datetime | None = None
+    period_starts_since: datetime | None = None
+    period_starts_before: datetime | None = None
     state: NoteState | None = None
     job_id: str | None = None
     before: int | None = None
@@ -71,9 +76,10 @@ class WantedNotes:
 
 _CONDITIONS = {
     "license_id": "n.license_id = :license_id",
-    "period_starts_at": """EXISTS (
+    "period_starts_since": """EXISTS (
       SELECT FROM credit_note_charges AS each JOIN periods AS p ON p.id = each.period_id
-       WHERE each.credit_note_id = n.id AND p.starts_at = :period_starts_at)""",
+       WHERE each.credit_note_id = n.id AND p.starts_at >= :period_starts_since
+         AND p.starts_at < :period_starts_before)""",
     "state": "n.state = :state",
     "job_id": "n.job_id = :job_id",
     "before": "n.id < :before",
@@ -85,9 +91,11 @@ def find(
 ) -> list[CreditNote]:
     """The newest notes, or those before one of them."""
     asked = {name: one for name, one in asdict(wanted).items() if one is not None}
-    conditions = " AND ".join(_CONDITIONS[name] for name in asked) or "true"
+    conditions = " AND ".join(
+        _CONDITIONS[name] for name in asked if name in _CONDITIONS
+    )
     rows = connection.execute(
-        text(f"{_NOTES} WHERE {conditions} ORDER BY n.id DESC LIMIT :limit"),
+        text(f"{_NOTES} WHERE {conditions or 'true'} ORDER BY n.id DESC LIMIT :limit"),
         asked | {"limit": limit},
     )
     return [_note(dict(row)) for row in rows.mappings()]

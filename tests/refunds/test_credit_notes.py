@@ -1,5 +1,7 @@
 """Credit notes: what they give back, who has to approve them, and how they stay."""
 
+from datetime import timedelta
+
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
@@ -331,6 +333,10 @@ def test_notes_are_listed_by_license_period_and_state(database):
         assert found() == [third, second, first]
         assert found(limit=1, before=third) == [second]
         assert found(license_id="acme") == [second, first]
-        assert found(license_id="acme", period_starts_at=start) == [second, first]
-        assert found(license_id="globex", period_starts_at=start) == []
+        starts = {
+            "period_starts_since": start,
+            "period_starts_before": start + timedelta(microseconds=1),
+        }
+        assert found(license_id="acme", **starts) == [second, first]
+        assert found(license_id="globex", **starts) == []
         assert found(state=credit_notes.NoteState.BOOKED) == [third, first]

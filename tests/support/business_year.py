@@ -68,8 +68,7 @@ class BusinessYear:
         """Let so many days go by, in steps of some; all jobs end within theirs."""
         for day in range(0, days, step):
             shift_to(self.fleet.deps.database, day * DAY_S)
-            # Periods that are over are ended before anything is asked of them.
-            until(lambda: not self.fleet.scalar(_UNENDED), within_s=_WITHIN_S)
+            self.end_periods()
             for _ in range(self.jobs_a_day):
                 self._try("jobs", self._job)
             for do, often in self._beside().items():
@@ -78,6 +77,10 @@ class BusinessYear:
             until(lambda: not self.fleet.scalar(_OPEN_JOBS), within_s=_WITHIN_S)
             if self._dice.random() < 0.5:
                 self._try("refunds", self._refund)
+
+    def end_periods(self) -> None:
+        """Wait until the periods that are over have been ended."""
+        until(lambda: not self.fleet.scalar(_UNENDED), within_s=_WITHIN_S)
 
     def _beside(self) -> dict[Callable[[], object], float]:
         """What else happens in a day, and how often."""

@@ -66,9 +66,9 @@ SELECT c.id AS place, c.id, c.license_id AS license, c.job_id AS job,
 """  # noqa: S608 - constants only
 _REFUNDS = f"""
 SELECT r.charge_id AS place, r.charge_id AS charge, r.license_id AS license,
-       r.job_id AS job, r.credits, r.reason, r.refunded_at,
+       r.job_id AS job, r.credits, n.number AS credit_note, r.reason, r.refunded_at,
        r.transaction_id AS transaction
-  FROM refunds AS r
+  FROM refunds AS r LEFT JOIN credit_notes AS n ON n.id = r.credit_note_id
  WHERE r.period_id = :period_id AND r.charge_id > :after AND {had_ended("r")}
 """  # noqa: S608 - constants only
 _STATEMENTS = """

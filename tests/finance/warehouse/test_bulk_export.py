@@ -71,8 +71,6 @@ def test_parquet_has_the_types_of_the_schema_also_where_there_are_no_rows(api, m
     }
     for period in (month.starts_at, "1999-01"):
         for dataset, columns in SCHEMA.items():
-            if dataset is Dataset.REFUNDS:
-                continue
             answer = api.admin.get(
                 f"/v1/{dataset}", params={"period": period, "format": "parquet"}
             )
@@ -166,3 +164,11 @@ def test_a_file_shows_one_moment_whatever_commits_while_it_is_sent(
         before, sent = other.submit(newer_while_it_is_sent).result(60)
     assert sent == before
     assert b"".join(rows()).count(b"\n") == before + 2
+
+
+def test_refunds_are_there_with_the_numbers_of_their_credit_notes(api, month):
+    (refunded,) = _csv(api, "/v1/refunds", period=month.starts_at)
+    (note,) = api.admin.get("/v1/refunds", params={"license": "acme"}).json()["items"]
+    assert (refunded["job"], refunded["reason"]) == (month.done, "bounced")
+    assert refunded["credit_note"] == str(note["number"]) == "1"
+    assert refunded["credits"] == str(note["credits"])

@@ -1,7 +1,5 @@
 """Refunds: `refunds list`, `show`, `preview`, `make`, `approve`, `reject`."""
 
-from datetime import UTC, datetime
-
 import click
 
 from storage.refunds import credit_note_reports
@@ -10,6 +8,7 @@ from storage.refunds.credit_notes import NoteState
 from worker.cli.invocation import Cli, command, group
 from worker.cli.operations.command_line_actor import acting
 from worker.cli.servers import with_database
+from worker.finance.period_names import starts_of
 from worker.infrastructure.clock import instant
 from worker.refunds import credit_notes, refusals
 from worker.refunds.credit_notes import Asked, Shown
@@ -18,7 +17,6 @@ from worker.responses import refund_responses
 _LISTED = 100
 _BIGINT_MAX = (1 << 63) - 1
 _ID = click.IntRange(1, _BIGINT_MAX)
-_STARTS_AT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ"])
 
 
 @group("refunds")
@@ -28,15 +26,17 @@ def refunds_() -> None:
 
 @command("list")
 @click.option("--license", "license_id", help="Of this license.")
-@click.option("--period", type=_STARTS_AT, help="Of the period that starts then, UTC.")
+@click.option("--period", help="Its starts_at, or that month: 2026-11.")
 @click.option("--state", type=click.Choice([state.value for state in NoteState]))
 def list_(
-    cli: Cli, *, license_id: str | None, period: datetime | None, state: str | None
+    cli: Cli, *, license_id: str | None, period: str | None, state: str | None
 ) -> None:
     """List the newest refunds."""
+    starts = None if period is None else starts_of(period)
     wanted = WantedNotes(
         license_id=license_id,
-        period_starts_at=period and period.replace(tzinfo=UTC),
+        period_starts_since=starts and starts.since,
+        period_starts_before=starts and starts.before,
         state=NoteState(state) if state else None,
     )
     with with_database(cli) as deps, deps.database.transaction() as connection:

@@ -70,6 +70,7 @@ SCHEMA: dict[Dataset, tuple[Column, ...]] = {
         _PERIOD,
         _JOB,
         _CREDITS,
+        Column("credit_note", Type.INTEGER, is_optional=True),
         Column("reason", Type.TEXT, is_optional=True),
         Column("refunded_at", Type.INSTANT),
         _TRANSACTION,

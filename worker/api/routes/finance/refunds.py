@@ -2,10 +2,11 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Path, Query, Request, Response
 from sqlalchemy import Connection
 
 from storage.access_scopes import Scope
+from storage.finance.warehouse.ledger_rows import Dataset
 from storage.jobs import jobs
 from storage.refunds import credit_note_reports
 from storage.refunds.credit_note_reports import WantedNotes
@@ -22,6 +23,9 @@ from worker.api.access_control import (
 from worker.api.context import context_of
 from worker.api.idempotency_keys import made_by, once_of
 from worker.api.models.finance import refunds as bodies
+from worker.api.routes.finance import warehouse
+from worker.finance.period_names import starts_of
+from worker.infrastructure.errors import bad
 from worker.refunds import credit_notes
 from worker.refunds.credit_notes import Asked
 from worker.responses import refund_responses
@@ -82,24 +86,33 @@ def preview_refund(request: Request, body: bodies.WantedRefund) -> Answer:
     return refund_responses.of_preview(found)
 
 
-@router.get("/refunds", response_model=models.Page[bodies.CreditNote])
+@router.get(
+    "/refunds",
+    response_model=models.Page[bodies.CreditNote],
+    responses=warehouse.FILES,
+)
 @allow(Scope.FINANCE)
 def list_refunds(
     request: Request,
     license: Annotated[models.ClientId | None, Query()] = None,
-    period: Annotated[
-        models.Instant | None,
-        Query(description="The starts_at of a period that it gives credits back to."),
-    ] = None,
+    period: warehouse.Period = None,
     state: Annotated[bodies.NoteState | None, Query()] = None,
     job: Annotated[models.ClientId | None, Query()] = None,
+    format: warehouse.Format = models.RowFormat.JSON,
     limit: cursors.Limit = cursors.LIMIT,
     cursor: cursors.Cursor = None,
-) -> Answer:
-    """List refunds, the newest first."""
+) -> Answer | Response:
+    """List refunds, the newest first; a file has each charge that was given back."""
+    if format is not models.RowFormat.JSON:
+        for field, given in (("state", state), ("job", job)):
+            if given is not None:
+                raise bad(field, "a file has those of a whole period: leave it out")
+        return warehouse.rows_file(request, Dataset.REFUNDS, format, license, period)
+    starts = None if period is None else starts_of(period)
     wanted = WantedNotes(
         license_id=seen_license(request, license),
-        period_starts_at=period,
+        period_starts_since=starts and starts.since,
+        period_starts_before=starts and starts.before,
         state=NoteState(state) if state else None,
         job_id=job,
         before=cursors.decode_number(cursor, _BIGINT_MAX),
