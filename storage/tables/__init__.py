@@ -16,6 +16,13 @@ from storage.tables.chain import (
 )
 from storage.tables.column_types import metadata
 from storage.tables.connections import connections, id_map
+from storage.tables.finance.credit_notes import (
+    credit_note_charges,
+    credit_note_ids,
+    credit_note_numbers,
+    credit_notes,
+    refund_allowances,
+)
 from storage.tables.finance.reconciliations import (
     reconciled_jobs,
     reconciliation_findings,
@@ -90,6 +97,10 @@ __all__ = [
     "chunks",
     "connections",
     "counters",
+    "credit_note_charges",
+    "credit_note_ids",
+    "credit_note_numbers",
+    "credit_notes",
     "deliveries",
     "delivery_attempts",
     "directory",
@@ -122,6 +133,7 @@ __all__ = [
     "reconciliation_findings",
     "reconciliations",
     "record_outcomes",
+    "refund_allowances",
     "refunds",
     "removals",
     "replaced_secrets",

@@ -105,7 +105,10 @@ keys = Table(
     Column("created_at", Instant, nullable=False, server_default=NOW),
     Column("last_used_at", Instant),
     Column("revoked_at", Instant),
+    # Who holds it; None: nobody is named, and it approves nothing.
+    Column("person", Text),
     one_of("scope", Scope),
+    CheckConstraint("length(person) BETWEEN 1 AND 200", name="person"),
 )
 
 

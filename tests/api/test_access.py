@@ -26,6 +26,7 @@ from worker.api.routes import (
 from worker.api.routes.finance import (
     explained_charges,
     reconciliations,
+    refunds,
     statements,
     warehouse,
 )
@@ -95,6 +96,13 @@ _ALLOWED = {
     "GET /reconciliations/{reconciliation}": {_FINANCE},
     "GET /charges/{charge}/refund": {_FINANCE},
     "POST /charges/{charge}/refund": {_FINANCE},
+    "POST /refunds": {_FINANCE},
+    "POST /refunds/preview": {_FINANCE},
+    "GET /refunds": {_FINANCE},
+    "GET /refunds/{refund}": {_FINANCE},
+    "GET /refunds/{refund}/charges": {_FINANCE},
+    "POST /refunds/{refund}/approve": {_FINANCE},
+    "POST /refunds/{refund}/reject": {_FINANCE},
     "GET /audit": {_OPERATOR, _FINANCE, _OBSERVER},
     "POST /audit/violations/{violation}/acknowledge": {_OPERATOR, _FINANCE},
     "GET /pauses": {_OPERATOR},
@@ -129,6 +137,7 @@ FAMILIES = (
     jobs,
     lookups,
     charges,
+    refunds,
     audit,
     webhooks,
     connections,
@@ -204,6 +213,9 @@ def _things_of(api, license_id: str) -> dict[str, str]:
     job_id = api.admin.post("/v1/jobs", json=body).json()["id"]
     api.ended(job_id)
     charge = api.admin.get(f"/v1/jobs/{job_id}/charges").json()["items"][0]["id"]
+    reason = {"reason": "a test"}
+    path = f"/v1/charges/{charge}/refund"
+    refunded = api.admin.post(path, json=reason).json()
     with api.deps.database.transaction() as connection:
         chunk = text("SELECT id FROM chunks WHERE job_id = :job_id")
         chunk_id = connection.execute(chunk, {"job_id": job_id}).scalar_one()
@@ -224,6 +236,7 @@ def _things_of(api, license_id: str) -> dict[str, str]:
         "template": "mine",
         "job": job_id,
         "charge": str(charge),
+        "refund": str(refunded["refund"]),
         "chunk": str(chunk_id),
         "webhook": webhook.json()["id"],
         "user": "u",
@@ -242,6 +255,8 @@ _IN_BODY = {
     "POST /connections",
     "POST /authorizations",
     "POST /dry-runs",
+    "POST /refunds",
+    "POST /refunds/preview",
 }
 _LISTS = {
     "GET /reconciliations",
@@ -251,6 +266,7 @@ _LISTS = {
     "GET /transfers",
     "GET /statements",
     "GET /journal",
+    "GET /refunds",
     "GET /webhooks",
     "GET /connections",
     "GET /actions",
@@ -280,7 +296,7 @@ def test_every_route_says_where_it_names_a_license():
 def test_a_bound_key_does_not_learn_of_another_license(api, scope):
     theirs = _things_of(api, "theirs")
     nobodys = {name: f"no_{name}" for name in theirs}
-    names = ("charge", "chunk", "delivery", "reconciliation")
+    names = ("charge", "chunk", "delivery", "reconciliation", "refund")
     numbers = dict.fromkeys(names, "999999999")
     api.license("ours")
     bound = api.key(scope, "ours")

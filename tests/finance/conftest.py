@@ -6,8 +6,15 @@ from contextlib import closing
 import pytest
 
 from storage.database import Database
-from storage.ledger import grants, refunds
-from tests.support.stored_jobs import charge_of, end_job, make_job, make_license, settle
+from storage.ledger import grants
+from tests.support.stored_jobs import (
+    charge_of,
+    end_job,
+    make_job,
+    make_license,
+    refund,
+    settle,
+)
 from worker.infrastructure.dependencies import Deps, bare
 from worker.infrastructure.settings import Settings
 
@@ -34,7 +41,7 @@ def make_money(database: Database) -> None:
             end_job(connection, job)
     with database.transaction() as connection:
         charge = charge_of(connection, "job of acme", "email:p1")
-        refunds.refund(connection, charge, "Ms. Miller has asked for it")
+        refund(connection, charge, "Ms. Miller has asked for it")
 
 
 @pytest.fixture

@@ -242,7 +242,7 @@ def test_a_row_of_a_transaction_still_to_come_is_a_break(house):
     assert whats == {"was removed", "is of a transaction that has not been"}
 
 
-def test_runs_of_a_former_key_are_verified_while_it_is_among_the_keys(
+def test_runs_of_a_former_key_are_verified_while_it_is_kept(
     house, broken_database, tmp_path
 ):
     first = seal(house)

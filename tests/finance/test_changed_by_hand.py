@@ -12,10 +12,10 @@ from sqlalchemy import make_url, text
 from pricing.plans import Plan
 from storage.database import Database
 from storage.finance.reconciliation.runs import Shown
-from storage.ledger import refunds
 from storage.migrations.migrator import migrate
 from tests.conftest import new_database
 from tests.support import job_runs
+from tests.support.stored_jobs import refund
 from worker.finance.reconciliation import reconciliations, runners
 from worker.jobs import submission
 from worker.ledger import company_views
@@ -49,7 +49,7 @@ def _do_business(deps: Wired, url: str) -> None:
         charge = connection.execute(
             text("SELECT id FROM charges WHERE subject = 'c3' AND credits > 0")
         ).scalar_one()
-        refunds.refund(connection, charge, "asked for")
+        refund(connection, charge, "asked for")
     # As if a vendor had found p1's e-mail.
     with psycopg.connect(url) as connection:
         connection.execute("SET session_replication_role = replica")

@@ -8,9 +8,8 @@ import pytest
 from sqlalchemy import text
 
 from pricing.plans import Plan
-from storage.ledger import refunds
 from tests.support import job_runs
-from tests.support.stored_jobs import end_job, make_job, settle
+from tests.support.stored_jobs import end_job, make_job, refund, settle
 from worker.finance.explanations import explanations
 from worker.infrastructure.errors import Refused
 from worker.jobs import submission
@@ -111,7 +110,7 @@ def test_free_as_quoted_stays_so_where_nothing_pays_any_more(deps):
     second = _quoted(deps, "c1")
     paid = _charge(deps, "company", "c1", first)
     with deps.database.transaction() as connection:
-        refunds.refund(connection, paid, "why not")
+        refund(connection, paid, "why not")
     job_runs.run(deps, second)
     told = _told(_explained(deps, "company", "c1", second))
     assert "what a quote says is free stays free" in told

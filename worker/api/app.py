@@ -34,6 +34,7 @@ from worker.api.routes import (
 from worker.api.routes.finance import (
     explained_charges,
     reconciliations,
+    refunds,
     statements,
     warehouse,
 )
@@ -62,6 +63,7 @@ _FAMILIES = (
     lookups,
     files,
     charges,
+    refunds,
     connections,
     authorizations,
     consent_callback,

@@ -56,6 +56,7 @@ COMMANDS = {
         "operations.job_verbs",
         "End a job whose file cannot be sealed, and refund all that it cost.",
     ),
+    "refunds": _Place("finance.refunds", "Charges given back by credit notes."),
     "queues": _Place(
         "operations.overview", "Show what waits, for how long, and whose turn it is."
     ),

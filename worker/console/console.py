@@ -34,6 +34,7 @@ from worker.console.pages.finance import (
     charges,
     licenses,
     reconciliations,
+    refunds,
     statement,
 )
 from worker.console.renderer import Renderer
@@ -55,6 +56,7 @@ _FAMILIES = (
     action_log,
     confirmation,
     bulk,
+    refunds,
     sign_in,
     licenses,
     statement,

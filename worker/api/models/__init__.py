@@ -43,6 +43,13 @@ from worker.api.models.finance.reconciliations import (
     Reconciliation,
     ShownReconciliation,
 )
+from worker.api.models.finance.statements import (
+    FrozenStatement,
+    PeriodName,
+    PeriodToClose,
+    Statement,
+)
+from worker.api.models.finance.transfers import RowFormat, Transfer
 from worker.api.models.jobs import (
     FORMS,
     BulkAnswer,
@@ -126,13 +133,6 @@ from worker.api.models.quotes import (
     QuoteLine,
     Template,
 )
-from worker.api.models.statements import (
-    FrozenStatement,
-    PeriodName,
-    PeriodToClose,
-    Statement,
-)
-from worker.api.models.transfers import RowFormat, Transfer
 from worker.api.models.uploads import (
     Upload,
 )

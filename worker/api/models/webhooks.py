@@ -14,6 +14,9 @@ Event = Literal[
     "reservation.expired",
     "period.closed",
     "period.reopened",
+    "refund.booked",
+    "refund.awaiting_approval",
+    "refund.rejected",
     "statement.frozen",
 ]
 
