@@ -108,6 +108,14 @@ keys = Table(
     one_of("scope", Scope),
 )
 
+# Sessions that were signed out, until they would have ended by themselves.
+console_sign_outs = Table(
+    "console_sign_outs",
+    metadata,
+    Column("session_id", Id, primary_key=True),
+    Column("ends_at", Instant, nullable=False),
+)
+
 
 requests = Table(
     "requests",
