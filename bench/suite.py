@@ -22,6 +22,7 @@ from bench.measurements import (
     whole_export,
     workbooks,
 )
+from bench.measurements.finance import reconciliation
 from bench.measurements.session import Session
 from bench.report.figures import Section, say
 from bench.report.sizes import Sizes
@@ -45,6 +46,7 @@ MEASUREMENTS: dict[str, Measurement] = {
     "growth": growth.measure,
     "history": history.measure,
     "console": console_pages.measure,
+    "reconcile": reconciliation.measure,
 }
 
 

@@ -20,6 +20,7 @@ from storage.ledger import audit
 from storage.migrations.migrator import migrate
 from tests.support import stores
 from tests.support.servers import own_broker, postgres_server
+from tests.support.stated import check_statements
 
 settings.register_profile(
     "default",
@@ -134,7 +135,9 @@ def _url(server: str, name: str) -> str:
 
 @pytest.fixture
 def database_url(server: str, template: str) -> Iterator[str]:
-    """A database of the test's own; the audit must find nothing in it at the end."""
+    """A database of the test's own; in the end the audit finds nothing wrong in it,
+    and the statements of all periods add up.
+    """
     name = f"{template}_{uuid.uuid4().hex[:8]}"
     _administrate(server, "CREATE DATABASE {} TEMPLATE {}", name, template)
     url = _url(server, name)
@@ -144,6 +147,7 @@ def database_url(server: str, template: str) -> Iterator[str]:
         database = Database(url)
         with database.transaction() as connection:
             violations = audit.run(connection)
+        check_statements(database)
         database.close()
         assert violations == []
     finally:

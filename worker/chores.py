@@ -2,8 +2,10 @@
 
 from functools import partial
 
+from worker.finance.balances.balance_alerts import BalanceWatch
 from worker.finance.chain.check_process import ChainCheckProcess
 from worker.finance.chain.sealing_chore import SealingChore
+from worker.finance.reconciliation.reconcile_process import ReconcileProcess
 from worker.finance.statements.period_close import StatementFreezer
 from worker.jobs.delivery import JobDeps
 from worker.jobs.dispatcher import Chore
@@ -26,5 +28,7 @@ def chores_of(deps: JobDeps) -> tuple[Chore, ...]:
         Chore(settings.seal_s, SealingChore(deps).turn),
         Chore(settings.sweep_interval_s, ChainCheckProcess(deps).turn),
         Chore(settings.sweep_interval_s, StatementFreezer(deps).turn),
+        Chore(settings.balance_alert_interval_s, BalanceWatch(deps).turn),
+        Chore(settings.sweep_interval_s, ReconcileProcess(deps).turn),
         Chore(LOOK_EVERY_S, HistoryKeeper(deps).turn),
     )

@@ -5,25 +5,36 @@ from sqlalchemy import Connection, text
 from storage.jobs import jobs, outbox
 from storage.jobs.job_control import SteerResult
 from storage.jobs.jobs import Finished
-from storage.ledger import refunds, release
+from storage.ledger import release
+from storage.refunds import credit_notes
+from storage.refunds.credit_notes import HOUSE, Author, MakeResult, Wanted
 from storage.state_machine import JobState
 
+_REASON = "the job was given up"
 
-def give_up(connection: Connection, job_id: str) -> SteerResult:
+
+def give_up(
+    connection: Connection,
+    job_id: str,
+    author: Author = HOUSE,
+    *,
+    approval_credits: int | None = None,
+) -> SteerResult:
     """End a finishing job as failed, without a file, and refund all its charges.
 
-    A completion that is under way is fenced off by the entry it holds. Locks are taken
-    in the ledger's order: entitlements, reservation, period.
+    Above `approval_credits` its credit note waits for a second person. A completion
+    that is under way is fenced off by the entry it holds.
     """
     if not outbox.withdraw(connection, jobs.COMPLETE, job_id):
         return _unless(connection, job_id)
-    end_without_file(
+    return _end(
         connection,
         job_id,
-        reason="the job was given up",
-        detail="the result could not be sealed; all charges were refunded",
+        author,
+        approval_credits=approval_credits,
+        reason=_REASON,
+        told="the result could not be sealed; ",
     )
-    return SteerResult.DONE
 
 
 def end_without_file(
@@ -31,11 +42,57 @@ def end_without_file(
 ) -> None:
     """End a job of which nothing has reached anybody, and refund all its charges.
 
-    The caller has fenced off whoever else may end it.
+    The caller has fenced off whoever else may end it. Nobody has decided it, so nobody
+    has to approve it.
     """
-    charge_ids = refunds.lock_paid(connection, job_id)
+    decision = _decide(connection, job_id, HOUSE, None, reason)
+    _end_as(connection, job_id, decision, detail)
+
+
+def _end(
+    connection: Connection,
+    job_id: str,
+    author: Author,
+    *,
+    approval_credits: int | None,
+    reason: str,
+    told: str,
+) -> SteerResult:
+    decision = _decide(connection, job_id, author, approval_credits, reason)
+    match decision.result:
+        case MakeResult.NEEDS_A_PERSON:
+            return SteerResult.NEEDS_A_PERSON
+        case MakeResult.AWAITING_APPROVAL:
+            detail = f"{told}the refund of its charges waits for a second person"
+        case _:
+            detail = f"{told}all charges were refunded"
+    _end_as(connection, job_id, decision, detail)
+    return SteerResult.DONE
+
+
+def _decide(
+    connection: Connection,
+    job_id: str,
+    author: Author,
+    approval_credits: int | None,
+    reason: str,
+) -> credit_notes.Decision:
+    """Lock entitlements before the reservation is closed: the ledger's order."""
+    license_id = jobs.license_of(connection, job_id)
+    if license_id is None:
+        raise LookupError(job_id)
+    wanted = Wanted(license_id=license_id, job_id=job_id, reason=reason)
+    return credit_notes.decide(
+        connection, wanted, author, approval_credits=approval_credits, closes=True
+    )
+
+
+def _end_as(
+    connection: Connection, job_id: str, decision: credit_notes.Decision, detail: str
+) -> None:
     release.close(connection, job_id)
-    refunds.refund_all(connection, charge_ids, reason)
+    if decision.result is not MakeResult.NOTHING_LEFT:
+        credit_notes.carry_out(connection, decision)
     failed = Finished(
         state=JobState.FAILED, error_code=jobs.GIVEN_UP, error_detail=detail
     )

@@ -27,6 +27,8 @@ class SteerResult(StrEnum):
     ALREADY = "already"
     WRONG_STATE = "wrong_state"
     NOT_FOUND = "not_found"
+    NEEDS_A_PERSON = "needs_a_person"
+    """A second person has to approve it, and the first one is not known."""
 
 
 def _unless(

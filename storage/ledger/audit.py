@@ -248,12 +248,77 @@ SELECT format('job %s has ended, and %s of its %s are left open', j.id, count(*)
  GROUP BY j.id, what
 """
 
+# What the last run left spent is what tells that another one is due.
+_STATEMENTS_ARE_TRANSFERS = """
+SELECT format('run %s of the statement of %s, period %s, leaves %s spent and %s '
+              'expired of %s granted; its transfers say %s, %s and %s, the period %s',
+              s.run, s.license_id, s.period_id, s.spent, s.expired, s.spent + s.expired,
+              t.spent, t.expired, t.granted, p.stated_spent)
+  FROM statements AS s JOIN periods AS p ON p.id = s.period_id
+ CROSS JOIN LATERAL (
+       SELECT coalesce(sum(credits) FILTER (WHERE kind = 'grant'), 0) AS granted,
+              coalesce(sum(CASE kind WHEN 'refund' THEN -credits ELSE credits END)
+                       FILTER (WHERE kind IN ('settle', 'view', 'refund')), 0) AS spent,
+              coalesce(sum(CASE kind WHEN 'reopen' THEN -credits ELSE credits END)
+                       FILTER (WHERE kind IN ('expire', 'reopen')), 0) AS expired
+         FROM transfers
+        WHERE period_id = s.period_id AND transaction_id < s.until) AS t
+ WHERE (s.spent, s.expired, s.spent + s.expired, true)
+       IS DISTINCT FROM (t.spent, t.expired, t.granted, p.closed_at IS NOT NULL)
+    OR (p.stated_spent IS DISTINCT FROM s.spent
+        AND NOT EXISTS (SELECT FROM statements AS later
+                         WHERE later.period_id = s.period_id AND later.run > s.run))
+"""
+
+_NOTES_ARE_THEIR_REFUNDS = """
+SELECT format('credit note %s of %s (%s) gives back %s, its refunds are %s', n.id,
+              n.license_id, n.state, n.credits, r.credits),
+       concat_ws(' ', n.id, n.credits - r.credits, r.strange)
+  FROM credit_notes AS n
+ CROSS JOIN LATERAL (
+       SELECT coalesce(sum(r.credits), 0) AS credits,
+              count(*) FILTER (WHERE each.charge_id IS NULL
+                               OR r.license_id <> n.license_id) AS strange
+         FROM refunds AS r
+         LEFT JOIN credit_note_charges AS each
+           ON each.credit_note_id = n.id AND each.charge_id = r.charge_id
+        WHERE r.credit_note_id = n.id) AS r
+ WHERE r.credits <> CASE n.state WHEN 'booked' THEN n.credits ELSE 0 END
+    OR r.strange > 0
+"""
+
+_NUMBERS_HAVE_NO_GAPS = """
+SELECT format('%s has %s numbered credit notes, up to %s; the last that was given is '
+              '%s', license_id, n.booked, n.highest, coalesce(given.last, 0)),
+       concat_ws(' ', license_id, n.highest - n.booked, given.last - n.highest)
+  FROM (SELECT license_id, count(*) AS booked, max(number) AS highest
+          FROM credit_notes WHERE state = 'booked' GROUP BY license_id) AS n
+  FULL JOIN credit_note_numbers AS given USING (license_id)
+ WHERE (n.booked, n.highest) IS DISTINCT FROM (given.last, given.last)
+"""
+
+_ALLOWANCES_ARE_THEIR_NOTES = """
+SELECT format('%s on %s: %s credits were counted for "%s", whose notes gave back %s',
+              license_id, day, a.credits, counted_as, n.credits)
+  FROM refund_allowances AS a
+  FULL JOIN (SELECT license_id, counted_as COLLATE "C" AS counted_as,
+                    CAST(created_at AT TIME ZONE 'UTC' AS date) AS day,
+                    sum(credits) AS credits
+               FROM credit_notes WHERE counted_as IS NOT NULL
+              GROUP BY 1, 2, 3) AS n
+ USING (license_id, counted_as, day)
+ WHERE a.credits IS DISTINCT FROM n.credits
+"""
+
 CHECKS: dict[str, str] = {
     "period_counters_are_account_balances": _COUNTERS_ARE_ACCOUNTS,
     "spent_is_settled_less_refunded": _SPENT_IS_SETTLED,
     "reservation_is_its_charges": _RESERVATION_IS_ITS_CHARGES,
     "one_payer_a_window": _ONE_PAYER_A_WINDOW,
     "payers_paid": _PAYERS_PAID,
+    "credit_notes_are_their_refunds": _NOTES_ARE_THEIR_REFUNDS,
+    "credit_note_numbers_have_no_gaps": _NUMBERS_HAVE_NO_GAPS,
+    "refund_allowances_are_their_notes": _ALLOWANCES_ARE_THEIR_NOTES,
     "entitlements_are_their_lines": _ENTITLEMENTS_ARE_THEIR_LINES,
     "delivered_has_a_line": _DELIVERED_HAS_A_LINE,
     "line_was_delivered": _LINE_WAS_DELIVERED,
@@ -262,6 +327,7 @@ CHECKS: dict[str, str] = {
     "parts_hold_what_was_delivered": _PARTS_HOLD_WHAT_WAS_DELIVERED,
     "ended_is_closed": _ENDED_IS_CLOSED,
     "nothing_is_left_open": _NOTHING_IS_LEFT_OPEN,
+    "frozen_statements_are_their_transfers": _STATEMENTS_ARE_TRANSFERS,
 }
 
 

@@ -43,6 +43,17 @@ def get(connection: Connection, charge_id: int) -> Charge | None:
     return None if found is None else Charge(**found)
 
 
+def licenses_of(connection: Connection, charge_ids: Sequence[int]) -> dict[int, str]:
+    """Whose charges are, by their ids; those that are not there are missing."""
+    rows = connection.execute(
+        text("""
+            SELECT id, license_id FROM charges
+             WHERE id = ANY (CAST(:charge_ids AS bigint[]))"""),
+        {"charge_ids": list(charge_ids)},
+    )
+    return {row.id: row.license_id for row in rows}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
     """Which charges to list; what is None does not matter."""

@@ -10,18 +10,22 @@ from storage.access_scopes import Scope
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Key:
-    """Who calls. `license_id` is None for a key that may see all licenses."""
+    """Who calls. `license_id` is None for a key that may see all licenses.
+
+    `person` is whoever holds it; None where it names nobody.
+    """
 
     id: str
     name: str
     scope: Scope
     license_id: str | None
+    person: str | None
     created_at: datetime
     last_used_at: datetime | None
     revoked_at: datetime | None
 
 
-_COLUMNS = "id, name, scope, license_id, created_at, last_used_at, revoked_at"
+_COLUMNS = "id, name, scope, license_id, person, created_at, last_used_at, revoked_at"
 
 
 def put(
@@ -32,12 +36,13 @@ def put(
     name: str,
     scope: Scope,
     license_id: str | None,
+    person: str | None = None,
 ) -> bool:
     """Keep a key; False where one with this digest is kept already."""
     row = connection.execute(
         text("""
-            INSERT INTO keys (id, name, digest, scope, license_id)
-            VALUES (:id, :name, :digest, :scope, :license_id)
+            INSERT INTO keys (id, name, digest, scope, license_id, person)
+            VALUES (:id, :name, :digest, :scope, :license_id, :person)
             ON CONFLICT (digest) DO NOTHING RETURNING id"""),
         {
             "id": key_id,
@@ -45,6 +50,7 @@ def put(
             "digest": digest,
             "scope": scope.value,
             "license_id": license_id,
+            "person": person,
         },
     )
     return row.one_or_none() is not None
@@ -92,6 +98,17 @@ def every(connection: Connection) -> list[Key]:
         text(f"SELECT {_COLUMNS} FROM keys ORDER BY created_at DESC, id")  # noqa: S608 - a constant
     )
     return [_key(dict(row)) for row in rows.mappings()]
+
+
+def name_person(connection: Connection, key_id: str, person: str) -> bool:
+    """Say once who holds a key; False where there is none, or it names another."""
+    moved = connection.execute(
+        text("""
+            UPDATE keys SET person = :person
+             WHERE id = :id AND (person IS NULL OR person = :person)"""),
+        {"id": key_id, "person": person},
+    )
+    return moved.rowcount == 1
 
 
 def revoke(connection: Connection, key_id: str) -> bool:

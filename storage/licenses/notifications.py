@@ -8,17 +8,21 @@ from sqlalchemy import Connection, text
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notification:
-    """One message, for one user of a license."""
+    """One message, for one user of a license, or for all who look after it."""
 
     id: int
-    user_id: str
+    user_id: str | None
     code: str
     message: str
     created_at: datetime
 
 
 def put(
-    connection: Connection, license_id: str, user_id: str, code: str, message: str
+    connection: Connection,
+    license_id: str,
+    user_id: str | None,
+    code: str,
+    message: str,
 ) -> None:
     """Leave a message."""
     connection.execute(

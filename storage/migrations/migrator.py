@@ -31,6 +31,10 @@ def migrate(database: Database, to: str = "head") -> None:
         connection.execute(
             text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK}
         )
+        # A restored database is migrated before an operator lets credits move again.
+        connection.execute(
+            text("SELECT set_config('holdfast.money_moves', 'yes', true)")
+        )
         if to == "head" and schema_version.current(connection) is None:
             _make(connection)
         else:

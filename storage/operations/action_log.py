@@ -15,12 +15,14 @@ class Actor(NamedTuple):
     """Who acts, and from where.
 
     `name` is that of the API key, whose id is `key_id`, or of the machine's user on the
-    command line; `origin` the client's address, or `command line on HOST`.
+    command line; `origin` the client's address, or `command line on HOST`. `person` is
+    whom the key names, or that user.
     """
 
     name: str
     origin: str
     key_id: str | None = None
+    person: str | None = None
 
 
 class Acting(NamedTuple):

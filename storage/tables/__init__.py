@@ -16,6 +16,22 @@ from storage.tables.chain import (
 )
 from storage.tables.column_types import metadata
 from storage.tables.connections import connections, id_map
+from storage.tables.finance.balance_alerts import (
+    balance_alerts,
+    balance_alerts_told,
+)
+from storage.tables.finance.credit_notes import (
+    credit_note_charges,
+    credit_note_ids,
+    credit_note_numbers,
+    credit_notes,
+    refund_allowances,
+)
+from storage.tables.finance.reconciliations import (
+    reconciled_jobs,
+    reconciliation_findings,
+    reconciliations,
+)
 from storage.tables.finance.statements import statements
 from storage.tables.findings import (
     directory,
@@ -73,6 +89,8 @@ __all__ = [
     "audit_acknowledgements",
     "audit_runs",
     "audit_violations",
+    "balance_alerts",
+    "balance_alerts_told",
     "business_clock",
     "chain_checks",
     "chain_erasures",
@@ -85,6 +103,10 @@ __all__ = [
     "chunks",
     "connections",
     "counters",
+    "credit_note_charges",
+    "credit_note_ids",
+    "credit_note_numbers",
+    "credit_notes",
     "deliveries",
     "delivery_attempts",
     "directory",
@@ -113,7 +135,11 @@ __all__ = [
     "processes",
     "provider_costs",
     "quotes",
+    "reconciled_jobs",
+    "reconciliation_findings",
+    "reconciliations",
     "record_outcomes",
+    "refund_allowances",
     "refunds",
     "removals",
     "replaced_secrets",

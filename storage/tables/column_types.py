@@ -46,9 +46,12 @@ again what it has said before."""
 
 
 def transaction_of(era: int) -> str:
-    """What tells the transaction that writes a row: SQL, with the era as a constant."""
-    counted = "CAST(CAST(pg_current_xact_id() AS text) AS bigint)"
-    return f"CAST('{era}' AS bigint) * CAST('{ERA}' AS bigint) + {counted}"
+    """What tells the transaction that writes a row: SQL, with the era as a constant.
+
+    The function is `pg_current_xact_id` under its former name, by which it answers a
+    number: without a detour by text, which would cost a settled contact a hundredth.
+    """
+    return f"CAST('{era}' AS bigint) * CAST('{ERA}' AS bigint) + txid_current()"
 
 
 def transaction_column() -> Column[int]:

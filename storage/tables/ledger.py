@@ -126,6 +126,8 @@ reservations = Table(
     Index(
         "reservations_open_idx", "period_id", postgresql_where=text("state = 'open'")
     ),
+    # A period's jobs, in an order that is kept from one look to the next.
+    Index("reservations_period_id_idx", "period_id", "id"),
     postgresql_with=CHANGES_WHILE_YOUNG,
 )
 
@@ -260,10 +262,18 @@ refunds = Table(
     Column("credits", Integer, nullable=False),
     Column("reason", Text, nullable=False),
     Column("refunded_at", Instant, nullable=False),
+    # By which it was given back, and which is written last. None: before there were
+    # credit notes.
+    Column(
+        "credit_note_id",
+        BigInteger,
+        ForeignKey("credit_notes.id", deferrable=True, initially="DEFERRED"),
+    ),
     transaction_column(),
     CheckConstraint("credits > 0", name="credits"),
     Index("refunds_period_id_idx", "period_id"),
     Index("refunds_job_id_idx", "job_id"),
+    Index("refunds_credit_note_id_idx", "credit_note_id"),
     transaction_index("refunds"),
 )
 

@@ -84,7 +84,8 @@ notifications = Table(
     metadata,
     Column("id", BigInteger, Identity(always=True), primary_key=True),
     Column("license_id", Id, ForeignKey("licenses.id"), nullable=False),
-    Column("user_id", Id, nullable=False),
+    # None: for all who look after the license.
+    Column("user_id", Id),
     Column("code", Text, nullable=False),
     Column("message", Text, nullable=False),
     Column("created_at", Instant, nullable=False, server_default=NOW),
@@ -105,7 +106,10 @@ keys = Table(
     Column("created_at", Instant, nullable=False, server_default=NOW),
     Column("last_used_at", Instant),
     Column("revoked_at", Instant),
+    # Who holds it; None: nobody is named, and it approves nothing.
+    Column("person", Text),
     one_of("scope", Scope),
+    CheckConstraint("length(person) BETWEEN 1 AND 200", name="person"),
 )
 
 # Sessions that were signed out, until they would have ended by themselves.

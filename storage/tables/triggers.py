@@ -293,6 +293,44 @@ FOR EACH ROW WHEN (OLD.state = 'closed')
 EXECUTE FUNCTION holdfast_refuse_change()
 """
 
+KEEP_CREDIT_NOTE = """
+CREATE OR REPLACE FUNCTION holdfast_keep_credit_note() RETURNS trigger
+LANGUAGE plpgsql AS
+$$ DECLARE kept credit_notes;
+   BEGIN
+     IF TG_OP = 'UPDATE' THEN
+       kept := OLD;
+       kept.reason := CASE WHEN NEW.reason IS NOT NULL THEN OLD.reason END;
+       IF OLD.state = 'awaiting_approval' THEN
+         kept.state := NEW.state;
+         kept.number := NEW.number;
+         kept.credits := CASE NEW.state WHEN 'booked' THEN NEW.credits
+                                        ELSE OLD.credits END;
+         kept.decided_by := NEW.decided_by;
+         kept.decided_key_id := NEW.decided_key_id;
+         kept.decided_at := NEW.decided_at;
+         kept.decision_reason := NEW.decision_reason;
+       ELSIF NEW.decision_reason IS NULL THEN
+         kept.decision_reason := NULL;
+       END IF;
+       IF NEW IS NOT DISTINCT FROM kept THEN RETURN NEW; END IF;
+     END IF;
+     RAISE EXCEPTION 'a credit note is decided on once, and never changed'
+       USING ERRCODE = 'restrict_violation';
+   END $$
+"""
+"""What was asked stays as it was; of what was decided, words alone can be erased."""
+
+CREDIT_NOTES_STAY = (
+    """
+CREATE OR REPLACE TRIGGER credit_notes_stay BEFORE UPDATE OR DELETE ON credit_notes
+FOR EACH ROW EXECUTE FUNCTION holdfast_keep_credit_note()
+""",
+    """
+CREATE OR REPLACE TRIGGER credit_notes_never_truncated BEFORE TRUNCATE ON credit_notes
+FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse_change()
+""",
+)
 PERIODS_CLOSED_FOR_GOOD = """
 CREATE OR REPLACE TRIGGER periods_closed_for_good
 BEFORE UPDATE OF closed_at, closed_in ON periods
@@ -428,6 +466,8 @@ GUARDS: tuple[str, ...] = (
     MONEY_MOVES,
     *(money_moves(table, change) for table, change in STANDS_STILL),
     CLOSED_FOR_GOOD,
+    KEEP_CREDIT_NOTE,
+    *CREDIT_NOTES_STAY,
     PERIODS_CLOSED_FOR_GOOD,
     TELL_OF_WORK,
     *TELLS_OF_WORK,

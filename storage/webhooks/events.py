@@ -25,6 +25,10 @@ class EventType(StrEnum):
     RESERVATION_EXPIRED = "reservation.expired"
     PERIOD_CLOSED = "period.closed"
     PERIOD_REOPENED = "period.reopened"
+    REFUND_BOOKED = "refund.booked"
+    REFUND_AWAITING_APPROVAL = "refund.awaiting_approval"
+    REFUND_REJECTED = "refund.rejected"
+    BALANCE_THRESHOLD = "balance.threshold"
     STATEMENT_FROZEN = "statement.frozen"
 
 
@@ -169,18 +173,17 @@ def statement_frozen(
     *,
     starts_at: datetime,
     ends_at: datetime,
-    run: int,
-    closing: dict[str, int],
-    head: str | None,
+    **told: object,
 ) -> None:
-    """A run of a closed period's statement stands for good; others supplement it."""
+    """A run of a closed period's statement stands for good; others supplement it.
+
+    `told` is which run, what it leaves, and what a copy of it can be held to.
+    """
     data = {
         "license": license_id,
         "starts_at": _instant(starts_at),
         "ends_at": _instant(ends_at),
-        "run": run,
-        "closing": closing,
-        "head": head,
+        **told,
     }
     put(connection, license_id, EventType.STATEMENT_FROZEN, subject, data)
 

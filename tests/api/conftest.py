@@ -48,9 +48,16 @@ class Api:
             client.close()
         self.deps.database.close()
 
-    def key(self, scope: Scope, license_id: str | None = None) -> httpx.Client:
-        """A client with a new key of this scope."""
-        return self.client(api_keys.create(self.deps, "a test", scope, license_id)[1])
+    def key(
+        self,
+        scope: Scope,
+        license_id: str | None = None,
+        *,
+        person: str | None = None,
+    ) -> httpx.Client:
+        """A client with a new key of this scope, that may name who holds it."""
+        _, key = api_keys.create(self.deps, "a test", scope, license_id, person=person)
+        return self.client(key)
 
     def license(self, license_id: str = "acme", **more: object) -> None:
         """Create a license."""

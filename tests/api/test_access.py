@@ -23,7 +23,15 @@ from worker.api.routes import (
     uploads,
     webhooks,
 )
-from worker.api.routes.finance import statements
+from worker.api.routes.finance import (
+    balances,
+    explained_charges,
+    overviews,
+    reconciliations,
+    refunds,
+    statements,
+    warehouse,
+)
 from worker.api.routes.operations import (
     actions,
     bulk,
@@ -40,10 +48,20 @@ _OBSERVER = Scope.OBSERVER
 _ALLOWED = {
     "GET /licenses/{license}/balance": {_PRODUCER, _FINANCE},
     "PUT /licenses/{license}/weight": {_OPERATOR},
+    "GET /licenses/{license}/forecast": {_PRODUCER, _FINANCE},
+    "GET /licenses/{license}/alerts": {_PRODUCER, _FINANCE},
+    "PUT /licenses/{license}/alerts": {_FINANCE},
+    "DELETE /licenses/{license}/alerts": {_FINANCE},
+    "GET /licenses/{license}/overview": {_FINANCE},
+    "GET /licenses/{license}/overview/jobs": {_FINANCE},
+    "POST /licenses/{license}/overview-links": {_FINANCE},
     "GET /licenses/{license}/periods": {_FINANCE},
     "GET /licenses/{license}/usage": {_FINANCE},
     "GET /licenses/{license}/statement": {_FINANCE},
     "GET /licenses/{license}/statements": {_FINANCE},
+    "GET /transfers": {_FINANCE},
+    "GET /statements": {_FINANCE},
+    "GET /journal": {_FINANCE},
     "POST /licenses/{license}/close": {_FINANCE},
     "POST /licenses/{license}/views": {_PRODUCER},
     "GET /licenses/{license}/notifications": {_PRODUCER},
@@ -80,8 +98,20 @@ _ALLOWED = {
     "GET /jobs/{job}/file": {_PRODUCER},
     "GET /jobs/{job}/manifest": {_PRODUCER},
     "GET /charges": {_FINANCE},
+    "GET /charges/{charge}": {_FINANCE},
+    "GET /charges/{charge}/explanation": {_FINANCE},
+    "POST /reconciliations": {_FINANCE},
+    "GET /reconciliations": {_FINANCE},
+    "GET /reconciliations/{reconciliation}": {_FINANCE},
     "GET /charges/{charge}/refund": {_FINANCE},
     "POST /charges/{charge}/refund": {_FINANCE},
+    "POST /refunds": {_FINANCE},
+    "POST /refunds/preview": {_FINANCE},
+    "GET /refunds": {_FINANCE},
+    "GET /refunds/{refund}": {_FINANCE},
+    "GET /refunds/{refund}/charges": {_FINANCE},
+    "POST /refunds/{refund}/approve": {_FINANCE},
+    "POST /refunds/{refund}/reject": {_FINANCE},
     "GET /audit": {_OPERATOR, _FINANCE, _OBSERVER},
     "POST /audit/violations/{violation}/acknowledge": {_OPERATOR, _FINANCE},
     "GET /pauses": {_OPERATOR},
@@ -116,6 +146,9 @@ FAMILIES = (
     jobs,
     lookups,
     charges,
+    refunds,
+    balances,
+    overviews,
     audit,
     webhooks,
     connections,
@@ -127,7 +160,10 @@ FAMILIES = (
     processes,
     queues,
     pauses,
+    explained_charges,
+    reconciliations,
     statements,
+    warehouse,
 )
 _ROUTES = sorted(
     f"{method} {route.path}"
@@ -188,6 +224,9 @@ def _things_of(api, license_id: str) -> dict[str, str]:
     job_id = api.admin.post("/v1/jobs", json=body).json()["id"]
     api.ended(job_id)
     charge = api.admin.get(f"/v1/jobs/{job_id}/charges").json()["items"][0]["id"]
+    reason = {"reason": "a test"}
+    path = f"/v1/charges/{charge}/refund"
+    refunded = api.admin.post(path, json=reason).json()
     with api.deps.database.transaction() as connection:
         chunk = text("SELECT id FROM chunks WHERE job_id = :job_id")
         chunk_id = connection.execute(chunk, {"job_id": job_id}).scalar_one()
@@ -200,11 +239,15 @@ def _things_of(api, license_id: str) -> dict[str, str]:
         },
     )
     api.admin.put(f"/v1/licenses/{license_id}/templates/mine", json={})
+    asked = {"period": "open", "license": license_id}
+    reconciliation = api.admin.post("/v1/reconciliations", json=asked).json()["id"]
     return {
+        "reconciliation": str(reconciliation),
         "license": license_id,
         "template": "mine",
         "job": job_id,
         "charge": str(charge),
+        "refund": str(refunded["refund"]),
         "chunk": str(chunk_id),
         "webhook": webhook.json()["id"],
         "user": "u",
@@ -214,6 +257,7 @@ def _things_of(api, license_id: str) -> dict[str, str]:
 # Where a route names a license, or something of one: in its path, in its body, in its
 # query (a list), or by none of these. A new route has to say it here.
 _IN_BODY = {
+    "POST /reconciliations",
     "POST /uploads",
     "POST /quotes",
     "POST /jobs",
@@ -222,11 +266,18 @@ _IN_BODY = {
     "POST /connections",
     "POST /authorizations",
     "POST /dry-runs",
+    "POST /refunds",
+    "POST /refunds/preview",
 }
 _LISTS = {
+    "GET /reconciliations",
     "GET /jobs",
     "GET /lookups",
     "GET /charges",
+    "GET /transfers",
+    "GET /statements",
+    "GET /journal",
+    "GET /refunds",
     "GET /webhooks",
     "GET /connections",
     "GET /actions",
@@ -256,7 +307,8 @@ def test_every_route_says_where_it_names_a_license():
 def test_a_bound_key_does_not_learn_of_another_license(api, scope):
     theirs = _things_of(api, "theirs")
     nobodys = {name: f"no_{name}" for name in theirs}
-    numbers = dict.fromkeys(("charge", "chunk", "delivery"), "999999999")
+    names = ("charge", "chunk", "delivery", "reconciliation", "refund")
+    numbers = dict.fromkeys(names, "999999999")
     api.license("ours")
     bound = api.key(scope, "ours")
     for route in sorted(_IN_PATH - _OF_THE_HOUSE):

@@ -16,6 +16,8 @@ from prometheus_client.parser import text_string_to_metric_families as families
 from storage.jobs import heartbeats
 from storage.operations import chore_runs
 from tests.support.promtool import promtool
+from worker.finance.chain.sealer import seal
+from worker.finance.chain.verifier import verify
 from worker.infrastructure.telemetry.counters import COUNTERS
 from worker.infrastructure.telemetry.metric_families import FAMILIES
 from worker.jobs.sweeper import SWEEP
@@ -47,6 +49,8 @@ _WELL = {
     'holdfast_messages_sent_again_total{queue="chunks",instance="a"}': "7x60",
     'holdfast_audit_violations{check="x",instance="a"}': "0x60",
     'holdfast_audit_late{instance="a"}': "0x60",
+    'holdfast_chain_breaks{instance="a"}': "0x60",
+    'holdfast_chain_sealed_age_seconds{instance="a"}': "60x60",
     'holdfast_clock_held_back{instance="a"}': "0x60",
     'holdfast_oldest_outbox_wait_seconds{instance="a"}': "1x60",
     # For a few minutes, which is what a pause is for.
@@ -103,6 +107,16 @@ _WRONG: dict[str, tuple[dict[str, str], dict[str, str], str]] = {
         "",
     ),
     "HoldfastAuditLate": ({'holdfast_audit_late{instance="a"}': "1x60"}, {}, ""),
+    "HoldfastChainBroken": (
+        {'holdfast_chain_breaks{instance="a"}': "0x30 1x30"},
+        {},
+        "",
+    ),
+    "HoldfastChainNotSealed": (
+        {'holdfast_chain_sealed_age_seconds{instance="a"}': "0+60x60"},
+        {},
+        "",
+    ),
     "HoldfastClockHeldBack": (
         {'holdfast_clock_held_back{instance="a"}': "1x60"},
         {},
@@ -276,6 +290,8 @@ def told(api) -> dict[str, set[str]]:
             "records": [{"company": {"id": "c"}}],
         },
     )
+    seal(api.deps)
+    verify(api.deps)
     with api.deps.database.transaction() as connection:
         connection.exec_driver_sql(
             "INSERT INTO dropped_messages VALUES ('chunks', 'stale', 1)"

@@ -43,6 +43,11 @@ class ShownHouse:
         words = ("--name", OPERATOR, "--scope", "operator", "--json")
         self.key: str = json.loads(up.ask("keys", "create", *words).stdout)["key"]
         """Opens the console to an operator."""
+        words = ("--name", "Grace of finance", "--scope", "finance", "--json")
+        self.finance_key: str = json.loads(up.ask("keys", "create", *words).stdout)[
+            "key"
+        ]
+        """Opens it to finance."""
         self.http = httpx.Client(base_url=f"{up.url}/v1", timeout=60)
 
     def ask(self, method: str, path: str, **body: Any) -> Any:

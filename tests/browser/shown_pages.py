@@ -8,6 +8,7 @@ class ShownPage(NamedTuple):
 
     path: str
     says: tuple[str, ...]
+    of_finance: bool = False
 
 
 PAGES = {
@@ -80,5 +81,24 @@ PAGES = {
     "bulk": ShownPage(
         "/console/act-on-all/pause?kind=export&license=initech",
         ("can take this now", "Reason"),
+    ),
+    "finance": ShownPage(
+        "/console/finance", ("Finance", "Initech", "Available"), of_finance=True
+    ),
+    "finance-license": ShownPage(
+        "/console/finance/licenses/acme", ("Plan V3", "running"), of_finance=True
+    ),
+    "finance-statement": ShownPage(
+        "/console/finance/licenses/acme/statement",
+        ("Opening", "Closing", "By item", "By job", "not closed", "XLSX"),
+        of_finance=True,
+    ),
+    "finance-charges": ShownPage(
+        "/console/finance/charges?license=acme&item=email",
+        ("Charges", "email", "price"),
+        of_finance=True,
+    ),
+    "finance-charge": ShownPage(
+        "/console/finance/charges/1", ("Charge 1", "Credits", "Rule"), of_finance=True
     ),
 }

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.browser.chromium import LOOKS
+from tests.browser.conftest import sign_in
 from tests.browser.shown_pages import PAGES
 
 _ROOT = Path(__file__).parents[2]
@@ -37,7 +38,11 @@ def _find_faults(browser, name: str, pictures: Path) -> dict[str, list[str]]:
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_axe_finds_nothing_serious_and_the_page_fits(browser, jobs, pictures, name):
+def test_axe_finds_nothing_serious_and_the_page_fits(
+    browser, jobs, house, pictures, name
+):
+    if PAGES[name].of_finance:
+        sign_in(browser, house.finance_key)
     browser.open(PAGES[name].path.format_map(jobs))
     assert _find_faults(browser, name, pictures) == {}
 

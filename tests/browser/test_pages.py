@@ -2,12 +2,15 @@
 
 import pytest
 
+from tests.browser.conftest import sign_in
 from tests.browser.shown_pages import PAGES
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_a_page_says_what_it_should(browser, jobs, name):
+def test_a_page_says_what_it_should(browser, jobs, house, name):
     page = PAGES[name]
+    if page.of_finance:
+        sign_in(browser, house.finance_key)
     browser.open(page.path.format_map(jobs))
     shown = browser.text("main")
     assert [words for words in page.says if words not in shown] == []

@@ -13,6 +13,7 @@ from sqlalchemy import text
 
 from storage.jobs import heartbeats
 from tests.conftest import new_database
+from tests.finance.conftest import seal
 from tests.support import job_runs
 from tests.support.fleet import Fleet, fleet_of, until
 from tests.support.servers import OwnBroker, own_broker
@@ -164,6 +165,33 @@ def test_a_broken_promise_is_violated(broken_database, tmp_path):
     heard = terminal.run("audit")
     assert heard.returncode == _DONE, "what is acknowledged sounds no more"
     assert "acknowledged by ada: granted by hand" in heard.stdout
+
+
+def test_a_broken_chain_is_violated_and_a_restored_house_refuses(
+    broken_database, tmp_path
+):
+    url = broken_database.url.render_as_string(hide_password=False)
+    terminal = Terminal(tmp_path / "home", url)
+    deps = job_runs.wire_to(url, tmp_path / "home")
+    with closing(deps.database):
+        job_runs.create_license(deps)
+        seal(deps)
+    assert terminal.answer("audit", "--chain")["breaks"] == []
+    with broken_database.transaction() as connection:
+        connection.execute(text("SET LOCAL session_replication_role = replica"))
+        connection.execute(text("UPDATE transfers SET credits = credits + 1"))
+    broken = terminal.run("audit", "--chain")
+    assert broken.returncode == _FAILED
+    first = broken.stdout.splitlines()[0]
+    assert first.startswith("license acme, run 1, table transfers, row 1: is not what")
+    assert terminal.run("audit", "--new-era").returncode == _FAILED
+    with broken_database.transaction() as connection:
+        connection.execute(text("SET LOCAL session_replication_role = replica"))
+        connection.execute(text("UPDATE chain_runs SET system_identifier = 1"))
+    top_up = ("top-up", "acme", "5", "--reference", "r")
+    assert "the database was restored" in terminal.run(*top_up).stderr
+    assert terminal.answer("audit", "--new-era", "--reason", "a test")["era"] == 1
+    assert terminal.run(*top_up).returncode == _DONE
 
 
 @pytest.mark.slow

@@ -67,10 +67,16 @@ def browse(api: Api) -> Iterator[Browse]:
     """Makes browsers that have signed in with a new key."""
     browsers: list[Browser] = []
 
-    def make(scope: Scope = Scope.OPERATOR, license_id: str | None = None) -> Browser:
+    def make(
+        scope: Scope = Scope.OPERATOR,
+        license_id: str | None = None,
+        *,
+        person: str | None = None,
+    ) -> Browser:
         browser = Browser(api.url)
         browsers.append(browser)
-        key = api_keys.create(api.deps, f"{scope} of a test", scope, license_id)[1]
+        named = f"{scope} of a test"
+        _, key = api_keys.create(api.deps, named, scope, license_id, person=person)
         assert browser.sign_in(key).status_code in {200, 403}
         return browser
 

@@ -6,8 +6,19 @@ from contextlib import closing
 import pytest
 
 from storage.database import Database
-from storage.ledger import grants, refunds
-from tests.support.stored_jobs import charge_of, end_job, make_job, make_license, settle
+from storage.finance.chain import runs
+from storage.finance.chain.runs import Run
+from storage.ledger import grants
+from tests.support.fleet import until
+from tests.support.stored_jobs import (
+    charge_of,
+    end_job,
+    make_job,
+    make_license,
+    refund,
+    settle,
+)
+from worker.finance.chain import sealer
 from worker.infrastructure.dependencies import Deps, bare
 from worker.infrastructure.settings import Settings
 
@@ -34,7 +45,23 @@ def make_money(database: Database) -> None:
             end_job(connection, job)
     with database.transaction() as connection:
         charge = charge_of(connection, "job of acme", "email:p1")
-        refunds.refund(connection, charge, "Ms. Miller has asked for it")
+        refund(connection, charge, "Ms. Miller has asked for it")
+
+
+def seal(house: Deps) -> Run:
+    """Seal all that is committed: what others of the server have begun may end first.
+
+    A server's other databases count with it, and so does what keeps its statistics.
+    """
+    with house.database.reading() as connection:
+        began = runs.moment(connection).next
+
+    def have_ended() -> bool:
+        with house.database.reading() as connection:
+            return runs.moment(connection).oldest >= began
+
+    until(have_ended)
+    return sealer.seal(house)
 
 
 @pytest.fixture

@@ -19,18 +19,21 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "storage/webhooks": (),
     "storage/licenses": ("pricing", "storage", "storage/tables"),
     "storage/ledger": ("pricing", "storage", "storage/webhooks"),
+    "storage/refunds": ("storage", "storage/ledger", "storage/webhooks"),
     "storage/quotes": ("pricing", "storage/tables"),
     "storage/findings": ("pricing", "storage", "storage/tables"),
     "storage/jobs": (
         *("pricing", "storage", "storage/files", "storage/webhooks"),
-        *("storage/ledger", "storage/quotes"),
+        *("storage/ledger", "storage/refunds", "storage/quotes"),
     ),
     "storage/operations": ("storage", "storage/webhooks", "storage/jobs"),
     "storage/exports": ("pricing", "storage/files", "storage/jobs"),
     "storage/connections": ("storage", "storage/jobs"),
     "storage/pushes": ("storage", "storage/jobs", "storage/connections"),
     "storage/retention": ("storage/files", "storage/webhooks", "storage/jobs"),
-    "storage/finance": ("storage", "storage/tables"),
+    "storage/finance": (
+        *("storage", "storage/tables", "storage/licenses", "storage/webhooks"),
+    ),
     "worker/infrastructure": ("storage", "storage/files"),
     # -- Families of siblings, which know neither storage nor each other.
     "worker/findings/providers": ("pricing",),
@@ -42,15 +45,14 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         *("pricing", "storage", "storage/licenses", "storage/ledger"),
         "worker/infrastructure",
     ),
+    "worker/refunds": (
+        *("storage/licenses", "storage/ledger", "storage/refunds", "storage/jobs"),
+        *("storage/operations", "worker/infrastructure"),
+    ),
     "worker/ledger": (
-        *(
-            "pricing",
-            "storage",
-            "storage/licenses",
-            "storage/ledger",
-            "storage/webhooks",
-        ),
-        *("worker/infrastructure", "worker/licenses"),
+        *("pricing", "storage", "storage/licenses", "storage/ledger"),
+        *("storage/webhooks", "storage/refunds", "storage/operations"),
+        *("worker/infrastructure", "worker/licenses", "worker/refunds"),
     ),
     "worker/quotes": (
         *("pricing", "storage", "storage/files", "storage/licenses"),
@@ -70,8 +72,8 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "worker/jobs": (
         *("pricing", "storage", "storage/files", "storage/licenses"),
         *("storage/ledger", "storage/quotes", "storage/findings", "storage/jobs"),
-        *("storage/webhooks", "storage/operations"),
-        *("worker/infrastructure", "worker/licenses"),
+        *("storage/webhooks", "storage/operations", "storage/refunds"),
+        *("worker/infrastructure", "worker/licenses", "worker/refunds"),
         *("worker/quotes", "worker/quotes/readers", "worker/findings"),
     ),
     "worker/operations": (
@@ -95,14 +97,17 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "worker/responses": (
         *("storage/licenses", "storage/ledger", "storage/quotes", "storage/findings"),
         *("storage/jobs", "storage/connections", "storage/pushes", "storage/webhooks"),
-        *("storage/operations", "worker/infrastructure", "worker/operations"),
+        *("storage/operations", "storage/refunds", "worker/refunds"),
+        *("worker/infrastructure", "worker/operations"),
         *("worker/connections/connectors", "worker/exports", "storage/finance"),
     ),
     "worker/finance": (
         *("storage", "storage/tables", "storage/licenses", "storage/ledger"),
+        "storage/refunds",
         *("storage/finance", "storage/operations", "storage/webhooks"),
-        *("worker/infrastructure", "worker/licenses"),
-        *("worker/exports/writers", "worker/responses"),
+        *("pricing", "storage/files", "storage/jobs", "storage/retention"),
+        *("worker/infrastructure", "worker/licenses", "worker/ledger", "worker/quotes"),
+        *("worker/exports", "worker/exports/writers", "worker/responses"),
     ),
     "worker/webhooks": (
         *("storage/licenses", "storage/jobs", "storage/webhooks"),

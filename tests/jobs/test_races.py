@@ -16,13 +16,19 @@ from pricing.plans import PaymentTerm
 from storage.database import Database
 from storage.errors import Conflict, Superseded
 from storage.jobs import chunks, job_control, jobs, outbox
-from storage.ledger import balances, business_clock, grants, periods, refunds
-from storage.ledger.refunds import RefundResult
+from storage.ledger import balances, business_clock, grants, periods
 from storage.ledger.reservations import ReserveResult
 from storage.licenses import licenses
-from tests.support import job_runs
+from storage.refunds.refunds import RefundResult
+from tests.support import job_runs, stored_jobs
 from tests.support.business_time import shift_to
-from tests.support.stored_jobs import charge_of, end_job, make_job, make_license, settle
+from tests.support.stored_jobs import (
+    charge_of,
+    end_job,
+    make_job,
+    make_license,
+    settle,
+)
 from worker.infrastructure.errors import Code, Refused
 from worker.jobs import completion, submission
 from worker.wiring import Wired
@@ -168,7 +174,7 @@ def test_a_refund_that_meets_a_free_use_leaves_the_next_one_to_pay(crowd):
     def refund(job_id: str) -> int:
         with crowd.transaction() as connection:
             charge = charge_of(connection, job_id, "company:c1")
-            result = refunds.refund(connection, charge, "a race")
+            result = stored_jobs.refund(connection, charge, "a race")
         assert result is RefundResult.REFUNDED
         return -1
 
@@ -211,7 +217,7 @@ def test_a_charge_refunded_by_many_at_once_is_given_back_once(crowd):
 
     def refund() -> RefundResult:
         with crowd.transaction() as connection:
-            return refunds.refund(connection, charge, "a race")
+            return stored_jobs.refund(connection, charge, "a race")
 
     assert Counter(at_once(*[refund] * 20)) == {
         RefundResult.REFUNDED: 1,

@@ -29,7 +29,7 @@ from pricing.plans import PaymentTerm, Plan, terms_of
 from pricing.settlement import FreeBecause
 from storage.database import Database
 from storage.errors import Superseded
-from storage.ledger import balances, company_views, grants, periods, refunds
+from storage.ledger import balances, company_views, grants, periods
 from storage.ledger.company_views import View
 from storage.licenses import licenses
 from tests.support.business_time import shift_at
@@ -39,6 +39,7 @@ from tests.support.stored_jobs import (
     end_job,
     make_job,
     make_license,
+    refund,
     settle,
 )
 
@@ -151,7 +152,7 @@ def _close(connection: Connection, job_id: str) -> str:
 
 
 def _refund(connection: Connection, job_id: str, words: str) -> str:
-    return refunds.refund(connection, charge_of(connection, job_id, words), "a test")
+    return refund(connection, charge_of(connection, job_id, words), "a test")
 
 
 def _view(connection: Connection, license_id: str, company_id: str) -> str:

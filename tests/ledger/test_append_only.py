@@ -7,8 +7,15 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 from storage.database import Database
-from storage.ledger import audit, refunds
-from tests.support.stored_jobs import charge_of, end_job, make_job, make_license, settle
+from storage.ledger import audit
+from tests.support.stored_jobs import (
+    charge_of,
+    end_job,
+    make_job,
+    make_license,
+    refund,
+    settle,
+)
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +29,7 @@ def books(shared_database) -> Iterator[Database]:
         settle(connection, "job-2", "company:c1=1")
         end_job(connection, "job-1")
         charge = charge_of(connection, "job-1", "phone:p1")
-        refunds.refund(connection, charge, "a wrong number")
+        refund(connection, charge, "a wrong number")
     yield shared_database
     with shared_database.transaction() as connection:
         assert audit.run(connection) == []

@@ -10,11 +10,13 @@ from sqlalchemy import Connection, text
 from storage.database import Database
 from storage.ledger import audit, company_views, entitlements
 from storage.ledger.company_views import Booked, View
+from storage.refunds.refunds import RefundResult
 from tests.support import job_runs
 from tests.support.stored_jobs import (
     end_job,
     make_job,
     make_license,
+    refund,
     settle,
     take_outcomes_apart,
 )
@@ -53,6 +55,21 @@ def _give_back_without_a_refund(connection: Connection) -> None:
               FROM periods""")
     )
     connection.execute(text("UPDATE periods SET spent = spent - 1"))
+
+
+def _of_a_note(statement: str) -> Breaking:
+    """Break what a credit note left."""
+
+    def break_it(connection: Connection) -> None:
+        charge = connection.execute(
+            text("SELECT min(id) FROM charges WHERE credits > 0")
+        ).scalar_one()
+        assert refund(connection, charge, "a test") is RefundResult.REFUNDED
+        # The note that the refund names is looked for before triggers rest.
+        connection.execute(text("SET CONSTRAINTS ALL IMMEDIATE"))
+        _by(statement)(connection)
+
+    return break_it
 
 
 def _export(connection: Connection, job_id: str, *, settled: int = 1) -> None:
@@ -204,10 +221,43 @@ BREAKINGS: list[tuple[str, Breaking]] = [
              WHERE state = 'succeeded'"""),
     ),
     (
+        "credit_notes_are_their_refunds",
+        _of_a_note("UPDATE credit_notes SET credits = credits + 1"),
+    ),
+    (
+        "credit_notes_are_their_refunds",
+        _of_a_note("DELETE FROM credit_note_charges"),
+    ),
+    (
+        "credit_note_numbers_have_no_gaps",
+        _of_a_note("UPDATE credit_note_numbers SET last = last + 1"),
+    ),
+    (
+        "credit_note_numbers_have_no_gaps",
+        _of_a_note("UPDATE credit_notes SET number = number + 1"),
+    ),
+    (
+        "refund_allowances_are_their_notes",
+        _of_a_note("UPDATE credit_notes SET counted_as = 'ada'"),
+    ),
+    (
+        "refund_allowances_are_their_notes",
+        _by("""
+            INSERT INTO refund_allowances (license_id, counted_as, day, credits)
+            VALUES ('acme', 'ada', '2026-01-31', 5)"""),
+    ),
+    (
         "nothing_is_left_open",
         _by("""
             INSERT INTO unchanged_claims (job_id, item, subject, digest)
             SELECT id, 'company', 'c9', '' FROM jobs WHERE state = 'succeeded'"""),
+    ),
+    (
+        "frozen_statements_are_their_transfers",
+        _by("""
+            INSERT INTO statements (period_id, run, license_id, since, until, available,
+                                    reserved, spent, expired, document)
+            SELECT id, 1, license_id, 0, 1, 0, 0, 7, 0, '{}' FROM periods"""),
     ),
 ]
 

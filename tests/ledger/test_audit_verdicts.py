@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import closing
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -11,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from storage.database import Database
 from storage.ledger import audit, audit_verdicts
 from storage.ledger.audit_verdicts import AuditRunning, Verdict
+from storage.operations.action_log import Acting, Actor
 from tests.support import job_runs
 from worker.infrastructure.errors import BadInput, Code, Refused
 from worker.jobs import submission
@@ -19,6 +21,8 @@ from worker.ledger.audit import audit as run_audit
 from worker.wiring import Wired
 
 _COUNTERS = "period_counters_are_account_balances"
+
+ADA: Any = {"by": "ada", "acting": Acting(Actor("ada", "a test", person="ada"))}
 
 
 @pytest.fixture
@@ -103,7 +107,7 @@ def test_what_was_acknowledged_sounds_no_more_and_all_else_does(deps):
     job_runs.create_license(deps, "globex")
     _break(deps)
     (first,) = run_audit(deps)
-    said = acknowledge(deps, first.id, by="ada", reason="a grant by hand").acknowledged
+    said = acknowledge(deps, first.id, **ADA, reason="a grant by hand").acknowledged
     assert said is not None
     assert (said.by, said.reason, said.refunded) == ("ada", "a grant by hand", None)
     _work(deps)
@@ -120,7 +124,7 @@ def test_what_was_acknowledged_sounds_no_more_and_all_else_does(deps):
 def test_the_same_promise_broken_by_more_is_another_violation(deps):
     _break(deps)
     (first,) = run_audit(deps)
-    acknowledge(deps, first.id, by="ada", reason="known")
+    acknowledge(deps, first.id, **ADA, reason="known")
     _break(deps, by=5)
     (second,) = run_audit(deps)
     assert (second.id != first.id, second.acknowledged) == (True, None)
@@ -168,10 +172,10 @@ def test_an_acknowledgement_may_give_a_charge_back_in_the_same_transaction(deps)
     violation = found["one_payer_a_window"]
     spent = job_runs.balance(deps).spent
     with pytest.raises(Refused) as refused:
-        acknowledge(deps, violation.id, by="ada", reason="x", refund=charge + 99)
+        acknowledge(deps, violation.id, **ADA, reason="x", refund=charge + 99)
     assert refused.value.code is Code.NOT_FOUND
     assert all(one.acknowledged is None for one in stand(deps)[1])
-    told = acknowledge(deps, violation.id, by="ada", reason="twice", refund=charge)
+    told = acknowledge(deps, violation.id, **ADA, reason="twice", refund=charge)
     assert told.acknowledged is not None
     assert told.acknowledged.refunded == charge
     assert job_runs.balance(deps).spent == spent - 1
@@ -185,12 +189,12 @@ def test_an_acknowledgement_is_refused_without_words_a_violation_or_twice(deps):
     _break(deps)
     (violation,) = run_audit(deps)
     with pytest.raises(BadInput):
-        acknowledge(deps, violation.id, by="ada", reason=" ")
+        acknowledge(deps, violation.id, **ADA, reason=" ")
     with pytest.raises(Refused) as nobody:
-        acknowledge(deps, violation.id + 1, by="ada", reason="x")
-    acknowledge(deps, violation.id, by="ada", reason="x")
+        acknowledge(deps, violation.id + 1, **ADA, reason="x")
+    acknowledge(deps, violation.id, **ADA, reason="x")
     with pytest.raises(Refused) as twice:
-        acknowledge(deps, violation.id, by="ada", reason="y")
+        acknowledge(deps, violation.id, **ADA, reason="y")
     assert (nobody.value.code, twice.value.code) == (Code.NOT_FOUND, Code.WRONG_STATE)
     with (
         pytest.raises(IntegrityError, match="never changed"),

@@ -9,10 +9,10 @@ import pytest
 from sqlalchemy import text
 
 from pricing.plans import PaymentTerm
-from storage.ledger import audit, periods, refunds
+from storage.ledger import audit, periods
 from storage.ledger.periods import ReopenResult
-from storage.ledger.refunds import RefundResult
 from storage.licenses import licenses as kept_licenses
+from storage.refunds.refunds import RefundResult
 from storage.webhooks import webhooks
 from tests.support import job_runs
 from tests.support.business_time import DAY_S, shift_to
@@ -21,6 +21,7 @@ from tests.support.stored_jobs import (
     end_job,
     make_job,
     make_license,
+    refund,
     settle,
 )
 from worker.infrastructure.errors import Code, Refused
@@ -103,7 +104,7 @@ def test_a_period_that_was_ended_wrongly_runs_again_with_all_that_had_expired(de
     with deps.database.transaction() as connection:
         end_job(connection, "closed after")
         charge = charge_of(connection, "refunded", "company:refunded")
-        assert refunds.refund(connection, charge, "a test") is RefundResult.REFUNDED
+        assert refund(connection, charge, "a test") is RefundResult.REFUNDED
     expired = 500 - 3 - 10 + 1
     period = ended_periods.reopen(deps, "acme", _start_of(deps))
     assert (period.ended_at, period.expired) == (None, 0)
@@ -175,9 +176,7 @@ def test_once_the_next_period_was_used_nothing_is_taken_back(deps, use):
         if use == "refunds":
             settle(connection, "job-1", "company:c1=1")
             end_job(connection, "job-1")
-            refunds.refund(
-                connection, charge_of(connection, "job-1", "company:c1"), "a test"
-            )
+            refund(connection, charge_of(connection, "job-1", "company:c1"), "a test")
     if use == "ends":
         shift_to(deps.database, 70 * DAY_S)
         sweep(deps)

@@ -34,12 +34,18 @@ from storage.ledger import (
     business_clock,
     grants,
     periods,
-    refunds,
 )
 from storage.ledger.grants import GrantResult
-from storage.ledger.refunds import RefundResult
 from storage.ledger.reservations import ReserveResult
-from tests.support.stored_jobs import charge_of, end_job, make_job, make_license, settle
+from storage.refunds.refunds import RefundResult
+from tests.support.stored_jobs import (
+    charge_of,
+    end_job,
+    make_job,
+    make_license,
+    refund,
+    settle,
+)
 
 START = datetime(2027, 1, 1, tzinfo=UTC)
 WINDOW_HOURS = 30 * 24
@@ -297,7 +303,7 @@ class Ledger(RuleBasedStateMachine):
         subject = subjects[min(pick, len(subjects) - 1)]
         with self.transaction() as connection:
             charge = charge_of(connection, job.id, subject)
-            result = refunds.refund(connection, charge, "a property")
+            result = refund(connection, charge, "a property")
         line = job.lines.get(subject)
         if line is None:
             assert result is RefundResult.NOT_FOUND

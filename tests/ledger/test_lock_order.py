@@ -11,9 +11,15 @@ from sqlalchemy.exc import OperationalError
 
 from storage.database import Database
 from storage.errors import Conflict
-from storage.ledger import refunds
-from storage.ledger.refunds import RefundResult
-from tests.support.stored_jobs import charge_of, end_job, make_job, make_license, settle
+from storage.refunds.refunds import RefundResult
+from tests.support.stored_jobs import (
+    charge_of,
+    end_job,
+    make_job,
+    make_license,
+    refund,
+    settle,
+)
 
 _WAITING = text("""
 SELECT count(*) FROM pg_stat_activity
@@ -23,7 +29,7 @@ SELECT count(*) FROM pg_stat_activity
 
 def _refund(database: Database, charge: int) -> RefundResult:
     with database.transaction() as connection:
-        return refunds.refund(connection, charge, "a reason")
+        return refund(connection, charge, "a reason")
 
 
 def _wait_until_somebody_waits(database: Database) -> None:
@@ -76,7 +82,7 @@ def test_what_expires_after_a_release_is_written_after_it(database):
         )
         end_job(connection, "job-1")
         charge = charge_of(connection, "job-1", "company:c1")
-        refunds.refund(connection, charge, "a reason")
+        refund(connection, charge, "a reason")
         kinds = connection.execute(text("SELECT kind FROM transfers ORDER BY id"))
         assert list(kinds.scalars())[-4:] == ["release", "expire", "refund", "expire"]
 

@@ -4,9 +4,15 @@ import pytest
 from sqlalchemy import text
 
 from storage.errors import Superseded
-from storage.ledger import refunds
-from storage.ledger.refunds import RefundResult
-from tests.support.stored_jobs import charge_of, end_job, make_job, make_license, settle
+from storage.refunds.refunds import RefundResult
+from tests.support.stored_jobs import (
+    charge_of,
+    end_job,
+    make_job,
+    make_license,
+    refund,
+    settle,
+)
 
 
 @pytest.fixture
@@ -26,7 +32,7 @@ def two_jobs(database):
 def _refund(database) -> None:
     with database.transaction() as connection:
         charge = charge_of(connection, "job-1", "company:c1")
-        result = refunds.refund(connection, charge, "between two batches")
+        result = refund(connection, charge, "between two batches")
     assert result is RefundResult.REFUNDED
 
 

@@ -29,16 +29,22 @@ from storage.ledger import (
     company_views,
     entitlements,
     periods,
-    refunds,
     settlement,
 )
 from storage.ledger.claims import Claim
 from storage.ledger.company_views import View
-from storage.ledger.refunds import RefundResult
 from storage.ledger.settlement import Payer
 from storage.licenses import licenses
+from storage.refunds.refunds import RefundResult
 from tests.support.priced import price
-from tests.support.stored_jobs import USER, end_job, make_job, make_license, payer_of
+from tests.support.stored_jobs import (
+    USER,
+    end_job,
+    make_job,
+    make_license,
+    payer_of,
+    refund,
+)
 from worker.quotes.due_claims import due
 from worker.quotes.priced_records import PricedRecords
 
@@ -236,7 +242,7 @@ class History:
             return
         charge = paid[pick % len(paid)]
         with self.transaction() as connection:
-            result = refunds.refund(connection, charge, "a history")
+            result = refund(connection, charge, "a history")
         assert (result is RefundResult.REFUNDED) == (charge not in self.oracle.refunded)
         self.oracle.refunded.add(charge)
 

@@ -10,9 +10,17 @@ from sqlalchemy import text
 from pricing.plans import Item, PaymentTerm
 from pricing.settlement import Rule
 from storage.jobs import job_reports
-from storage.ledger import refunds
+from storage.refunds import refunds
+from storage.refunds.refunds import RefundResult
 from tests.support import job_runs
-from tests.support.stored_jobs import charge_of, end_job, make_job, make_license, settle
+from tests.support.stored_jobs import (
+    charge_of,
+    end_job,
+    make_job,
+    make_license,
+    refund,
+    settle,
+)
 from worker.infrastructure.errors import Code, Refused
 from worker.jobs import submission
 from worker.jobs.chunk_runner import run_chunk
@@ -174,8 +182,8 @@ def test_a_quote_makes_no_job_after_its_period(at):
 def _refund(deps: Wired, job_id: str, words: str) -> None:
     with deps.database.transaction() as connection:
         charge = charge_of(connection, job_id, words)
-        result = refunds.refund(connection, charge, "a wrong number")
-    assert result is refunds.RefundResult.REFUNDED
+        result = refund(connection, charge, "a wrong number")
+    assert result is RefundResult.REFUNDED
 
 
 def test_what_was_refunded_costs_again(today):
@@ -224,6 +232,7 @@ def test_what_is_free_on_a_charge_is_told_before_it_is_refunded(today):
     done = job_runs.run(today, submission.submit(today, ended.id))
     job_runs.quote(today, ["c2"])
     with today.database.transaction() as connection:
-        free = refunds.free_on(connection, charge_of(connection, paid.id, "company:c1"))
+        payer = charge_of(connection, paid.id, "company:c1")
+        free = refunds.free_on(connection, [payer])
         line = charge_of(connection, done.id, "company:c1")
     assert free == refunds.FreeOn([line], [quoted.id], [waiting])

@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import text
 
 from pricing.plans import Item
-from storage.ledger import refunds
+from storage.refunds.refunds import RefundResult
 from tests.support import job_runs
 from tests.support.push_runs import (
     connect,
@@ -18,6 +18,7 @@ from tests.support.push_runs import (
     run_once,
     submit,
 )
+from tests.support.stored_jobs import refund
 from worker.connections.connectors.connector import Kind
 from worker.connections.connectors.errors import Misconfigured, Throttled, Unavailable
 from worker.connections.connectors.hubspot.connector import HubSpot
@@ -88,8 +89,8 @@ def test_what_counts_as_delivered_is_refunded_and_written_by_its_key_next_time(
     run(wired(retry_max_s=0.01), doubted)
     with house.database.transaction() as connection_:
         first = connection_.execute(text("SELECT min(id) FROM charges")).scalar_one()
-        refunded = refunds.refund(connection_, first, "it never arrived")
-        assert refunded is refunds.RefundResult.REFUNDED
+        refunded = refund(connection_, first, "it never arrived")
+        assert refunded is RefundResult.REFUNDED
     sandbox.behave("hubspot")
     report = push(house, connection, [contact(f"c{n}", f"p{n}") for n in range(100)])
     assert (counts(report), report.settled) == ({"updated": 100}, 1)

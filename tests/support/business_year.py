@@ -16,11 +16,12 @@ from sqlalchemy import text
 
 from pricing.findings import EmailLevel
 from pricing.plans import Item, PaymentTerm, Plan
-from storage.ledger import grants, refunds
+from storage.ledger import grants
 from storage.licenses.licenses import Change
 from storage.quotes.quotes import Request
 from tests.support.business_time import DAY_S, shift_to
 from tests.support.fleet import Fleet, kill, until
+from tests.support.stored_jobs import refund
 from worker.infrastructure.errors import Refused
 from worker.jobs import job_control, submission
 from worker.ledger import company_views
@@ -152,7 +153,7 @@ class BusinessYear:
         )
         for charge_id in self._dice.sample(charge_ids, min(3, len(charge_ids))):
             with self.fleet.deps.database.transaction() as connection:
-                refunds.refund(connection, charge_id, "a year of tests")
+                refund(connection, charge_id, "a year of tests")
 
     def _column(self, query: str) -> list[Any]:
         with self.fleet.deps.database.transaction() as connection:

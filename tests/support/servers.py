@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from worker.embedded import postgres, valkey
 from worker.embedded.home import Home, open_home, remove_home
@@ -58,9 +59,24 @@ def postgres_server() -> Iterator[str]:
     if named:
         yield named
         return
+    with own_postgres_server() as own:
+        yield own.url
+
+
+class OwnPostgres(NamedTuple):
+    """A server of our own, and the folder of the programs that came with it."""
+
+    url: str
+    programs: Path
+
+
+@contextmanager
+def own_postgres_server() -> Iterator[OwnPostgres]:
+    """A PostgreSQL of our own, whichever is named, that lives as long as the block."""
     with _quick_folder() as folder, supervised(folder) as (home, supervisor):
-        supervisor.start(postgres.child_of(home, durable=False))
-        yield postgres.url_of(home)
+        child = postgres.child_of(home, durable=False)
+        supervisor.start(child)
+        yield OwnPostgres(postgres.url_of(home), Path(child.argv[0]).parent)
 
 
 class OwnBroker:

@@ -17,6 +17,9 @@ from storage.ledger.settlement import Payer
 from storage.licenses import licenses
 from storage.quotes import quotes
 from storage.quotes.quotes import Slice
+from storage.refunds import credit_notes
+from storage.refunds.credit_notes import HOUSE, Wanted
+from storage.refunds.refunds import RefundResult
 from storage.state_machine import JobState
 
 LIFETIME_S = 14 * 24 * 3600.0
@@ -184,6 +187,19 @@ def charge_of(connection: Connection, job_id: str, words: str) -> int:
         {"job_id": job_id, "item": item, "subject": subject},
     ).scalar_one_or_none()
     return found or 0
+
+
+def refund(connection: Connection, charge_id: int, reason: str) -> RefundResult:
+    """Give one charge back by a credit note of the house; what became of it."""
+    owner = connection.execute(
+        text("SELECT license_id FROM charges WHERE id = :id"), {"id": charge_id}
+    ).scalar_one_or_none()
+    wanted = Wanted(license_id=owner or "", reason=reason, charge_ids=[charge_id])
+    decision = credit_notes.decide(connection, wanted, HOUSE, approval_credits=None)
+    if decision.refused:
+        return decision.refused[0].why
+    credit_notes.carry_out(connection, decision)
+    return RefundResult.REFUNDED
 
 
 def take_outcomes_apart(connection: Connection) -> None:

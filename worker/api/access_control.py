@@ -106,7 +106,7 @@ def acting_of(request: Request, body: Reasoned | None) -> Acting:
     caller = caller_of(request)
     origin = request.client.host if request.client else "unknown"
     reason = body.reason if body else None
-    return Acting(Actor(caller.name, origin, caller.id), reason)
+    return Acting(Actor(caller.name, origin, caller.id, caller.person), reason)
 
 
 class CheckedRoute(APIRoute):

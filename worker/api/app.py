@@ -31,7 +31,15 @@ from worker.api.routes import (
     uploads,
     webhooks,
 )
-from worker.api.routes.finance import statements
+from worker.api.routes.finance import (
+    balances,
+    explained_charges,
+    overviews,
+    reconciliations,
+    refunds,
+    statements,
+    warehouse,
+)
 from worker.api.routes.operations import (
     actions,
     bulk,
@@ -57,6 +65,9 @@ _FAMILIES = (
     lookups,
     files,
     charges,
+    refunds,
+    balances,
+    overviews,
     connections,
     authorizations,
     consent_callback,
@@ -70,7 +81,10 @@ _FAMILIES = (
     processes,
     queues,
     pauses,
+    explained_charges,
+    reconciliations,
     statements,
+    warehouse,
 )
 
 

@@ -2,7 +2,7 @@
 
 from sqlalchemy.exc import ArgumentError, OperationalError, ProgrammingError
 
-from storage.errors import StorageError
+from storage.errors import StorageError, is_money_stopped
 from worker.embedded.errors import EmbeddedError
 from worker.infrastructure.environment.settings_reader import WrongSettings
 from worker.infrastructure.errors import NotConfigured
@@ -24,6 +24,8 @@ def sentence_of(error: Exception) -> str | None:
             return str(error)
         case ArgumentError():
             return f"HOLDFAST_DATABASE_URL: {error}"
+        case OperationalError() if is_money_stopped(error):
+            return str(error.orig).splitlines()[0]
         case OperationalError():
             return f"the database does not answer: {error.orig}"
         case ProgrammingError() if _is_unmigrated(error):

@@ -22,6 +22,14 @@ COMMANDS = {
         "finance.statements",
         "Say what moved a period's credits, and what they went to.",
     ),
+    "warehouse": _Place(
+        "finance.warehouse",
+        "Write transfers, charges, refunds or statements of periods as CSV or Parquet.",
+    ),
+    "journal": _Place(
+        "finance.warehouse",
+        "Write the transfers of periods as a journal for beancount or hledger.",
+    ),
     "quote": _Place(
         "exports", "Say what exporting FILE can cost at most; nothing is reserved."
     ),
@@ -48,6 +56,20 @@ COMMANDS = {
         "operations.job_verbs",
         "End a job whose file cannot be sealed, and refund all that it cost.",
     ),
+    "forecast": _Place(
+        "finance.balances", "Say when credits run out, if they go on as of late."
+    ),
+    "alerts": _Place(
+        "finance.balances",
+        "Show, or set, at which points a license is told of its balance.",
+    ),
+    "overview": _Place(
+        "finance.balances", "Show what a license has used of a period, and per user."
+    ),
+    "overview-link": _Place(
+        "finance.balances", "Make a link to a license's overview that needs no key."
+    ),
+    "refunds": _Place("finance.refunds", "Charges given back by credit notes."),
     "queues": _Place(
         "operations.overview", "Show what waits, for how long, and whose turn it is."
     ),
@@ -108,6 +130,15 @@ COMMANDS = {
     ),
     "audit-process": _Place("maintenance"),
     "chain-process": _Place("finance.chain"),
+    "reconcile": _Place(
+        "finance.reconcile",
+        "Compute every charge of a period again; exit 1 where anything differs.",
+    ),
+    "explain": _Place(
+        "finance.explain",
+        "Say why CHARGE cost what it did, in sentences for a customer.",
+    ),
+    "reconcile-process": _Place("finance.reconcile"),
     "migrate": _Place(
         "maintenance", "Bring the database's schema to the newest version."
     ),

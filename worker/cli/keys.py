@@ -21,10 +21,15 @@ def keys_() -> None:
     "--scope", required=True, type=click.Choice([scope.value for scope in Scope])
 )
 @click.option("--license", "license_id", help="Bind it to this license.")
-def create(cli: Cli, *, name: str, scope: str, license_id: str | None) -> None:
+@click.option("--person", help="Who holds it: above an amount, two approve refunds.")
+def create(
+    cli: Cli, *, name: str, scope: str, license_id: str | None, person: str | None
+) -> None:
     """Make a key; it is shown once."""
     with with_database(cli) as deps:
-        key_id, key = api_keys.create(deps, name, Scope(scope), license_id)
+        key_id, key = api_keys.create(
+            deps, name, Scope(scope), license_id, person=person
+        )
     cli.answer({"id": key_id, "key": key}, f"{key_id}\n{key}")
 
 
@@ -39,8 +44,11 @@ def list_(cli: Cli) -> None:
 
 
 def _line(key: Key) -> str:
+    held = f"  ({key.person})" if key.person else ""
     state = "revoked" if key.revoked_at else "live"
-    return f"{key.id}  {key.scope:<9} {state:<8} {key.license_id or '*'}  {key.name}"
+    return (
+        f"{key.id}  {key.scope:<9} {state:<8} {key.license_id or '*'}  {key.name}{held}"
+    )
 
 
 @command("revoke")
@@ -52,7 +60,17 @@ def revoke(cli: Cli, *, key_id: str) -> None:
     cli.answer({"id": key_id, "revoked": True}, f"{key_id} is revoked")
 
 
-for _command in (create, list_, revoke):
+@command("person")
+@click.argument("key_id", metavar="ID")
+@click.argument("person")
+def name_person(cli: Cli, *, key_id: str, person: str) -> None:
+    """Say once who holds a key that was made without."""
+    with with_database(cli) as deps:
+        api_keys.name_person(deps, key_id, person)
+    cli.answer({"id": key_id, "person": person.strip()}, f"{key_id} is {person}'s")
+
+
+for _command in (create, list_, revoke, name_person):
     keys_.add_command(_command)
 
 COMMANDS: tuple[click.Command, ...] = (keys_,)

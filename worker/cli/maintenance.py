@@ -14,7 +14,7 @@ from storage.ledger.audit_verdicts import AuditRunning, Standing
 from storage.ledger.business_clock import ClockReading, EndedAhead
 from worker.cli.finance import chain as commands_of_chain
 from worker.cli.invocation import Cli, command, group
-from worker.cli.operations.command_line_actor import reason_option
+from worker.cli.operations.command_line_actor import acting, reason_option
 from worker.cli.progress import reading
 from worker.cli.servers import with_database
 from worker.findings.directory_import import load_directory
@@ -114,6 +114,7 @@ def acknowledge(
             violation_id,
             by=by or getpass.getuser(),
             reason=reason,
+            acting=acting(None),
             refund=refund,
         )
     cli.answer(audit_responses.of_violation(found), _line(found))

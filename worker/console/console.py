@@ -26,7 +26,14 @@ from worker.console.pages import (
     sign_in,
     workers,
 )
-from worker.console.pages.finance import charges, licenses, statement
+from worker.console.pages.finance import (
+    charges,
+    license_overview,
+    licenses,
+    reconciliations,
+    refunds,
+    statement,
+)
 from worker.console.renderer import Renderer
 from worker.console.visits import House
 from worker.infrastructure.dependencies import connect
@@ -45,10 +52,13 @@ _FAMILIES = (
     action_log,
     confirmation,
     bulk,
+    refunds,
+    license_overview,
     sign_in,
     licenses,
     statement,
     charges,
+    reconciliations,
 )
 
 _POLICY = (

@@ -77,7 +77,8 @@ def acting_of(visit: Visit, reason: str) -> Acting:
     """Who acts, from where, and why."""
     client = visit.request.client
     origin = f"console from {client.host if client else 'nowhere'}"
-    return Acting(Actor(visit.key.name, origin, visit.key.id), reason)
+    key = visit.key
+    return Acting(Actor(key.name, origin, key.id, key.person), reason)
 
 
 def check_may(visit: Visit, aim: Aim, *, of_house: bool) -> None:

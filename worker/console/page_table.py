@@ -40,7 +40,6 @@ CONNECTIONS = Page(
 )
 PROVIDERS = Page("providers", "/providers", "Providers", _OPERATORS, of_house=True)
 ACTIONS = Page("actions", "/actions", "Action log", _OPERATORS, of_house=False)
-
 FINANCE = Page("finance", "/finance", "Finance", FINANCIERS, of_house=False)
 
 PAGES = (OVERVIEW, JOBS, QUEUES, WORKERS, CONNECTIONS, PROVIDERS, ACTIONS, FINANCE)

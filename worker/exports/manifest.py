@@ -81,6 +81,11 @@ def write_manifest(artifacts: Artifacts, manifest: dict[str, Any]) -> None:
 
 def manifest_of(deps: Deps, job_id: str) -> dict[str, Any]:
     """The manifest of a job that has left a file."""
-    with deps.artifacts.open(manifest_name(job_id)) as stream:
+    return manifest_at(deps.artifacts, job_id)
+
+
+def manifest_at(artifacts: Artifacts, job_id: str) -> dict[str, Any]:
+    """The same, from where files are kept. Raises `ArtifactError` where it is gone."""
+    with artifacts.open(manifest_name(job_id)) as stream:
         manifest: dict[str, Any] = json.load(stream)
     return manifest

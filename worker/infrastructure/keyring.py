@@ -34,8 +34,9 @@ class Keyring:
     """Encrypts, decrypts and signs; keys are looked for when one is first needed."""
 
     def __init__(self, settings: Settings) -> None:
-        given = settings.secret_keys
+        given, former = settings.secret_keys, settings.former_keys
         self._given = _split(given.get_secret_value()) if given else ()
+        self._former = _split(former.get_secret_value()) if former else ()
         self._home = settings.home.expanduser().absolute()
 
     def encrypt(self, text: str) -> str:
@@ -65,9 +66,11 @@ class Keyring:
     def derived(self, purpose: str) -> dict[str, bytes]:
         """A key of each for one purpose, by an id that tells nothing of it.
 
-        The first is made of the key that encrypts and signs.
+        The first is made of the key that encrypts and signs; the last are of those
+        that were replaced.
         """
-        keys = [_derive(key, f"derive {purpose}") for key in self._keys]
+        all_keys = (*self._keys, *self._former)
+        keys = [_derive(key, f"derive {purpose}") for key in all_keys]
         return {hashlib.sha256(key).hexdigest()[:_ID_LENGTH]: key for key in keys}
 
     @cached_property
@@ -87,7 +90,8 @@ def _split(given: str) -> tuple[str, ...]:
     if any(len(key) < KEY_LENGTH_MIN for key in keys):
         # Never with the key itself: this message is logged.
         raise NotConfigured(
-            f"HOLDFAST_SECRET_KEYS: each key has {KEY_LENGTH_MIN} characters or more"
+            "HOLDFAST_SECRET_KEYS and HOLDFAST_FORMER_KEYS: "
+            f"each key has {KEY_LENGTH_MIN} characters or more"
         )
     return keys
 

@@ -53,9 +53,14 @@ class Settings(EnvironmentSettings):
     webhooks the one that `up` serves on, or no link."""
     bootstrap_key: str | None = setting(None, length_min=20)
     """An admin key, taken as it is; 20 characters or more."""
+    bootstrap_person: str | None = setting(None, length_min=1)
+    """Who holds it; without, it approves no refund."""
     secret_keys: Secret | None = None
     """Keys of 20 characters or more, separated by commas: the first encrypts, any
     decrypts. Unset: a key of the home's own, in `secret.key`."""
+    former_keys: Secret | None = None
+    """Secret keys of before: they open and sign nothing, and still check what they
+    have sealed of the chain."""
     console_session_s: float = setting(8 * 3600, gt=0)
     """A sign-in to the console ends so long after it was made."""
     console_idle_s: float = setting(3600, ge=60)
@@ -108,6 +113,12 @@ class Settings(EnvironmentSettings):
     """How long a job may stand still before it is cancelled."""
     credits_low_share: float = setting(0.1, ge=0, le=1)
     """Below this share of what a period was granted its credits are low."""
+
+    balance_alert_interval_s: float = setting(60, gt=0)
+    """How often balances are held against the thresholds of their licenses."""
+    refund_approval_credits: int | None = setting(None, ge=0)
+    """Above so many credits that somebody refunds of a license in a day of UTC, a
+    second person has to approve; unset: nobody has to."""
 
     webhook_attempts_max: int = setting(12, ge=1)
     """After so many attempts a delivery is given up."""
@@ -245,6 +256,9 @@ class Settings(EnvironmentSettings):
     chain_pin_url: str | None = None
     """Where each head is posted too, signed as the operator's events are; unset:
     nowhere."""
+    reconcile_hour: int = setting(2, ge=-1, le=23)
+    """At this hour (UTC) all open periods are reconciled each night, by a process of
+    its own; -1: only what somebody asks for is."""
     report_interval_s: float = setting(10, gt=0)
     """How often workers and dispatchers say that they are alive."""
     job_window: int = setting(8, ge=1)

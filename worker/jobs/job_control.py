@@ -7,6 +7,7 @@ the job.
 
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 from sqlalchemy import Connection
 
@@ -14,8 +15,11 @@ from storage.jobs import given_up_jobs, job_control, jobs
 from storage.jobs.job_control import SteerResult
 from storage.operations import action_log
 from storage.operations.action_log import Acting, Target
+from storage.refunds.credit_notes import HOUSE
 from worker.infrastructure.errors import Code, Refused
 from worker.jobs.delivery import JobDeps
+from worker.refunds.credit_notes import author_of
+from worker.refunds.refusals import NEEDS_A_PERSON
 
 
 def cancel(deps: JobDeps, job_id: str, by: Acting | None = None) -> bool:
@@ -45,8 +49,16 @@ def resume(deps: JobDeps, job_id: str, by: Acting | None = None) -> bool:
 
 
 def give_up(deps: JobDeps, job_id: str, by: Acting | None = None) -> bool:
-    """End a job whose file cannot be sealed, and give back all that it cost."""
-    return _steer(deps, job_id, "give_up", given_up_jobs.give_up, by)
+    """End a job whose file cannot be sealed, and give back all that it cost.
+
+    Above an amount a second person has to approve that; the job ends all the same.
+    """
+    steer = partial(
+        given_up_jobs.give_up,
+        author=author_of(by.actor) if by else HOUSE,
+        approval_credits=deps.settings.refund_approval_credits,
+    )
+    return _steer(deps, job_id, "give_up", steer, by)
 
 
 class _AlreadyThere(Exception):
@@ -72,6 +84,8 @@ def _steer(
                 return True
             case SteerResult.ALREADY:
                 raise _AlreadyThere
+            case SteerResult.NEEDS_A_PERSON:
+                raise Refused(Code.FORBIDDEN, NEEDS_A_PERSON)
             case SteerResult.WRONG_STATE | SteerResult.NOT_FOUND:
                 state = jobs.state_of(connection, job_id)
                 raise Refused(Code.WRONG_STATE, f"{job_id} is {state}")

@@ -2,14 +2,19 @@
 
 import logging
 
+from sqlalchemy import Connection
+
 from storage.ledger import audit as checks
-from storage.ledger import audit_verdicts, refunds
+from storage.ledger import audit_verdicts
 from storage.ledger.audit_verdicts import Standing, Verdict
-from storage.ledger.refunds import RefundResult
+from storage.operations.action_log import Acting
+from storage.refunds import credit_note_reports
+from storage.refunds.credit_notes import NoteState
 from worker.infrastructure.dependencies import Deps
 from worker.infrastructure.errors import Code, Refused, bad
 from worker.infrastructure.settings import Settings
-from worker.ledger.refund_refusals import refusal_of
+from worker.refunds import credit_notes
+from worker.refunds.credit_notes import Asked
 
 log = logging.getLogger(__name__)
 
@@ -54,11 +59,18 @@ def stand(deps: Deps) -> tuple[Verdict, list[Standing]]:
 
 
 def acknowledge(
-    deps: Deps, violation_id: int, *, by: str, reason: str, refund: int | None = None
+    deps: Deps,
+    violation_id: int,
+    *,
+    by: str,
+    reason: str,
+    acting: Acting,
+    refund: int | None = None,
 ) -> Standing:
     """Let a violation that stands sound no more, for a reason that is kept.
 
-    `refund` is a charge that is given back in the same transaction. Raises `BadInput`,
+    `refund` is a charge that is given back in the same transaction by whoever is
+    `acting`, who must need no second person for that. Raises `BadInput`,
     and `Refused` where it does not stand, was acknowledged, or the charge cannot be
     refunded; then nothing has changed.
     """
@@ -74,11 +86,8 @@ def acknowledge(
             message = f"violation {violation_id} was acknowledged before"
             raise Refused(Code.WRONG_STATE, message)
         if refund is not None:
-            result = refunds.refund(
-                connection, refund, f"audit, violation {violation_id}: {reason}"
-            )
-            if result is not RefundResult.REFUNDED:
-                raise refusal_of(refund, result)
+            why = f"audit, violation {violation_id}: {reason}"
+            _refund(deps, connection, refund, why, acting)
         audit_verdicts.acknowledge(
             connection, violation_id, by=by, reason=reason, refunded=refund
         )
@@ -86,3 +95,15 @@ def acknowledge(
     if acknowledged is None:
         raise LookupError(violation_id)
     return acknowledged
+
+
+def _refund(
+    deps: Deps, connection: Connection, charge_id: int, reason: str, acting: Acting
+) -> None:
+    note_id = credit_notes.make_in(deps, connection, Asked([charge_id]), reason, acting)
+    note = credit_note_reports.get(connection, note_id)
+    if note is None or note.state is not NoteState.BOOKED:
+        raise Refused(
+            Code.WRONG_STATE,
+            f"the refund of charge {charge_id} needs a second person: refund it first",
+        )

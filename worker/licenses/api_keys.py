@@ -9,7 +9,7 @@ from storage.licenses import api_keys, licenses
 from storage.licenses.api_keys import Key
 from worker.infrastructure.dependencies import Deps
 from worker.infrastructure.errors import Code, Refused
-from worker.infrastructure.ids import check_name, new_id
+from worker.infrastructure.ids import check_id, check_name, new_id
 from worker.infrastructure.settings import Settings
 
 BOOTSTRAP_NAME = "bootstrap"
@@ -21,13 +21,20 @@ def digest_of(key: str) -> str:
 
 
 def create(
-    deps: Deps, name: str, scope: Scope, license_id: str | None = None
+    deps: Deps,
+    name: str,
+    scope: Scope,
+    license_id: str | None = None,
+    *,
+    person: str | None = None,
 ) -> tuple[str, str]:
     """Make a key; return its id, and the key itself, which is never shown again.
 
     Raises `Refused` where it is to be bound to a license that is not there.
     """
     check_name(name)
+    if person is not None:
+        person = _checked_person(person)
     key_id, key = new_id("key"), f"hf_{secrets.token_urlsafe(32)}"
     with deps.database.transaction() as connection:
         if license_id is not None and licenses.get(connection, license_id) is None:
@@ -39,8 +46,29 @@ def create(
             name=name,
             scope=scope,
             license_id=license_id,
+            person=person,
         )
     return key_id, key
+
+
+def _checked_person(person: str) -> str:
+    """Who holds a key, without the white space around it. Raises `BadInput`."""
+    person = person.strip()
+    check_name(person, "person")
+    check_id("person", person)
+    return person
+
+
+def name_person(deps: Deps, key_id: str, person: str) -> None:
+    """Say once who holds a key that was made without. Raises `Refused`."""
+    person = _checked_person(person)
+    with deps.database.transaction() as connection:
+        if not api_keys.name_person(connection, key_id, person):
+            if api_keys.live(connection, key_id) is None:
+                raise Refused(Code.NOT_FOUND, f"there is no key {key_id}")
+            raise Refused(
+                Code.WRONG_STATE, f"{key_id} names another person: make a new key"
+            )
 
 
 def is_bootstrap_key(settings: Settings, given: str) -> bool:
@@ -63,6 +91,7 @@ def keep_bootstrap_key(deps: Deps) -> None:
             name=BOOTSTRAP_NAME,
             scope=Scope.ADMIN,
             license_id=None,
+            person=deps.settings.bootstrap_person,
         )
 
 

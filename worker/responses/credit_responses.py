@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from storage.finance.transfers import Transfer
 from storage.findings.provider_costs import Charged, Cost
 from storage.ledger.balances import Balance
 from storage.ledger.charges import Charge
@@ -24,6 +25,22 @@ def of_charge(charge: Charge) -> Answer:
         "paid_by": charge.paid_by,
         "charged_at": instant(charge.charged_at),
         "refunded_at": instant(charge.refunded_at),
+    }
+
+
+def of_transfer(transfer: Transfer) -> Answer:
+    """A transfer."""
+    return {
+        "id": transfer.id,
+        "license": transfer.license_id,
+        "period": instant(transfer.period_starts_at),
+        "kind": transfer.kind,
+        "from_account": transfer.from_account,
+        "to_account": transfer.to_account,
+        "credits": transfer.credits,
+        "job": transfer.job_id,
+        "reference": transfer.reference,
+        "created_at": instant(transfer.created_at),
     }
 
 

@@ -29,6 +29,7 @@ def of_key(key: Key) -> Answer:
         "name": key.name,
         "scope": key.scope.value,
         "license": key.license_id,
+        "person": key.person,
         "created_at": instant(key.created_at),
         "last_used_at": instant(key.last_used_at),
         "revoked_at": instant(key.revoked_at),

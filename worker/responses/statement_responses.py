@@ -15,5 +15,6 @@ def of_run(row: RunRow) -> Answer:
         "run": row.run,
         "closing": row.closing._asdict(),
         "head": row.head,
+        "sha256": row.sha256,
         "frozen_at": instant(row.frozen_at),
     }

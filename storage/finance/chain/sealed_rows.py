@@ -36,7 +36,7 @@ SEALED: Mapping[int, Mapping[str, tuple[str, ...]]] = MappingProxyType(
                 ),
                 "refunds": (
                     *("charge_id", "license_id", "period_id", "job_id", "credits"),
-                    *("reason", "refunded_at", "transaction_id"),
+                    *("reason", "refunded_at", "credit_note_id", "transaction_id"),
                 ),
                 "transfers": (
                     *("id", "license_id", "period_id", "reservation_id", "kind"),

@@ -64,6 +64,15 @@ SELECT reference, credits, created_at FROM transfers AS t
  ORDER BY id
 """)
 
+# Of before there were credit notes there is no number.
+_CREDIT_NOTES = _ranged("""
+SELECT n.number, n.job_id, CAST(sum(r.credits) AS bigint) AS credits,
+       count(*) AS times, min(r.refunded_at) AS at
+  FROM refunds AS r LEFT JOIN credit_notes AS n ON n.id = r.credit_note_id
+ WHERE r.period_id = :period_id AND IN_RANGE(r)
+ GROUP BY n.number, n.job_id ORDER BY n.number NULLS FIRST
+""")
+
 # By item, by user and by job in one look. What is refunded stands with what it was
 # charged for, also where it was charged in an earlier run.
 _WENT_TO = _ranged("""
@@ -160,6 +169,7 @@ def lines_of(
         *movements,
         Line(section=Section.CLOSING, accounts=closing),
         *_top_ups(connection, stated, given),
+        *_credit_notes(connection, given),
         *_went_to(connection, given),
         *_late(connection, stated, given),
         *_memo(connection, stated, given),
@@ -203,6 +213,18 @@ def _top_ups(
             count=1,
             credits=row.credits,
             at=row.created_at,
+        )
+
+
+def _credit_notes(connection: Connection, given: dict[str, Any]) -> Iterator[Line]:
+    for row in connection.execute(_CREDIT_NOTES, given):
+        yield Line(
+            section=Section.CREDIT_NOTE,
+            key=None if row.number is None else str(row.number),
+            job=row.job_id,
+            count=row.times,
+            credits=row.credits,
+            at=row.at,
         )
 
 

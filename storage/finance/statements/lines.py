@@ -68,6 +68,7 @@ class Section(StrEnum):
     MOVEMENT = "movement"
     CLOSING = "closing"
     TOP_UP = "top_up"
+    CREDIT_NOTE = "credit_note"
     ITEM = "item"
     USER = "user"
     JOB = "job"
@@ -83,10 +84,11 @@ VIEWS = "views"
 class Line:
     """One line; what does not apply is None.
 
-    `key` is a kind, a reference, an item, a user or a job, by the section. `credits`
-    is never below zero: which way they went is told by `accounts`, which are what they
-    were and became in opening and closing. Of what was charged, `refunded` was given
-    back in this run. `at` is when it happened, or first happened.
+    `key` is a kind, a reference, a number, an item, a user or a job, by the section.
+    `credits` is never below zero: which way they went is told by `accounts`, which are
+    what they were and became in opening and closing. Of what was charged, `refunded`
+    was given back in this run. `at` is when it happened, or first happened; of a memo,
+    when the period began that it is of.
     """
 
     section: Section

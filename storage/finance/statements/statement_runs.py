@@ -4,6 +4,7 @@ A run holds the rows whose transactions lie between two sealed bounds, the first
 all below its own. So each row of a period is in one run, and a frozen one stays right.
 """
 
+import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -28,6 +29,11 @@ class FrozenRun:
     head: str | None
     document: str
     frozen_at: datetime
+
+    @property
+    def sha256(self) -> str:
+        """The digest of the document, by which a copy of it can be known again."""
+        return hashlib.sha256(self.document.encode()).hexdigest()
 
 
 _RUN = """
@@ -82,6 +88,8 @@ class RunRow:
     run: int
     closing: Accounts
     head: str | None
+    sha256: str
+    """Of its document."""
     frozen_at: datetime
 
 
@@ -96,7 +104,8 @@ def of_license(
     rows = connection.execute(
         text("""
             SELECT p.starts_at, p.ends_at, s.run, s.available, s.reserved, s.spent,
-                   s.expired, s.head, s.frozen_at
+                   s.expired, s.head, s.frozen_at,
+                   encode(sha256(convert_to(s.document, 'UTF8')), 'hex') AS sha256
               FROM periods AS p JOIN statements AS s ON s.period_id = p.id
              WHERE p.license_id = :license_id
                AND (CAST(:starts_at AS timestamptz) IS NULL
@@ -116,6 +125,7 @@ def of_license(
             run=row.run,
             closing=Accounts(row.available, row.reserved, row.spent, row.expired),
             head=row.head,
+            sha256=row.sha256,
             frozen_at=row.frozen_at,
         )
         for row in rows

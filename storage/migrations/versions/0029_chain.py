@@ -20,10 +20,7 @@ NOW = sa.text("clock_timestamp()")
 
 TABLES = ("transfers", "charges", "refunds")
 COUNTS = ("charges", "refunds", "transfers")
-TRANSACTION = (
-    "CAST('0' AS bigint) * CAST('281474976710656' AS bigint)"
-    " + CAST(CAST(pg_current_xact_id() AS text) AS bigint)"
-)
+TRANSACTION = "CAST('0' AS bigint) * CAST('281474976710656' AS bigint) + txid_current()"
 
 GUARDS = (
     """

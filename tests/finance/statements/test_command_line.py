@@ -3,15 +3,20 @@
 import csv
 import io
 import json
+import signal
+from concurrent.futures import ThreadPoolExecutor
 
 import openpyxl
 import pypdf
 import pytest
+from sqlalchemy import text
 
 from tests.support.business_time import DAY_S, shift_to
 from tests.support.months import Month, make_month
 from tests.support.terminals import WarmTerminal
 from worker.embedded.home import remove_home
+from worker.finance.chain.sealer import seal
+from worker.finance.statements.period_close import StatementFreezer
 
 
 @pytest.fixture
@@ -82,9 +87,40 @@ def test_a_period_is_closed_once_and_answered_again(api, terminal, month):
     assert terminal.answer("periods", "close", "acme", month.starts_at) == closed
     assert _of_api(api, month) == closed
     noted = terminal.answer("actions", "--license", "acme")["items"]
-    assert [(one["verb"], one["reason"]) for one in noted] == [
-        ("close_period", "the month is over")
-    ]
+    closed_by = [one["reason"] for one in noted if one["verb"] == "close_period"]
+    assert closed_by == ["the month is over"]
+
+
+def test_a_close_that_is_killed_before_it_is_frozen_is_seen_through(
+    api, terminal, month
+):
+    database = api.deps.database
+    words = ("periods", "close", "acme", month.starts_at)
+    with ThreadPoolExecutor(1) as threads, database.transaction() as sealing:
+        # As long as another seals, it is closed and cannot be frozen.
+        sealing.execute(text("LOCK TABLE chain_runs IN SHARE UPDATE EXCLUSIVE MODE"))
+        closing = terminal.begin(*words)
+        threads.submit(_wait_until_closed, database).result(timeout=60)
+        closing.kill()
+        closing.communicate(timeout=30)
+    assert closing.returncode == -signal.SIGKILL
+    assert _of_api(api, month)["frozen_at"] is None
+    seal(api.deps)
+    StatementFreezer(api.deps).turn()
+    frozen = _of_api(api, month)
+    assert frozen["frozen_at"] is not None
+    assert terminal.answer(*words) == frozen
+    with database.reading() as connection:
+        runs = connection.execute(text("SELECT count(*) FROM statements"))
+        assert runs.scalar_one() == 1
+
+
+def _wait_until_closed(database) -> None:
+    closed = text("SELECT count(*) FROM periods WHERE closed_at IS NOT NULL")
+    while True:
+        with database.reading() as connection:
+            if connection.execute(closed).scalar_one():
+                return
 
 
 def test_what_runs_is_refused_with_exit_1(api, terminal, month):

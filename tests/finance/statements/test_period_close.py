@@ -13,12 +13,12 @@ from sqlalchemy.exc import DBAPIError
 
 from pricing.plans import PaymentTerm
 from storage.finance.statements import statement_runs
-from storage.ledger import refunds
-from storage.ledger.refunds import RefundResult
+from storage.ledger import audit
 from storage.operations.action_log import Acting, Actor
+from storage.refunds.refunds import RefundResult
 from tests.support import job_runs
 from tests.support.business_time import DAY_S, shift_to
-from tests.support.stored_jobs import charge_of, end_job, make_job, settle
+from tests.support.stored_jobs import charge_of, end_job, make_job, refund, settle
 from worker.finance.chain.sealer import seal
 from worker.finance.statements import period_close, statements
 from worker.finance.statements.period_close import StatementFreezer
@@ -79,7 +79,7 @@ def _refused(deps: Wired) -> Refused:
 def _refund(deps: Wired, job: str, claim: int) -> RefundResult:
     with deps.database.transaction() as connection:
         charge = charge_of(connection, job, f"company:{job}-{claim}")
-        return refunds.refund(connection, charge, "a reason")
+        return refund(connection, charge, "a reason")
 
 
 def _count(deps: Wired, query: str) -> int:
@@ -311,6 +311,36 @@ def test_the_database_itself_keeps_what_is_closed_and_frozen(deps, statement):
     _close(deps)
     with pytest.raises(DBAPIError), deps.database.transaction() as connection:
         connection.execute(text(statement))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE statements SET spent = spent - 1, expired = expired + 1",
+        "UPDATE statements SET until = 9",
+        "UPDATE transfers SET credits = credits + 1 WHERE kind = 'refund'",
+        "UPDATE periods SET stated_spent = 1 WHERE closed_at IS NOT NULL",
+    ],
+)
+def test_the_audit_sees_where_a_frozen_run_is_not_what_was_moved(
+    broken_database, tmp_path, change
+):
+    url = broken_database.url.render_as_string(hide_password=False)
+    deps = job_runs.wire_to(url, tmp_path)
+    with closing(deps.database):
+        job_runs.create_license(deps, term=PaymentTerm.MONTHLY)
+        _job(deps, "job", 5)
+        _is_over(deps)
+        _refund(deps, "job", 0)
+        _close(deps)
+        with deps.database.transaction() as connection:
+            assert audit.run(connection) == []
+        with deps.database.transaction() as connection:
+            connection.execute(text("SET LOCAL session_replication_role = replica"))
+            assert connection.execute(text(change)).rowcount
+        with deps.database.transaction() as connection:
+            found = {violation.check for violation in audit.run(connection)}
+        assert "frozen_statements_are_their_transfers" in found
 
 
 # -- Whoever comes at the same moment.

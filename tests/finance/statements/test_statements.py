@@ -80,6 +80,21 @@ def test_its_lines_are_what_usage_and_charges_say(api, month):
     assert len(listed["items"]) == sum(line["count"] for line in lines)
 
 
+def test_refunds_stand_with_the_numbers_of_their_credit_notes(api, month):
+    notes = api.admin.get("/v1/refunds", params={"license": "acme"}).json()["items"]
+    (line,) = shown(api, month)["credit_notes"]
+    (note,) = notes
+    assert (line["number"], line["credits"]) == (note["number"], note["credits"])
+    assert (line["count"], line["job"]) == (1, note["job"])
+    refund(api, charges_of(api, month.late)[0]["id"])
+    lines = shown(api, month)["credit_notes"]
+    assert [line["number"] for line in lines] == [1, 2]
+    assert (
+        sum(line["credits"] for line in lines)
+        == _moved(shown(api, month))["refunded"][0]
+    )
+
+
 def test_a_running_months_closing_is_the_balance(api):
     api.license()
     statement = api.admin.get("/v1/licenses/acme/statement").json()

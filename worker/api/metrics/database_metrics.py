@@ -10,12 +10,15 @@ from prometheus_client.core import (
 from sqlalchemy.exc import SQLAlchemyError
 
 from storage.database import Database
+from storage.finance.chain import verdicts as chain_verdicts
+from storage.finance.chain.verdicts import ChainVerdict
+from storage.finance.reconciliation import runs
 from storage.jobs import queue_metrics
 from storage.jobs.queue_metrics import Queues
 from storage.ledger import audit, audit_verdicts, business_clock
 from storage.ledger.audit_verdicts import Verdict
 from storage.operations import chore_runs, counters
-from worker.api.metrics import counted_metrics
+from worker.api.metrics import counted_metrics, reconciliation_metrics
 from worker.api.metrics.pause_metrics import PauseMetrics
 from worker.infrastructure.settings import MISSED_REPORTS, Settings
 from worker.jobs.sweeper import SWEEP
@@ -44,8 +47,11 @@ class DatabaseMetrics:
                 verdict = audit_verdicts.verdict(
                     connection, late_after_s=self._late_after_s
                 )
+                sealed_age_s = chain_verdicts.sealed_age_s(connection)
+                chain = chain_verdicts.last(connection)
                 counted = counters.read(connection)
                 ages_s = chore_runs.ages_s(connection)
+                reconciled = runs.last_verdict(connection)
                 pauses = list(self._pauses.families(standing, connection))
         except SQLAlchemyError:
             found = None
@@ -64,12 +70,14 @@ class DatabaseMetrics:
                 float(state_of(clock) != "ok"),
             )
             yield from _audit_gauges(verdict)
+            yield from _chain_gauges(sealed_age_s, chain)
             if SWEEP in ages_s:
                 yield _gauge(
                     "sweep_age_seconds",
                     "How long ago a dispatcher has looked for what was lost.",
                     ages_s[SWEEP],
                 )
+            yield from reconciliation_metrics.families(reconciled)
             yield from counted_metrics.families(counted)
             yield from pauses
 
@@ -122,6 +130,23 @@ def _audit_gauges(found: Verdict) -> Iterator[GaugeMetricFamily]:
         "audit_violations", "Broken promises that nobody acknowledged.", "check", counts
     )
     yield _gauge("audit_late", "Whether an audit is overdue.", float(found.late))
+
+
+def _chain_gauges(
+    sealed_age_s: float | None, found: ChainVerdict | None
+) -> Iterator[GaugeMetricFamily]:
+    if sealed_age_s is not None:
+        yield _gauge(
+            "chain_sealed_age_seconds",
+            "How long ago what was written of money was sealed.",
+            sealed_age_s,
+        )
+    if found is not None:
+        yield _gauge(
+            "chain_breaks",
+            "Breaks that the last look through the whole chain has found.",
+            float(found.breaks),
+        )
 
 
 def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:

@@ -37,6 +37,19 @@ from worker.api.models.field_types import (
     Page,
     Problem,
 )
+from worker.api.models.finance.explanations import Explanation
+from worker.api.models.finance.reconciliations import (
+    NewReconciliation,
+    Reconciliation,
+    ShownReconciliation,
+)
+from worker.api.models.finance.statements import (
+    FrozenStatement,
+    PeriodName,
+    PeriodToClose,
+    Statement,
+)
+from worker.api.models.finance.transfers import RowFormat, Transfer
 from worker.api.models.jobs import (
     FORMS,
     BulkAnswer,
@@ -120,12 +133,6 @@ from worker.api.models.quotes import (
     QuoteLine,
     Template,
 )
-from worker.api.models.statements import (
-    FrozenStatement,
-    PeriodName,
-    PeriodToClose,
-    Statement,
-)
 from worker.api.models.uploads import (
     Upload,
 )
@@ -167,6 +174,7 @@ __all__ = [
     "EmailLevel",
     "ErrorItem",
     "Event",
+    "Explanation",
     "Export",
     "ExportOptions",
     "Feature",
@@ -193,6 +201,7 @@ __all__ = [
     "NewLicense",
     "NewPause",
     "NewPriority",
+    "NewReconciliation",
     "NewSecrets",
     "NewView",
     "NewWebhook",
@@ -222,6 +231,7 @@ __all__ = [
     "QuoteLine",
     "QuotedJob",
     "Reasoned",
+    "Reconciliation",
     "RecordOutcome",
     "Refund",
     "RefundBody",
@@ -235,7 +245,9 @@ __all__ = [
     "Role",
     "RotatedWebhook",
     "Rotation",
+    "RowFormat",
     "ShownDryRun",
+    "ShownReconciliation",
     "State",
     "Statement",
     "Taken",
@@ -244,6 +256,7 @@ __all__ = [
     "TimelineAction",
     "TimelineEntry",
     "TopUp",
+    "Transfer",
     "Upload",
     "Usage",
     "UsageItem",

@@ -44,8 +44,11 @@ class RefundBody(Body):
 
 
 class Refund(BaseModel):
-    """A charge that was given back."""
+    """A charge that was given back, or waits for that, and by which credit note."""
 
     charge: int
     credits: int
     reason: str
+    refund: int
+    number: int | None
+    state: Literal["awaiting_approval", "booked", "rejected"]

@@ -148,10 +148,10 @@ class View(BaseModel):
 
 
 class Notification(BaseModel):
-    """A message to a user."""
+    """A message to a user, or to all who look after the license."""
 
     id: int
-    user: str
+    user: str | None
     code: str
     message: str
     created_at: datetime

@@ -14,6 +14,10 @@ Event = Literal[
     "reservation.expired",
     "period.closed",
     "period.reopened",
+    "refund.booked",
+    "refund.awaiting_approval",
+    "refund.rejected",
+    "balance.threshold",
     "statement.frozen",
 ]
 

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from storage.access_scopes import Scope
 from worker.api import models
-from worker.api.access_control import CheckedRoute, Whose, allow, caller_of
+from worker.api.access_control import CheckedRoute, Whose, acting_of, allow, caller_of
 from worker.api.context import context_of
 from worker.infrastructure.errors import Code, Refused
 from worker.ledger import audit
@@ -55,6 +55,7 @@ def acknowledge(
         violation,
         by=body.by or caller.id,
         reason=body.reason,
+        acting=acting_of(request, None),
         refund=body.refund,
     )
     return audit_responses.of_violation(acknowledged)

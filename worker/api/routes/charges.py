@@ -2,19 +2,28 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Path, Request, Response
 from sqlalchemy import Connection
 
 from storage.access_scopes import Scope
-from storage.ledger import charges, refunds
-from storage.ledger.refunds import RefundResult
-from storage.licenses.idempotency_keys import Once
+from storage.finance.warehouse.ledger_rows import Dataset
+from storage.ledger import charges
+from storage.refunds import refunds
 from worker.api import cursors, models
-from worker.api.access_control import CheckedRoute, Whose, allow, seen_license
+from worker.api.access_control import (
+    CheckedRoute,
+    Whose,
+    acting_of,
+    allow,
+    seen_license,
+)
 from worker.api.context import ApiContext, context_of
 from worker.api.idempotency_keys import made_by, once_of
-from worker.infrastructure.errors import Code, Refused
-from worker.ledger.refund_refusals import refusal_of
+from worker.api.routes.finance import warehouse
+from worker.finance.period_names import starts_of
+from worker.infrastructure.errors import Code, Refused, bad
+from worker.refunds import credit_notes
+from worker.refunds.credit_notes import Asked
 from worker.responses import credit_responses
 from worker.responses.response import Answer
 
@@ -35,21 +44,30 @@ def _owner(connection: Connection, named: str) -> str | None:
 _OF_IT = Whose("charge", _owner)
 
 
-@router.get("/charges", response_model=models.Page[models.Charge])
+@router.get(
+    "/charges", response_model=models.Page[models.Charge], responses=warehouse.FILES
+)
 @allow(Scope.FINANCE)
 def list_charges(
     request: Request,
-    license: Annotated[models.ClientId | None, Query()] = None,
-    period: Annotated[
-        models.Instant | None, Query(description="Its starts_at.")
-    ] = None,
+    license: warehouse.License = None,
+    period: warehouse.Period = None,
     item: models.Item | None = None,
+    format: warehouse.Format = models.RowFormat.JSON,
     limit: cursors.Limit = cursors.LIMIT,
     cursor: cursors.Cursor = None,
-) -> Answer:
+) -> Answer | Response:
     """List charges in the order in which they were made."""
+    if format is not models.RowFormat.JSON:
+        if item is not None:
+            raise bad("item", "a file has those of all items: leave it out")
+        return warehouse.rows_file(request, Dataset.CHARGES, format, license, period)
+    starts = None if period is None else starts_of(period)
     wanted = charges.Wanted(
-        license_id=seen_license(request, license), item=item, period_starts_at=period
+        license_id=seen_license(request, license),
+        item=item,
+        period_starts_since=starts and starts.since,
+        period_starts_before=starts and starts.before,
     )
     after = cursors.decode_number(cursor, 0)
     with context_of(request).deps.database.transaction() as connection:
@@ -64,7 +82,7 @@ def preview_refund(request: Request, charge: ChargeId) -> Answer:
     context = context_of(request)
     found = _charge(context, charge)
     with context.deps.database.transaction() as connection:
-        free = refunds.free_on(connection, charge)
+        free = refunds.free_on(connection, [charge])
     return {
         "credits": found.credits,
         "free_on_it": free.charges,
@@ -76,21 +94,29 @@ def preview_refund(request: Request, charge: ChargeId) -> Answer:
 @router.post("/charges/{charge}/refund", status_code=201, response_model=models.Refund)
 @allow(Scope.FINANCE, of=_OF_IT)
 def refund(request: Request, charge: ChargeId, body: models.RefundBody) -> Answer:
-    """Give a charge back, once and in full."""
-    context = context_of(request)
-    found = _charge(context, charge)
-    if made_by(request) is None:
-        _refund(context, charge, body.reason, once_of(request))
-    return {"charge": charge, "credits": found.credits, "reason": body.reason}
+    """Give a charge back, once and in full, by a credit note of its own.
 
-
-def _refund(context: ApiContext, charge: int, reason: str, once: Once | None) -> None:
-    with context.deps.database.transaction() as connection:
-        result = refunds.refund(connection, charge, reason)
-        if once is not None and result is RefundResult.REFUNDED:
-            once(connection, str(charge))
-    if result is not RefundResult.REFUNDED:
-        raise refusal_of(charge, result)
+    Above the set amount it waits for a second person: `state` is `awaiting_approval`.
+    """
+    deps, made = context_of(request).deps, made_by(request)
+    if made is None:
+        shown = credit_notes.make(
+            deps,
+            Asked([charge]),
+            body.reason,
+            acting_of(request, None),
+            once=once_of(request),
+        )
+    else:
+        shown = credit_notes.show(deps, int(made))
+    return {
+        "charge": charge,
+        "credits": shown.note.credits,
+        "reason": body.reason,
+        "refund": shown.note.id,
+        "number": shown.note.number,
+        "state": shown.note.state.value,
+    }
 
 
 def _charge(context: ApiContext, charge_id: int) -> charges.Charge:

@@ -1,6 +1,7 @@
 """Statements: `statement`, and `periods close`."""
 
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from storage.finance.statements.lines import Line, Section, Statement
 from worker.cli.invocation import Cli, command
 from worker.cli.operations.command_line_actor import acting, reason_option
 from worker.cli.servers import with_database
-from worker.finance.statements import period_close, statements
+from worker.finance.statements import frozen_check, period_close, statements
 from worker.finance.statements.statement_document import statement_of
 from worker.finance.statements.statement_formats import (
     StatementFile,
@@ -34,6 +35,7 @@ _FORMATS = [each.value for each in StatementFormat]
     type=click.Choice(_FORMATS),
     help="Of the file; else its name says it.",
 )
+@click.option("--check", is_flag=True, help="Hold what is frozen against the ledger.")
 def statement(
     cli: Cli,
     *,
@@ -42,9 +44,13 @@ def statement(
     run: int | None,
     out: Path | None,
     format_: str | None,
+    check: bool,
 ) -> None:
     """Say what moved a period's credits, and what they went to."""
     wanted = _wanted(out, format_)
+    if check:
+        _check(cli, license_id)
+        return
     with with_database(cli) as deps:
         shown = statements.show(deps, license_id, period, run)
     if out is not None and wanted is not None:
@@ -52,6 +58,21 @@ def statement(
     cli.answer(json.loads(shown.document), "\n".join(_told(shown.statement)))
     if out is not None:
         cli.say(f"written to {out}")
+
+
+def _check(cli: Cli, license_id: str) -> None:
+    with with_database(cli) as deps:
+        checked, differences = frozen_check.check(deps, license_id)
+    answer = {
+        "license": license_id,
+        "checked": checked,
+        "differences": [each._asdict() for each in differences],
+    }
+    lines = [f"{checked:,} frozen runs of {license_id}: {len(differences)} differ"]
+    lines += [f"from {d.period}, run {d.run}: {d.what}" for d in differences]
+    cli.answer(answer, "\n".join(lines))
+    if differences:
+        sys.exit(1)
 
 
 def _wanted(out: Path | None, format_: str | None) -> StatementFormat | None:

@@ -15,7 +15,8 @@ def acting(reason: str | None) -> Acting:
     """By whom, and why, a command acts. Raises `BadInput` for an unfit reason."""
     if reason is not None:
         check_name(reason, "reason")
-    return Acting(Actor(_user(), f"command line on {socket.gethostname()}"), reason)
+    user, origin = _user(), f"command line on {socket.gethostname()}"
+    return Acting(Actor(user, origin, person=user), reason)
 
 
 def _user() -> str:

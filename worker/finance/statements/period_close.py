@@ -191,6 +191,12 @@ def check_adds_up(statement: Statement) -> None:
     """Raise `InvariantBroken` where charges are not what transfers have moved."""
     moved = {line.key: line.credits or 0 for line in statement.of(Section.MOVEMENT)}
     charged = moved[Kind.SETTLED] + moved[Kind.VIEWED]
+    noted = sum(line.credits or 0 for line in statement.of(Section.CREDIT_NOTE))
+    if noted != moved[Kind.REFUNDED]:
+        raise InvariantBroken(
+            f"the statement of {statement.license_id} from {statement.starts_at}: "
+            f"{noted} credits were refunded, its transfers say {moved[Kind.REFUNDED]}"
+        )
     for section in (Section.ITEM, Section.USER, Section.JOB):
         lines = statement.of(section)
         sums = (
@@ -231,4 +237,5 @@ def _keep(
         run=wanted.run,
         closing=statement.closing._asdict(),
         head=statement.head,
+        sha256=frozen.sha256,
     )

@@ -20,6 +20,7 @@ from worker.responses.response import Answer
 _LISTS = {
     Section.MOVEMENT: "movements",
     Section.TOP_UP: "top_ups",
+    Section.CREDIT_NOTE: "credit_notes",
     Section.ITEM: "by_item",
     Section.USER: "by_user",
     Section.JOB: "by_job",
@@ -31,6 +32,7 @@ _LISTS = {
 _KEYS = {
     Section.MOVEMENT: "kind",
     Section.TOP_UP: "reference",
+    Section.CREDIT_NOTE: "number",
     Section.LATE: "kind",
     Section.MEMO: "kind",
 }
@@ -82,8 +84,11 @@ def _of_previous(previous: Previous | None) -> Answer | None:
 def _of_line(line: Line) -> Answer:
     """Those members that lines of its section have."""
     section = line.section
-    answer: Answer = {_KEYS.get(section, "key"): line.key}
-    if section in {Section.LATE, Section.MEMO, Section.JOB}:
+    key: str | int | None = line.key
+    if section is Section.CREDIT_NOTE and line.key is not None:
+        key = int(line.key)
+    answer: Answer = {_KEYS.get(section, "key"): key}
+    if section in {Section.CREDIT_NOTE, Section.LATE, Section.MEMO, Section.JOB}:
         answer["job"] = line.job
     if section is not Section.MEMO:
         answer["credits"] = line.credits
@@ -92,7 +97,7 @@ def _of_line(line: Line) -> Answer:
     answer["count"] = line.count
     if section is Section.MEMO:
         answer["period"] = instant(line.at)
-    elif section in {Section.TOP_UP, Section.LATE}:
+    elif section in {Section.TOP_UP, Section.CREDIT_NOTE, Section.LATE}:
         answer["at"] = instant(line.at)
     if line.accounts is not None:
         answer |= line.accounts._asdict()
@@ -134,9 +139,10 @@ def _lines(document: Answer) -> list[Line]:
 
 def _line(section: Section, answer: Answer) -> Line:
     moves = section is Section.MOVEMENT
+    key = answer[_KEYS.get(section, "key")]
     return Line(
         section=section,
-        key=answer[_KEYS.get(section, "key")],
+        key=None if key is None else str(key),
         job=answer.get("job"),
         count=answer["count"],
         credits=answer.get("credits"),

@@ -19,6 +19,7 @@ TITLES = {
     Section.MOVEMENT: "Movements",
     Section.CLOSING: "Closing",
     Section.TOP_UP: "Top-ups",
+    Section.CREDIT_NOTE: "Credit notes",
     Section.ITEM: "By item",
     Section.USER: "By user",
     Section.JOB: "By job",

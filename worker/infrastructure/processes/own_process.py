@@ -79,6 +79,7 @@ class OwnProcess:
             | {
                 "HOLDFAST_HOME": str(self._settings.home),
                 "HOLDFAST_DATABASE_URL": self._settings.database_url or "",
+                "HOLDFAST_ARTIFACTS_URL": self._settings.store_url,
             },
             # Closed by the system when this process ends, however it does.
             stdin=subprocess.PIPE,

@@ -13,6 +13,7 @@ from storage.ledger import charges
 from storage.ledger.charges import Wanted
 from worker.console.page_table import FINANCE
 from worker.console.visits import House, Visit, visited
+from worker.finance.explanations import explanations
 from worker.finance.period_names import starts_of
 from worker.infrastructure.errors import BadInput
 
@@ -99,7 +100,8 @@ def _show(visit: Visit) -> Response:
     if found is None:
         raise HTTPException(404, "there is no such charge")
     visit.check_sees(found.license_id)
-    return visit.show("finance/charge.html", charge=found)
+    explanation = explanations.explain(visit.deps, found.id)
+    return visit.show("finance/charge.html", charge=found, explanation=explanation)
 
 
 def _is_id(given: str) -> bool:

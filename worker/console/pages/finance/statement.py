@@ -19,6 +19,8 @@ from worker.infrastructure.clock import instant
 from worker.infrastructure.errors import BadInput
 
 _RUN_MAX = 1_000_000
+_ACCOUNTS = (Section.OPENING, Section.MOVEMENT, Section.CLOSING)
+"""What stands in one table, account by account."""
 _FILTERS = {Section.ITEM: "item", Section.USER: "user", Section.JOB: "job"}
 """What the charges of a line are found by."""
 
@@ -59,8 +61,11 @@ def _show(visit: Visit) -> Response:
         "finance/statement.html",
         statement=statement,
         titles=TITLES,
+        accounts=[line for line in statement.lines if line.section in _ACCOUNTS],
         sections=[
-            (section, lines) for section in Section if (lines := statement.of(section))
+            (section, lines)
+            for section in Section
+            if section not in _ACCOUNTS and (lines := statement.of(section))
         ],
         runs=[
             (number, "supplement" if number > 1 else "statement")
@@ -82,6 +87,8 @@ def _charges_of(license_id: str, starts_at: str | None, line: Line) -> str | Non
     query = {"license": license_id, "period": starts_at}
     if line.section in _FILTERS:
         query[_FILTERS[line.section]] = line.key
+    elif line.section is Section.CREDIT_NOTE:
+        return f"/console/finance/refunds?{urlencode({'license': license_id})}"
     elif line.section is Section.LATE:
         query["job"] = line.job or VIEWS
     elif line.key not in {"settled", "viewed", "refunded"}:

@@ -41,6 +41,16 @@ class StatementTopUp(BaseModel):
     at: datetime
 
 
+class StatementCreditNote(BaseModel):
+    """What a credit note gave back in this run; before there were any, no number."""
+
+    number: int | None
+    job: str | None
+    credits: int
+    count: int
+    at: datetime
+
+
 class StatementLine(BaseModel):
     """What was charged of one item or user in this run, and given back in it."""
 
@@ -94,6 +104,7 @@ class Statement(BaseModel):
     opening: Accounts
     movements: list[Movement]
     top_ups: list[StatementTopUp]
+    credit_notes: list[StatementCreditNote]
     by_item: list[StatementLine]
     by_user: list[StatementLine]
     by_job: list[StatementJobLine]
@@ -111,6 +122,7 @@ class FrozenStatement(BaseModel):
     run: int
     closing: Accounts
     head: str | None
+    sha256: str
     frozen_at: datetime
 
 

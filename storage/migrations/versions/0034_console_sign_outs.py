@@ -6,8 +6,8 @@ Code of before goes on beside it: it notes none, and does not look for them.
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0032"
-down_revision = "0031"
+revision = "0034"
+down_revision = "0033"
 branch_labels = None
 depends_on = None
 
