@@ -112,6 +112,14 @@ keys = Table(
     CheckConstraint("length(person) BETWEEN 1 AND 200", name="person"),
 )
 
+# Sessions that were signed out, until they would have ended by themselves.
+console_sign_outs = Table(
+    "console_sign_outs",
+    metadata,
+    Column("session_id", Id, primary_key=True),
+    Column("ends_at", Instant, nullable=False),
+)
+
 
 requests = Table(
     "requests",

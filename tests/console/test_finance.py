@@ -261,6 +261,7 @@ def test_finance_closes_a_period_with_a_reason_and_sees_it_frozen(api, browse, m
     again = finance.open("/console/finance/licenses/acme").text
     assert "close-period" not in again
     assert "closed" in again
+    assert finance.open(act_path(month)).status_code == 409
 
 
 def test_a_supplement_is_a_run_of_its_own_on_the_page(api, browse, month):
@@ -283,6 +284,7 @@ def test_what_may_not_be_closed_is_said_so_and_leaves_no_trace(api, browse, mont
     answer = browse(Scope.FINANCE).send(path, reason=REASON)
     assert answer.status_code == 409
     assert "ends at" in answer.text
+    assert "not over yet" in browse(Scope.FINANCE).open(path).text
     assert _log(api) == []
 
 

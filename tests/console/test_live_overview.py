@@ -6,9 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import httpx
+import pytest
 from sqlalchemy import Engine, event
 
 from storage.access_scopes import Scope
+from storage.licenses import api_keys as kept_keys
+from tests.console.conftest import SIGN_IN
 from tests.console.test_pages import submitted
 from worker.console.live_overview import PARTS
 from worker.infrastructure.clock import Stopwatch
@@ -40,6 +43,46 @@ def test_a_bound_key_and_a_finance_key_watch_nothing_of_the_house(api, browse):
     api.license()
     for browser in (browse(Scope.OPERATOR, "acme"), browse(Scope.FINANCE)):
         assert browser.open("/console/live").status_code == 403
+
+
+@pytest.mark.parametrize("settings", [{"console_session_s": 5.0}])
+def test_a_stream_ends_a_while_after_its_sign_in(browse):
+    operator = browse()
+    with operator.http.stream("GET", "/console/live") as stream:
+        lines = stream.iter_lines()
+        assert set(_parts(lines)) == set(PARTS)
+        for _ in lines:
+            pass
+    assert operator.open("/console/").url.path == SIGN_IN
+
+
+@pytest.mark.parametrize("how", ["key", "sign-out"])
+def test_a_stream_ends_with_its_key_and_by_signing_out(api, browse, how):
+    ends, goes_on = browse(), browse()
+    with (
+        ends.http.stream("GET", "/console/live") as stream,
+        goes_on.http.stream("GET", "/console/live") as other,
+    ):
+        lines, others = stream.iter_lines(), other.iter_lines()
+        assert set(_parts(lines)) == set(_parts(others)) == set(PARTS)
+        if how == "key":
+            with api.deps.database.transaction() as connection:
+                key_id = connection.exec_driver_sql(
+                    "SELECT id FROM keys WHERE name <> 'bootstrap'"
+                    " ORDER BY created_at LIMIT 1"
+                ).scalar_one()
+                kept_keys.revoke(connection, key_id)
+        else:
+            with httpx.Client(base_url=api.url, cookies=ends.http.cookies) as http:
+                page = http.get("/console/jobs").text
+                token = page.partition('name="csrf_token" value="')[2].partition('"')[0]
+                http.post("/console/sign-out", data={"csrf_token": token})
+        for _ in lines:
+            pass
+        api.license()
+        job = submitted(api)
+        while job not in _parts(others).get("jobs", ""):
+            pass
 
 
 def test_many_who_watch_cost_one_look_a_second(api, browse):

@@ -1,11 +1,13 @@
 """Sign-in: by a key, into a session that is short-lived and ends with its key."""
 
+import httpx
 import pytest
 
 from storage.access_scopes import Scope
 from storage.licenses import api_keys as kept_keys
 from tests.api.conftest import ADMIN_KEY
-from tests.console.conftest import SIGN_IN
+from tests.console.conftest import SIGN_IN, Browser
+from worker.console import sessions
 from worker.licenses import api_keys
 
 
@@ -82,6 +84,32 @@ def test_a_session_ends_by_signing_out(browse):
     operator = browse()
     operator.send("/console/sign-out", of="/console/jobs")
     assert operator.open("/console/jobs").url.path == SIGN_IN
+
+
+def test_who_has_a_copy_of_the_cookie_is_signed_out_too(browse):
+    operator, thief = browse(), browse()
+    thief.http.cookies = httpx.Cookies(operator.http.cookies)
+    assert thief.open("/console/jobs").url.path == "/console/jobs"
+    operator.send("/console/sign-out", of="/console/jobs")
+    assert thief.open("/console/jobs").url.path == SIGN_IN
+
+
+def test_another_session_of_the_same_key_goes_on(api, stranger):
+    key = api_keys.create(api.deps, "an operator", Scope.OPERATOR)[1]
+    other = Browser(api.url)
+    for browser in (stranger, other):
+        browser.sign_in(key)
+    stranger.send("/console/sign-out", of="/console/jobs")
+    assert other.open("/console/jobs").url.path == "/console/jobs"
+    other.http.close()
+
+
+def test_only_what_somebody_asks_for_keeps_a_session_from_ending(browse, monkeypatch):
+    operator = browse()
+    monkeypatch.setattr(sessions, "_RENEWED_AFTER_S", 0)
+    chart = operator.open("/console/charts/hour/records.svg")
+    assert (chart.status_code, "set-cookie" in chart.headers) == (200, False)
+    assert "set-cookie" in operator.open("/console/jobs").headers
 
 
 def test_a_cookie_that_was_changed_is_no_session(browse):

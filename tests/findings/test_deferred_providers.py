@@ -218,8 +218,8 @@ def test_a_webhook_matches_a_request_in_doubt_and_counts_once(later, api):
     assert costs == {
         "job": job_id,
         "charged": [
-            {"item": "company", "provider": None, "credits": 1},
-            {"item": "email", "provider": "fullenrich", "credits": 1},
+            {"item": "company", "provider": None, "lines": 1, "credits": 1},
+            {"item": "email", "provider": "fullenrich", "lines": 1, "credits": 1},
         ],
         "paid": [{"provider": "fullenrich", "answers": 1, "paid": "1"}],
     }

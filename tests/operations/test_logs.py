@@ -10,6 +10,7 @@ from contextvars import copy_context
 
 import httpx
 import pytest
+from celery import Celery
 
 from tests.api.conftest import ADMIN_KEY, serving
 from tests.support import job_runs
@@ -107,6 +108,28 @@ def test_a_line_of_json_is_an_object_with_its_context_and_no_more(logged):
         "license": "a\nb",
     }
     assert "ValueError: invalid literal" in str(failed["error"])
+
+
+@pytest.mark.parametrize("log_format", ["json"], indirect=True)
+def test_what_celery_tells_of_a_chunk_that_ran_says_whose_it_is(logged):
+    app = Celery("a-test", broker="memory://")
+    app.conf.task_always_eager = True
+
+    @app.task(name="run-chunk")
+    def run(chunk: int) -> None:
+        with (
+            log_context.bound(chunk=chunk),
+            log_context.bound(attempt=1, job="job_1", license="a b"),
+        ):
+            log.info("it runs")
+
+    logged.lines()
+    run.apply((7,))
+    told = [one for one in logged.objects() if one["logger"] == "celery.app.trace"]
+    assert told
+    for line in told:
+        assert (line["chunk"], line["job"], line["license"]) == (7, "job_1", "a b")
+        assert line["attempt"] == 1
 
 
 @pytest.mark.parametrize("log_format", ["json"], indirect=True)

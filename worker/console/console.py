@@ -81,7 +81,7 @@ def make_console(deps: Wired, count_sign_in: Callable[[str], None]) -> Starlette
         deps=deps,
         renderer=renderer,
         secret=sessions.secret_of(deps.keyring),
-        live=LiveOverview(look, renderer),
+        live=LiveOverview(look, renderer, deps.database),
         charts=Charts(deps.database),
         count_sign_in=count_sign_in,
     )

@@ -1,10 +1,13 @@
 """What finance does in the console: closing a period."""
 
+from datetime import datetime
 from urllib.parse import quote, urlencode
 
 from starlette.exceptions import HTTPException
 
 from storage.finance.statements import stated_periods
+from storage.finance.statements.stated_periods import StatedPeriod
+from storage.licenses import licenses
 from storage.operations.action_log import Acting
 from worker.console.console_actions import Aim, ConsoleAction
 from worker.console.forms import ActionForm
@@ -32,6 +35,7 @@ def _period(visit: Visit, target: str) -> Aim:
         raise HTTPException(404, "there is no such period") from error
     with visit.deps.database.reading() as connection:
         found = stated_periods.starting(connection, license_id, *starts)
+        now = licenses.business_now(connection)
     if found is None:
         raise HTTPException(404, "there is no such period")
     starts_at, ends_at = instant(found.starts_at), instant(found.ends_at)
@@ -41,7 +45,17 @@ def _period(visit: Visit, target: str) -> Aim:
         title,
         license_id,
         statement_url(license_id, starts_at),
+        _state(found, now),
     )
+
+
+_RUNS, _OVER, _CLOSED = "not over yet", "over", "closed already"
+
+
+def _state(period: StatedPeriod, now: datetime) -> str:
+    if period.closed_at is not None:
+        return _CLOSED
+    return _OVER if period.over_at <= now else _RUNS
 
 
 def _close(visit: Visit, aim: Aim, by: Acting, _: ActionForm) -> None:
@@ -57,6 +71,7 @@ CLOSE_PERIOD = ConsoleAction(
     find=_period,
     act=_close,
     of_finance=True,
+    states=frozenset({_OVER}),
 )
 
 ACTIONS = (CLOSE_PERIOD,)

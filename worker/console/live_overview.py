@@ -11,7 +11,12 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from storage.database import Database
+from storage.licenses import console_sessions
+from storage.licenses.console_sessions import SessionOfKey
 from worker.console.renderer import Renderer
+from worker.console.sessions import WatchedSession
+from worker.infrastructure.clock import Stopwatch, wall_s
 from worker.operations.overview import LOOK_EVERY_S, OverviewLook, OverviewReport
 
 log = logging.getLogger(__name__)
@@ -21,12 +26,15 @@ PARTS = ("figures", "jobs", "queues", "processes", "providers", "upkeep")
 
 WATCHERS_MAX = 100
 _COMMENT_EVERY_S = 15.0
+SESSIONS_CHECKED_EVERY_S = 3.0
+"""How long a stream outlives its session at most, and a look at the database more."""
 
 
 class Watcher:
     """One who watches: told the newest of each part that has changed."""
 
-    def __init__(self) -> None:
+    def __init__(self, session: WatchedSession) -> None:
+        self.session = session
         self.is_gone = False
         self._parts: dict[str, str] = {}
         self._woken = asyncio.Event()
@@ -52,10 +60,17 @@ class Watcher:
 
 
 class LiveOverview:
-    """Looks once a second while anybody watches."""
+    """Looks once a second while anybody watches.
 
-    def __init__(self, look: OverviewLook, renderer: Renderer) -> None:
+    Whose session has ended is let go: all sessions are looked up by one statement.
+    """
+
+    def __init__(
+        self, look: OverviewLook, renderer: Renderer, database: Database
+    ) -> None:
         self._look = look
+        self._database = database
+        self._checked = Stopwatch()
         self._renderer = renderer
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="overview")
         self._watchers: set[Watcher] = set()
@@ -74,11 +89,11 @@ class LiveOverview:
         """The parts of the page, by name."""
         return {name: self._renderer.part(name, report=report) for name in PARTS}
 
-    def watch(self) -> Watcher:
+    def watch(self, session: WatchedSession) -> Watcher:
         """Begin to watch. Raises `HTTPException` where too many do."""
         if len(self._watchers) >= WATCHERS_MAX:
             raise HTTPException(503, f"{WATCHERS_MAX} watch already")
-        watcher = Watcher()
+        watcher = Watcher(session)
         watcher.tell(self._shown)
         self._watchers.add(watcher)
         if self._task is None or self._task.done():
@@ -110,8 +125,30 @@ class LiveOverview:
             if changed:
                 for watcher in self._watchers:
                     watcher.tell(changed)
+            if self._checked.elapsed_s >= SESSIONS_CHECKED_EVERY_S:
+                await self._let_go_whose_session_has_ended()
+                self._checked = Stopwatch()
             await asyncio.sleep(LOOK_EVERY_S)
         self._shown = {}
+
+    async def _let_go_whose_session_has_ended(self) -> None:
+        watchers, loop = list(self._watchers), asyncio.get_running_loop()
+        asked = {watcher.session.asked for watcher in watchers}
+        try:
+            standing = await loop.run_in_executor(self._thread, self._standing, asked)
+        except SQLAlchemyError as error:
+            log.warning("sessions cannot be looked up: %s", error)
+            # What has been revoked shows once the database is there; time goes on.
+            standing = asked
+        now_s = wall_s()
+        for watcher in watchers:
+            session = watcher.session
+            if session.asked not in standing or session.ends_s <= now_s:
+                watcher.let_go()
+
+    def _standing(self, asked: set[SessionOfKey]) -> set[SessionOfKey]:
+        with self._database.reading() as connection:
+            return console_sessions.standing(connection, asked)
 
     def _parts(self) -> dict[str, str]:
         return self.rendered(self._look.report())
@@ -134,14 +171,15 @@ class OverviewStream(Response):
 
     media_type = "text/event-stream"
 
-    def __init__(self, live: LiveOverview) -> None:
+    def __init__(self, live: LiveOverview, session: WatchedSession) -> None:
         super().__init__(headers={"Cache-Control": "no-store"})
         del self.headers["Content-Length"]
         self._live = live
+        self._session = session
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - as ASGI has it
-        """Send until it hangs up, or the process stops."""
-        watcher = self._live.watch()
+        """Send until it hangs up, its session ends, or the process stops."""
+        watcher = self._live.watch(self._session)
         hang_up = asyncio.create_task(_hang_up(receive, watcher))
         try:
             await send(

@@ -116,11 +116,14 @@ def sign_in_url(request: Request) -> str:
     return f"{PATH}/sign-in?next={quote(asked, safe='')}"
 
 
-def check_text(request: Request) -> None:
+def check_text(
+    request: Request, given: ImmutableMultiDict[str, str] | None = None
+) -> None:
     """Let nothing in that no text of the database can hold. Raises 404 or 422."""
     if any(_NUL in str(value) for value in request.path_params.values()):
         raise HTTPException(404, "there is no such thing")
-    if any(_NUL in name + value for name, value in request.query_params.multi_items()):
+    sent = [*request.query_params.multi_items(), *(given or {}).items()]
+    if any(_NUL in name + value for name, value in sent):
         raise HTTPException(422, "text without NUL")
 
 
@@ -129,20 +132,27 @@ async def given_of(request: Request) -> ImmutableMultiDict[str, str]:
     if request.method != "POST":
         return ImmutableMultiDict()
     body = (await request.body()).decode("utf-8", "replace")
-    given = parse_qsl(body, keep_blank_values=True)
-    if any(_NUL in name + value for name, value in given):
-        raise HTTPException(422, "text without NUL")
-    return ImmutableMultiDict(given)
+    return ImmutableMultiDict(parse_qsl(body, keep_blank_values=True))
 
 
 def visited(
-    house: House, page: Page, handler: Handler, *, acts: bool = False
+    house: House,
+    page: Page,
+    handler: Handler,
+    *,
+    acts: bool = False,
+    renews: bool = True,
 ) -> Callable[[Request], Awaitable[Response]]:
-    """The endpoint of a page or, where it `acts`, of an action on it."""
+    """The endpoint of a page or, where it `acts`, of an action on it.
+
+    What a page asks for by itself `renews` no session.
+    """
 
     def visit(request: Request, given: ImmutableMultiDict[str, str]) -> Response:
         lasts_s = house.deps.settings.console_session_s
-        key = sessions.key_of(request, house.deps.database, most_s=lasts_s)
+        key = sessions.key_of(
+            request, house.deps.database, most_s=lasts_s, renews=renews
+        )
         if key is None:
             return RedirectResponse(sign_in_url(request), 303)
         visit = Visit(request=request, house=house, page=page, key=key, given=given)
@@ -150,8 +160,9 @@ def visited(
         return handler(visit)
 
     async def endpoint(request: Request) -> Response:
-        check_text(request)
-        return await run_in_threadpool(visit, request, await given_of(request))
+        given = await given_of(request)
+        check_text(request, given)
+        return await run_in_threadpool(visit, request, given)
 
     return endpoint
 

@@ -5,6 +5,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from storage.pause_scope import PauseScope
+from worker.console import sessions
 from worker.console.charts import CHARTS, SPANS, sums
 from worker.console.live_overview import OverviewStream
 from worker.console.page_table import OVERVIEW
@@ -19,8 +20,11 @@ def routes(house: House) -> list[Route]:
     """Its routes."""
     return [
         Route(OVERVIEW.path, visited(house, OVERVIEW, _show)),
-        Route("/live", visited(house, OVERVIEW, _stream)),
-        Route("/charts/{span}/{chart}.svg", visited(house, OVERVIEW, _chart)),
+        Route("/live", visited(house, OVERVIEW, _stream, renews=False)),
+        Route(
+            "/charts/{span}/{chart}.svg",
+            visited(house, OVERVIEW, _chart, renews=False),
+        ),
     ]
 
 
@@ -50,4 +54,8 @@ def _chart(visit: Visit) -> Response:
 
 
 def _stream(visit: Visit) -> Response:
-    return OverviewStream(visit.house.live)
+    settings = visit.deps.settings
+    session = sessions.watched(
+        visit.request, most_s=settings.console_session_s, idle_s=settings.console_idle_s
+    )
+    return OverviewStream(visit.house.live, session)

@@ -88,7 +88,15 @@ def _next(asked: str, key: Key) -> str:
 
 
 async def _sign_out(house: House, request: Request) -> Response:
-    form = ConsoleForm(request.session, house.secret, await given_of(request))
+    given = await given_of(request)
+    return await run_in_threadpool(_let_out, house, request, given)
+
+
+def _let_out(
+    house: House, request: Request, given: ImmutableMultiDict[str, str]
+) -> Response:
+    form = ConsoleForm(request.session, house.secret, given)
     if form.validate():
-        sessions.sign_out(request)
+        lasts_s = house.deps.settings.console_session_s
+        sessions.sign_out(request, house.deps.database, most_s=lasts_s)
     return RedirectResponse(f"{PATH}/sign-in", 303)

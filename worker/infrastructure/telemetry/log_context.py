@@ -16,6 +16,7 @@ NAMES = ("chunk", "attempt", "entry", "job", "license", "request")
 """What a line can carry, in this order."""
 
 _sources: ContextVar[tuple[Source, ...]] = ContextVar("log_context", default=())
+_ended: ContextVar[Fields | None] = ContextVar("log_context_ended", default=None)
 
 
 @contextmanager
@@ -28,11 +29,23 @@ def bound(**fields: str | int) -> Iterator[None]:
 @contextmanager
 def bound_by(source: Source) -> Iterator[None]:
     """Let all lines inside carry what is found when they are logged."""
+    if not _sources.get():
+        _ended.set(None)
     mark = _sources.set((*_sources.get(), source))
     try:
         yield
     finally:
+        _ended.set({**(_ended.get() or {}), **fields()})
         _sources.reset(mark)
+
+
+def ended() -> dict[str, str | int]:
+    """What lines carried in the piece of work that has ended here last.
+
+    Celery tells what became of a task once it has.
+    """
+    known = _ended.get() or {}
+    return {name: known[name] for name in NAMES if name in known}
 
 
 def fields() -> dict[str, str | int]:

@@ -11,6 +11,7 @@ import re
 from worker.infrastructure.telemetry import log_context
 
 TEXT, JSON = "text", "json"
+_OF_ENDED_TASKS = "celery.app.trace"
 _STDOUT = 1
 _TEXT_FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s%(context)s"
 _PLAIN = re.compile(r"[\w.:/@+-]+")
@@ -51,6 +52,8 @@ def formatter_of(log_format: str) -> logging.Formatter:
 def add_context(record: logging.LogRecord) -> bool:
     """Give a line what holds where it is logged; a filter that lets all through."""
     fields = log_context.fields()
+    if not fields and record.name == _OF_ENDED_TASKS:
+        fields = log_context.ended()
     vars(record).update(fields)
     words = " ".join(f"{name}={_quoted(value)}" for name, value in fields.items())
     record.context = f" [{words}]" if words else ""

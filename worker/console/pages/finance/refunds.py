@@ -223,6 +223,7 @@ class _Verb(NamedTuple):
             f"{note.author}: {note.reason or 'erased'}",
             back=f"{_HERE}/{note.id}",
             effect=self.effect,
+            fits=True,
             form=form,
             problems=problems,
         )
