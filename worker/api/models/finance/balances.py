@@ -78,7 +78,7 @@ class Overview(BaseModel):
     by_kind: list[UsedByKind]
 
 
-class JobCredits(BaseModel):
+class OverviewJobCredits(BaseModel):
     """A job with the credits that it used: settled, less refunds."""
 
     job: str

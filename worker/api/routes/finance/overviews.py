@@ -56,7 +56,7 @@ def get_overview(
 
 @router.get(
     "/licenses/{license}/overview/jobs",
-    response_model=models.Page[bodies.JobCredits],
+    response_model=models.Page[bodies.OverviewJobCredits],
     responses=_CSV,
 )
 @allow(Scope.FINANCE, of=_OF_IT)
