@@ -178,7 +178,8 @@ def test_more_than_a_job_is_paused_and_resumed(browser, house, running, slow, sc
         assert "paused" in browser.text(".why")
     browser.open(page)
     _act(browser, f"act/resume-scope/{scope}/{subject}", why)
-    assert why not in browser.text("main")
+    # The overview is looked at once a second, for all who see it.
+    until(lambda: why not in browser.text("main"))
     assert _logged(browser, why) == ["resume", "pause"]
 
 
