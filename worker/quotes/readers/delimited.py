@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from worker.infrastructure.errors import Problem, bad
 from worker.quotes.readers.reader import columns_of
-from worker.quotes.readers.table import ROWS, Noticed, Piece, Table
+from worker.quotes.readers.table import ROWS, Noticed, Piece, ReadOptions, Table
 
 _CELL_CHARACTERS_MAX = 1 << 20
 _PIECE_ROWS = 250
@@ -28,7 +28,7 @@ class _Text(io.TextIOWrapper):
             self.detach()
 
 
-def table(stream: BinaryIO) -> Table:
+def table(stream: BinaryIO, options: ReadOptions) -> Table:  # noqa: ARG001 - nothing is left open
     """Read the header at once and the rows as they are asked for.
 
     Raises `BadInput` where the header cannot be used. What is not UTF-8 is found in

@@ -7,7 +7,7 @@ from worker.quotes.readers import delimited, json_lines
 from worker.quotes.readers.column_mapping import USUAL, ColumnMapping
 from worker.quotes.readers.mapped_records import records_in
 from worker.quotes.readers.reader import Reading
-from worker.quotes.readers.table import Table
+from worker.quotes.readers.table import UNTOLD, ReadOptions, Table
 
 
 class Format(NamedTuple):
@@ -15,20 +15,25 @@ class Format(NamedTuple):
 
     content_type: str
     suffixes: tuple[str, ...]
-    table: Callable[[BinaryIO], Table]
+    table: Callable[[BinaryIO, ReadOptions], Table]
 
-    def read(self, stream: BinaryIO, mapping: ColumnMapping = USUAL) -> Reading:
+    def read(
+        self,
+        stream: BinaryIO,
+        mapping: ColumnMapping = USUAL,
+        options: ReadOptions = UNTOLD,
+    ) -> Reading:
         """The records of a stream that can be sought; it stays its owner's to close.
 
         Raises `BadInput` where there is no such table, or it lacks a column.
         """
-        return records_in(self.table(stream), mapping)
+        return records_in(self.table(stream, options), mapping)
 
 
-def _parquet(stream: BinaryIO) -> Table:
+def _parquet(stream: BinaryIO, options: ReadOptions) -> Table:
     from worker.quotes.readers import parquet  # noqa: PLC0415 - 30 MB that few processes need
 
-    return parquet.table(stream)
+    return parquet.table(stream, options)
 
 
 CSV = Format("text/csv", (".csv",), delimited.table)

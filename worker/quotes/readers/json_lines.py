@@ -10,13 +10,13 @@ from typing import BinaryIO
 
 from worker.infrastructure.errors import Problem
 from worker.quotes.readers.json_objects import Numbered, table_of
-from worker.quotes.readers.table import Table
+from worker.quotes.readers.table import ReadOptions, Table
 
 _LINE_BYTES_MAX = 8 << 20
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
-def table(stream: BinaryIO) -> Table:
+def table(stream: BinaryIO, options: ReadOptions) -> Table:  # noqa: ARG001 - nothing is left open
     """Read the objects as they are asked for; the stream stays its owner's to close."""
     return table_of(_values(stream), kind="jsonl")
 

@@ -12,7 +12,7 @@ from pyarrow import parquet
 
 from worker.infrastructure.errors import Problem, bad
 from worker.quotes.readers.reader import columns_of
-from worker.quotes.readers.table import ROWS, Noticed, Piece, Table
+from worker.quotes.readers.table import ROWS, Noticed, Piece, ReadOptions, Table
 
 # Arrow's own pools keep what was freed; the system's gives it back.
 pa.set_memory_pool(pa.system_memory_pool())
@@ -21,7 +21,7 @@ _BUFFER_BYTES = 1 << 16
 """Columns are read through buffers of this size, not as a whole."""
 
 
-def table(stream: BinaryIO) -> Table:
+def table(stream: BinaryIO, options: ReadOptions) -> Table:  # noqa: ARG001 - nothing is left open
     """Read the columns at once and the rows as they are asked for.
 
     The stream must be one that can be sought, and stays its owner's to close. Raises

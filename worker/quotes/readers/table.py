@@ -14,6 +14,24 @@ ROWS = 1_000
 """How many rows a reader hands on at a time: as many as a chunk has records."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadOptions:
+    """What is said of a file besides its format; None: the reader looks for itself.
+
+    `skip_bad` goes on behind what cannot be read, where a format lets it.
+    """
+
+    encoding: str | None = None
+    delimiter: str | None = None
+    quote: str | None = None
+    sheet: str | None = None
+    skip_bad: bool = False
+
+
+UNTOLD = ReadOptions()
+"""Nothing is said."""
+
+
 class Piece(NamedTuple):
     """Some rows by columns: what stands at one place of each column is one row.
 
