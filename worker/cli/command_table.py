@@ -4,6 +4,9 @@ from importlib import import_module
 from typing import NamedTuple
 
 import click
+from click.exceptions import NoSuchCommand
+
+from worker.cli.command_examples import epilog_of
 
 
 class _Place(NamedTuple):
@@ -139,6 +142,10 @@ COMMANDS = {
         "Say why CHARGE cost what it did, in sentences for a customer.",
     ),
     "reconcile-process": _Place("finance.reconcile"),
+    "check": _Place(
+        "operations.check",
+        "Say what it would run on, and try each part; exit 1 where one does not do.",
+    ),
     "migrate": _Place(
         "maintenance", "Bring the database's schema to the newest version."
     ),
@@ -167,6 +174,8 @@ COMMANDS = {
 }
 """By the name that is typed."""
 
+_SHOWN = [name for name, place in COMMANDS.items() if place.does]
+
 
 class CommandTable(click.Group):
     """Loads the module of a command when it is asked for, and not to list it.
@@ -188,7 +197,20 @@ class CommandTable(click.Group):
             return None
         commands: tuple[click.Command, ...]
         commands = import_module(f"worker.cli.{place.module}").COMMANDS
-        return next(found for found in commands if found.name == cmd_name)
+        command = next(found for found in commands if found.name == cmd_name)
+        command.epilog = epilog_of(cmd_name)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that is typed; one that there is not is told with the nearest."""
+        try:
+            return super().resolve_command(ctx, args)
+        except NoSuchCommand as error:
+            raise NoSuchCommand(
+                error.command_name, possibilities=_SHOWN, ctx=ctx
+            ) from error
 
     def format_commands(
         self, ctx: click.Context, formatter: click.HelpFormatter
