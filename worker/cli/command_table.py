@@ -166,10 +166,12 @@ COMMANDS = {
         "Hand what waits to the broker, and bring back what was lost.",
     ),
     "demo": _Place(
-        "demo", "Export the sample twice in a fresh home; exit 1 on any wrong number."
+        "demonstration.demo",
+        "Export the sample twice in a fresh home; exit 1 on any wrong number.",
     ),
     "sandbox": _Place(
-        "sandbox", "Serve stand-ins of the providers and of CRMs until Ctrl-C."
+        "demonstration.sandbox",
+        "Serve stand-ins of the providers and of CRMs until Ctrl-C.",
     ),
 }
 """By the name that is typed."""
