@@ -82,6 +82,10 @@ COMMANDS = {
     "processes": _Place(
         "operations.processes", "List workers and dispatchers, and what each is doing."
     ),
+    "alive": _Place(
+        "operations.processes",
+        "Exit 0 where a ROLE of this machine has reported of late, else 1.",
+    ),
     "drain": _Place(
         "operations.processes",
         "Let a worker end its batches, give its chunks back, and take nothing more.",
