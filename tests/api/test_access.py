@@ -23,6 +23,7 @@ from worker.api.routes import (
     uploads,
     webhooks,
 )
+from worker.api.routes.administration import erasures, keys
 from worker.api.routes.finance import (
     balances,
     explained_charges,
@@ -164,6 +165,8 @@ FAMILIES = (
     reconciliations,
     statements,
     warehouse,
+    keys,
+    erasures,
 )
 _ROUTES = sorted(
     f"{method} {route.path}"
@@ -241,7 +244,9 @@ def _things_of(api, license_id: str) -> dict[str, str]:
     api.admin.put(f"/v1/licenses/{license_id}/templates/mine", json={})
     asked = {"period": "open", "license": license_id}
     reconciliation = api.admin.post("/v1/reconciliations", json=asked).json()["id"]
+    key = {"name": "a test", "scope": "producer", "license": license_id}
     return {
+        "key": api.admin.post("/v1/keys", json=key).json()["id"],
         "reconciliation": str(reconciliation),
         "license": license_id,
         "template": "mine",
@@ -268,8 +273,11 @@ _IN_BODY = {
     "POST /dry-runs",
     "POST /refunds",
     "POST /refunds/preview",
+    "POST /keys",
+    "POST /erasures",
 }
 _LISTS = {
+    "GET /keys",
     "GET /reconciliations",
     "GET /jobs",
     "GET /lookups",

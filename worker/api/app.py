@@ -31,6 +31,7 @@ from worker.api.routes import (
     uploads,
     webhooks,
 )
+from worker.api.routes.administration import erasures, keys
 from worker.api.routes.finance import (
     balances,
     explained_charges,
@@ -85,6 +86,8 @@ _FAMILIES = (
     reconciliations,
     statements,
     warehouse,
+    keys,
+    erasures,
 )
 
 

@@ -66,6 +66,15 @@ class Erased:
     files: int
     jobs_under_way: tuple[str, ...]
 
+    def answer(self) -> dict[str, object]:
+        """The same as clients see it."""
+        counts = {
+            name: getattr(self, name)
+            for name in self.__slots__
+            if name != "jobs_under_way"
+        }
+        return {"erased": counts, "jobs_under_way": list(self.jobs_under_way)}
+
 
 def erase(deps: Deps, person_id: str, license_id: str | None = None) -> Erased:
     """Erase a person for everybody, or from what is kept for one license.

@@ -3,6 +3,14 @@
 Imports nothing but types. Start with `field_types`.
 """
 
+from worker.api.models.administration import (
+    Erasure,
+    Key,
+    KeyEnd,
+    NewErasure,
+    NewKey,
+    NewlyMadeKey,
+)
 from worker.api.models.audit import (
     Audit,
     NewAcknowledgement,
@@ -172,6 +180,7 @@ __all__ = [
     "DryRun",
     "DryRunItem",
     "EmailLevel",
+    "Erasure",
     "ErrorItem",
     "Event",
     "Explanation",
@@ -188,6 +197,8 @@ __all__ = [
     "JobCredits",
     "JobError",
     "JobFilter",
+    "Key",
+    "KeyEnd",
     "License",
     "LicenseChange",
     "LicenseTurn",
@@ -197,7 +208,9 @@ __all__ = [
     "NewAcknowledgement",
     "NewAuthorization",
     "NewConnection",
+    "NewErasure",
     "NewJob",
+    "NewKey",
     "NewLicense",
     "NewPause",
     "NewPriority",
@@ -206,6 +219,7 @@ __all__ = [
     "NewView",
     "NewWebhook",
     "NewWeight",
+    "NewlyMadeKey",
     "NewlyMadeWebhook",
     "Notification",
     "OnlyWith",
