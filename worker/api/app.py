@@ -39,6 +39,7 @@ from worker.api.routes.finance import (
     reconciliations,
     refunds,
     statements,
+    usage_files,
     warehouse,
 )
 from worker.api.routes.operations import (
@@ -85,6 +86,7 @@ _FAMILIES = (
     explained_charges,
     reconciliations,
     statements,
+    usage_files,
     warehouse,
     keys,
     erasures,

@@ -46,7 +46,8 @@ Digests = dict[str, str]
 def check_job(deps: Deps, row: JobRow) -> tuple[Notebook, Digests | None]:
     """What is found of a job; digests of what was read, where it has ended.
 
-    Raises `ArtifactError` where a file that it names cannot be read.
+    Raises `MissingArtifact` where a file that it names is not there, and
+    `ArtifactError` where that cannot be told now.
     """
     notes = Notebook(row.license_id, row.job_id)
     terms = job_sums.check(row, notes)
