@@ -154,6 +154,7 @@ def erase_person(cli: Cli, *, person_id: str, license_id: str | None) -> None:
     counts = {
         "directory": erased.directory,
         "findings": erased.findings,
+        "raw_files": erased.raw_files,
         "uploads": erased.uploads,
         "inputs": erased.inputs,
         "rejections": erased.rejections,
