@@ -7,7 +7,7 @@ from worker.quotes.readers.reader import Reading
 from worker.quotes.readers.records import COMPANY_ID, PERSON_ID
 
 
-def notes_of(reading: Reading, suffix_list: str | None = None) -> dict[str, Any] | None:
+def notes_of(reading: Reading) -> dict[str, Any] | None:
     """What a file was taken for, once all of it was read; None where there was none.
 
     `read` is what its reader noticed, `taken` our field for each column that was taken
@@ -24,7 +24,7 @@ def notes_of(reading: Reading, suffix_list: str | None = None) -> dict[str, Any]
         "derived": {
             "companies": reading.derived.get(COMPANY_ID, 0),
             "persons": reading.derived.get(PERSON_ID, 0),
-            "public_suffix_list": suffix_list,
+            "public_suffix_list": reading.suffix_list,
         },
     }
 

@@ -122,7 +122,7 @@ def map_columns(
         if not stored_uploads.put_read(connection, read):
             raise _settled(stored)
         if template is not None:
-            frozen = replace(asked, suffix_list=ready.suffix_list)
+            frozen = replace(asked, suffix_list=ready.mapping.suffix_list)
             headers = (stored.noticed or {})[HEADERS]
             templates.put_in(connection, stored.license_id, template, frozen, headers)
     return read
@@ -142,7 +142,6 @@ def _read(deps: Deps, stored: StoredUpload, ready: Prepared) -> StoredUpload:
                 format_.read(stream, ready.mapping, ready.options),
                 spool,
                 skip_bad=ready.options.skip_bad,
-                suffix_list=ready.suffix_list,
             )
         except BadInput as error:
             if not spool.problems.total:

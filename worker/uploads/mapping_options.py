@@ -38,11 +38,10 @@ class Asked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """The same, ready for a reader; `suffix_list` where an id depends on one."""
+    """The same, ready for a reader."""
 
     mapping: ColumnMapping
     options: ReadOptions
-    suffix_list: str | None
 
 
 def prepared(deps: Deps, license_id: str, asked: Asked) -> Prepared:
@@ -62,12 +61,9 @@ def prepared(deps: Deps, license_id: str, asked: Asked) -> Prepared:
         },
         without=frozenset(name for name, one in said if one is None),
         is_derived=ids.is_derived,
-    )
-    return Prepared(
-        mapping=mapping,
-        options=ReadOptions(**asked.options),
         suffix_list=suffixes.version if suffixes else None,
     )
+    return Prepared(mapping=mapping, options=ReadOptions(**asked.options))
 
 
 def _suffixes(deps: Deps, asked: Asked) -> Suffixes:

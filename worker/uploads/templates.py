@@ -105,12 +105,15 @@ def delete(deps: Deps, license_id: str, name: str) -> Template:
         return _found(templates.delete(connection, license_id, name), name)
 
 
-def asked_of(template: Template) -> Asked:
-    """What a template says of a file."""
-    content = template.content
+def applied(deps: Deps, license_id: str, name: str, asked: Asked) -> Asked:
+    """What a template says of a file, below what is said itself.
+
+    Raises `Refused` where there is none of this name.
+    """
+    content = get(deps, license_id, name).content
     return Asked(
-        columns=content["columns"],
-        options=content["options"],
+        columns={**content["columns"], **asked.columns},
+        options={**content["options"], **asked.options},
         suffix_list=content["public_suffix_list"],
     )
 

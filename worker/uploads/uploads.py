@@ -44,22 +44,18 @@ def upload(
     reading: Reading,
     *,
     skip_bad: bool,
-    suffix_list: str | None = None,
     once: Once | None = None,
 ) -> StoredUpload:
     """Keep the records of a reading; `skip_bad` leaves out those that are none.
 
-    `once` is called in the transaction that keeps it, with the upload's id;
-    `suffix_list` is the version of the one that ids are derived by. Raises `BadInput`
-    with the first problems, `Refused` without a license or above the records that may
-    be, and `DiskFull`; then nothing is kept.
+    `once` is called in the transaction that keeps it, with the upload's id. Raises
+    `BadInput` with the first problems, `Refused` without a license or above the
+    records that may be, and `DiskFull`; then nothing is kept.
     """
     check_license(deps, license_id)
     unread = not_read_yet(new_id("upload"), license_id)
     with problem_files.spooled(deps.settings.problems_kept_max) as spool:
-        stored = records_kept(
-            deps, unread, reading, spool, skip_bad=skip_bad, suffix_list=suffix_list
-        )
+        stored = records_kept(deps, unread, reading, spool, skip_bad=skip_bad)
     with row_with_file.kept_with_its_file(
         deps.database, deps.artifacts, *files_of_reading(stored)
     ) as connection:
@@ -93,7 +89,6 @@ def records_kept(
     spool: ProblemSpool,
     *,
     skip_bad: bool,
-    suffix_list: str | None,
 ) -> StoredUpload:
     """Write the files of a reading's records and problems, which no row names yet.
 
@@ -114,7 +109,7 @@ def records_kept(
             for line in intake.lines():
                 draft.write(line)
     stored = _of_intake(replace(unread, artifact=name), reading, intake)
-    stored = replace(stored, noticed=notes_of(reading, suffix_list))
+    stored = replace(stored, noticed=notes_of(reading))
     if not stored.problems_total:
         return stored
     return replace(stored, problem_file=_problems_kept(deps, stored, spool))

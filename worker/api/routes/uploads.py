@@ -141,19 +141,13 @@ def _upload(
         return quote_responses.of_upload(uploads.find(deps, asked.license_id, made))
     said = Asked(options=asked.options)
     if asked.template is not None:
-        kept = templates.asked_of(templates.get(deps, asked.license_id, asked.template))
-        said = Asked(
-            columns=kept.columns,
-            options={**kept.options, **asked.options},
-            suffix_list=kept.suffix_list,
-        )
+        said = templates.applied(deps, asked.license_id, asked.template, said)
     ready = prepared(deps, asked.license_id, said)
     stored = uploads.upload(
         deps,
         asked.license_id,
         BY_CONTENT_TYPE[asked.content_type].read(spool, ready.mapping, ready.options),
         skip_bad=ready.options.skip_bad,
-        suffix_list=ready.suffix_list,
         once=once_of(request),
     )
     return quote_responses.of_upload(stored)

@@ -58,7 +58,8 @@ class ColumnMapping:
 
     `columns` names theirs, `fixed` a value that every record has, `derived` what an id
     is derived from; what is in `without` is left empty, whatever columns there are.
-    `is_derived` tells of a field's id whether it was derived for the same license.
+    `is_derived` tells of a field's id whether it was derived for the same license;
+    `suffix_list` is the version of the Public Suffix List that derived ids depend on.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -66,6 +67,7 @@ class ColumnMapping:
     derived: Mapping[str, Derivation] = field(default_factory=dict)
     without: frozenset[str] = frozenset()
     is_derived: Callable[[str, str], bool] = _of_nobody
+    suffix_list: str | None = None
 
 
 USUAL = ColumnMapping()

@@ -33,14 +33,18 @@ def records_in(table: Table, mapping: ColumnMapping = USUAL) -> Reading:
         columns: dict[str, None] = {}
         taken: dict[str, str] = {}
         blocks = _merged(_growing(table, mapping, columns, taken, derived))
-        return Reading(columns.keys(), blocks, table.noticed, taken, derived)
+        return Reading(
+            columns.keys(), blocks, table.noticed, taken, derived, mapping.suffix_list
+        )
     fields = fields_of(mapping, table.names, line=table.header_line)
     if COMPANY_ID not in {*fields.names, *fields.derived}:
         message = f"the column is missing; there are {listed(table.names)}"
         raise bad(COMPANY_ID, message, line=table.header_line)
     names = (*fields.derived, *fields.names)
     blocks = (_rows(piece, fields, mapping, derived) for piece in table.pieces)
-    return Reading(names, blocks, table.noticed, fields.taken, derived)
+    return Reading(
+        names, blocks, table.noticed, fields.taken, derived, mapping.suffix_list
+    )
 
 
 def _growing(
