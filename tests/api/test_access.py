@@ -70,7 +70,13 @@ _ALLOWED = {
     "PUT /licenses/{license}/templates/{template}": {_PRODUCER},
     "GET /licenses/{license}/templates/{template}": {_PRODUCER},
     "DELETE /licenses/{license}/templates/{template}": {_PRODUCER},
+    "GET /licenses/{license}/upload-templates": {_PRODUCER},
+    "PUT /licenses/{license}/upload-templates/{template}": {_PRODUCER},
+    "GET /licenses/{license}/upload-templates/{template}": {_PRODUCER},
+    "DELETE /licenses/{license}/upload-templates/{template}": {_PRODUCER},
     "POST /uploads": {_PRODUCER},
+    "PUT /uploads/{upload}/columns": {_PRODUCER},
+    "GET /uploads/{upload}/problems": {_PRODUCER},
     "POST /quotes": {_PRODUCER},
     "POST /jobs": {_PRODUCER},
     "GET /jobs": {_PRODUCER, _OPERATOR, _FINANCE, _OBSERVER},
@@ -245,6 +251,13 @@ def _things_of(api, license_id: str) -> dict[str, str]:
         },
     )
     api.admin.put(f"/v1/licenses/{license_id}/templates/mine", json={})
+    path = f"/v1/licenses/{license_id}/upload-templates/mine"
+    api.admin.put(path, json={"columns": {"company_id": "Id"}})
+    upload = api.admin.post(
+        f"/v1/uploads?license={license_id}&inspect=true",
+        content="Id\nc\n",
+        headers={"Content-Type": "text/csv"},
+    )
     asked = {"period": "open", "license": license_id}
     reconciliation = api.admin.post("/v1/reconciliations", json=asked).json()["id"]
     key = {"name": "a test", "scope": "producer", "license": license_id}
@@ -258,6 +271,7 @@ def _things_of(api, license_id: str) -> dict[str, str]:
         "refund": str(refunded["refund"]),
         "chunk": str(chunk_id),
         "webhook": webhook.json()["id"],
+        "upload": upload.json()["id"],
         "user": "u",
     }
 

@@ -55,6 +55,7 @@ class ErasedCounts(BaseModel):
 
     directory: int
     findings: int
+    raw_files: int
     uploads: int
     inputs: int
     rejections: int

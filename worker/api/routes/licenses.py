@@ -32,6 +32,7 @@ from worker.licenses import licenses
 from worker.operations import turn_order
 from worker.responses import credit_responses, license_responses
 from worker.responses.response import Answer
+from worker.uploads.derived_ids import check_own
 
 router = APIRouter(route_class=CheckedRoute, tags=["licenses"])
 
@@ -257,6 +258,7 @@ def view(
     made = made_by(request)
     booked = company_views.viewed(deps, license, made) if made else None
     if booked is None:
+        check_own(deps, license, "company_id", body.company_id)
         booked = company_views.view(
             deps, license, body.user, body.company_id, once=once_of(request)
         )

@@ -16,7 +16,7 @@ from contextlib import closing
 from pathlib import Path
 
 from tests.support import job_runs
-from worker.quotes import uploads
+from worker.uploads import uploads
 from worker.quotes.readers.formats import BY_SUFFIX
 
 step, url, suffix = sys.argv[1], sys.argv[2], sys.argv[4]

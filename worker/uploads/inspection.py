@@ -1,0 +1,74 @@
+"""What a file shows before its columns are mapped: its names and its first rows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from worker.infrastructure.errors import Problem
+from worker.quotes.problems import PROBLEMS_MAX
+from worker.quotes.readers.column_mapping import folded
+from worker.quotes.readers.table import Noticed, Table
+
+ROWS_SHOWN = 20
+_ROWS_SEEN = 1_000
+"""So many are looked at for what a column holds."""
+_CELL_CHARACTERS = 200
+"""A cell is shown as far as this."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inspection:
+    """The columns of a file and its first rows as texts, cut where they are long.
+
+    `problems` are those of the rows looked at that cannot be read at all.
+    """
+
+    names: tuple[str, ...]
+    rows: Sequence[Sequence[str]]
+    noticed: Noticed
+    problems: Sequence[Problem]
+
+    @property
+    def shown(self) -> Sequence[Sequence[str]]:
+        """The rows that a person is shown."""
+        return self.rows[:ROWS_SHOWN]
+
+    def cells(self, place: int) -> list[str]:
+        """What a column holds in the rows looked at, without what is empty."""
+        return [row[place].strip() for row in self.rows if row[place].strip()]
+
+
+def inspected(table: Table) -> Inspection:
+    """Look at a table's first rows. Raises `BadInput` where it cannot be read on."""
+    names = dict.fromkeys(table.names)
+    rows: list[dict[str, str]] = []
+    problems: list[Problem] = []
+    for piece in table.pieces:
+        for found in piece.bad.values():
+            problems += found
+        names |= dict.fromkeys(piece.names)
+        columns = [
+            [_cut(cell) for cell in column[:_ROWS_SEEN]] for column in piece.columns
+        ]
+        rows += [
+            dict(zip(piece.names, row, strict=True))
+            for row in zip(*columns, strict=True)
+        ]
+        if len(rows) >= _ROWS_SEEN or len(problems) >= PROBLEMS_MAX:
+            break
+    return Inspection(
+        names=tuple(names),
+        rows=[[row.get(name, "") for name in names] for row in rows[:_ROWS_SEEN]],
+        noticed=table.noticed,
+        problems=problems[:PROBLEMS_MAX],
+    )
+
+
+def _cut(cell: str) -> str:
+    # What is not UTF-8 comes as halves of characters, which no answer can hold.
+    text = cell[:_CELL_CHARACTERS].encode("utf-8", "replace").decode()
+    return f"{text}…" if len(cell) > _CELL_CHARACTERS else text
+
+
+def order_free(names: Sequence[str]) -> str:
+    """What files with the same columns have in common, in whatever order and case."""
+    return "\0".join(sorted(map(folded, names)))
