@@ -67,6 +67,8 @@ _ALLOWED = {
     "POST /licenses/{license}/close": {_FINANCE},
     "POST /licenses/{license}/views": {_PRODUCER},
     "GET /licenses/{license}/notifications": {_PRODUCER},
+    "GET /licenses/{license}/views": {_PRODUCER},
+    "GET /licenses/{license}/templates": {_PRODUCER},
     "PUT /licenses/{license}/templates/{template}": {_PRODUCER},
     "GET /licenses/{license}/templates/{template}": {_PRODUCER},
     "DELETE /licenses/{license}/templates/{template}": {_PRODUCER},

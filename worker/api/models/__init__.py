@@ -44,6 +44,7 @@ from worker.api.models.field_types import (
     Name,
     Page,
     Problem,
+    RecordId,
 )
 from worker.api.models.finance.explanations import Explanation
 from worker.api.models.finance.reconciliations import (
@@ -100,6 +101,7 @@ from worker.api.models.licenses import (
     PeriodBounds,
     Plan,
     Role,
+    ToppedUp,
     TopUp,
     Usage,
     UsageItem,
@@ -261,6 +263,7 @@ __all__ = [
     "ReadingOptions",
     "Reasoned",
     "Reconciliation",
+    "RecordId",
     "RecordOutcome",
     "Refund",
     "RefundBody",
@@ -285,6 +288,7 @@ __all__ = [
     "TimelineAction",
     "TimelineEntry",
     "TopUp",
+    "ToppedUp",
     "Transfer",
     "Upload",
     "UploadColumns",

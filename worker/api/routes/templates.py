@@ -21,9 +21,25 @@ LicenseId = Annotated[models.ClientId, Path(description="The license's id.")]
 Name = Annotated[models.ClientId, Path(description="The template's name.")]
 
 _OF_IT = Whose("license", license_itself)
-_PATH = "/licenses/{license}/templates/{template}"
+_LIST = "/licenses/{license}/templates"
+_PATH = f"{_LIST}/{{template}}"
 _UPLOADS = "/licenses/{license}/upload-templates"
 _UPLOAD = f"{_UPLOADS}/{{template}}"
+
+
+@router.get(_LIST, response_model=models.Page[models.Template])
+@allow(Scope.PRODUCER, of=_OF_IT)
+def list_templates(
+    request: Request,
+    license: LicenseId,
+    limit: cursors.Limit = cursors.LIMIT,
+    cursor: cursors.Cursor = None,
+) -> Answer:
+    """List a license's templates by name."""
+    after = cursors.decode(cursor) if cursor else ""
+    deps = context_of(request).deps
+    found = templates.every(deps, license, after=after, limit=limit + 1)
+    return cursors.page(found, limit, lambda row: _answer(*row), lambda row: row[0])
 
 
 @router.put(_PATH, response_model=models.Template)
