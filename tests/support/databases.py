@@ -3,7 +3,8 @@
 Making a copy, dropping it, and planning all that the audit asks in it takes a tenth of
 a second of a processor: more than most tests. So a copy comes back: what a test has
 written is removed, and the next one finds what the first has found. A copy is dropped
-where a test has changed its schema or its statistics, or has filled it.
+where a test has changed its schema or its statistics, has filled it, or had a deadlock
+in it that the server has counted.
 """
 
 import uuid
@@ -55,8 +56,9 @@ SELECT sum(pg_stat_get_tuples_inserted(name::regclass)
   FROM unnest(%s::text[]) AS name
 """
 
-_WRITTEN = """
-SELECT pg_stat_get_db_tuples_inserted(oid) + pg_stat_get_db_tuples_updated(oid)
+_IS_SPENT = """
+SELECT pg_stat_get_db_tuples_inserted(oid) + pg_stat_get_db_tuples_updated(oid) > %s
+       OR pg_stat_get_db_deadlocks(oid) > 0
   FROM pg_database WHERE datname = current_database()
 """
 
@@ -172,21 +174,24 @@ class _Copy:
         """Let the audit look at all there is, and the statements add up."""
         self._be_connected()
         self._auditing.execute(_IN_ONE_SNAPSHOT)
-        violations = {
-            check: rows
-            for check, query in audit.CHECKS.items()
-            if (rows := self._auditing.execute(query, prepare=True).fetchall())
-        }
-        with self._engine.connect() as connection:
-            check_statements(connection)
-        assert violations == {}
+        try:
+            violations = {
+                check: rows
+                for check, query in audit.CHECKS.items()
+                if (rows := self._auditing.execute(query, prepare=True).fetchall())
+            }
+            assert violations == {}, violations
+            with self._engine.connect() as connection:
+                check_statements(connection)
+        finally:
+            self._auditing.rollback()
 
     def restore(self) -> bool:
         """Make it what it was; False where only another copy would be."""
         self._be_connected()
         kept = [one.info.backend_pid for one in (self._restoring, self._auditing)]
         self._restoring.execute(_END_OTHERS, (_OTHERS_END_MS, kept), prepare=True)
-        if self._one(_WRITTEN) > _WRITTEN_MAX or self._schema_changed():
+        if self._one(_IS_SPENT, _WRITTEN_MAX) or self._schema_changed():
             return False
         with self._restoring.transaction():
             for table in self._one(self._filled):
