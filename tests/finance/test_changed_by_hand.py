@@ -13,8 +13,8 @@ from pricing.plans import Plan
 from storage.database import Database
 from storage.finance.reconciliation.runs import Shown
 from storage.migrations.migrator import migrate
-from tests.conftest import new_database
 from tests.support import job_runs
+from tests.support.databases import new_database
 from tests.support.stored_jobs import refund
 from worker.finance.reconciliation import reconciliations, runners
 from worker.jobs import submission

@@ -1,8 +1,6 @@
 """Reconciling: what ended well differs in nothing, whatever it was, and gives way."""
 
-import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing
 from threading import Event
@@ -16,6 +14,7 @@ from storage.finance.reconciliation import runs
 from storage.finance.reconciliation.runs import Shown
 from tests.support import job_runs
 from tests.support.fleet import until
+from tests.support.terminals import WarmTerminal
 from worker.finance.reconciliation import reconciler, reconciliations, runners
 from worker.finance.reconciliation.reconcile_process import ReconcileProcess
 from worker.infrastructure.errors import Code, Refused
@@ -280,15 +279,9 @@ def test_the_command_refuses_what_names_no_period(deps):
 
 
 def _command(deps: Wired, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "worker.cli", "reconcile", *words],
-        env=os.environ
-        | {
-            "HOLDFAST_HOME": str(deps.settings.home),
-            "HOLDFAST_DATABASE_URL": str(deps.settings.database_url),
-            "HOLDFAST_ARTIFACTS_URL": str(deps.settings.artifacts_url),
-        },
-        capture_output=True,
-        text=True,
-        check=False,
+    terminal = WarmTerminal(
+        deps.settings.home,
+        str(deps.settings.database_url),
+        ARTIFACTS_URL=str(deps.settings.artifacts_url),
     )
+    return terminal.run("reconcile", *words)
