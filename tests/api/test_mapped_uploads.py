@@ -1,6 +1,7 @@
 """Uploads whose columns are mapped: looked at, mapped again, kept as a template."""
 
-import httpx
+from typing import Any
+
 import pytest
 
 from storage.access_scopes import Scope
@@ -16,7 +17,7 @@ _HUBSPOT = (
 )
 
 
-def _inspected(api, content: str = _HUBSPOT, **headers: str) -> httpx.Response:
+def _inspected(api, content: str = _HUBSPOT, **headers: str) -> Any:
     return api.admin.post(
         "/v1/uploads?license=acme&inspect=true",
         content=content,
@@ -24,11 +25,11 @@ def _inspected(api, content: str = _HUBSPOT, **headers: str) -> httpx.Response:
     )
 
 
-def _map(api, upload: str, **body: object) -> httpx.Response:
+def _map(api, upload: str, **body: object) -> Any:
     return api.admin.put(f"/v1/uploads/{upload}/columns", json=body)
 
 
-def _quote(api, upload: str) -> httpx.Response:
+def _quote(api, upload: str) -> Any:
     return api.admin.post("/v1/quotes", json={**_EXPORT, "upload": upload})
 
 
@@ -134,12 +135,12 @@ def test_all_problems_can_be_had_by_pages_or_as_a_file_up_to_as_many_as_are_kept
     upload = api.admin.post(path, content=rows, headers=_CSV).json()
     assert (len(upload["problems"]), upload["problems_total"]) == (100, 160)
     problems = f"/v1/uploads/{upload['id']}/problems"
-    lines, cursor = [], ""
-    while cursor is not None:
-        page = api.admin.get(f"{problems}?limit=70{cursor and '&cursor=' + cursor}")
-        body = page.json()
+    lines: list[int] = []
+    body: dict[str, Any] = {"next": ""}
+    while body["next"] is not None:
+        asked = {"limit": 70} | ({"cursor": body["next"]} if body["next"] else {})
+        body = api.admin.get(problems, params=asked).json()
         lines += [item["line"] for item in body["items"]]
-        cursor = body["next"]
     assert lines == list(range(3, 153))
     assert (body["total"], body["kept"], body["refused"]) == (160, 150, False)
     as_csv = api.admin.get(f"{problems}?format=csv")

@@ -133,7 +133,8 @@ def test_a_key_of_the_house_that_is_replaced_changes_no_derived_id(deps):
 
     def by(keys: str) -> Wired:
         settings = deps.settings.model_copy(update={"secret_keys": Secret(keys)})
-        return replace(deps, settings=settings, keyring=Keyring(settings))
+        changed: Wired = replace(deps, settings=settings, keyring=Keyring(settings))
+        return changed
 
     ids = _ids(by(old))
     assert secret_rotation.rotate(by(f"{new},{old}")) == 1

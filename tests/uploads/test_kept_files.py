@@ -15,6 +15,7 @@ from storage.retention import expired_rows, orphaned_files
 from storage.uploads.uploads import StoredUpload
 from tests.support import job_runs
 from worker.infrastructure.errors import BadInput, Code, Refused
+from worker.jobs import submission
 from worker.quotes import quote_maker
 from worker.retention import person_erasure, pruner
 from worker.uploads import column_mappings, uploads
@@ -120,11 +121,11 @@ def test_erasing_a_person_lets_files_go_in_which_nobody_can_tell_who_is_where(de
 
 def test_a_quote_of_records_that_were_mapped_anew_meanwhile_is_refused(deps):
     stored = _kept(deps)
-    reading = uploads.reading_of(deps, stored)
     column_mappings.map_columns(deps, stored.id, _ASKED)
-    with pytest.raises(Refused) as refused:
-        quote_maker.quote(deps, _REQUEST, reading)
-    assert refused.value.code is Code.WRONG_STATE
+    for make in (quote_maker.quote, submission.submit_at_once):
+        with pytest.raises(Refused) as refused:
+            make(deps, _REQUEST, uploads.reading_of(deps, stored))
+        assert refused.value.code is Code.WRONG_STATE
     fresh = uploads.reading_of(deps, uploads.find(deps, "acme", stored.id))
     quote_maker.quote(deps, _REQUEST, fresh)
     # The file as it came has done its part.

@@ -6,6 +6,8 @@ A refusal is raised as `Refused`, and rolls back all that its transaction did.
 from collections.abc import Mapping
 from typing import Any
 
+from sqlalchemy import Connection
+
 from pricing.plans import Item, terms_of
 from pricing.quote import Tally, expires_at
 from storage.files import row_with_file
@@ -38,17 +40,29 @@ def quote(
     """
     stored = priced(deps, request, reading)
     name = input_name(stored.id)
-    upload = reading.upload if isinstance(reading, Kept) else None
     with row_with_file.kept_with_its_file(
         deps.database, deps.artifacts, name
     ) as connection:
-        quotes.put(connection, stored)
-        if upload and not uploads.mark_quoted(connection, *upload):
-            detail = f"upload {upload.id} has changed meanwhile: quote it again"
-            raise Refused(Code.WRONG_STATE, detail)
+        put(connection, stored, reading)
         if once is not None:
             once(connection, stored.id)
     return stored
+
+
+def put(
+    connection: Connection,
+    stored: quotes.StoredQuote,
+    reading: Reading | Kept | Decided,
+) -> None:
+    """Keep a quote of a reading; how the columns of its upload are mapped is settled.
+
+    Raises `Refused` where the upload's records are others by now.
+    """
+    quotes.put(connection, stored)
+    upload = reading.upload if isinstance(reading, Kept) else None
+    if upload and not uploads.mark_quoted(connection, *upload):
+        detail = f"upload {upload.id} has changed meanwhile: quote it again"
+        raise Refused(Code.WRONG_STATE, detail)
 
 
 def input_name(quote_id: str) -> str:

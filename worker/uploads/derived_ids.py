@@ -31,6 +31,7 @@ class DerivedIds:
         self._deps = deps
         self._license_id = license_id
         self._key: bytes | None = None
+        self._is_looked_for = False
 
     def derivation(
         self, field: str, way: str, column: str, suffixes: Suffixes | None
@@ -46,16 +47,20 @@ class DerivedIds:
 
     def is_derived(self, field: str, id_: str) -> bool:
         """Whether an id of a field was derived for this license."""
-        key = self._key or self._kept_key()
-        if key is None or len(id_) != len(DERIVED) + _ID_HEX + _CHECK_HEX:
+        if len(id_) != len(DERIVED) + _ID_HEX + _CHECK_HEX:
+            return False
+        if not self._is_looked_for:
+            # Once, also where there is none: a file may hold a million of such ids.
+            self._is_looked_for = True
+            self._key = self._key or self._kept_key()
+        if self._key is None:
             return False
         stem = id_[:-_CHECK_HEX]
-        return id_.startswith(DERIVED) and hmac.compare_digest(
-            id_.encode(), f"{stem}{_check(key, field, stem)}".encode()
-        )
+        expected = f"{stem}{_check(self._key, field, stem)}"
+        return hmac.compare_digest(id_.encode(), expected.encode())
 
     def _id(self, field: str, text: str) -> str:
-        key = self._key or self._made_key()
+        key = self._key = self._key or self._made_key()
         stem = f"{DERIVED}{_digest(key, f'{field} {text}')[:_ID_HEX]}"
         return f"{stem}{_check(key, field, stem)}"
 
@@ -74,10 +79,9 @@ class DerivedIds:
         if sealed is None:
             return None
         try:
-            self._key = bytes.fromhex(self._deps.keyring.decrypt(sealed))
+            return bytes.fromhex(self._deps.keyring.decrypt(sealed))
         except Undecipherable as error:
             raise NotConfigured(f"HOLDFAST_SECRET_KEYS: {error}") from error
-        return self._key
 
 
 def check_own(deps: Deps, license_id: str, field: str, id_: str) -> None:

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from worker.infrastructure.errors import Problem
 from worker.quotes.problems import PROBLEMS_MAX
 from worker.quotes.readers.column_mapping import folded
-from worker.quotes.readers.table import Noticed, Table
+from worker.quotes.readers.table import Noticed, Piece, Table
 
 ROWS_SHOWN = 20
 _ROWS_SEEN = 1_000
+_CELLS_SEEN = 100_000
 """So many are looked at for what a column holds."""
 _CELL_CHARACTERS = 200
 """A cell is shown as far as this."""
@@ -46,21 +47,28 @@ def inspected(table: Table) -> Inspection:
         for found in piece.bad.values():
             problems += found
         names |= dict.fromkeys(piece.names)
-        columns = [
-            [_cut(cell) for cell in column[:_ROWS_SEEN]] for column in piece.columns
-        ]
-        rows += [
-            dict(zip(piece.names, row, strict=True))
-            for row in zip(*columns, strict=True)
-        ]
-        if len(rows) >= _ROWS_SEEN or len(problems) >= PROBLEMS_MAX:
+        rows += _rows_of(piece, _rows_seen(len(names)) - len(rows))
+        if len(rows) >= _rows_seen(len(names)) or len(problems) >= PROBLEMS_MAX:
             break
     return Inspection(
         names=tuple(names),
-        rows=[[row.get(name, "") for name in names] for row in rows[:_ROWS_SEEN]],
+        rows=[[row.get(name, "") for name in names] for row in rows],
         noticed=table.noticed,
         problems=problems[:PROBLEMS_MAX],
     )
+
+
+def _rows_seen(columns: int) -> int:
+    """How many rows of so many columns are looked at."""
+    return min(_ROWS_SEEN, max(ROWS_SHOWN, _CELLS_SEEN // max(columns, 1)))
+
+
+def _rows_of(piece: Piece, wanted: int) -> list[dict[str, str]]:
+    """The first rows of a piece, their cells cut."""
+    columns = [[*map(_cut, column[: max(wanted, 0)])] for column in piece.columns]
+    return [
+        dict(zip(piece.names, row, strict=True)) for row in zip(*columns, strict=True)
+    ]
 
 
 def _cut(cell: str) -> str:

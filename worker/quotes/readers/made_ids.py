@@ -1,12 +1,12 @@
 """Ids that are derived while a table is read, and those that only look like it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from pricing.claims import DERIVED
 from worker.infrastructure.errors import Problem
 from worker.quotes.readers.column_mapping import Fields, Made, NoId
-from worker.quotes.readers.record_columns import Rows
+from worker.quotes.readers.record_columns import Records, Rows
 from worker.quotes.readers.records import COMPANY_ID, PERSON_ID
 from worker.quotes.readers.table import Piece
 
@@ -31,9 +31,9 @@ class MadeIds(NamedTuple):
 def ids_of(piece: Piece, fields: Fields) -> MadeIds:
     """Derive the ids of a piece's rows; where none can be, the row is bad."""
     bad: dict[int, list[Problem]] = {}
+    told = _told_of(piece, fields)
     made = {
-        name: _made(piece, name, one, _told_of(piece, fields), bad)
-        for name, one in fields.derived.items()
+        name: _made(piece, name, one, told, bad) for name, one in fields.derived.items()
     }
     places = [at for at, number in enumerate(piece.numbers) if number not in bad]
     ids = {name: [column[at] for at in places] for name, column in made.items()}
@@ -83,27 +83,37 @@ def _told_of(piece: Piece, fields: Fields) -> list[bool]:
     return [any(cell.strip() for cell in row) for row in zip(*columns, strict=True)]
 
 
+def looks_derived(records: Records, made: Collection[str]) -> bool:
+    """Whether an id may begin as derived ones do, of fields that are not in `made`."""
+    return any(DERIVED in "".join(ids) for _, ids in _given(records, made))
+
+
+def _given(
+    records: Records, made: Collection[str]
+) -> Iterator[tuple[str, Sequence[str]]]:
+    """The ids of each field that were not derived just now."""
+    if COMPANY_ID not in made:
+        yield COMPANY_ID, records.company_ids
+    if PERSON_ID not in made:
+        yield PERSON_ID, [one or "" for one in records.person_ids]
+
+
 def without_forged(
     rows: Rows,
-    numbers: Sequence[int],
-    lines: Sequence[int],
+    lines: Mapping[int, int],
     is_derived: Callable[[str, str], bool],
+    made: Collection[str],
 ) -> Rows:
-    """Rows without those whose ids begin as derived ones do, and are none."""
-    records = rows.records
-    given = (records.company_ids, [one or "" for one in records.person_ids])
-    if not any(DERIVED in "".join(ids) for ids in given):
-        return rows
-    line_of = dict(zip(numbers, lines, strict=True))
-    bad = {
-        number: [
-            Problem(line_of[number], name, FORGED)
-            for name, id_ in zip((COMPANY_ID, PERSON_ID), ids, strict=True)
-            if id_.startswith(DERIVED) and not is_derived(name, id_)
-        ]
-        for number, *ids in zip(records.numbers, *given, strict=True)
-    }
-    bad = {number: found for number, found in bad.items() if found}
+    """Rows without those whose ids begin as derived ones do, and are none.
+
+    `lines` are by the rows' numbers; the ids of the fields in `made` are our own.
+    """
+    records, bad = rows.records, dict[int, list[Problem]]()
+    for name, ids in _given(records, made):
+        for number, id_ in zip(records.numbers, ids, strict=True):
+            if id_.startswith(DERIVED) and not is_derived(name, id_):
+                problem = Problem(lines[number], name, FORGED)
+                bad.setdefault(number, []).append(problem)
     if not bad:
         return rows
     kept = [at for at, number in enumerate(records.numbers) if number not in bad]

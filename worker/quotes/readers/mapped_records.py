@@ -12,7 +12,7 @@ from worker.quotes.readers.column_mapping import (
     fields_of,
     listed,
 )
-from worker.quotes.readers.made_ids import ids_of, without_forged
+from worker.quotes.readers.made_ids import ids_of, looks_derived, without_forged
 from worker.quotes.readers.reader import Reading
 from worker.quotes.readers.record_columns import NO_RECORDS, Rows, joined, rows_of
 from worker.quotes.readers.records import COMPANY_ID, PERSON_ID
@@ -96,7 +96,9 @@ def _rows(
     if COMPANY_ID not in names:
         return Rows(NO_RECORDS, _lost(piece), 0)
     rows = rows_of(names, cells, numbers, lines)
-    rows = without_forged(rows, numbers, lines, mapping.is_derived)
+    if looks_derived(rows.records, fields.derived):
+        line_of = dict(zip(numbers, lines, strict=True))
+        rows = without_forged(rows, line_of, mapping.is_derived, fields.derived)
     if bad_rows:
         return Rows(rows.records, {**rows.bad, **bad_rows}, rows.trimmed)
     return rows
