@@ -7,7 +7,8 @@ import zipfile
 import pytest
 
 from tests.exports.opened_files import WRITERS, as_office_sees, cells, office, write
-from worker.exports.writers.formulas import as_text, is_live
+from worker.spreadsheets.cell_texts import as_text
+from worker.spreadsheets.formulas import is_live
 
 ATTACKS = [
     "=1+1",

@@ -8,7 +8,7 @@ from storage.exports import templates
 from storage.exports.templates import Export
 from storage.licenses import licenses
 from storage.quotes import quotes
-from worker.exports.export_options import LOOK, export_of
+from worker.exports.export_options import LOOK, OF_FORMAT, export_of
 from worker.infrastructure.dependencies import Deps
 from worker.infrastructure.errors import Code, Refused
 from worker.infrastructure.ids import check_id
@@ -72,6 +72,7 @@ def relaid(
     said = {field: template[field] for field in LOOK if field in template} | own
     kept = dict(request.export or {})
     if said.get("format", kept.get("format")) != kept.get("format"):
-        # It was one of the format that the file had.
-        kept.pop("profile", None)
+        # They were of the format that the file had.
+        for option in OF_FORMAT:
+            kept.pop(option, None)
     return replace(request, export=kept | said)
