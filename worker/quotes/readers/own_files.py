@@ -4,28 +4,23 @@ They are known by how they begin, whatever is in them, and only in them is undon
 kept their cells texts: in a file of anybody else an apostrophe is one.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable
 
 from worker.spreadsheets.cell_texts import ESCAPES, restored
 from worker.spreadsheets.csv_beginning import delimiter_of
 
 
-class OwnFile(NamedTuple):
-    """A CSV that was exported for spreadsheets."""
+def own_delimiter(head: bytes) -> str | None:
+    """The delimiter of a CSV that was exported for spreadsheets; None of any other.
 
-    delimiter: str
-
-    def rows(self, rows: Iterable[Sequence[str]]) -> Iterator[list[str]]:
-        """Rows of the file as they were before it was written, its header with them."""
-        for row in rows:
-            yield [restored(cell) if cell[:1] in ESCAPES else cell for cell in row]
-
-
-def own_file(head: bytes) -> OwnFile | None:
-    """What a file is that begins so; None where it was not exported for spreadsheets.
-
-    `head` has all of the header line, or more of the file.
+    `head` is how the file begins, as bytes: all of its header line, or more.
     """
-    delimiter = delimiter_of(head)
-    return None if delimiter is None else OwnFile(delimiter)
+    return delimiter_of(head)
+
+
+def restored_cells(cells: Iterable[str]) -> list[str]:
+    """Cells of such a file, of a row or a column, as the texts that they were.
+
+    Its headings are cells like any other.
+    """
+    return [restored(cell) if cell[:1] in ESCAPES else cell for cell in cells]
