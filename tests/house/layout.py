@@ -139,7 +139,8 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "bench/installations": (),
     "bench/rivals": (
         *("pricing", "storage", "storage/tables", "storage/findings", "storage/jobs"),
-        *("storage/ledger", "worker/exports/writers", "bench/installations"),
+        *("storage/ledger", "worker/exports/writers", "worker/quotes/readers"),
+        "bench/installations",
     ),
     "bench/report": ("bench/installations",),
     "bench/measurements": ("bench/installations", "bench/rivals", "bench/report"),
