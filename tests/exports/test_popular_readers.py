@@ -1,6 +1,7 @@
 """What we write, read by the libraries that people read it with, as the manual says."""
 
 import csv
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,12 @@ def _csv_module(delimiter: str) -> Read:
     return read
 
 
+def _json_module(path: Path) -> Sequence[Sequence[Any]]:
+    rows = [json.loads(line) for line in path.read_bytes().splitlines()]
+    assert all(list(row) == NAMES for row in rows)
+    return [list(row.values()) for row in rows]
+
+
 def _arrow_csv(path: Path) -> Sequence[Sequence[Any]]:
     kinds = {name: pa.string() for name in NAMES}
     table = arrow_csv.read_csv(
@@ -134,6 +141,7 @@ READERS: dict[str, dict[str, Read]] = {
         "polars": _polars("excel", engine="openpyxl", infer_schema_length=0),
     },
     "jsonl": {
+        "json": _json_module,
         "pandas": _pandas("json", **_OF_JSON),
         "polars": _polars("ndjson"),
         "duckdb": _duckdb(_DUCKDB_JSON),

@@ -38,10 +38,7 @@ def as_literal(text: str) -> str:
     """
     if not (may_be_retyped(text) or _is_marked(text)):
         return text
-    units = len(text) + sum(character > "\uffff" for character in text)
-    if units <= _UNITS_MAX and _FITS.fullmatch(text):
-        return f'="{text}"'
-    return as_text(text)
+    return f'="{text}"' if _fits(text) else as_text(text)
 
 
 def restored(cell: str) -> str:
@@ -54,4 +51,13 @@ def restored(cell: str) -> str:
 
 def _is_marked(text: str) -> bool:
     """Whether a mark stands before a text: where what follows its own ones is live."""
-    return is_live(text.lstrip(_MARK))
+    return is_live(text.lstrip(_MARK) if text[:1] == _MARK else text)
+
+
+def _fits(text: str) -> bool:
+    """Whether a formula of one text can hold it."""
+    if _FITS.fullmatch(text) is None:
+        return False
+    if 2 * len(text) <= _UNITS_MAX:
+        return True
+    return len(text.encode("utf-16-le")) <= 2 * _UNITS_MAX

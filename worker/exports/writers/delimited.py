@@ -49,14 +49,11 @@ class Profile:
         self, headings: Sequence[str], rows: Iterable[Sequence[str]]
     ) -> Iterator[list[str]]:
         """Rows whose cells all stay the texts that they are."""
-        places = [
-            place for place, heading in enumerate(headings) if heading in self.literals
+        ways = [
+            as_literal if heading in self.literals else as_text for heading in headings
         ]
         for row in rows:
-            cells = [as_text(cell) for cell in row]
-            for place in places:
-                cells[place] = as_literal(row[place])
-            yield cells
+            yield [way(cell) for way, cell in zip(ways, row, strict=True)]
 
 
 class _Delimited:

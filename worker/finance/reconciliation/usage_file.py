@@ -204,12 +204,12 @@ def _values(
 
 def as_csv(found: UsageMatch) -> bytes:
     """The matches as a file for people: those that differ first."""
-    rows = [["state", "id", "ours", "theirs"]]
-    rows += [
+    headings = ["state", "id", "ours", "theirs"]
+    rows = [
         [one.state.value, one.id, _amount(one.ours), _amount(one.theirs)]
         for one in found.matches
     ]
-    return FOR_PEOPLE.encoded((), rows)
+    return FOR_PEOPLE.encoded(headings, [headings, *rows])
 
 
 def _amount(amount: Decimal | None) -> str:
