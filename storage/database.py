@@ -37,6 +37,13 @@ def transaction_open() -> bool:
     return _open.get()
 
 
+def _by_psycopg(url: URL) -> URL:
+    """A URL as libpq takes it, which names no driver, is for ours."""
+    if url.drivername in {"postgresql", "postgres"}:
+        return url.set(drivername="postgresql+psycopg")
+    return url
+
+
 class Database:
     """One PostgreSQL, through a pool of connections.
 
@@ -54,7 +61,7 @@ class Database:
         pool: int = 5,
         resolve: Resolve | None = None,
     ) -> None:
-        self.url: URL = make_url(url)
+        self.url: URL = _by_psycopg(make_url(url))
         self._answer_s = answer_s
         self._resolve = resolve
         self._silence = Silence()

@@ -246,5 +246,5 @@ def reads(format_name: str) -> bool:
 def read(format_name: str, path: Path) -> int:
     """Read a file's records with the product's reader, and let go of them; how many."""
     with path.open("rb") as file:
-        reading = BY_SUFFIX[f".{format_name}"](file)
+        reading = BY_SUFFIX[f".{format_name}"].read(file)
         return sum(len(block.records) for block in reading.blocks)

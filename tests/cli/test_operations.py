@@ -93,6 +93,21 @@ def test_a_worker_is_drained_and_goes_on(terminal, deps):
     assert (process["id"], process["chunks"]) == ("w1", [])
 
 
+def _report(connection, process_id: str, host: str) -> None:
+    about = heartbeats.About(host=host)
+    heartbeats.report(connection, process_id, "worker", about=about)
+
+
+def test_a_health_check_asks_for_a_process_of_its_own_machine(terminal, deps):
+    with deps.database.transaction() as connection:
+        _report(connection, "w1", "elsewhere")
+    assert terminal.run("alive", "worker").returncode == 1
+    with deps.database.transaction() as connection:
+        _report(connection, "w2", socket.gethostname())
+    assert [one["id"] for one in terminal.answer("alive", "worker")["items"]] == ["w2"]
+    assert terminal.run("alive", "dispatcher").returncode == 1
+
+
 @pytest.mark.parametrize(
     "words",
     [

@@ -22,7 +22,7 @@ from worker.jobs import submission
 from worker.jobs.chunk_runner import run_chunk
 from worker.jobs.outbox_runner import run_entry
 from worker.quotes import uploads
-from worker.quotes.readers import delimited
+from worker.quotes.readers.formats import CSV
 from worker.retention import pruner
 from worker.wiring import Wired
 
@@ -121,7 +121,7 @@ def test_neither_a_quote_nor_an_upload_is_kept_while_the_store_is_away(deps, s3)
     s3.kill()
     with pytest.raises(ArtifactError):
         job_runs.quote(deps, _CONTACTS)
-    reading = delimited.read(io.BytesIO(b"company_id\nc1\n"))
+    reading = CSV.read(io.BytesIO(b"company_id\nc1\n"))
     with pytest.raises(ArtifactError):
         uploads.upload(deps, "acme", reading, skip_bad=False)
     with deps.database.transaction() as connection:

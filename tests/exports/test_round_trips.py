@@ -70,7 +70,7 @@ _READ = ("csv", "jsonl", "jsonl with nulls", "parquet", "parquet with nulls")
 
 def _reading(format_name: str, data: bytes) -> Reading:
     """A file's records, as a client hands it in."""
-    return BY_SUFFIX[f".{format_name}"](io.BytesIO(data))
+    return BY_SUFFIX[f".{format_name}"].read(io.BytesIO(data))
 
 
 @pytest.fixture(scope="module")

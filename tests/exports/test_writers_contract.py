@@ -131,7 +131,7 @@ def test_what_is_not_refused_is_read_by_others_as_it_was_written(name, rows):
 def test_an_exported_file_can_be_handed_in_again(name, notes):
     names = ["company_id", "note", "other"]
     data = write(WRITERS[name][0], names, (["acme", *pair] for pair in notes))
-    rows = list(rows_of(BY_SUFFIX[f".{name}"](io.BytesIO(data))))
+    rows = list(rows_of(BY_SUFFIX[f".{name}"].read(io.BytesIO(data))))
     assert rows == [
         Record(number, {"company_id": "acme", "note": note, "other": other})
         for number, (note, other) in enumerate(notes, start=1)

@@ -72,6 +72,15 @@ def test_every_audit_check_and_every_job_state_is_described():
     assert all(f"`{state}`" in job for state in JobState)
 
 
+def test_every_alert_is_in_the_runbook_and_every_page_in_the_index():
+    alerts = re.findall(r"- alert: (\w+)", _read("docs/monitoring/alerts.yml"))
+    runbook = re.findall(r"^## (\w+)$", _read("docs/runbook.md"), re.MULTILINE)
+    assert runbook == alerts
+    index = _read("docs/README.md")
+    pages = {page.name for page in (_ROOT / "docs").glob("*.md")} - {"README.md"}
+    assert not {page for page in pages if f"({page})" not in index}
+
+
 def test_every_event_is_described_and_its_examples_are_json():
     page = _read("docs/webhooks.md")
     rows = set(re.findall(r"^\| `(\w+\.\w+)` \|", page, re.MULTILINE))

@@ -28,7 +28,7 @@ from worker.jobs.outbox_runner import run_entry
 from worker.jobs.sweeper import sweep
 from worker.licenses import licenses
 from worker.quotes import quote_maker
-from worker.quotes.readers import delimited
+from worker.quotes.readers.formats import CSV
 from worker.wiring import Wired, wire
 
 _RECORDS = 20
@@ -73,7 +73,7 @@ def job_id(deps: Wired) -> str:
     )
     rows = "".join(f"c{number},p{number}\n" for number in range(_RECORDS))
     stream = io.BytesIO(f"company_id,person_id\n{rows}".encode())
-    stored = quote_maker.quote(deps, request, delimited.read(stream))
+    stored = quote_maker.quote(deps, request, CSV.read(stream))
     return submission.submit(deps, stored.id)
 
 
@@ -364,7 +364,7 @@ def _quote(deps: Wired, start: int, records: int = 1, license_id: str = "acme") 
     )
     rows = "".join(f"x{number}\n" for number in range(start, start + records))
     stream = io.BytesIO(f"company_id\n{rows}".encode())
-    return quote_maker.quote(deps, request, delimited.read(stream)).id
+    return quote_maker.quote(deps, request, CSV.read(stream)).id
 
 
 def _submit(deps: Wired, number: int) -> str:

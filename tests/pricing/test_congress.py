@@ -15,7 +15,7 @@ from pricing.quote import Quote, Tally
 from pricing.settlement import Outcome, Result, due_claims
 from tests.support.priced import price
 from tests.support.read_rows import rows_of
-from worker.quotes.readers import delimited
+from worker.quotes.readers.formats import CSV
 from worker.quotes.readers.records import Record
 
 NOON = datetime(2026, 6, 15, 12, 0, 0, tzinfo=UTC)
@@ -28,7 +28,7 @@ Subject = tuple[Item, str, str]
 @pytest.fixture(scope="module")
 def records() -> list[Record]:
     stream = BytesIO((SAMPLE / "congress.csv").read_bytes())
-    rows = rows_of(delimited.read(stream))
+    rows = rows_of(CSV.read(stream))
     return [row for row in rows if isinstance(row, Record)]
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.support.read_rows import rows_of
 from worker.infrastructure.errors import BadInput, Problem
 from worker.infrastructure.ids import ID_LENGTH_MAX
-from worker.quotes.readers import delimited
+from worker.quotes.readers.formats import CSV
 from worker.quotes.readers.reader import Reading
 from worker.quotes.readers.records import Record
 
@@ -19,7 +19,7 @@ PERSONS = "company_id,person_id,first_name\n"
 
 
 def _read(data: str | bytes) -> Reading:
-    return delimited.read(BytesIO(data.encode() if isinstance(data, str) else data))
+    return CSV.read(BytesIO(data.encode() if isinstance(data, str) else data))
 
 
 def _records(data: str | bytes) -> list[Record]:
@@ -75,7 +75,7 @@ def test_any_ending_of_a_line_will_do(ending):
 
 def test_a_missing_company_id_column_is_named():
     assert _header_problem("name,domain\nAcme,acme.test\n") == Problem(
-        1, "company_id", "the column is missing"
+        1, "company_id", "the column is missing; there are name, domain"
     )
 
 
@@ -267,7 +267,7 @@ def test_ids_are_kept_exactly_but_for_the_white_space_around_them():
 
 def test_rows_are_read_as_they_are_asked_for():
     stream = BytesIO(b"company_id\n" + b"acme\n" * 200_000)
-    rows = rows_of(delimited.read(stream))
+    rows = rows_of(CSV.read(stream))
     assert next(rows) == Record(1, {"company_id": "acme"})
     assert stream.tell() < 100_000, "a file must not be held as a whole"
 
@@ -316,5 +316,5 @@ def _csv(rows: list[tuple[str, ...]]) -> bytes:
 def test_the_stream_stays_open_for_whoever_opened_it(data):
     stream = BytesIO(data)
     with suppress(BadInput):
-        list(rows_of(delimited.read(stream)))
+        list(rows_of(CSV.read(stream)))
     assert not stream.closed

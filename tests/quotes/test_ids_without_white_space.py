@@ -76,7 +76,7 @@ each_way = pytest.mark.parametrize("way", [*WAYS, "nested"])
 
 def _reading(way: str, rows: list[dict[str, str]]) -> Reading:
     if way in WAYS:
-        return BY_CONTENT_TYPE[way](io.BytesIO(WAYS[way](rows)))
+        return BY_CONTENT_TYPE[way].read(io.BytesIO(WAYS[way](rows)))
     nested = [
         {
             "company": {"id": row["company_id"]},

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.support.read_rows import rows_of
 from worker.infrastructure.errors import Problem
 from worker.infrastructure.ids import ID_LENGTH_MAX
-from worker.quotes.readers import json_lines
+from worker.quotes.readers.formats import JSON_LINES
 from worker.quotes.readers.reader import COLUMNS_MAX, Reading
 from worker.quotes.readers.records import Record
 
@@ -41,11 +41,11 @@ FLAT = {
 
 def _reading(*objects: object) -> Reading:
     data = "".join(json.dumps(values) + "\n" for values in objects)
-    return json_lines.read(BytesIO(data.encode()))
+    return JSON_LINES.read(BytesIO(data.encode()))
 
 
 def _rows(data: bytes) -> list[Record | list[Problem]]:
-    return list(rows_of(json_lines.read(BytesIO(data))))
+    return list(rows_of(JSON_LINES.read(BytesIO(data))))
 
 
 def _problems(data: bytes) -> list[Problem]:
@@ -178,7 +178,7 @@ def test_a_byte_order_mark_and_any_blank_line_are_nothing():
 
 def test_rows_are_read_as_they_are_asked_for():
     stream = BytesIO(b'{"company_id": "a"}\n' * 100_000)
-    assert next(rows_of(json_lines.read(stream))) == Record(1, {"company_id": "a"})
+    assert next(rows_of(JSON_LINES.read(stream))) == Record(1, {"company_id": "a"})
     assert stream.tell() < 100_000, "a file must not be held as a whole"
 
 

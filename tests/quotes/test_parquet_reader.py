@@ -12,7 +12,7 @@ from pyarrow import parquet as arrow
 
 from tests.support.read_rows import rows_of
 from worker.infrastructure.errors import BadInput, Problem
-from worker.quotes.readers import parquet
+from worker.quotes.readers.formats import PARQUET
 from worker.quotes.readers.reader import Reading
 from worker.quotes.readers.records import Record
 
@@ -24,12 +24,12 @@ def _file(columns: dict[str, object], **options) -> bytes:
 
 
 def _read(columns: dict[str, object], **options) -> Reading:
-    return parquet.read(BytesIO(_file(columns, **options)))
+    return PARQUET.read(BytesIO(_file(columns, **options)))
 
 
 def _refused(data: bytes) -> Problem:
     with pytest.raises(BadInput) as refused:
-        parquet.read(BytesIO(data))
+        PARQUET.read(BytesIO(data))
     (problem,) = refused.value.problems
     return problem
 
@@ -69,7 +69,7 @@ def test_a_column_that_is_not_plain_is_named(value):
 
 def test_a_missing_company_id_column_is_named():
     assert _refused(_file({"name": ["Acme"]})) == Problem(
-        0, "company_id", "the column is missing"
+        0, "company_id", "the column is missing; there are name"
     )
 
 
@@ -95,7 +95,7 @@ def test_rows_are_read_as_they_are_asked_for():
     data = _file({"company_id": [f"c{n}" for n in range(9_000)]}, row_group_size=1_000)
     cut = bytearray(data)
     cut[len(data) // 3 : len(data) // 2] = b"\xff" * (len(data) // 2 - len(data) // 3)
-    rows = list(rows_of(parquet.read(BytesIO(bytes(cut)))))
+    rows = list(rows_of(PARQUET.read(BytesIO(bytes(cut)))))
     assert rows[0] == Record(1, {"company_id": "c0"})
     assert isinstance(rows[-1], list)
     (problem,) = rows[-1]
@@ -108,7 +108,7 @@ def test_a_file_without_rows_has_none():
 
 def test_the_stream_stays_open_for_whoever_opened_it():
     stream = BytesIO(_file({"company_id": ["a"]}))
-    assert len(list(rows_of(parquet.read(stream)))) == 1
+    assert len(list(rows_of(PARQUET.read(stream)))) == 1
     assert not stream.closed
 
 
@@ -123,7 +123,7 @@ def test_a_damaged_file_is_records_or_problems(data):
     place = data.draw(st.integers(0, len(whole) - 1))
     whole[place] ^= data.draw(st.integers(1, 255))
     try:
-        rows = list(rows_of(parquet.read(BytesIO(bytes(whole)))))
+        rows = list(rows_of(PARQUET.read(BytesIO(bytes(whole)))))
     except BadInput:
         rows = []
     assert all(isinstance(row, Record) or row for row in rows)

@@ -18,7 +18,7 @@ from pricing.plans import Item
 from storage.quotes.quotes import Request
 from tests.support import job_runs
 from worker.quotes import quote_maker, uploads
-from worker.quotes.readers import delimited
+from worker.quotes.readers.formats import CSV
 from worker.wiring import wire
 
 step, url, folder, count = sys.argv[1], sys.argv[2], Path(sys.argv[3]), int(sys.argv[4])
@@ -42,7 +42,7 @@ def write(path):
 
 
 def upload(deps, stream):
-    return uploads.upload(deps, "acme", delimited.read(stream), skip_bad=False)
+    return uploads.upload(deps, "acme", CSV.read(stream), skip_bad=False)
 
 
 wired = job_runs.wire_to(url, folder)

@@ -91,7 +91,7 @@ def _timed(work: Callable[[], int]) -> float:
 def test_a_quote_of_an_upload_takes_at_most_twice_the_parse_of_its_file(
     deps, file, retrieve, known, slack, capsys
 ):
-    read = BY_SUFFIX[".csv"]
+    read = BY_SUFFIX[".csv"].read
     if known:
         job_runs.know(deps, *(_row(contact)[3] for contact in range(_RECORDS)))
     stored = uploads.upload(deps, "acme", read(io.BytesIO(file)), skip_bad=False)

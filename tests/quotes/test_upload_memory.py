@@ -60,14 +60,14 @@ with closing(deps.database):
     else:
         small = b"company_id\\na\\n"
         uploads.upload(
-            deps, "acme", BY_SUFFIX[".csv"](io.BytesIO(small)), skip_bad=False
+            deps, "acme", BY_SUFFIX[".csv"].read(io.BytesIO(small)), skip_bad=False
         )
         if suffix == ".parquet":
             from worker.quotes.readers import parquet
         before = peak_kib()
         with path.open("rb") as stream:
             stored = uploads.upload(
-                deps, "acme", BY_SUFFIX[suffix](stream), skip_bad=False
+                deps, "acme", BY_SUFFIX[suffix].read(stream), skip_bad=False
             )
         assert stored.records == stored.companies == stored.persons == count
         print(peak_kib() - before)

@@ -25,8 +25,8 @@ from worker.infrastructure.errors import BadInput, Code, Refused
 from worker.quotes import quote_maker, uploads
 from worker.quotes.kept_records import Kept, KeptRecords
 from worker.quotes.priced_records import PricedRecord, parse
-from worker.quotes.readers import delimited, inline_records
-from worker.quotes.readers.formats import BY_CONTENT_TYPE
+from worker.quotes.readers import inline_records
+from worker.quotes.readers.formats import BY_CONTENT_TYPE, CSV
 from worker.quotes.readers.reader import Reading
 from worker.quotes.readers.records import Record
 from worker.wiring import Wired
@@ -76,7 +76,7 @@ def deps(database_url, tmp_path) -> Iterator[Wired]:
 
 
 def _csv(*rows: str) -> Reading:
-    return delimited.read(io.BytesIO("\n".join(["company_id", *rows]).encode()))
+    return CSV.read(io.BytesIO("\n".join(["company_id", *rows]).encode()))
 
 
 def _kept(deps: Wired) -> tuple[int, list[str]]:
@@ -112,7 +112,7 @@ def test_the_same_records_are_quoted_the_same_in_any_format_uploaded_or_not(deps
     expected = _quoted(deps, inline_records.read(RECORDS))
     assert expected[1:] == (COLUMNS, [1, 2, 4, 5])
     for content_type, body in BODIES.items():
-        read = BY_CONTENT_TYPE[content_type]
+        read = BY_CONTENT_TYPE[content_type].read
         assert _quoted(deps, read(io.BytesIO(body))) == expected, content_type
         stored = uploads.upload(deps, "acme", read(io.BytesIO(body)), skip_bad=False)
         assert _quoted(deps, uploads.reading_of(deps, stored)) == expected
@@ -120,7 +120,7 @@ def test_the_same_records_are_quoted_the_same_in_any_format_uploaded_or_not(deps
 
 @pytest.mark.parametrize("content_type", BODIES)
 def test_an_upload_counts_without_duplicates(deps, content_type):
-    reading = BY_CONTENT_TYPE[content_type](io.BytesIO(BODIES[content_type]))
+    reading = BY_CONTENT_TYPE[content_type].read(io.BytesIO(BODIES[content_type]))
     stored = uploads.upload(deps, "acme", reading, skip_bad=False)
     assert (stored.records, stored.companies, stored.persons) == (4, 2, 2)
     assert (stored.duplicates, stored.problems, stored.problems_total) == (2, (), 0)

@@ -32,7 +32,7 @@ from worker.jobs import job_control, job_retry, submission
 from worker.jobs.chunk_runner import run_chunk
 from worker.quotes import quote_maker, uploads
 from worker.quotes.kept_records import KeptRecords
-from worker.quotes.readers import delimited
+from worker.quotes.readers.formats import CSV
 from worker.quotes.readers.reader import Reading
 from worker.retention import person_erasure
 from worker.retention.person_erasure import Erased
@@ -83,7 +83,7 @@ def _know(deps: Wired) -> int:
 def _reading(rows: list[list[str]] = _ROWS) -> Reading:
     data = io.StringIO()
     csv.writer(data).writerows([_COLUMNS, *rows])
-    return delimited.read(io.BytesIO(data.getvalue().encode()))
+    return CSV.read(io.BytesIO(data.getvalue().encode()))
 
 
 def _quote(deps: Wired, license_id: str = "acme") -> StoredQuote:

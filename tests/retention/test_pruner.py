@@ -23,7 +23,7 @@ from worker.infrastructure.errors import Code, Refused
 from worker.jobs import job_control, job_retry, submission
 from worker.jobs.chunk_runner import run_chunk
 from worker.quotes import quote_maker, uploads
-from worker.quotes.readers import delimited
+from worker.quotes.readers.formats import CSV
 from worker.responses import job_responses
 from worker.retention import pruner
 from worker.retention import pruner as keep
@@ -81,7 +81,7 @@ def _count(deps: Wired, query: str) -> int:
 
 def _upload(deps: Wired) -> StoredUpload:
     csv = b"company_id,person_id\nc1,p1\nc2,p2\n"
-    reading = delimited.read(io.BytesIO(csv))
+    reading = CSV.read(io.BytesIO(csv))
     return uploads.upload(deps, "acme", reading, skip_bad=False)
 
 
@@ -108,7 +108,7 @@ def _refuse(connection: Connection, made: str) -> None:
 
 
 def test_the_file_of_a_refused_upload_is_gone_at_once(deps):
-    reading = delimited.read(io.BytesIO(b"company_id\nc1\n"))
+    reading = CSV.read(io.BytesIO(b"company_id\nc1\n"))
     with pytest.raises(_Refusal):
         uploads.upload(deps, "acme", reading, skip_bad=False, once=_refuse)
     assert _files(deps) == []
@@ -117,7 +117,7 @@ def test_the_file_of_a_refused_upload_is_gone_at_once(deps):
 def test_the_file_of_a_refused_quote_is_gone_at_once(deps):
     stored = job_runs.quote(deps, ["c1"])
     before = _files(deps)
-    reading = delimited.read(io.BytesIO(b"company_id\nc1\n"))
+    reading = CSV.read(io.BytesIO(b"company_id\nc1\n"))
     with pytest.raises(_Refusal):
         quote_maker.quote(deps, stored.request, reading, _refuse)
     assert _files(deps) == before

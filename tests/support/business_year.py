@@ -27,7 +27,7 @@ from worker.jobs import job_control, submission
 from worker.ledger import company_views
 from worker.licenses import licenses
 from worker.quotes import quote_maker
-from worker.quotes.readers import delimited
+from worker.quotes.readers.formats import CSV
 
 PERSONS = 400
 """So few that jobs overlap, within windows and beyond them."""
@@ -119,7 +119,7 @@ class BusinessYear:
             only_with=None,
             export={"format": self._dice.choice(_FORMATS)},
         )
-        reading = delimited.read(io.BytesIO(data.getvalue().encode()))
+        reading = CSV.read(io.BytesIO(data.getvalue().encode()))
         submission.submit(deps, quote_maker.quote(deps, request, reading).id)
 
     def _kills(self) -> None:

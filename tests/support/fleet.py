@@ -29,7 +29,7 @@ from worker.infrastructure.settings import Settings
 from worker.jobs import submission
 from worker.licenses import licenses
 from worker.quotes import quote_maker
-from worker.quotes.readers import delimited
+from worker.quotes.readers.formats import CSV
 from worker.wiring import Wired, wire
 
 _T = TypeVar("_T")
@@ -257,7 +257,7 @@ def submit(deps: Wired, first: int, stop: int, format_: str = "csv") -> str:
         only_with=None,
         export={"format": format_},
     )
-    reading = delimited.read(io.BytesIO(data.getvalue().encode()))
+    reading = CSV.read(io.BytesIO(data.getvalue().encode()))
     return submission.submit(deps, quote_maker.quote(deps, request, reading).id)
 
 

@@ -21,7 +21,7 @@ from worker.infrastructure.settings import Settings
 from worker.jobs import chunk_runner, outbox_runner
 from worker.licenses import licenses
 from worker.quotes import quote_maker
-from worker.quotes.readers import delimited
+from worker.quotes.readers.formats import CSV
 from worker.wiring import Wired, wire
 
 _ROUNDS_MAX = 100
@@ -116,7 +116,7 @@ def quote(
             only_with=None,
             export=dict(export or {"format": "csv"}),
         ),
-        delimited.read(io.BytesIO(csv.encode())),
+        CSV.read(io.BytesIO(csv.encode())),
     )
 
 

@@ -22,7 +22,8 @@ from worker.infrastructure.clock import wait
 from worker.jobs import chunk_runner, submission
 from worker.jobs.sweeper import sweep
 from worker.pushes.push_delivery import PushDelivery
-from worker.quotes.readers import delimited, inline_records
+from worker.quotes.readers import inline_records
+from worker.quotes.readers.formats import CSV
 from worker.quotes.readers.reader import Reading
 from worker.wiring import Wired
 
@@ -89,7 +90,7 @@ def request_of(
 def reading_of(records: Sequence[dict[str, Any]] | Path) -> Reading:
     """Records as they come in."""
     if isinstance(records, Path):
-        return delimited.read(io.BytesIO(records.read_bytes()))
+        return CSV.read(io.BytesIO(records.read_bytes()))
     return inline_records.read(list(records))
 
 

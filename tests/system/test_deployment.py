@@ -131,13 +131,21 @@ def services() -> dict[str, Any]:
 
 
 def test_the_compose_file_has_the_production_shape(services):
-    assert set(services) == {"postgres", "redis", *_OURS}
+    assert set(services) == {"postgres", "redis", "proxy", *_OURS}
     for name in _OURS:
         environment = services[name]["environment"]
         assert "@postgres:5432/holdfast" in environment["HOLDFAST_DATABASE_URL"]
         assert environment["HOLDFAST_BROKER_URL"] == "redis://redis:6379/0"
         needed = services[name]["depends_on"]
         assert ("postgres" if name == "migrate" else "migrate") in needed
+        assert services[name]["read_only"]
+        assert services[name]["cap_drop"] == ["ALL"]
+    for service in services.values():
+        assert service["security_opt"] == ["no-new-privileges:true"]
+    with_ports = [name for name, service in services.items() if "ports" in service]
+    assert with_ports == ["proxy"]
+    for name in ("worker", "dispatcher"):
+        assert services[name]["healthcheck"]["test"][1:] == ["holdfast", "alive", name]
     assert services["worker"]["stop_grace_period"] == "120s"
     assert services["worker"]["restart"] == "unless-stopped"
     assert services["postgres"]["environment"]["POSTGRES_DB"] == "holdfast"
@@ -184,7 +192,7 @@ def test_the_services_run_a_job_as_processes_with_their_environment(
         }
         for name in ("migrate", "api", "worker", "dispatcher"):
             environment = services[name]["environment"]
-            assert set(environment) == set(given)
+            assert set(environment) - {"FORWARDED_ALLOW_IPS"} == set(given)
             command = [
                 port if word == "8000" else word for word in services[name]["command"]
             ]

@@ -12,13 +12,10 @@ from storage.webhooks import operator_events
 from storage.webhooks.operator_events import OperatorEventType
 from tests.support import job_runs
 from tests.support.receivers import Receiver, Reply, receiver
-from worker.infrastructure.errors import NotConfigured
 from worker.infrastructure.message_signatures import SIGNATURE, signed_headers
-from worker.infrastructure.settings import Settings
 from worker.infrastructure.task_results import Done, Later, Never, TaskResult
 from worker.jobs.outbox_runner import run_entry
 from worker.retention.pruner import Pruner
-from worker.webhooks import operator_webhook
 from worker.wiring import Wired
 
 _SECRET = "the-secret-of-the-operator"
@@ -106,11 +103,6 @@ def test_an_operator_without_a_webhook_is_told_nothing(database_url, tmp_path):
     with closing(deps.database):
         _happen(deps)
         assert _run(deps) == Never("the operator has no webhook")
-
-
-def test_a_url_without_a_secret_is_refused():
-    with pytest.raises(NotConfigured, match="HOLDFAST_OPERATOR_WEBHOOK_SECRET"):
-        operator_webhook.check(Settings(operator_webhook_url="https://a.example"))
 
 
 def test_an_event_is_forgotten_after_its_time_once_it_was_told(deps):

@@ -16,6 +16,7 @@ from worker.cli.error_messages import report
 from worker.cli.invocation import group
 
 
+@click.version_option(package_name="holdfast")
 @group("holdfast", CommandTable)
 def holdfast() -> None:
     """Bulk exports and CRM pushes that can never cost more than their quote."""

@@ -4,6 +4,9 @@ from importlib import import_module
 from typing import NamedTuple
 
 import click
+from click.exceptions import NoSuchCommand
+
+from worker.cli.command_examples import epilog_of
 
 
 class _Place(NamedTuple):
@@ -79,6 +82,10 @@ COMMANDS = {
     "processes": _Place(
         "operations.processes", "List workers and dispatchers, and what each is doing."
     ),
+    "alive": _Place(
+        "operations.processes",
+        "Exit 0 where a ROLE of this machine has reported of late, else 1.",
+    ),
     "drain": _Place(
         "operations.processes",
         "Let a worker end its batches, give its chunks back, and take nothing more.",
@@ -139,6 +146,10 @@ COMMANDS = {
         "Say why CHARGE cost what it did, in sentences for a customer.",
     ),
     "reconcile-process": _Place("finance.reconcile"),
+    "check": _Place(
+        "operations.check",
+        "Say what it would run on, and try each part; exit 1 where one does not do.",
+    ),
     "migrate": _Place(
         "maintenance", "Bring the database's schema to the newest version."
     ),
@@ -159,13 +170,17 @@ COMMANDS = {
         "Hand what waits to the broker, and bring back what was lost.",
     ),
     "demo": _Place(
-        "demo", "Export the sample twice in a fresh home; exit 1 on any wrong number."
+        "demonstration.demo",
+        "Export the sample twice in a fresh home; exit 1 on any wrong number.",
     ),
     "sandbox": _Place(
-        "sandbox", "Serve stand-ins of the providers and of CRMs until Ctrl-C."
+        "demonstration.sandbox",
+        "Serve stand-ins of the providers and of CRMs until Ctrl-C.",
     ),
 }
 """By the name that is typed."""
+
+_SHOWN = [name for name, place in COMMANDS.items() if place.does]
 
 
 class CommandTable(click.Group):
@@ -188,7 +203,20 @@ class CommandTable(click.Group):
             return None
         commands: tuple[click.Command, ...]
         commands = import_module(f"worker.cli.{place.module}").COMMANDS
-        return next(found for found in commands if found.name == cmd_name)
+        command = next(found for found in commands if found.name == cmd_name)
+        command.epilog = epilog_of(cmd_name)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that is typed; one that there is not is told with the nearest."""
+        try:
+            return super().resolve_command(ctx, args)
+        except NoSuchCommand as error:
+            raise NoSuchCommand(
+                error.command_name, possibilities=_SHOWN, ctx=ctx
+            ) from error
 
     def format_commands(
         self, ctx: click.Context, formatter: click.HelpFormatter

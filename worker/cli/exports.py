@@ -20,9 +20,7 @@ from worker.exports.writers.formats import FORMATS, NULLS, PROFILES
 from worker.infrastructure.errors import bad
 from worker.jobs import submission
 from worker.quotes import quote_maker
-from worker.quotes.readers import delimited
-from worker.quotes.readers.formats import BY_SUFFIX
-from worker.quotes.readers.reader import Reader
+from worker.quotes.readers.formats import BY_SUFFIX, CSV, Format
 from worker.responses import quote_responses
 from worker.wiring import Wired, wired
 
@@ -142,15 +140,15 @@ def make_quote(
     cli: Cli, deps: Wired, request: quotes.Request, file: Path
 ) -> StoredQuote:
     """Quote a file's records, with a bar while it is read."""
-    read = _reader_of(file)
+    format_ = _format_of(file)
     with reading(cli, file, "quoting") as stream:
-        return quote_maker.quote(deps, request, read(stream))
+        return quote_maker.quote(deps, request, format_.read(stream))
 
 
-def _reader_of(file: Path) -> Reader:
+def _format_of(file: Path) -> Format:
     """How a file is read, by the end of its name; without one it is CSV."""
     if not file.suffix:
-        return delimited.read
+        return CSV
     found = BY_SUFFIX.get(file.suffix.lower())
     if found is None:
         known = ", ".join(BY_SUFFIX)

@@ -111,4 +111,14 @@ def _settings(home: Path | None) -> "Settings":
     if home is not None:
         # So that each process started from here finds the same home.
         os.environ["HOLDFAST_HOME"] = str(home.expanduser().absolute())
-    return Settings()
+    settings = Settings()
+    if not settings.under_up:
+        _tell_of_unknown(settings)
+    return settings
+
+
+def _tell_of_unknown(settings: "Settings") -> None:
+    """Say which variables mean nothing: one that is mistyped changes nothing."""
+    for name, nearest in settings.unknown.items():
+        hint = f": did you mean {nearest}?" if nearest else ""
+        logging.getLogger(__name__).warning("%s is no setting%s", name, hint)

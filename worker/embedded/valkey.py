@@ -42,7 +42,7 @@ def child_of(home: Home) -> Child:
     return Child(
         name="valkey",
         kind=Kind.BROKER,
-        argv=[_program(), "-"],
+        argv=[program(), "-"],
         env={},
         stops=((signal.SIGTERM, 10),),
         ready=lambda: _is_ready(home),
@@ -67,7 +67,7 @@ def _is_ready(home: Home) -> bool:
             return False
 
 
-def _program() -> str:
+def program() -> str:
     if (carried := _of_wheel()) is not None:
         return str(carried)
     for name in ("valkey-server", "redis-server"):

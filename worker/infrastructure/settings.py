@@ -1,6 +1,7 @@
 """All settings, read once from the environment (`HOLDFAST_...`) and handed down."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from worker.infrastructure.environment.secret import Secret
@@ -8,6 +9,9 @@ from worker.infrastructure.environment.settings_reader import (
     EnvironmentSettings,
     setting,
 )
+
+_REDIS = ("redis", "rediss", "redis+socket", "unix")
+_WEB = ("http", "https")
 
 MISSED_REPORTS = 6
 """After so many missed reports a process is taken for gone."""
@@ -23,20 +27,32 @@ class Settings(EnvironmentSettings):
 
     home: Path = setting(factory=lambda: Path.home() / ".holdfast")
     """Where the embedded servers, the files and the logs live."""
-    database_url: str | None = None
+    database_url: str | None = setting(
+        None,
+        schemes=("postgresql", "postgresql+psycopg", "postgres"),
+        example="postgresql://holdfast@127.0.0.1:5432/holdfast",
+    )
     """PostgreSQL 15 or newer; unset: the embedded one of `home`."""
     database_timeout_s: float = setting(30, gt=0)
     """PostgreSQL must have done a statement within this time; the audit may take
     longer."""
-    broker_url: str | None = None
+    broker_url: str | None = setting(
+        None,
+        schemes=(*_REDIS, "amqp", "amqps", "pyamqp"),
+        example="redis://127.0.0.1:6379/0",
+    )
     """Redis 6.2 or newer, Valkey, or RabbitMQ; unset: the embedded Valkey."""
-    artifacts_url: str | None = None
+    artifacts_url: str | None = setting(
+        None, schemes=("file", "s3"), example="s3://bucket/prefix"
+    )
     """Where files are kept: `file:///a/folder` or `s3://bucket/prefix`; unset: the
     folder `files` of `home`."""
     directory: Path | None = None
     """A JSON Lines file that is loaded into the directory before `up` is ready."""
 
-    traces_url: str | None = None
+    traces_url: str | None = setting(
+        None, schemes=_WEB, example="http://127.0.0.1:4318/v1/traces"
+    )
     """A collector of traces that speaks OTLP over HTTP, with the path that it takes
     spans at; unset: none are made."""
     log_format: str = setting("text", one_of=("text", "json"))
@@ -45,13 +61,17 @@ class Settings(EnvironmentSettings):
     celery_monitoring: str = setting("off", one_of=("off", "events", "control"))
     """What workers offer Flower: nothing, what becomes of tasks, or their control."""
 
-    redis_url: str | None = None
+    redis_url: str | None = setting(
+        None, schemes=_REDIS, example="redis://127.0.0.1:6379/0"
+    )
     """For the rate limits, and what workers know of providers; unset: the broker where
     that is a Redis, else each process counts for itself and no provider is asked."""
-    public_url: str | None = None
+    public_url: str | None = setting(
+        None, schemes=_WEB, example="https://exports.example.com"
+    )
     """What links to files begin with; unset: the address that was asked, and in
     webhooks the one that `up` serves on, or no link."""
-    bootstrap_key: str | None = setting(None, length_min=20)
+    bootstrap_key: Secret | None = setting(None, length_min=20)
     """An admin key, taken as it is; 20 characters or more."""
     bootstrap_person: str | None = setting(None, length_min=1)
     """Who holds it; without, it approves no refund."""
@@ -128,7 +148,9 @@ class Settings(EnvironmentSettings):
     """Deliveries in the broker at once; fewer than there are workers, for some wait."""
     webhook_allow_private: bool = False
     """Let webhooks and connections lead into private networks and to this machine."""
-    operator_webhook_url: str | None = None
+    operator_webhook_url: str | None = setting(
+        None, schemes=_WEB, example="https://ops.example.com/holdfast"
+    )
     """Where the operator is told of what the house itself finds; unset: nowhere."""
     operator_webhook_secret: Secret | None = setting(None, length_min=20)
     """What the operator's events are signed with; 20 characters or more."""
@@ -253,7 +275,9 @@ class Settings(EnvironmentSettings):
     chain_pins: Path | None = None
     """The file that the house's head is pinned in after each run; unset:
     `chain-heads.jsonl` of `home`. It does its work best on another machine's disk."""
-    chain_pin_url: str | None = None
+    chain_pin_url: str | None = setting(
+        None, schemes=_WEB, example="https://pins.example.com/heads"
+    )
     """Where each head is posted too, signed as the operator's events are; unset:
     nowhere."""
     reconcile_hour: int = setting(2, ge=-1, le=23)
@@ -273,6 +297,31 @@ class Settings(EnvironmentSettings):
     """Jobs that one verb for many may steer at once."""
     complete_at_once_records: int = setting(1000, ge=0)
     """Jobs up to this size are completed by the worker that ends their last chunk."""
+
+    def conflicts(self) -> Iterator[tuple[str, str]]:
+        """Settings that do not go with others, and why not."""
+        if self.lease_s >= self.visibility_timeout_s:
+            why = (
+                f"{self.visibility_timeout_s} must be greater than HOLDFAST_LEASE_S, "
+                f"which is {self.lease_s:g}: the broker would hand a chunk to a second "
+                "worker while the first still has it"
+            )
+            yield "visibility_timeout_s", why
+        if self.hand_back_s >= self.worker_grace_s:
+            why = (
+                f"{self.hand_back_s:g} must be less than HOLDFAST_WORKER_GRACE_S, "
+                f"which is {self.worker_grace_s:g}: a worker would be killed before "
+                "it gives its chunks back"
+            )
+            yield "hand_back_s", why
+        for needs in ("operator_webhook_url", "chain_pin_url"):
+            if getattr(self, needs) and self.operator_webhook_secret is None:
+                yield needs, "needs HOLDFAST_OPERATOR_WEBHOOK_SECRET, which signs it"
+        if self.bootstrap_person and not self.bootstrap_key:
+            yield (
+                "bootstrap_person",
+                "needs HOLDFAST_BOOTSTRAP_KEY: it says who holds that",
+            )
 
     @property
     def task_time_limit_s(self) -> float:

@@ -71,16 +71,21 @@ def name_person(deps: Deps, key_id: str, person: str) -> None:
             )
 
 
+def _bootstrap_key(settings: Settings) -> str | None:
+    key = settings.bootstrap_key
+    return None if key is None else key.get_secret_value()
+
+
 def is_bootstrap_key(settings: Settings, given: str) -> bool:
     """Whether this is the key that the settings name: as slowly where it is not."""
-    key = settings.bootstrap_key
+    key = _bootstrap_key(settings)
     # By their digests: of another length, too, they are compared to the end.
     return key is not None and compare_digest(digest_of(given), digest_of(key))
 
 
 def keep_bootstrap_key(deps: Deps) -> None:
     """Keep the key that the settings name, as an admin's; once."""
-    key = deps.settings.bootstrap_key
+    key = _bootstrap_key(deps.settings)
     if key is None:
         return
     with deps.database.transaction() as connection:

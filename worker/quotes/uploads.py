@@ -101,7 +101,10 @@ def reading_of(deps: Deps, stored: StoredUpload) -> Kept | Reading:
         return Kept(stored.columns, blocks, stored.duplicates, stored.trimmed or 0)
     rows = map(_row_of, _lines(deps, stored.artifact))
     return Reading(
-        stored.columns, blocks_of(rows), stored.duplicates, stored.trimmed or 0
+        stored.columns,
+        blocks_of(rows),
+        duplicates=stored.duplicates,
+        trimmed=stored.trimmed or 0,
     )
 
 

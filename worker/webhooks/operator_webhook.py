@@ -12,25 +12,15 @@ from storage.webhooks import operator_events
 from storage.webhooks.operator_events import OperatorEvent
 from worker.infrastructure import clock
 from worker.infrastructure.dependencies import Deps
-from worker.infrastructure.errors import NotConfigured, OutboundError
+from worker.infrastructure.errors import OutboundError
 from worker.infrastructure.message_signatures import signed_headers
 from worker.infrastructure.retry_policy import backoff_s
-from worker.infrastructure.settings import Settings
 from worker.infrastructure.task_results import Done, Later, Never, TaskResult
 from worker.infrastructure.telemetry.counters import COUNTERS
 from worker.infrastructure.telemetry.metric_families import WEBHOOK_ATTEMPTS
 from worker.webhooks.answers import ACCEPTED, UNANSWERED, result_of
 
 log = logging.getLogger(__name__)
-
-
-def check(settings: Settings) -> None:
-    """Refuse a URL without a secret, at the start of whoever would tell it."""
-    if settings.operator_webhook_url and not settings.operator_webhook_secret:
-        raise NotConfigured(
-            "HOLDFAST_OPERATOR_WEBHOOK_SECRET is not set: "
-            "HOLDFAST_OPERATOR_WEBHOOK_URL needs it"
-        )
 
 
 def deliver(deps: Deps, entry: outbox.Taken) -> TaskResult:

@@ -90,7 +90,7 @@ def _upload(
     stored = uploads.upload(
         context.deps,
         asked.license_id,
-        BY_CONTENT_TYPE[asked.content_type](spool),
+        BY_CONTENT_TYPE[asked.content_type].read(spool),
         skip_bad=asked.skip_bad,
         once=once_of(request),
     )

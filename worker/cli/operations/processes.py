@@ -1,11 +1,12 @@
-"""Workers and dispatchers: `processes`, `drain`, `undrain`."""
+"""Workers and dispatchers: `processes`, `alive`, `drain`, `undrain`."""
 
+import socket
 from collections.abc import Callable
 
 import click
 
 from storage.operations.action_log import Acting
-from storage.operations.processes import Process
+from storage.operations.processes import Process, ProcessState
 from worker.cli.invocation import Cli, command
 from worker.cli.operations.command_line_actor import acting, reason_option
 from worker.cli.servers import with_database
@@ -40,6 +41,26 @@ def _line(process: Process) -> str:
     return line
 
 
+@command("alive")
+@click.argument("role", type=click.Choice(("worker", "dispatcher")))
+def alive(cli: Cli, *, role: str) -> None:
+    """Exit 0 where a ROLE of this machine has reported of late, else 1."""
+    with with_database(cli) as deps:
+        found = worker_drain.every(deps)
+    here = [
+        process
+        for process in found
+        if process.role == role
+        and process.host == socket.gethostname()
+        and process.state is not ProcessState.SILENT
+    ]
+    items = [operation_responses.of_process(process) for process in here]
+    human = "\n".join(_line(process) for process in here) or f"no {role} is alive here"
+    cli.answer({"items": items, "next": None}, human)
+    if not here:
+        raise click.exceptions.Exit(1)
+
+
 def _verb(
     name: str, does: str, ask: Callable[[Deps, str, Acting], Process]
 ) -> click.Command:
@@ -58,6 +79,7 @@ def _verb(
 
 COMMANDS: tuple[click.Command, ...] = (
     processes,
+    alive,
     _verb(
         "drain",
         "Let a worker end its batches, give its chunks back, and take nothing more.",

@@ -12,11 +12,9 @@ from worker.cli.processes.long_running import (
     say_of_itself,
     stop_event,
 )
-from worker.finance.chain import pins
 from worker.heap import freeze_heap
 from worker.jobs.dispatcher import BROKER_WITHIN_S, Dispatcher
 from worker.operations.counter_flush import CounterFlush
-from worker.webhooks import operator_webhook
 from worker.wiring import wire
 
 
@@ -27,8 +25,6 @@ def dispatcher(cli: Cli) -> None:
     say_of_itself(cli.settings, "dispatcher")
     settings = cli.settings
     need(settings, "database_url", "broker_url")
-    operator_webhook.check(settings)
-    pins.check_settings(settings)
     need_schema(settings)
     tell_of_other_offset(settings)
     stop = stop_event()

@@ -18,7 +18,6 @@ from worker.infrastructure.telemetry.log_format import (
     silence_stdout,
 )
 from worker.small_job_process import SmallJobProcess
-from worker.webhooks import operator_webhook
 
 
 @command("worker")
@@ -32,7 +31,6 @@ def worker(cli: Cli) -> None:
         silence_stdout()
     need(settings, "database_url", "broker_url")
     check_limits(settings)
-    operator_webhook.check(settings)
     need_schema(settings)
     tell_of_other_offset(settings)
     app = make_app(settings)

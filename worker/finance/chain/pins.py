@@ -18,7 +18,7 @@ from storage.finance.chain import runs
 from storage.finance.chain.runs import Run
 from worker.infrastructure.clock import instant
 from worker.infrastructure.dependencies import Deps
-from worker.infrastructure.errors import NotConfigured, OutboundError, WorkerError
+from worker.infrastructure.errors import OutboundError, WorkerError
 from worker.infrastructure.message_signatures import signed_headers
 from worker.infrastructure.settings import Settings
 
@@ -41,15 +41,6 @@ class Pin(NamedTuple):
     era: int
     run: int
     head: str
-
-
-def check_settings(settings: Settings) -> None:
-    """Refuse a URL without a secret, at the start of whoever would post to it."""
-    if settings.chain_pin_url and not settings.operator_webhook_secret:
-        raise NotConfigured(
-            "HOLDFAST_OPERATOR_WEBHOOK_SECRET is not set: "
-            "HOLDFAST_CHAIN_PIN_URL needs it"
-        )
 
 
 def file_of(settings: Settings) -> Path:

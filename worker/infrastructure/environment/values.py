@@ -1,5 +1,6 @@
 """Values of settings: a text from the environment becomes what a setting holds."""
 
+import re
 from collections.abc import Callable
 from math import isnan
 from pathlib import Path
@@ -13,13 +14,17 @@ _FALSE = frozenset({"0", "false", "f", "no", "n", "off"})
 
 
 class Bounds(NamedTuple):
-    """What a value must keep to: numbers, a text's length, or one of some words."""
+    """What a value must keep to: numbers, a text's length, one of some words, a URL.
+
+    `schemes` are what a URL may begin with, before its colon.
+    """
 
     gt: float | None = None
     ge: float | None = None
     le: float | None = None
     length_min: int | None = None
     one_of: tuple[str, ...] = ()
+    schemes: tuple[str, ...] = ()
 
 
 def value_of(given: object, kind: object, bounds: Bounds) -> Any:  # noqa: ANN401 - of the setting's own type
@@ -46,6 +51,25 @@ def _check(value: object, bounds: Bounds) -> None:
         raise ValueError(f"must have {bounds.length_min} characters or more")
     if bounds.one_of and value not in bounds.one_of:
         raise ValueError(f"must be one of {', '.join(bounds.one_of)}")
+    if bounds.schemes and isinstance(text, str) and text:
+        _check_url(text, bounds.schemes)
+
+
+def _check_url(text: str, schemes: tuple[str, ...]) -> None:
+    scheme, colon, _ = text.partition("://")
+    if not colon or scheme.lower() not in schemes:
+        known = [f"{one}://" for one in schemes]
+        raise ValueError(f"must begin with {' or '.join(known)}")
+
+
+def shown(given: object, kind: object) -> str:
+    """A value for a message, in quotes; nothing of a secret, no password of a URL."""
+    if Secret in {kind, *get_args(kind)} or isinstance(given, Secret):
+        return "its value, a secret,"
+    return repr(_PASSWORD.sub(r"\1***@", str(given)))
+
+
+_PASSWORD = re.compile(r"(://)[^/@\s]*@")
 
 
 def _number(given: object) -> float:

@@ -1,4 +1,5 @@
-"""Input formats, one module each; a reader turns a stream of bytes into records.
+"""Input formats, one module each: a stream of bytes becomes a table, then records.
 
-Imports `infrastructure` alone. Start with `reader`, the protocol, and `records`.
+Imports `infrastructure` alone. Start with `table`, what readers answer, then
+`mapped_records` and `records`.
 """

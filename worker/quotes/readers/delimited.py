@@ -1,4 +1,4 @@
-"""CSV: UTF-8, comma, one header line; `company_id` is required, all columns kept."""
+"""CSV: UTF-8, comma, one header line; all columns are kept."""
 
 import csv
 import io
@@ -9,9 +9,8 @@ from itertools import accumulate, islice
 from typing import BinaryIO
 
 from worker.infrastructure.errors import Problem, bad
-from worker.quotes.readers.reader import Reading, columns_of
-from worker.quotes.readers.record_columns import ROWS, Row, Rows, gathered, rows_of
-from worker.quotes.readers.records import record_of
+from worker.quotes.readers.reader import columns_of
+from worker.quotes.readers.table import ROWS, Noticed, Piece, ReadOptions, Table
 
 _CELL_CHARACTERS_MAX = 1 << 20
 _PIECE_ROWS = 250
@@ -29,7 +28,7 @@ class _Text(io.TextIOWrapper):
             self.detach()
 
 
-def read(stream: BinaryIO) -> Reading:
+def table(stream: BinaryIO, options: ReadOptions) -> Table:  # noqa: ARG001 - nothing is left open
     """Read the header at once and the rows as they are asked for.
 
     Raises `BadInput` where the header cannot be used. What is not UTF-8 is found in
@@ -42,19 +41,15 @@ def read(stream: BinaryIO) -> Reading:
         header = next(rows, None)
     except csv.Error as error:
         raise bad(None, f"the header cannot be read: {error}", line=1) from error
-    columns = _columns(header)
-    return Reading(columns, _blocks(rows, columns))
-
-
-def _columns(header: list[str] | None) -> tuple[str, ...]:
     if not header:
         raise bad(None, "the file is empty: a header line is missing", line=1)
-    return columns_of(header, line=1)
+    names = columns_of(header, line=1)
+    return Table(names, 1, _pieces(rows, names), Noticed(format="csv"))
 
 
-def _blocks(rows: Iterator[list[str]], columns: tuple[str, ...]) -> Iterator[Rows]:
-    number, line, error = 1, 2, None
-    block = _Block(columns)
+def _pieces(rows: Iterator[list[str]], names: tuple[str, ...]) -> Iterator[Piece]:
+    line, error = 2, None
+    block = _Block(names)
     while error is None:
         piece: list[list[str]] = []
         try:
@@ -68,50 +63,60 @@ def _blocks(rows: Iterator[list[str]], columns: tuple[str, ...]) -> Iterator[Row
         if not all(piece):
             lines = [at for at, row in zip(lines, piece, strict=True) if row]
             piece = list(filter(None, piece))
-        numbers = range(number, number + len(piece))
-        number += len(piece)
-        if set(map(len, piece)) <= {len(columns)}:
-            block.add(piece, numbers, lines)
-        else:
-            yield from block.taken()
-            yield _one_by_one(piece, columns, numbers, lines)
+        block.add(piece, lines)
         if len(block) >= ROWS:
-            yield from block.taken()
-    yield from block.taken()
+            yield block.taken()
     if error is not None:
         # Where the row ends is not known: nothing below can be trusted.
-        message = f"the row cannot be read: {error}"
-        yield gathered([(number, [Problem(line, None, message)])])
+        block.add_bad(Problem(line, None, f"the row cannot be read: {error}"))
+    if len(block):
+        yield block.taken()
 
 
 class _Block:
-    """Rows that all have a cell for each column, gathered by columns."""
+    """Rows gathered by columns; those without a cell for each column are bad."""
 
     def __init__(self, names: tuple[str, ...]) -> None:
         self._names = names
+        self._number = 1
         self._clear()
 
     def _clear(self) -> None:
         self._columns: list[list[str]] = [[] for _ in self._names]
         self._numbers: list[int] = []
         self._lines: list[int] = []
+        self._bad: dict[int, list[Problem]] = {}
 
     def __len__(self) -> int:
-        return len(self._numbers)
+        return len(self._numbers) + len(self._bad)
 
-    def add(
-        self, rows: list[list[str]], numbers: Sequence[int], lines: Sequence[int]
-    ) -> None:
+    def add(self, rows: list[list[str]], lines: Sequence[int]) -> None:
+        if set(map(len, rows)) <= {len(self._names)}:
+            self._add_whole(rows, lines)
+            return
+        for line, row in zip(lines, rows, strict=True):
+            if len(row) == len(self._names):
+                self._add_whole([row], [line])
+            else:
+                message = f"has {len(row)} fields, the header has {len(self._names)}"
+                self.add_bad(Problem(line, None, message))
+
+    def _add_whole(self, rows: list[list[str]], lines: Sequence[int]) -> None:
         for column, cells in zip(self._columns, zip(*rows, strict=True), strict=False):
             column.extend(cells)
-        self._numbers += numbers
+        self._numbers += range(self._number, self._number + len(rows))
+        self._number += len(rows)
         self._lines += lines
 
-    def taken(self) -> Iterator[Rows]:
-        """What was gathered, where there is any; it begins anew."""
-        if self._numbers:
-            yield rows_of(self._names, self._columns, self._numbers, self._lines)
-            self._clear()
+    def add_bad(self, problem: Problem) -> None:
+        self._bad[self._number] = [problem]
+        self._number += 1
+
+    def taken(self) -> Piece:
+        """What was gathered; it begins anew."""
+        piece = Piece(self._names, self._columns, self._numbers, self._lines, self._bad)
+        self._clear()
+        return piece
 
 
 def _lines(block: list[list[str]], first: int, last: int) -> tuple[Sequence[int], int]:
@@ -121,28 +126,3 @@ def _lines(block: list[list[str]], first: int, last: int) -> tuple[Sequence[int]
     ends = [1 + sum(len(_END.findall(cell)) for cell in row) for row in block]
     begins = list(accumulate(ends, initial=first))
     return begins[:-1], begins[-1]
-
-
-def _one_by_one(
-    rows: list[list[str]],
-    columns: tuple[str, ...],
-    numbers: Sequence[int],
-    lines: Sequence[int],
-) -> Rows:
-    return gathered(
-        (number, _record(number, line, row, columns))
-        for number, line, row in zip(numbers, lines, rows, strict=True)
-    )
-
-
-def _record(
-    number: int,
-    line: int,
-    row: list[str],
-    columns: tuple[str, ...],
-) -> Row:
-    if len(row) != len(columns):
-        message = f"has {len(row)} fields, the header has {len(columns)}"
-        return [Problem(line, None, message)]
-    fields = dict(zip(columns, row, strict=True))
-    return record_of(number, line, fields)

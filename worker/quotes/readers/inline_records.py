@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from worker.infrastructure.errors import Code, Refused
-from worker.quotes.readers.json_objects import Objects
+from worker.quotes.readers.json_objects import table_of
+from worker.quotes.readers.mapped_records import records_in
 from worker.quotes.readers.reader import Reading
-from worker.quotes.readers.record_columns import blocks_of
 
 RECORDS_MAX = 10_000
 """More than this are uploaded first."""
@@ -22,9 +22,6 @@ def read(records: Sequence[object]) -> Reading:
             f"{len(records)} records are too many for one request; upload more than "
             f"{RECORDS_MAX}",
         )
-    objects = Objects()
-    rows = (
-        (number, objects.row(number, number, record))
-        for number, record in enumerate(records, start=1)
-    )
-    return Reading(objects.columns, blocks_of(rows))
+    places = range(1, len(records) + 1)
+    values = zip(places, places, records, strict=True)
+    return records_in(table_of(values, kind="json"))

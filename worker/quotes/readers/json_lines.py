@@ -9,21 +9,19 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from worker.infrastructure.errors import Problem
-from worker.quotes.readers.json_objects import Objects
-from worker.quotes.readers.reader import Reading
-from worker.quotes.readers.record_columns import Row, blocks_of
+from worker.quotes.readers.json_objects import Numbered, table_of
+from worker.quotes.readers.table import ReadOptions, Table
 
 _LINE_BYTES_MAX = 8 << 20
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
-def read(stream: BinaryIO) -> Reading:
+def table(stream: BinaryIO, options: ReadOptions) -> Table:  # noqa: ARG001 - nothing is left open
     """Read the objects as they are asked for; the stream stays its owner's to close."""
-    objects = Objects()
-    return Reading(objects.columns, blocks_of(_rows(stream, objects)))
+    return table_of(_values(stream), kind="jsonl")
 
 
-def _rows(stream: BinaryIO, objects: Objects) -> Iterator[tuple[int, Row]]:
+def _values(stream: BinaryIO) -> Iterator[Numbered]:
     number = 0
     for line, data in enumerate(_lines(stream), start=1):
         if line == 1:
@@ -31,11 +29,7 @@ def _rows(stream: BinaryIO, objects: Objects) -> Iterator[tuple[int, Row]]:
         if data.isspace() or not data:
             continue
         number += 1
-        values = _parsed(line, data)
-        if isinstance(values, Problem):
-            yield number, [values]
-        else:
-            yield number, objects.row(number, line, values)
+        yield number, line, _parsed(line, data)
 
 
 def _lines(stream: BinaryIO) -> Iterator[bytes]:

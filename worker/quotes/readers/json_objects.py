@@ -9,32 +9,66 @@ that end in the same column are a problem: neither wins.
 
 import json
 import math
-from collections.abc import Iterable, KeysView
+from collections.abc import Iterable, Iterator
+from itertools import groupby, islice
 from typing import Any
 
 from worker.infrastructure.errors import Problem
 from worker.quotes.readers.reader import COLUMNS_MAX, name_problem
-from worker.quotes.readers.record_columns import Row
-from worker.quotes.readers.records import COMPANY_ID, PERSON_ID, record_of
+from worker.quotes.readers.records import PERSON_ID
+from worker.quotes.readers.table import ROWS, Noticed, Piece, Table
 
 _COMPANY = "company"
 _PERSON = "person"
 _PERSONS_OWN = frozenset({"first_name", "last_name", "title"})
 
 
-class Objects:
-    """Turns objects into rows and gathers their columns, in the order they come."""
+Numbered = tuple[int, int, object]
+"""A record's number, its line, and its parsed value or the `Problem` with it."""
+
+_Fields = dict[str, str]
+
+
+def table_of(values: Iterable[Numbered], kind: str) -> Table:
+    """Objects as a table whose rows bring their own columns."""
+    pieces = _pieces(iter(values), _Objects())
+    return Table((), None, pieces, Noticed(format=kind))
+
+
+def _pieces(values: Iterator[Numbered], objects: "_Objects") -> Iterator[Piece]:
+    """Objects that have the same fields, behind each other, are a piece."""
+    while batch := list(islice(values, ROWS)):
+        rows = [
+            (number, line, objects.fields(line, value)) for number, line, value in batch
+        ]
+        for names, group in groupby(rows, key=lambda row: _names(row[2])):
+            yield _piece(names, list(group))
+
+
+def _names(fields: _Fields | list[Problem]) -> tuple[str, ...] | None:
+    return None if isinstance(fields, list) else tuple(fields)
+
+
+def _piece(
+    names: tuple[str, ...] | None,
+    rows: list[tuple[int, int, Any]],
+) -> Piece:
+    if names is None:
+        return Piece((), (), (), (), {number: found for number, _, found in rows})
+    cells = list(zip(*(fields.values() for _, _, fields in rows), strict=True))
+    return Piece(names, cells, [row[0] for row in rows], [row[1] for row in rows], {})
+
+
+class _Objects:
+    """Turns objects into fields and gathers their names, in the order they come."""
 
     def __init__(self) -> None:
         self._columns: dict[str, None] = {}
 
-    @property
-    def columns(self) -> KeysView[str]:
-        """The columns of all records so far; it grows with them."""
-        return self._columns.keys()
-
-    def row(self, number: int, line: int, values: object) -> Row:
-        """The record that an object stands for, or what keeps it from being one."""
+    def fields(self, line: int, values: object) -> _Fields | list[Problem]:
+        """The fields that an object stands for, or what is wrong with it."""
+        if isinstance(values, Problem):
+            return [values]
         if not isinstance(values, dict):
             return [Problem(line, None, "is not an object")]
         company, person = values.get(_COMPANY), values.get(_PERSON)
@@ -49,14 +83,12 @@ class Objects:
         if not all(type(value) is str for value in fields.values()):
             fields, unusable = _as_texts(line, fields)
             problems += unusable
-        if COMPANY_ID not in fields:
-            problems.append(_without_company(line, fields))
         if fields.keys() - self._columns.keys():
             problems += self._new_columns(line, fields)
-        row = problems or record_of(number, line, fields)
-        if not isinstance(row, list):
-            self._columns.update(dict.fromkeys(fields))
-        return row
+        if problems:
+            return problems
+        self._columns.update(dict.fromkeys(fields))
+        return fields
 
     def _new_columns(self, line: int, fields: Iterable[str]) -> list[Problem]:
         new = [name for name in fields if name not in self._columns]
@@ -104,15 +136,6 @@ def _twice(line: int, names: list[str]) -> list[Problem]:
         for name in dict.fromkeys(names)
         if names.count(name) > 1
     ]
-
-
-def _without_company(line: int, fields: dict[str, str]) -> Problem:
-    """Say so of the field that was to name it."""
-    if _COMPANY in fields:
-        return Problem(line, _COMPANY, "is not an object, and there is no company_id")
-    if fields.get(PERSON_ID):
-        return Problem(line, COMPANY_ID, "is missing: a person needs its company")
-    return Problem(line, COMPANY_ID, "is missing")
 
 
 def _as_texts(

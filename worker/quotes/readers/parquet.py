@@ -11,8 +11,8 @@ import pyarrow as pa  # type: ignore[import-untyped]
 from pyarrow import parquet
 
 from worker.infrastructure.errors import Problem, bad
-from worker.quotes.readers.reader import Reading, columns_of
-from worker.quotes.readers.record_columns import ROWS, Rows, gathered, rows_of
+from worker.quotes.readers.reader import columns_of
+from worker.quotes.readers.table import ROWS, Noticed, Piece, ReadOptions, Table
 
 # Arrow's own pools keep what was freed; the system's gives it back.
 pa.set_memory_pool(pa.system_memory_pool())
@@ -21,7 +21,7 @@ _BUFFER_BYTES = 1 << 16
 """Columns are read through buffers of this size, not as a whole."""
 
 
-def read(stream: BinaryIO) -> Reading:
+def table(stream: BinaryIO, options: ReadOptions) -> Table:  # noqa: ARG001 - nothing is left open
     """Read the columns at once and the rows as they are asked for.
 
     The stream must be one that can be sought, and stays its owner's to close. Raises
@@ -39,7 +39,7 @@ def read(stream: BinaryIO) -> Reading:
         if not _is_plain(field.type):
             message = f"holds {field.type}; plain values are read, nothing nested"
             raise bad(field.name, message)
-    return Reading(columns, _blocks(file, columns))
+    return Table(columns, 0, _pieces(file, columns), Noticed(format="parquet"))
 
 
 def _is_plain(kind: Any) -> bool:  # noqa: ANN401 - pyarrow ships no types
@@ -47,7 +47,7 @@ def _is_plain(kind: Any) -> bool:  # noqa: ANN401 - pyarrow ships no types
     return not (pa.types.is_nested(kind) or binary)
 
 
-def _blocks(file: Any, columns: tuple[str, ...]) -> Iterator[Rows]:  # noqa: ANN401 - the same
+def _pieces(file: Any, names: tuple[str, ...]) -> Iterator[Piece]:  # noqa: ANN401 - the same
     number = 1
     # One thread: a second one would only hold more in memory.
     batches = file.iter_batches(batch_size=ROWS, use_threads=False)
@@ -58,14 +58,15 @@ def _blocks(file: Any, columns: tuple[str, ...]) -> Iterator[Rows]:  # noqa: ANN
         except (pa.ArrowException, OSError) as error:
             # What is not read now is not read later: nothing below can be trusted.
             message = f"the rows cannot be read: {error}"
-            yield gathered([(number, [Problem(number, None, message)])])
+            bad_row = {number: [Problem(number, None, message)]}
+            yield Piece(names, [[] for _ in names], (), (), bad_row)
             return
         if batch is None:
             return
         numbers = range(number, number + batch.num_rows)
         number += batch.num_rows
         if numbers:
-            yield rows_of(columns, cells, numbers, numbers)
+            yield Piece(names, cells, numbers, numbers, {})
 
 
 def _texts(column: Any) -> list[str]:  # noqa: ANN401 - the same

@@ -1,12 +1,11 @@
-"""What every reader answers, and the rules that column names keep in every format."""
+"""What a reading answers, and the rules that column names keep in every format."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
-from typing import BinaryIO
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from worker.infrastructure.errors import bad
 from worker.quotes.readers.record_columns import Rows
-from worker.quotes.readers.records import COMPANY_ID
+from worker.quotes.readers.table import Noticed
 
 COLUMNS_MAX = 1_000
 """More columns than this are taken for a mistake, such as a header for each record."""
@@ -17,18 +16,18 @@ class Reading:
     """An input being read: its columns, and its rows as they are asked for.
 
     Where each record brings its own fields, `columns` grows with the rows: it is
-    complete once they were read, and whoever keeps it copies it then. `duplicates`
-    are those that were left out of the rows before, and `trimmed` counts the ids that
-    had lost their white space before.
+    complete once they were read, and whoever keeps it copies it then; so are `noticed`
+    and `taken`, the columns that were taken for a known field by a like name.
+    `duplicates` are those that were left out of the rows before, and `trimmed` counts
+    the ids that had lost their white space before.
     """
 
     columns: Collection[str]
     blocks: Iterator[Rows]
+    noticed: Noticed | None = None
+    taken: Mapping[str, str] = field(default_factory=dict)
     duplicates: int = 0
     trimmed: int = 0
-
-
-Reader = Callable[[BinaryIO], Reading]
 
 
 def name_problem(name: str) -> str | None:
@@ -48,8 +47,6 @@ def columns_of(names: Sequence[str], *, line: int) -> tuple[str, ...]:
         if name in seen:
             raise bad(name, "the column is there twice", line=line)
         seen.add(name)
-    if COMPANY_ID not in seen:
-        raise bad(COMPANY_ID, "the column is missing", line=line)
     if len(names) > COLUMNS_MAX:
         message = f"{len(names)} columns are too many; at most {COLUMNS_MAX} are read"
         raise bad(None, message, line=line)

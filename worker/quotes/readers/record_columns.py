@@ -23,9 +23,7 @@ from worker.quotes.readers.records import (
     is_unusable,
     record_of,
 )
-
-ROWS = 1_000
-"""How many rows a reader hands on at a time: as many as a chunk has records."""
+from worker.quotes.readers.table import ROWS
 
 Row = Record | list[Problem]
 """A row that is a record, or all that keeps it from being one."""
@@ -202,6 +200,18 @@ def gathered(rows: Iterable[tuple[int, Row]]) -> Rows:
             bad[number] = row
     trimmed = sum(record.trimmed for record in records)
     return Rows(records_of(records), bad, trimmed)
+
+
+NO_RECORDS = Records((), (), (), {})
+
+
+def joined(blocks: Sequence[Rows]) -> Rows:
+    """Some blocks as one."""
+    if len(blocks) == 1:
+        return blocks[0]
+    records = records_of([one for rows in blocks for one in rows.records.each()])
+    bad = {number: found for rows in blocks for number, found in rows.bad.items()}
+    return Rows(records, bad, sum(rows.trimmed for rows in blocks))
 
 
 def records_of(records: Sequence[Record]) -> Records:
