@@ -300,7 +300,7 @@ def test_an_export_looks_as_it_was_asked_to(terminal, tmp_path):
         (("--format", "xlsx", "--profile", "excel"), "is for csv; xlsx has none"),
         (
             ("--nulls", "null"),
-            "export.nulls: is for jsonl and parquet",
+            "export.nulls: null is for jsonl",
         ),
         (("--columns", "company_id,nope"), "'nope' is none of company_id"),
         (("--columns", ""), "columns: names no field"),

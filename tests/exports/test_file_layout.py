@@ -127,8 +127,11 @@ def test_a_files_name_ends_as_its_format_and_a_split_ones_as_a_zip(name):
         ({"format": "xlsx", "profile": "excel"}, "export.profile: is for csv; xlsx"),
         ({"profile": "mac"}, "export.profile: is none of machine, excel, excel_eu"),
         ({"nulls": "none"}, "export.nulls: is none of empty, null"),
-        ({"nulls": "empty"}, "export.nulls: is for jsonl and parquet; csv has no null"),
-        ({"format": "xlsx", "nulls": "null"}, "export.nulls: .*; xlsx has no null"),
+        (
+            {"nulls": "null"},
+            "export.nulls: null is for jsonl and parquet; csv has none",
+        ),
+        ({"format": "xlsx", "nulls": "null"}, "export.nulls: .*; xlsx has none"),
         (
             {"text_columns": []},
             "text_columns: is for a csv of the profile excel or excel_eu; in the prof",

@@ -19,8 +19,12 @@ LOOK = ("format", "profile", "columns", "split_records", "text_columns", "nulls"
 TEXT_FIELDS = ("company_id", "person_id", "phone", "input_phone")
 """What spreadsheets must not retype unless a client says otherwise: ids and phones."""
 
-OF_FORMAT = ("profile", "text_columns", "nulls")
-"""Options that not every format has."""
+OF_FORMAT = {
+    "profile": ("csv",),
+    "text_columns": ("csv",),
+    "nulls": formats.WITH_NULLS,
+}
+"""Options that not every format has, and those that have it."""
 
 
 class Column(NamedTuple):
@@ -110,13 +114,15 @@ def _headings(
 def _has_nulls(name: str, nulls: str | None) -> bool:
     if nulls is not None and nulls not in formats.NULLS:
         raise bad("export.nulls", f"is none of {', '.join(formats.NULLS)}")
-    if nulls is not None and name not in formats.WITH_NULLS:
+    if nulls != "null":
+        return False
+    if name not in formats.WITH_NULLS:
         message = (
-            f"is for {' and '.join(formats.WITH_NULLS)}; {name} has no null: "
+            f"null is for {' and '.join(formats.WITH_NULLS)}; {name} has none: "
             "leave it out, what is not there is empty"
         )
         raise bad("export.nulls", message)
-    return nulls == "null"
+    return True
 
 
 def _chosen(column: Mapping[str, Any]) -> Column:
