@@ -23,9 +23,19 @@ from bench.report.sizes import Sizes
 
 BASELINE = Path(__file__).with_name("baseline.json")
 SIZES = Sizes(
-    rounds=3, starts=1, records=20_000, push=4_000, jobs=100, batches=12, idle_s=10
+    rounds=3,
+    starts=1,
+    records=20_000,
+    read=20_000,
+    push=4_000,
+    jobs=100,
+    batches=12,
+    idle_s=10,
 )
-PARTS = ("start", "export", "settlement", "quotes", "small", "push", "workbooks")
+PARTS = (
+    *("start", "export", "settlement", "quotes"),
+    *("small", "push", "workbooks", "read-formats"),
+)
 """The measurements of which the dose holds figures."""
 
 

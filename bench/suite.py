@@ -20,9 +20,9 @@ from bench.measurements import (
     uploads_and_quotes,
     usual_celery,
     whole_export,
-    workbooks,
 )
 from bench.measurements.finance import reconciliation
+from bench.measurements.formats import read_formats, workbooks
 from bench.measurements.session import Session
 from bench.report.figures import Section, say
 from bench.report.sizes import Sizes
@@ -42,6 +42,7 @@ MEASUREMENTS: dict[str, Measurement] = {
     "small": small_jobs.measure,
     "push": pushes.measure,
     "workbooks": workbooks.measure,
+    "read-formats": read_formats.measure,
     "memory": api_memory.measure,
     "growth": growth.measure,
     "history": history.measure,

@@ -13,6 +13,8 @@ class Sizes:
     """How often each build is started on an empty home."""
     records: int = 100_000
     """Contacts of a whole export, an upload, a quote, a workbook."""
+    read: int = 1_000_000
+    """Rows of 20 columns of a file that is read in each format."""
     small: int = 10_000
     """Contacts of what the large sizes are compared with."""
     big: int = 1_000_000

@@ -4,11 +4,11 @@ All that the benchmark knows of the product's inside stands here; everything els
 comes by HTTP, by the command line, or is read from the tables.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime
-from itertools import compress
+from itertools import compress, islice
 from pathlib import Path
 from typing import Any, LiteralString, NamedTuple, TypeVar
 
@@ -34,6 +34,7 @@ from storage.ledger.claims import ClaimColumns
 from storage.ledger.settlement import Payer
 from tests.support import stored_jobs
 from worker.exports.writers.formats import format_of
+from worker.quotes.readers.formats import BY_SUFFIX
 
 _T = TypeVar("_T")
 
@@ -229,8 +230,21 @@ def settle_total(connection: Connection, payer: Payer, credits_: int) -> None:
     )
 
 
-def write_file(format_name: str, path: Path, heads: Row, rows: Sequence[Row]) -> None:
+def write_file(format_name: str, path: Path, heads: Row, rows: Iterable[Row]) -> None:
     """Write an exported file with the product's writer, 500 rows at a time."""
+    waiting = iter(rows)
     with path.open("wb") as file, format_of(format_name).open(file, heads) as to:
-        for at in range(0, len(rows), 500):
-            to.add(rows[at : at + 500])
+        while batch := list(islice(waiting, 500)):
+            to.add(batch)
+
+
+def reads(format_name: str) -> bool:
+    """Whether the product takes files of this format in."""
+    return f".{format_name}" in BY_SUFFIX
+
+
+def read(format_name: str, path: Path) -> int:
+    """Read a file's records with the product's reader, and let go of them; how many."""
+    with path.open("rb") as file:
+        reading = BY_SUFFIX[f".{format_name}"].read(file)
+        return sum(len(block.records) for block in reading.blocks)

@@ -11,6 +11,9 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import BinaryIO, NamedTuple, Protocol
 
+UNTOLD = "application/octet-stream"
+"""The media type of a file of which nobody has said what it is."""
+
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
 
 
@@ -51,10 +54,13 @@ class Draft:
 class Artifacts(Protocol):
     """Where files are kept."""
 
-    def create(self, name: str) -> AbstractContextManager[Draft]:
+    def create(
+        self, name: str, *, media_type: str = UNTOLD
+    ) -> AbstractContextManager[Draft]:
         """Write a file; it appears when the block ends without an exception.
 
-        Raises `DiskFull` or `ArtifactError`; then nothing has appeared.
+        A store that keeps media types keeps `media_type` with it. Raises `DiskFull` or
+        `ArtifactError`; then nothing has appeared.
         """
 
     def open(self, name: str) -> AbstractContextManager[BinaryIO]:
@@ -68,10 +74,13 @@ class Artifacts(Protocol):
     def locate(self, name: str) -> str:
         """Where the file lies, for a person to read."""
 
-    def link(self, name: str, *, file_name: str, lasts_s: int) -> str | None:
+    def link(
+        self, name: str, *, file_name: str, lasts_s: int, media_type: str = UNTOLD
+    ) -> str | None:
         """A signed URL under which anybody can have the file for so long.
 
-        It downloads as `file_name`. None where the store itself answers nobody.
+        It downloads as `file_name`, as what `media_type` says. None where the store
+        itself answers nobody.
         """
 
     def remove(self, name: str) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from storage.errors import ArtifactError, DiskFull, MissingArtifact
-from storage.files.artifacts import _NAME, Draft, is_name
+from storage.files.artifacts import _NAME, UNTOLD, Draft, is_name
 
 log = logging.getLogger(__name__)
 
@@ -124,8 +124,9 @@ class LocalFolder:
         return self._root / name
 
     @contextmanager
-    def create(self, name: str) -> Iterator[Draft]:
-        """Write a file, whole or not at all."""
+    def create(self, name: str, *, media_type: str = UNTOLD) -> Iterator[Draft]:
+        """Write a file, whole or not at all; a folder keeps no media types."""
+        del media_type
         with written(self._path(name), private_below=self._root) as stream:
             yield Draft(stream)
 
@@ -156,7 +157,9 @@ class LocalFolder:
         """The file's path."""
         return str(self._path(name))
 
-    def link(self, name: str, *, file_name: str, lasts_s: int) -> None:
+    def link(
+        self, name: str, *, file_name: str, lasts_s: int, media_type: str = UNTOLD
+    ) -> None:
         """None: a folder answers nobody, so the API hands its files out."""
 
     def remove(self, name: str) -> None:

@@ -25,7 +25,7 @@ from botocore.exceptions import (
 
 from storage.bounded_connection import Resolve
 from storage.errors import ArtifactError, DiskFull, MissingArtifact
-from storage.files.artifacts import Draft, is_name
+from storage.files.artifacts import UNTOLD, Draft, is_name
 from storage.files.s3_streams import Pieces, Place, Ranges
 
 if TYPE_CHECKING:
@@ -103,9 +103,9 @@ class Bucket:
         self._timeout_s = timeout_s
 
     @contextmanager
-    def create(self, name: str) -> Iterator[Draft]:
+    def create(self, name: str, *, media_type: str = UNTOLD) -> Iterator[Draft]:
         """Write a file, whole or not at all."""
-        pieces = Pieces(self._place(name))
+        pieces = Pieces(self._place(name), media_type)
         with _translated(name):
             try:
                 yield Draft(pieces)
@@ -127,7 +127,9 @@ class Bucket:
         """The file's address."""
         return f"s3://{self._address.bucket}/{self._key(name)}"
 
-    def link(self, name: str, *, file_name: str, lasts_s: int) -> str:
+    def link(
+        self, name: str, *, file_name: str, lasts_s: int, media_type: str = UNTOLD
+    ) -> str:
         """A signed URL of the store itself; nobody is asked for it."""
         with _translated(name):
             return self._public_client.generate_presigned_url(
@@ -135,7 +137,7 @@ class Bucket:
                 Params={
                     "Bucket": self._address.bucket,
                     "Key": self._key(name),
-                    "ResponseContentType": "application/octet-stream",
+                    "ResponseContentType": media_type,
                     "ResponseContentDisposition": f'attachment; filename="{file_name}"',
                 },
                 ExpiresIn=lasts_s,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from botocore.exceptions import ClientError
 
 from storage.errors import ArtifactError
+from storage.files.artifacts import UNTOLD
 
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
@@ -30,8 +31,9 @@ class Place(NamedTuple):
 class Pieces:
     """A file on its way up; it is there when it is finished, and not before."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Place, media_type: str = UNTOLD) -> None:
         self._place = place
+        self._media_type = media_type
         self._waiting = bytearray()
         self._upload_id: str | None = None
         self._sent: list[CompletedPartTypeDef] = []
@@ -46,7 +48,12 @@ class Pieces:
         """Let the file be there: one request where it is small."""
         client, bucket, key = self._place
         if self._upload_id is None:
-            client.put_object(Bucket=bucket, Key=key, Body=bytes(self._waiting))
+            client.put_object(
+                Bucket=bucket,
+                Key=key,
+                Body=bytes(self._waiting),
+                ContentType=self._media_type,
+            )
             return
         if self._waiting:
             self._send()
@@ -68,7 +75,9 @@ class Pieces:
     def _send(self) -> None:
         client, bucket, key = self._place
         if self._upload_id is None:
-            begun = client.create_multipart_upload(Bucket=bucket, Key=key)
+            begun = client.create_multipart_upload(
+                Bucket=bucket, Key=key, ContentType=self._media_type
+            )
             self._upload_id = begun["UploadId"]
         number = len(self._sent) + 1
         answer = client.upload_part(

@@ -6,7 +6,7 @@ import pytest
 
 from tests.exports.opened_files import WRITERS
 from worker.api import models
-from worker.exports.writers.formats import FORMATS, PROFILES
+from worker.exports.writers.formats import FORMATS, NULLS, PROFILES
 
 _RECORDS = [
     {"company_id": "acme", "person_id": "ada", "note": "=1+1"},
@@ -35,6 +35,7 @@ def test_the_document_names_the_formats_and_profiles_that_there_are():
     assert get_args(export["format"].annotation) == FORMATS
     profiles = get_args(export["profile"].annotation)[0]
     assert get_args(profiles) == PROFILES
+    assert get_args(get_args(export["nulls"].annotation)[0]) == NULLS
 
 
 @pytest.mark.parametrize("name", WRITERS)
@@ -45,7 +46,10 @@ def test_a_job_leaves_the_file_that_was_asked_for(acme, name):
     body = _body(export | ({"profile": profile} if profile else {}))
     job = acme.ended(acme.admin.post("/v1/jobs", json=body).json()["id"])
     assert job["file"]["name"] == f"{job['id']}.{format_}"
-    data = acme.client(None).get(job["file"]["url"]).content
+    answer = acme.client(None).get(job["file"]["url"])
+    data = answer.content
+    assert answer.headers["Content-Type"] == WRITERS[name][0].media_type
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
     marked = "'=1+1" if profile else "=1+1"
     assert WRITERS[name][1](data) == (
         ["note", "Société"],
@@ -59,6 +63,8 @@ def test_a_job_leaves_the_file_that_was_asked_for(acme, name):
         {"format": "pdf"},
         {"profile": "mac"},
         {"format": "xlsx", "profile": "excel"},
+        {"format": "xlsx", "nulls": "null"},
+        {"profile": "excel", "text_columns": ["vat"]},
         {"columns": []},
         {"columns": [{"field": "email"}]},
         {"columns": [{"field": "note"}], "retrieve": ["email"]},
@@ -150,6 +156,23 @@ def test_a_quote_takes_from_a_template_what_it_does_not_say_itself(acme):
     job = acme.admin.post("/v1/jobs", json={"quote": quote["id"]}).json()
     file = acme.ended(job["id"])["file"]
     assert acme.client(None).get(file["url"]).text == "note\r\n=1+1\r\n"
+
+
+def test_what_is_not_there_is_null_where_it_was_asked_for(acme):
+    acme.admin.put(f"{_TEMPLATES}/n", json={"format": "parquet", "nulls": "null"})
+    records = [{"company_id": "acme", "note": ""}, {"company_id": "b", "vat": "1"}]
+    found = []
+    for export in ({"template": "n"}, {"template": "n", "format": "jsonl"}):
+        body = _body(export, records=records, retrieve=["phone"])
+        job = acme.ended(acme.admin.post("/v1/jobs", json=body).json()["id"])
+        data = acme.client(None).get(job["file"]["url"]).content
+        found.append(WRITERS[job["file"]["name"].rpartition(".")[2]][1](data))
+    names = ["company_id", "note", "vat", "phone"]
+    rows = [["acme", None, None, None], ["b", None, "1", None]]
+    assert found == [(names, rows)] * 2
+    # What the template says of its format is nothing to another.
+    body = _body({"template": "n", "format": "csv"})
+    assert acme.admin.post("/v1/quotes", json=body).status_code == 201
 
 
 def test_a_template_is_shown_replaced_and_taken_away(acme):

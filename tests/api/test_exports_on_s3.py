@@ -59,7 +59,9 @@ def test_the_file_of_an_export_is_had_by_the_stores_own_link(api, s3):
     link = job["file"]["url"]
     assert link.startswith(f"{s3.endpoint}/")
     assert urlsplit(link).path.endswith(f"/{job['file']['name']}")
-    data = httpx.get(link).content
+    answer = httpx.get(link)
+    data, told_as = answer.content, answer.headers["Content-Type"]
+    assert told_as == "text/csv; charset=utf-8; header=present"
     manifest = api.admin.get(f"/v1/jobs/{job['id']}/manifest").json()
     assert hashlib.sha256(data).hexdigest() == manifest["file"]["sha256"]
     assert manifest["file"]["sha256"] == job["file"]["sha256"]

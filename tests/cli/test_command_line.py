@@ -281,9 +281,16 @@ def test_an_export_looks_as_it_was_asked_to(terminal, tmp_path):
     looks = ("--profile", "excel_eu", "--columns", columns)
     job = terminal.answer(*words, *looks, "--out", str(out))
     assert job["file"]["name"].endswith(".csv")
-    assert out.read_text(encoding="utf-8-sig") == "Nom, prénom;company_id\n'=1+1;c1\n"
+    assert out.read_text(encoding="utf-8-sig") == (
+        'Nom, prénom;"company_id"\n\'=1+1;"=""c1"""\n'
+    )
     job = terminal.answer(*words, "--format", "xlsx", "--split-records", "100")
     assert job["file"]["name"].endswith(".zip")
+    looks = ("--profile", "excel", "--text-columns", '"last, name"')
+    terminal.answer(*words, *looks, "--out", str(out))
+    assert out.read_text(encoding="utf-8-sig").endswith('\nc1,"=""=1+1"""\n')
+    terminal.answer(*words, "--format", "jsonl", "--nulls", "null", "--out", str(out))
+    assert '"company_id":"c1"' in out.read_text()
 
 
 @pytest.mark.parametrize(
@@ -291,6 +298,10 @@ def test_an_export_looks_as_it_was_asked_to(terminal, tmp_path):
     [
         (("--format", "pdf"), "'pdf' is not one of"),
         (("--format", "xlsx", "--profile", "excel"), "is for csv; xlsx has none"),
+        (
+            ("--nulls", "null"),
+            "export.nulls: null is for jsonl",
+        ),
         (("--columns", "company_id,nope"), "'nope' is none of company_id"),
         (("--columns", ""), "columns: names no field"),
         (

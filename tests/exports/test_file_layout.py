@@ -1,5 +1,7 @@
 """What a file looks like: its format, its columns in their order, their headings."""
 
+import csv
+import io
 from collections.abc import Sequence
 from typing import Any
 
@@ -7,9 +9,10 @@ import pytest
 
 from pricing.findings import EmailStatus, Finding, FoundColumns
 from pricing.plans import Item
+from tests.exports.opened_files import write
 from worker.exports.export_options import export_of
 from worker.exports.file_layout import Layout
-from worker.exports.file_names import file_name
+from worker.exports.file_names import file_name, media_type
 from worker.infrastructure.errors import BadInput
 from worker.quotes.priced_records import PricedRecords
 from worker.quotes.readers.record_columns import others_of
@@ -53,6 +56,56 @@ def _row(layout: Layout, record: Record, finding: Finding) -> list[str]:
     return [column[0] for column in _cells(layout, record, finding)]
 
 
+@pytest.mark.parametrize(
+    ("stored", "texts"),
+    [
+        ({}, ["company_id", "person_id", "input_phone", "phone"]),
+        ({"text_columns": ["note"]}, ["note"]),
+        ({"text_columns": []}, []),
+        (
+            {"columns": [{"field": "phone", "heading": "Tel"}, {"field": "note"}]},
+            ["Tel"],
+        ),
+    ],
+)
+def test_in_a_csv_for_excel_ids_and_phones_or_what_is_named_are_not_retyped(
+    stored, texts
+):
+    export = export_of({"format": "csv", "profile": "excel"} | stored)
+    layout = Layout(export, (*INPUT, "phone"), (Item.PHONE,))
+    layout.check()
+    row = ["1"] * len(layout.headings)
+    written = write(export.format, layout.headings, [row]).decode("utf-8-sig")
+    names, cells = csv.reader(io.StringIO(written))
+    kept = [name for name, cell in zip(names, cells, strict=True) if cell == '="1"']
+    assert kept == texts
+
+
+def test_a_column_that_is_not_in_the_file_cannot_be_kept_from_being_retyped():
+    stored = {
+        "profile": "excel",
+        "columns": [{"field": "note"}],
+        "text_columns": ["vat"],
+    }
+    layout = Layout(export_of(stored), INPUT, ())
+    assert _refused(layout) == (
+        "export.text_columns: 'vat' is no column of the file, which has note"
+    )
+
+
+@pytest.mark.parametrize("name", ["csv", "xlsx", "jsonl", "parquet", "zip"])
+def test_a_files_name_tells_its_media_type(name):
+    kinds = {
+        "csv": "text/csv; charset=utf-8; header=present",
+        "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+        "jsonl": "application/x-ndjson",
+        "parquet": "application/vnd.apache.parquet",
+        "zip": "application/zip",
+    }
+    assert media_type(f"job-1.{name}") == kinds[name]
+    assert media_type("job-1") == "application/octet-stream"
+
+
 @pytest.mark.parametrize("stored", [None, {}, {"format": "csv"}])
 def test_without_a_choice_a_file_is_csv_for_machines(stored):
     export = export_of(stored)
@@ -73,6 +126,20 @@ def test_a_files_name_ends_as_its_format_and_a_split_ones_as_a_zip(name):
         ({"format": "pdf"}, "export.format: is none of csv, xlsx, jsonl, parquet"),
         ({"format": "xlsx", "profile": "excel"}, "export.profile: is for csv; xlsx"),
         ({"profile": "mac"}, "export.profile: is none of machine, excel, excel_eu"),
+        ({"nulls": "none"}, "export.nulls: is none of empty, null"),
+        (
+            {"nulls": "null"},
+            "export.nulls: null is for jsonl and parquet; csv has none",
+        ),
+        ({"format": "xlsx", "nulls": "null"}, "export.nulls: .*; xlsx has none"),
+        (
+            {"text_columns": []},
+            "text_columns: is for a csv of the profile excel or excel_eu; in the prof",
+        ),
+        (
+            {"format": "jsonl", "text_columns": ["vat"]},
+            "text_columns: .* jsonl every",
+        ),
     ],
 )
 def test_a_look_that_no_file_has_is_refused(stored, message):

@@ -123,9 +123,16 @@ def _entry(deps: Wired) -> int:
 
 
 def _shown(name: str, rows: list[list[str]]) -> list[list[str]]:
-    """Rows as the profile shows them: of these, one begins as a formula does."""
-    marked = {"=1+1": "'=1+1"} if " " in name else {}
-    return [[marked.get(cell, cell) for cell in row] for row in rows]
+    """Rows as the profile shows them: ids, phones, and one that begins as a formula."""
+    if " " not in name:
+        return rows
+    return [
+        [
+            f'="{cell}"' if heading != "note" else {"=1+1": "'=1+1"}.get(cell, cell)
+            for heading, cell in zip(NAMES, row, strict=True)
+        ]
+        for row in rows
+    ]
 
 
 @each_export
@@ -290,6 +297,7 @@ def test_the_manifest_says_what_is_in_the_file_and_what_it_cost(deps):
             "records": 7,
             "bytes": report.file_bytes,
             "sha256": report.file_sha256,
+            "media_type": "text/csv; charset=utf-8; header=present",
         },
         "files": [],
     }

@@ -7,7 +7,9 @@ import zipfile
 import pytest
 
 from tests.exports.opened_files import WRITERS, as_office_sees, cells, office, write
-from worker.exports.writers.formulas import as_text, is_live
+from worker.exports.writers.formats import format_of
+from worker.spreadsheets.cell_texts import as_text
+from worker.spreadsheets.formulas import is_live
 
 ATTACKS = [
     "=1+1",
@@ -119,6 +121,17 @@ def test_a_workbook_holds_texts_and_nothing_else():
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         for name in archive.namelist():
             assert not _FORMULAS.search(archive.read(name)), name
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(office() is None, reason="there is no LibreOffice here")
+def test_libreoffice_shows_ids_and_phones_as_they_are(tmp_path):
+    values = ["+32475123456", "0475123456", "12345678901234567890", "1E5", "1-2"]
+    values += ["TRUE", "true", "3/4", "12:30", "=1+1", "@acme", "Zoë", "0475 12 34 56"]
+    format_ = format_of("csv", "excel", literals=frozenset({"phone"}))
+    path = tmp_path / "phones.csv"
+    path.write_bytes(write(format_, ["phone", "b"], ([one, "b"] for one in values)))
+    assert [row[0] for row in as_office_sees(path, tmp_path)[1:]] == values
 
 
 @pytest.mark.slow

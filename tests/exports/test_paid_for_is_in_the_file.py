@@ -23,6 +23,7 @@ from worker.infrastructure.errors import BadInput
 from worker.jobs import submission
 from worker.quotes import quote_maker
 from worker.quotes.readers import inline_records
+from worker.spreadsheets.cell_texts import restored
 from worker.wiring import Wired
 
 STATUSES = ("valid", "probable", "accept_all", "unknown", "invalid", "objected")
@@ -108,7 +109,7 @@ def _run(deps: Wired, stored: StoredQuote) -> JobReport:
 
 
 def _cells(deps: Wired, report: JobReport, name: str) -> set[str]:
-    """All values in a job's file."""
+    """All values in a job's file, without what keeps a spreadsheet from them."""
     assert report.file_artifact is not None
     with deps.artifacts.open(report.file_artifact) as stream:
         data = stream.read()
@@ -117,7 +118,8 @@ def _cells(deps: Wired, report: JobReport, name: str) -> set[str]:
         archive = zipfile.ZipFile(io.BytesIO(data))
         files = [archive.read(member) for member in archive.namelist()]
     tables = [WRITERS[name][1](file) for file in files]
-    return {cell for _, rows in tables for row in rows for cell in row}
+    cells = {cell for _, rows in tables for row in rows for cell in row}
+    return {restored(cell) for cell in cells} if " " in name else cells
 
 
 def _found_lines(deps: Wired, job_id: str) -> set[str]:

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from tests.exports.opened_files import WRITERS, cells, decoded, write
 from tests.support.read_rows import rows_of
 from worker.exports.writers.formats import FORMATS, PROFILES
-from worker.exports.writers.formulas import as_text
 from worker.exports.writers.writer import Format
 from worker.quotes.readers.formats import BY_SUFFIX
 from worker.quotes.readers.records import Record
+from worker.spreadsheets.cell_texts import as_text
 
 EXCEL_CELL = 32_767
 
@@ -91,6 +91,9 @@ def _headings(width: int) -> list[str]:
 
 
 def _expected(name: str, row: list[str]) -> list[str]:
+    if name == "xlsx":
+        # As Excel itself ends lines in a cell.
+        return [cell.replace("\r\n", "\n").replace("\r", "\n") for cell in row]
     return [as_text(cell) for cell in row] if " excel" in name else row
 
 
@@ -276,7 +279,30 @@ def test_whoever_gives_up_leaves_nothing_behind(name, tmp_path, monkeypatch):
 def test_openpyxl_reads_the_same_from_a_workbook_as_calamine():
     data = write(WRITERS["xlsx"][0], ["value"], ([value] for value in NASTY))
     found = [decoded(cell.value) for cell in cells(data)]
-    assert found == ["value", *NASTY]
+    assert found == ["value", *_expected("xlsx", NASTY)]
+
+
+def test_lines_in_a_cell_of_a_workbook_end_as_excel_types_them():
+    note = "Street 1\r\nCity\rCountry\nEnd\r\n\r"
+    data = write(WRITERS["xlsx"][0], ["a\r\nb"], [[note], ["<r>\n</r>"]])
+    # As it stands there: openpyxl and others show an escape for what it is made of.
+    assert [cell.value for cell in cells(data)] == [
+        "a\nb",
+        "Street 1\nCity\nCountry\nEnd\n\n",
+        "<r>\n</r>",
+    ]
+
+
+@pytest.mark.parametrize("name", ["csv", "csv excel", "csv excel_eu"])
+def test_a_line_that_begins_like_a_comment_begins_quoted(name):
+    format_, read = WRITERS[name]
+    rows = [["#1 Corp", "#2"], ["a", "#3"], ['#"x"', ""], ["#", "c,d;e"]]
+    data = write(format_, ["#company", "note"], rows)
+    assert read(data) == (["#company", "note"], rows)
+    lines = data.decode().removeprefix("\ufeff").splitlines()
+    assert [line[:2] for line in lines if "#" in line[:2]] == ['"#'] * 4
+    alone = write(format_, ["#"], [["#1"], ["a"], ["#2"]])
+    assert read(alone) == (["#"], [["#1"], ["a"], ["#2"]])
 
 
 def test_nothing_in_a_workbook_says_when_or_where_it_was_made():

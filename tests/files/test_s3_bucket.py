@@ -145,6 +145,21 @@ def test_a_link_gives_ranges_and_the_name_that_the_file_is_saved_under(moto):
     assert beyond.status_code == 416
 
 
+def test_a_file_is_kept_with_its_media_type_and_a_link_says_another(moto):
+    store = _open(moto.bucket())
+    for name, data in (("jobs/small", b"x"), ("jobs/large", b"x" * (PIECE_BYTES + 1))):
+        with store.create(name, media_type="application/x-ndjson") as draft:
+            draft.write(data)
+        # Asked without a link, which would say it itself.
+        client, bucket, key = store._place(name)
+        kept = client.head_object(Bucket=bucket, Key=key)
+        assert kept["ContentType"] == "application/x-ndjson"
+    link = store.link(
+        "jobs/small", file_name="a.zip", lasts_s=60, media_type="application/zip"
+    )
+    assert httpx.get(link).headers["Content-Type"] == "application/zip"
+
+
 def _read_while_it_is_replaced(store: Bucket) -> None:
     with store.open(_NAME) as stream:
         assert stream.read(1) == b"1"

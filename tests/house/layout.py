@@ -36,11 +36,15 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         *("storage", "storage/tables", "storage/licenses", "storage/webhooks"),
     ),
     "worker/infrastructure": ("storage", "storage/files"),
+    # What writes a CSV for spreadsheets and what reads it again agree on its texts.
+    "worker/spreadsheets": (),
     # -- Families of siblings, which know neither storage nor each other.
     "worker/findings/providers": ("pricing",),
     "worker/connections/connectors": ("worker/infrastructure",),
-    "worker/quotes/readers": ("pricing", "worker/infrastructure"),
-    "worker/exports/writers": (),
+    "worker/quotes/readers": (
+        *("pricing", "worker/infrastructure", "worker/spreadsheets"),
+    ),
+    "worker/exports/writers": ("worker/spreadsheets",),
     # -- Use cases.
     "worker/licenses": (
         *("pricing", "storage", "storage/licenses", "storage/ledger"),
@@ -115,6 +119,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         *("pricing", "storage/files", "storage/jobs", "storage/retention"),
         *("worker/infrastructure", "worker/licenses", "worker/ledger", "worker/quotes"),
         *("worker/exports", "worker/exports/writers", "worker/responses"),
+        "worker/spreadsheets",
     ),
     "worker/webhooks": (
         *("storage/licenses", "storage/jobs", "storage/webhooks"),
@@ -141,7 +146,8 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "bench/installations": (),
     "bench/rivals": (
         *("pricing", "storage", "storage/tables", "storage/findings", "storage/jobs"),
-        *("storage/ledger", "worker/exports/writers", "bench/installations"),
+        *("storage/ledger", "worker/exports/writers", "worker/quotes/readers"),
+        "bench/installations",
     ),
     "bench/report": ("bench/installations",),
     "bench/measurements": ("bench/installations", "bench/rivals", "bench/report"),

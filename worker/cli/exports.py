@@ -17,7 +17,7 @@ from worker.cli.files.uploads import kept, notes_text
 from worker.cli.invocation import Cli, command
 from worker.cli.jobs import exit_by, save, watch_job
 from worker.cli.servers import with_database, with_workers
-from worker.exports.writers.formats import FORMATS, PROFILES
+from worker.exports.writers.formats import FORMATS, NULLS, PROFILES
 from worker.infrastructure.errors import bad
 from worker.jobs import submission
 from worker.quotes import quote_maker
@@ -30,6 +30,7 @@ _LOOK = (
     "split_records",
     "contacts_per_company",
     "skip_exported",
+    "nulls",
     "template",
 )
 
@@ -45,6 +46,8 @@ def _look(function: Callable[..., None]) -> Callable[..., None]:
     @click.option("--profile", type=click.Choice(PROFILES), help="Of a CSV.")
     @click.option("--columns", help="field,field=heading,... in this order.")
     @click.option("--split-records", type=click.IntRange(min=100), help="Into a ZIP.")
+    @click.option("--text-columns", help="field,field,... that Excel must not retype.")
+    @click.option("--nulls", type=click.Choice(NULLS), help="Of JSON Lines, Parquet.")
     @click.option("--contacts-per-company", type=click.IntRange(min=0))
     @click.option("--skip-exported", is_flag=True, default=None)
     @click.option("--template", help="What is not said here is as it says.")
@@ -53,11 +56,13 @@ def _look(function: Callable[..., None]) -> Callable[..., None]:
         *args: Any,  # noqa: ANN401 - click's options
         format_: str | None,
         columns: str | None,
+        text_columns: str | None,
         **options: Any,  # noqa: ANN401 - the same
     ) -> None:
         chosen = {
             "format": format_,
             "columns": None if columns is None else _columns(columns),
+            "text_columns": None if text_columns is None else _words(text_columns),
         } | {name: options.pop(name) for name in _LOOK}
         look = {name: value for name, value in chosen.items() if value is not None}
         function(*args, look=look, **options)
@@ -68,12 +73,17 @@ def _look(function: Callable[..., None]) -> Callable[..., None]:
 def _columns(words: str) -> list[dict[str, str | None]]:
     """Columns as they are typed: fields, each with a heading where `=` gives one."""
     chosen = []
-    for word in next(csv.reader([words], skipinitialspace=True), []):
+    for word in _words(words):
         field, _, heading = word.partition("=")
         chosen.append({"field": field.strip(), "heading": heading.strip() or None})
     if not chosen:
         raise bad("columns", "names no field")
     return chosen
+
+
+def _words(words: str) -> list[str]:
+    """What is typed with commas between; one that has a comma stands in quotes."""
+    return next(csv.reader([words], skipinitialspace=True), [])
 
 
 def _asked(function: Callable[..., None]) -> Callable[..., None]:

@@ -5,6 +5,7 @@ from math import ceil
 from typing import NamedTuple
 
 from storage.jobs.job_reports import JobReport
+from worker.exports.file_names import media_type
 from worker.infrastructure.dependencies import Deps
 
 _PURPOSE = "file"
@@ -49,9 +50,11 @@ def store_link(deps: Deps, report: JobReport, now: datetime) -> Link | None:
     """The store's own link to a job's file, where it gives any."""
     if report.file_artifact is None:
         return None
+    file_name = report.file_name or report.id
     url = deps.artifacts.link(
         report.file_artifact,
-        file_name=report.file_name or report.id,
+        file_name=file_name,
+        media_type=media_type(file_name),
         lasts_s=ceil(deps.settings.file_link_s),
     )
     return Link(url, _end(deps, now)) if url else None

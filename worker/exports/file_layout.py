@@ -36,6 +36,7 @@ class Layout:
         self, export: Export, columns: Sequence[str], retrieve: Sequence[Item]
     ) -> None:
         self._format = export.format
+        self._text_columns = export.text_columns
         self._retrieve = retrieve
         self._sources = _sources(columns, retrieve)
         every = tuple(Column(field, field) for field in self._sources)
@@ -58,6 +59,7 @@ class Layout:
             message = name_problem(heading)
             if message is not None:
                 raise bad("export.columns", f"the heading of {field} {message}")
+        self._check_text_columns()
         self._check_that_it_holds_what_is_paid_for()
         headings = self.headings
         if len(set(headings)) < len(headings):
@@ -73,6 +75,14 @@ class Layout:
         if refused is not None:
             field = self.columns[refused[0]].field
             raise bad("export.columns", f"the heading of {field[:50]} {refused[1]}")
+
+    def _check_text_columns(self) -> None:
+        fields = [column.field for column in self.columns]
+        for field in self._text_columns:
+            if field not in fields:
+                known = ", ".join(fields)
+                message = f"{field!r} is no column of the file, which has {known}"
+                raise bad("export.text_columns", message)
 
     def _check_that_it_holds_what_is_paid_for(self) -> None:
         problems = [

@@ -16,7 +16,7 @@ from storage.quotes import quotes
 from worker.exports import file_parts
 from worker.exports.export_options import Export, export_of
 from worker.exports.file_layout import Layout
-from worker.exports.file_names import file_name
+from worker.exports.file_names import file_name, media_type
 from worker.exports.manifest import SealedJob, manifest, write_manifest
 from worker.exports.writers.numbered_files import Member, open_numbered
 from worker.exports.writers.writer import Target, Writer
@@ -35,9 +35,10 @@ def seal(deps: Deps, job: Finishing, renew: Callable[[], None]) -> SealedFile:
     export = export_of(job.export)
     layout = Layout(export, job.columns, [Item(item) for item in job.retrieve])
     lease = _Lease(deps.settings.lease_s, renew)
-    name = f"jobs/{job.id}/{file_name(job.id, export)}"
+    sealed_name = file_name(job.id, export)
+    name = f"jobs/{job.id}/{sealed_name}"
     members: list[Member] = []
-    with deps.artifacts.create(name) as draft:
+    with deps.artifacts.create(name, media_type=media_type(sealed_name)) as draft:
         target = _Moving(draft, lease)
         with _opened(target, export, layout.headings, members) as writer:
             for part in told.parts:
@@ -51,7 +52,7 @@ def seal(deps: Deps, job: Finishing, renew: Callable[[], None]) -> SealedFile:
             lease.keep(for_long=True)
     file = Written(name, draft.bytes, draft.sha256)
     write_manifest(deps.artifacts, manifest(told, export, layout, file, members))
-    return SealedFile(file_name(job.id, export), file)
+    return SealedFile(sealed_name, file)
 
 
 def _look_up(deps: Deps, job_id: str) -> SealedJob:

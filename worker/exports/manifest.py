@@ -10,7 +10,7 @@ from storage.jobs.jobs import manifest_name
 from storage.quotes.quotes import Request
 from worker.exports.export_options import Export
 from worker.exports.file_layout import Layout
-from worker.exports.file_names import file_name
+from worker.exports.file_names import file_name, media_type
 from worker.exports.writers.numbered_files import Member
 from worker.infrastructure.clock import instant
 from worker.infrastructure.dependencies import Deps
@@ -34,6 +34,7 @@ def manifest(
     """What is in the file, for whom, and at what price; the same each time."""
     request, report = told.request, told.report
     chosen = request.export or {}
+    sealed_name = file_name(report.id, export)
     ended = report.delivered + report.excluded + report.rejected
     return {
         "job": report.id,
@@ -65,17 +66,19 @@ def manifest(
         "profile": export.profile,
         "columns": [column._asdict() for column in layout.columns],
         "file": {
-            "name": file_name(report.id, export),
+            "name": sealed_name,
             "records": sum(part.records for part in told.parts),
             "bytes": file.bytes,
             "sha256": file.sha256,
+            "media_type": media_type(sealed_name),
         },
         "files": [member._asdict() for member in members],
     }
 
 
 def write_manifest(artifacts: Artifacts, manifest: dict[str, Any]) -> None:
-    with artifacts.create(manifest_name(manifest["job"])) as draft:
+    name = manifest_name(manifest["job"])
+    with artifacts.create(name, media_type="application/json") as draft:
         draft.write(json.dumps(manifest, ensure_ascii=False, indent=2).encode())
 
 

@@ -8,7 +8,8 @@ from storage.exports import templates
 from storage.exports.templates import Export
 from storage.licenses import licenses
 from storage.quotes import quotes
-from worker.exports.export_options import LOOK, export_of
+from worker.exports.export_options import LOOK, OF_FORMAT, export_of
+from worker.exports.writers.formats import DEFAULT_FORMAT, FORMATS
 from worker.infrastructure.dependencies import Deps
 from worker.infrastructure.errors import Code, Refused
 from worker.infrastructure.ids import check_id
@@ -64,7 +65,7 @@ def applied(deps: Deps, request: quotes.Request) -> quotes.Request:
     name = own.pop(_TEMPLATE, None)
     if name is None:
         return request
-    return replace(request, export=get(deps, request.license_id, name) | own)
+    return replace(request, export=_below(own, get(deps, request.license_id, name)))
 
 
 def relaid(
@@ -77,9 +78,19 @@ def relaid(
     own = dict(look)
     name = own.pop(_TEMPLATE, None)
     template = {} if name is None else get(deps, request.license_id, name)
-    said = {field: template[field] for field in LOOK if field in template} | own
-    kept = dict(request.export or {})
-    if said.get("format", kept.get("format")) != kept.get("format"):
-        # It was one of the format that the file had.
-        kept.pop("profile", None)
-    return replace(request, export=kept | said)
+    said = _below(own, {field: template[field] for field in LOOK if field in template})
+    return replace(request, export=_below(said, request.export or {}))
+
+
+def _below(own: Export, others: Export) -> Export:
+    """What a client says, and below it what was said before.
+
+    Of that an option counts only where the format, which may be another now, has it.
+    """
+    format_ = own.get("format") or others.get("format", DEFAULT_FORMAT)
+    kept = {
+        name: said
+        for name, said in others.items()
+        if format_ in OF_FORMAT.get(name, FORMATS)
+    }
+    return {**kept, **own}

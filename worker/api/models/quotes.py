@@ -12,15 +12,23 @@ EmailLevel = Literal["verified", "accept_all"]
 OnlyWith = Literal["email", "verified_email"]
 
 
+FieldName = Annotated[StrictStr, Field(min_length=1, max_length=1_000)]
+
+
 class Column(Body):
     """A column of the file: a field of the input, email, email_status or phone."""
 
-    field: Annotated[StrictStr, Field(min_length=1, max_length=1_000)]
+    field: FieldName
     heading: Name | None = None
 
 
 class FileOptions(Body):
-    """What a file looks like: `profile` is for CSV, `split_records` makes a ZIP."""
+    """What a file looks like: `profile` is for CSV, `split_records` makes a ZIP.
+
+    `text_columns` are fields whose values no spreadsheet retypes, in the profiles for
+    Excel; without them they are ids and phones. `nulls` says what JSON Lines and
+    Parquet have where nothing is there: an empty text, or null.
+    """
 
     format: Literal["csv", "xlsx", "jsonl", "parquet"] = "csv"
     profile: Literal["machine", "excel", "excel_eu"] | None = None
@@ -28,6 +36,8 @@ class FileOptions(Body):
         None
     )
     split_records: Annotated[StrictInt, Field(ge=100)] | None = None
+    text_columns: Annotated[list[FieldName], Field(max_length=2_000)] | None = None
+    nulls: Literal["empty", "null"] | None = None
 
 
 class ExportOptions(FileOptions):

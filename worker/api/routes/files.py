@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import FileResponse, RedirectResponse, Response
@@ -13,11 +13,19 @@ from storage.jobs import job_reports
 from worker.api import models
 from worker.api.context import context_of
 from worker.exports.download_links import store_link
+from worker.exports.file_names import media_type
+from worker.exports.writers.formats import FORMATS
+from worker.exports.writers.numbered_files import EXTENSION
 from worker.infrastructure.errors import Code, Refused
 
 router = APIRouter(tags=["files"])
 
 _PROBLEM = {"$ref": "#/components/schemas/Problem"}
+_BYTES = {"schema": {"type": "string", "format": "binary"}}
+_CONTENT: dict[str, Any] = {
+    media_type(f"file.{ending}").partition(";")[0]: _BYTES
+    for ending in (*FORMATS, EXTENSION)
+}
 _YEAR_9999 = 253_402_300_799
 
 
@@ -41,9 +49,9 @@ class _File(FileResponse):
     "/files/{job}",
     response_class=FileResponse,
     responses={
-        200: {"content": {"application/octet-stream": {}}},
+        200: {"content": _CONTENT},
         307: {"description": "To where the file has moved"},
-        206: {"description": "A part", "content": {"application/octet-stream": {}}},
+        206: {"description": "A part", "content": _CONTENT},
         416: {
             "description": "No such part",
             "content": {"application/problem+json": {"schema": _PROBLEM}},
@@ -71,4 +79,10 @@ def get_file(
     path = Path(context.deps.artifacts.locate(report.file_artifact))
     if not path.is_file():
         raise Refused(Code.NOT_FOUND, f"the file of {job} is gone")
-    return _File(path, media_type="application/octet-stream", filename=report.file_name)
+    return _File(
+        path,
+        media_type=media_type(path.name),
+        filename=report.file_name,
+        # What it is was said: no browser looks into it for something else.
+        headers={"X-Content-Type-Options": "nosniff"},
+    )

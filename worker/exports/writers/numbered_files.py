@@ -11,6 +11,8 @@ from worker.exports.writers.writer import Format, Stream, Target, Writer
 
 EXTENSION = "zip"
 
+MEDIA_TYPE = "application/zip"
+
 _MADE_AT = (1980, 1, 1, 0, 0, 0)
 """The first moment that a ZIP can name, the same for each file."""
 

@@ -1,4 +1,4 @@
-"""Parquet: a column of texts for each heading, zstd, in groups of rows."""
+"""Parquet: a column of texts, or nulls, for each heading, zstd, in groups of rows."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,15 +16,17 @@ _CELL_BYTES = 50
 
 
 @contextmanager
-def open_parquet(target: Target, headings: Sequence[str]) -> Iterator["_Groups"]:
-    """Open a Parquet file."""
+def open_parquet(
+    target: Target, headings: Sequence[str], *, nulls: bool = False
+) -> Iterator["_Groups"]:
+    """Open a Parquet file; with `nulls` what is empty is null."""
     stream = Stream(target)
     schema = pa.schema([(name, pa.string()) for name in headings])
     out = parquet.ParquetWriter(
         stream, schema, compression="zstd", memory_pool=pa.system_memory_pool()
     )
     try:
-        groups = _Groups(out, schema, stream)
+        groups = _Groups(out, schema, stream, nulls=nulls)
         yield groups
         groups.flush()
         out.close()
@@ -39,10 +41,18 @@ def open_parquet(target: Target, headings: Sequence[str]) -> Iterator["_Groups"]
 class _Groups:
     """Gathers rows into groups; where one ends depends on the rows alone."""
 
-    def __init__(self, out: Any, schema: Any, stream: Stream) -> None:  # noqa: ANN401 - pyarrow ships no types
+    def __init__(
+        self,
+        out: Any,  # noqa: ANN401 - pyarrow ships no types
+        schema: Any,  # noqa: ANN401 - the same
+        stream: Stream,
+        *,
+        nulls: bool,
+    ) -> None:
         self._out = out
         self._schema = schema
         self._stream = stream
+        self._nulls = nulls
         self._rows: list[Sequence[str]] = []
         self._bytes = 0
 
@@ -58,9 +68,12 @@ class _Groups:
         """Write the group that is held."""
         if not self._rows:
             return
-        cells = zip(*self._rows, strict=True)
-        arrays = [pa.array(column, pa.string()) for column in cells]
+        columns = zip(*self._rows, strict=True)
+        arrays = [pa.array(self._values(cells), pa.string()) for cells in columns]
         self._out.write_table(pa.table(arrays, schema=self._schema))
         self._stream.check()
         self._rows.clear()
         self._bytes = 0
+
+    def _values(self, cells: Sequence[str]) -> Sequence[str | None]:
+        return [cell or None for cell in cells] if self._nulls else cells

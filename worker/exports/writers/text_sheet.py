@@ -4,8 +4,12 @@ XlsxWriter takes a cell at a time and looks each of them over several times. Mos
 hold nothing that needs it: those are put together here, byte for byte as it would. All
 others go its own way, and so does what is no row. It keeps what is written here beside
 it: rows go to its stream, in their order, and their extent to its `dim_…`.
+
+Lines within a cell end as Excel itself ends them, with a line feed alone: a carriage
+return would be written as `_x000D_`, which many readers show.
 """
 
+import re
 from collections.abc import Sequence
 
 from xlsxwriter.format import Format
@@ -16,6 +20,8 @@ _UNITS_SURELY_FIT = 16_383
 """A row of at most so many characters has no cell that is longer than Excel's limit."""
 
 _END = "</t></is></c>"
+
+_ENDS_OF_LINES = re.compile(r"\r\n?")
 
 
 class TextSheet(Worksheet):  # type: ignore[misc]  # it has no types
@@ -61,7 +67,8 @@ class TextSheet(Worksheet):  # type: ignore[misc]  # it has no types
 
     def _write_each(self, number: int, cells: Sequence[str]) -> None:
         """The same as the library writes it, cell by cell."""
-        for column, cell in enumerate(cells):
+        for column, text in enumerate(cells):
+            cell = _ENDS_OF_LINES.sub("\n", text)
             if cell.startswith("<r>") and cell.endswith("</r>"):
                 # XlsxWriter takes this for its own XML and would write it as it is;
                 # in two pieces it is data.

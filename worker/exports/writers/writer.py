@@ -40,6 +40,7 @@ class Format:
 
     name: str
     extension: str
+    media_type: str
     open: Opening
     encoded: Encoding | None = None
     """None where a file is more than its beginning and then its rows."""

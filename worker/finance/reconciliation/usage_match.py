@@ -140,12 +140,12 @@ def _compared(id_: str, ours: Decimal | None, theirs: Decimal | None) -> Match:
 
 def as_csv(found: UsageMatch) -> bytes:
     """The matches as a file for people: those that differ first."""
-    rows = [["state", "id", "ours", "theirs"]]
-    rows += [
+    headings = ["state", "id", "ours", "theirs"]
+    rows = [
         [one.state.value, one.id, _amount(one.ours), _amount(one.theirs)]
         for one in found.matches
     ]
-    return FOR_PEOPLE.encoded((), rows)
+    return FOR_PEOPLE.encoded(headings, [headings, *rows])
 
 
 def _amount(amount: Decimal | None) -> str:

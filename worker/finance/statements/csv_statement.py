@@ -4,9 +4,9 @@ import io
 
 from storage.finance.statements.lines import Statement
 from worker.exports.writers.delimited import PROFILES
-from worker.exports.writers.formulas import as_text
 from worker.finance.statements import statement_table
 from worker.finance.statements.statement_table import COLUMNS, NUMBERS
+from worker.spreadsheets.cell_texts import as_text
 
 
 def rendered(statement: Statement) -> bytes:

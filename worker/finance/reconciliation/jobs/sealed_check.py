@@ -13,11 +13,12 @@ from storage.finance.reconciliation.job_rows import JobRow
 from worker.exports.export_options import Export, export_of
 from worker.exports.file_layout import Layout
 from worker.exports.manifest import manifest_at
-from worker.exports.writers.formulas import as_text
+from worker.exports.writers.formats import FOR_SPREADSHEETS
 from worker.finance.reconciliation.jobs.job_sums import items_asked
 from worker.finance.reconciliation.jobs.kept_records import KeptRecord
 from worker.finance.reconciliation.jobs.sealed_rows import Row, SealedCopy
 from worker.finance.reconciliation.notebook import Notebook
+from worker.spreadsheets.cell_texts import restored
 
 _DELIMITERS = {"excel_eu": ";"}
 _UNREADABLE = (ValueError, OSError, BadZipFile, ParseError, KeyError, pa.ArrowException)
@@ -36,6 +37,7 @@ class SealedCheck:
             for place, field in enumerate(fields)
             if field in ("company_id", "person_id", "email", "phone")
         }
+        self._is_for_spreadsheets = export.profile in FOR_SPREADSHEETS
         self._job_id = row.job_id
         self._rows = self._read(copy, export)
         self._is_lost = False
@@ -69,14 +71,20 @@ class SealedCheck:
             expected = f"{len(self._layout.columns)} columns"
             self._lose(expected, f"{len(row)} cells", record.number)
             return {}
-        cells = {field: row[place] or "" for field, place in self._places.items()}
+        cells = {
+            field: self._text_of(row[place] or "")
+            for field, place in self._places.items()
+        }
         ids = {"company_id": record.company_id, "person_id": record.person_id or ""}
         for field, id_ in ids.items():
-            if field in cells and cells[field] not in (id_, as_text(id_)):
+            if field in cells and cells[field] != id_:
                 self._lose(f"{field} {id_}", cells[field], record.number)
                 return {}
         self._check_found(record, cells)
         return cells
+
+    def _text_of(self, cell: str) -> str:
+        return restored(cell) if self._is_for_spreadsheets else cell
 
     def _check_found(self, record: KeptRecord, cells: Mapping[str, str]) -> None:
         ending = record.ending

@@ -1,12 +1,11 @@
-"""What keeps a text that was exported from being a formula in a spreadsheet.
+"""What a spreadsheet might take for a formula, or for a value other than its text.
 
-Excel and its kin read a CSV cell as a formula by how it begins, quoted or not. The
-apostrophe before it makes it a text; it is the spreadsheet's own mark for that.
+Excel and its kin look at how a cell of a CSV begins and of what it is made, quoted or
+not: `=1+1` is calculated, `0475` loses its zero, `1-2` becomes a day in February.
 """
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
 
 _BEGIN = frozenset("=+-@")
 _CONTROLS = ("\t", "\r", "\n")
@@ -15,6 +14,16 @@ _PHONE = re.compile(r"\+[0-9 .()/-]*[0-9][0-9 .()/-]*")
 """A number as people write it: nothing in it names a cell, a function or a link."""
 
 _PLAIN = re.compile(r"[0-9A-Za-z]")
+
+_DIGIT = re.compile(r"\d")
+
+_TRUTHS = frozenset(
+    (
+        *("true", "vrai", "wahr", "waar", "verdadero", "vero"),
+        *("false", "faux", "falsch", "onwaar", "falso"),
+    )
+)
+"""The values without a digit that spreadsheets know, in some of their languages."""
 
 
 def is_live(text: str) -> bool:
@@ -39,11 +48,9 @@ def _is_visible(character: str) -> bool:
     return unicodedata.category(character)[0] not in "ZC"
 
 
-def as_text(text: str) -> str:
-    """A cell that stays a text."""
-    return f"'{text}" if is_live(text) else text
+def may_be_retyped(text: str) -> bool:
+    """Whether a spreadsheet might make a number, a date, a time or a truth of a text.
 
-
-def as_texts(rows: Iterable[Sequence[str]]) -> Iterator[list[str]]:
-    """Rows whose cells all stay texts."""
-    return ([as_text(cell) for cell in row] for row in rows)
+    Which of them it does depends on its language, so every digit counts.
+    """
+    return _DIGIT.search(text) is not None or text.lower() in _TRUTHS

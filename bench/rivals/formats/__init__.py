@@ -1,0 +1,4 @@
+"""The libraries of the formats, which read a file and do no more.
+
+Start with `format_reads`.
+"""

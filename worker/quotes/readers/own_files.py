@@ -1,0 +1,26 @@
+"""CSVs that were exported for spreadsheets, as they come in again.
+
+They are known by how they begin, whatever is in them, and only in them is undone what
+kept their cells texts: in a file of anybody else an apostrophe is one.
+"""
+
+from collections.abc import Iterable
+
+from worker.spreadsheets.cell_texts import ESCAPES, restored
+from worker.spreadsheets.csv_beginning import delimiter_of
+
+
+def own_delimiter(head: bytes) -> str | None:
+    """The delimiter of a CSV that was exported for spreadsheets; None of any other.
+
+    `head` is how the file begins, as bytes: all of its header line, or more.
+    """
+    return delimiter_of(head)
+
+
+def restored_cells(cells: Iterable[str]) -> list[str]:
+    """Cells of such a file, of a row or a column, as the texts that they were.
+
+    Its headings are cells like any other.
+    """
+    return [restored(cell) if cell[:1] in ESCAPES else cell for cell in cells]
