@@ -20,6 +20,7 @@ from worker.exports.writers.formats import FORMATS, PROFILES
 from worker.infrastructure.errors import bad
 from worker.jobs import submission
 from worker.quotes import quote_maker
+from worker.quotes.readers.files.declarations import within
 from worker.quotes.readers.formats import BY_SUFFIX, CSV, Format
 from worker.responses import quote_responses
 from worker.wiring import Wired, wired
@@ -132,7 +133,8 @@ def make_quote(
     """Quote a file's records, with a bar while it is read."""
     format_ = _format_of(file)
     with reading(cli, file, "quoting") as stream:
-        return quote_maker.quote(deps, request, format_.read(stream))
+        records = format_.read(stream, options=within(deps.settings))
+        return quote_maker.quote(deps, request, records)
 
 
 def _format_of(file: Path) -> Format:

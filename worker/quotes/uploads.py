@@ -46,7 +46,9 @@ def upload(
     upload_id = new_id("upload")
     name = f"uploads/{upload_id}{_BY_COLUMNS}"
     records_max = deps.settings.records_max
-    with taken_in(reading.blocks, records_max, skip_bad=skip_bad) as intake:
+    with taken_in(
+        reading.blocks, records_max, skip_bad=skip_bad, noticed=reading.noticed
+    ) as intake:
         problems = intake.problems
         if not skip_bad or not intake.records:
             problems.raise_if_any()

@@ -3,6 +3,7 @@
 import hashlib
 import tempfile
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Annotated, Any, BinaryIO, NamedTuple
 
 from fastapi import APIRouter, Query, Request
@@ -15,8 +16,9 @@ from worker.api import models
 from worker.api.access_control import CheckedRoute, allow
 from worker.api.context import ApiContext, context_of
 from worker.api.idempotency_keys import made_by, once_of, spooled_once
-from worker.infrastructure.errors import Code, Refused, bad
+from worker.infrastructure.errors import Code, Refused
 from worker.quotes import uploads
+from worker.quotes.readers.files.declarations import Declared, declared, within
 from worker.quotes.readers.formats import BY_CONTENT_TYPE
 from worker.responses.response import Answer
 
@@ -35,7 +37,7 @@ _BODY: dict[str, Any] = {
 
 class _Asked(NamedTuple):
     license_id: str
-    content_type: str
+    file: Declared
     skip_bad: bool
 
 
@@ -49,10 +51,11 @@ async def create_upload(
     skip_bad: Annotated[bool, Query(description="Leave bad lines out.")] = False,
 ) -> Response:
     """Keep a file of records; bad lines refuse it, or are left out."""
-    name = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    if name not in BY_CONTENT_TYPE:
-        raise bad("Content-Type", f"must be one of {', '.join(BY_CONTENT_TYPE)}")
-    context, asked = context_of(request), _Asked(license, name, skip_bad)
+    file = declared(
+        request.headers.get("Content-Type", ""),
+        request.headers.get("Content-Encoding", ""),
+    )
+    context, asked = context_of(request), _Asked(license, file, skip_bad)
     with tempfile.TemporaryFile() as spool:
         digest = await _spool(request, spool, context.deps.settings.upload_bytes_max)
 
@@ -60,7 +63,9 @@ async def create_upload(
             answer = await run_in_threadpool(_upload, context, request, spool, asked)
             return JSONResponse(answer, 201)
 
-        return await spooled_once(context.deps, request, f"{name}\n{digest}", take_in)
+        return await spooled_once(
+            context.deps, request, f"{file.words}\n{digest}", take_in
+        )
 
 
 async def _spool(request: Request, spool: BinaryIO, bytes_max: int) -> str:
@@ -87,10 +92,13 @@ def _upload(
     if made is not None:
         return _answer(uploads.find(context.deps, asked.license_id, made))
     spool.seek(0)
+    options = within(context.deps.settings, asked.file.options)
     stored = uploads.upload(
         context.deps,
         asked.license_id,
-        BY_CONTENT_TYPE[asked.content_type].read(spool),
+        asked.file.format.read(
+            spool, options=replace(options, skip_bad=asked.skip_bad)
+        ),
         skip_bad=asked.skip_bad,
         once=once_of(request),
     )
