@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,6 +14,7 @@ from worker.quotes.intake import Intake, taken_in
 from worker.quotes.kept_records import KeptRecords, from_line, to_line
 from worker.quotes.readers.record_columns import Rows, gathered
 from worker.quotes.readers.records import Record
+from worker.quotes.readers.table import Noticed
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MANY = 1_000_000
@@ -93,3 +95,64 @@ def test_an_intake_needs_no_rows():
     with taken_in([], MANY, skip_bad=False) as intake:
         assert isinstance(intake, Intake)
         assert (intake.records, list(intake.lines())) == (0, [])
+
+
+@given(st.lists(st.tuples(pairs, names), max_size=24), st.integers(1, 5))
+def test_duplicates_that_say_something_else_are_counted_apart(given_, size):
+    records = [_record(number, *one) for number, one in enumerate(given_, start=1)]
+    noticed = Noticed(format="csv")
+    blocks = _blocks(records, size)
+    with taken_in(blocks, MANY, skip_bad=False, noticed=noticed) as intake:
+        list(intake.blocks())
+    said = {record.number: record.text("first_name") for record in records}
+    first = _first_ones(records)
+    differing = [
+        record.number
+        for record in records
+        if said[first[record.company_id, record.person_id or ""]] != said[record.number]
+    ]
+    assert noticed.duplicates_differing == len(differing)
+    assert noticed.differing == differing[:20]
+
+
+def _spoiled(*ids: str) -> list[tuple[int | str, ...]]:
+    """What is told of ids, as a company's and as a person's."""
+    records = [_record(number, (one, one)) for number, one in enumerate(ids, start=1)]
+    noticed = Noticed(format="csv")
+    with taken_in(_blocks(records, 2), MANY, skip_bad=False, noticed=noticed):
+        pass
+    assert noticed.spoiled_total >= len(noticed.spoiled)
+    return [tuple(one.values()) for one in noticed.spoiled]
+
+
+@pytest.mark.parametrize(
+    "spoiled",
+    [
+        *("1.23E+15", "1,23E+15", "4e+21", "1001.0", "1001.00", "#N/A", "#REF!"),
+        *("3-Jan", "Jan-24", "12-mar-2024", "3/1/2024", "2024-03-01"),
+        *("2024-03-01 00:00:00", "1234567890123450", "123456789012345000"),
+    ],
+)
+def test_ids_that_a_spreadsheet_has_spoiled_are_told(spoiled):
+    assert _spoiled("acme", "1", spoiled, "x-1.0") == [
+        (3, "company_id", spoiled),
+        (3, "person_id", spoiled),
+    ]
+
+
+def test_ids_as_they_are_given_are_not_told():
+    fine = ["1E3", "7e12", "1001", "1.0.0", "jan-24-x", "0x1", "a#N/A", "01-02"]
+    assert _spoiled(*fine, "2024-03-01T10:00", "3f2504e0-4f89-11d3") == []
+
+
+def test_long_ids_of_which_one_does_not_end_in_zeros_were_never_retyped():
+    assert _spoiled("1234567890123450", "1234567890123451", "1234567890123460") == []
+
+
+def test_no_more_is_told_of_spoiled_ids_than_their_number_and_the_first():
+    noticed = Noticed(format="csv")
+    records = [_record(number, (f"{number}.0", "")) for number in range(1, 51)]
+    with taken_in(_blocks(records, 9), MANY, skip_bad=False, noticed=noticed):
+        pass
+    assert noticed.spoiled_total == 50
+    assert [one["record"] for one in noticed.spoiled] == [*range(1, 21)]

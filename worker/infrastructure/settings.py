@@ -95,6 +95,11 @@ class Settings(EnvironmentSettings):
     """The largest body of a request that is no upload."""
     upload_bytes_max: int = setting(2 << 30, ge=1)
     """The largest upload."""
+    upload_decoded_bytes_max: int = setting(4 << 30, ge=1)
+    """What an upload may become once it is decompressed."""
+    workbook_memory_bytes: int = setting(2 << 30, ge=256 << 20)
+    """Memory that the process may take which reads an XLSX, XLS or ODS: about 1.2 GB
+    for a million rows of 20 columns."""
     inline_records_max: int = setting(10_000, ge=1)
     """Records that a quote's body may hold."""
     file_link_s: float = setting(900, ge=1, le=7 * 24 * 3600)

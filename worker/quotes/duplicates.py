@@ -11,7 +11,8 @@ record that was paid for dropped for another's id.
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
+from enum import Enum, auto
 from hashlib import blake2b
 from itertools import pairwise
 from typing import NamedTuple
@@ -40,6 +41,33 @@ class Seen:
         known = len(self._digests)
         self._digests.add(_digest(text))
         return len(self._digests) == known
+
+
+class Repeats:
+    """Tells what comes again, and whether it says the same as the first time.
+
+    Of what it says a hash is held: that two differ and share one would only leave the
+    difference untold.
+    """
+
+    def __init__(self) -> None:
+        self._seen = Seen()
+        self._said: set[int] = set()
+
+    def before(self, key: str, said: Hashable) -> "Repeat":
+        """Whether a key was asked about before, and with something else."""
+        if not self._seen.before(key):
+            self._said.add(hash((key, said)))
+            return Repeat.NONE
+        return Repeat.SAME if hash((key, said)) in self._said else Repeat.DIFFERS
+
+
+class Repeat(Enum):
+    """What became of a key that is asked about."""
+
+    NONE = auto()
+    SAME = auto()
+    DIFFERS = auto()
 
 
 class Counted(NamedTuple):

@@ -15,15 +15,18 @@ from typing import IO, NamedTuple
 from pricing.quote import Recurring
 from storage.errors import DiskFull
 from worker.infrastructure.errors import Code, Refused
-from worker.quotes.duplicates import Hashes, Seen
+from worker.quotes.duplicates import Hashes, Repeat, Repeats
 from worker.quotes.kept_records import KeptRecords, from_line, to_line
 from worker.quotes.problems import Problems
 from worker.quotes.readers.record_columns import Records, Rows
+from worker.quotes.readers.table import Noticed
+from worker.quotes.spoiled_ids import SpoiledIds
 
 _HELD_BYTES = 1 << 20
 """A spool that is no larger stays in memory."""
 
 _READ_BYTES = 1 << 18
+_SHOWN = 20
 
 _NO_CHARACTER_OF_IDS = "\0"
 
@@ -35,14 +38,16 @@ def taken_in(
     *,
     skip_bad: bool,
     problems: Problems | None = None,
+    noticed: Noticed | None = None,
 ) -> Iterator["Intake"]:
     """Read all rows; those that are records can then be asked for, once.
 
-    Once there is a problem, and bad rows are not left out, only more problems are
-    looked for. Raises `Refused` above the rows that may be.
+    What is noticed of the records is told in `noticed`. Once there is a problem, and
+    bad rows are not left out, only more problems are looked for. Raises `Refused` above
+    the rows that may be.
     """
     with SpooledTemporaryFile(_HELD_BYTES, buffering=_READ_BYTES) as spool:
-        intake = Intake(spool, problems or Problems())
+        intake = Intake(spool, problems or Problems(), noticed)
         for rows in blocks:
             intake.rows += len(rows)
             if intake.rows > records_max:
@@ -72,7 +77,9 @@ class Intake:
     `companies` and `persons` are how many different ones there are.
     """
 
-    def __init__(self, spool: IO[bytes], problems: Problems) -> None:
+    def __init__(
+        self, spool: IO[bytes], problems: Problems, noticed: Noticed | None = None
+    ) -> None:
         self.problems = problems
         self.rows = 0
         self.trimmed = 0
@@ -87,7 +94,9 @@ class Intake:
         self._adjacent = array("q")
         self._latest: set[str] = set()
         self._repeated = _Repeated(frozenset(), frozenset(), frozenset())
-        self._seen = Seen()
+        self._repeats = Repeats()
+        self._noticed = noticed or Noticed(format="")
+        self._spoiled = SpoiledIds()
 
     @property
     def records(self) -> int:
@@ -99,6 +108,7 @@ class Intake:
         if not len(records):
             return
         self._taken += len(records)
+        self._spoiled.look_at(records)
         companies = set(records.company_ids)
         self._adjacent.extend(map(hash, companies & self._latest))
         self._companies.add(map(hash, companies - self._latest))
@@ -116,6 +126,8 @@ class Intake:
 
     def count(self) -> None:
         """Find what stands more than once, when all were taken."""
+        self._noticed.spoiled_total = self._spoiled.total
+        self._noticed.spoiled = self._spoiled.first
         self.companies, companies = self._companies.counted()
         self.persons, persons = self._persons.counted()
         _, alone = self._alone.counted()
@@ -155,9 +167,7 @@ class Intake:
                 again = hash(company_id) in known.alone
             else:
                 again = hash(person_id) in known.persons
-            if again and self._seen.before(
-                f"{company_id}{_NO_CHARACTER_OF_IDS}{person_id or ''}"
-            ):
+            if again and self._is_double(records, place):
                 doubles.add(place)
             elif again and person_id is not None:
                 persons.add(person_id)
@@ -170,3 +180,20 @@ class Intake:
                 [at for at in range(len(records)) if at not in doubles]
             )
         return KeptRecords(records, Recurring(companies, persons))
+
+    def _is_double(self, records: Records, place: int) -> bool:
+        """Whether the same was there before; what else it says now is told."""
+        company_id, person_id = records.company_ids[place], records.person_ids[place]
+        said = frozenset(
+            (name, cells[place])
+            for name, cells in records.others.items()
+            if cells[place]
+        )
+        repeat = self._repeats.before(
+            f"{company_id}{_NO_CHARACTER_OF_IDS}{person_id or ''}", said
+        )
+        if repeat is Repeat.DIFFERS:
+            self._noticed.duplicates_differing += 1
+            if len(self._noticed.differing) < _SHOWN:
+                self._noticed.differing.append(records.numbers[place])
+        return repeat is not Repeat.NONE

@@ -48,7 +48,9 @@ def price_all(
     if isinstance(reading, Kept):
         pricing.price(reading.blocks)
     else:
-        with taken_in(reading.blocks, records_max, skip_bad=False) as intake:
+        with taken_in(
+            reading.blocks, records_max, skip_bad=False, noticed=reading.noticed
+        ) as intake:
             intake.problems.raise_if_any()
             pricing.price(intake.blocks())
             tally.trimmed += intake.trimmed

@@ -19,6 +19,7 @@ from storage.uploads.uploads import StoredUpload
 from worker.infrastructure.dependencies import Deps
 from worker.infrastructure.errors import BadInput, Code, Refused
 from worker.infrastructure.ids import check_id, new_id
+from worker.quotes.readers.files.declarations import within
 from worker.quotes.readers.formats import BY_CONTENT_TYPE
 from worker.quotes.readers.table import ReadOptions
 from worker.uploads import problem_files, templates, uploads
@@ -50,7 +51,7 @@ def look(
 
     Raises `BadInput` where it holds no table that can be read.
     """
-    options = ReadOptions(**said)
+    options = within(deps.settings, ReadOptions(**said))
     inspection = inspected(BY_CONTENT_TYPE[content_type].table(stream, options))
     template = templates.like(deps, license_id, inspection.names)
     return Seen(inspection, guesses_of(inspection), template)

@@ -6,25 +6,23 @@ records as `{"value": ...}`, an id as `{"derive": way, "column": ...}`, null for
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from storage.uploads import derivation
 from worker.infrastructure.dependencies import Deps
 from worker.infrastructure.errors import BadInput, Problem
 from worker.quotes.readers.column_mapping import ColumnMapping
+from worker.quotes.readers.files.declarations import within
 from worker.quotes.readers.reader import name_problem
 from worker.quotes.readers.records import COMPANY_ID, PERSON_ID, is_unusable
-from worker.quotes.readers.table import UNTOLD, ReadOptions
+from worker.quotes.readers.table import ReadOptions
 from worker.uploads import domains
 from worker.uploads.derived_ids import DerivedIds
 from worker.uploads.domains import WAYS, Suffixes
 
 Said = str | Mapping[str, str] | None
 """What a field is, in the words of a client."""
-
-OPTIONS = tuple(asdict(UNTOLD))
-"""The names of a reading's options."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +61,9 @@ def prepared(deps: Deps, license_id: str, asked: Asked) -> Prepared:
         is_derived=ids.is_derived,
         suffix_list=suffixes.version if suffixes else None,
     )
-    return Prepared(mapping=mapping, options=ReadOptions(**asked.options))
+    return Prepared(
+        mapping=mapping, options=within(deps.settings, ReadOptions(**asked.options))
+    )
 
 
 def _suffixes(deps: Deps, asked: Asked) -> Suffixes:

@@ -100,6 +100,7 @@ def records_kept(
         deps.settings.records_max,
         skip_bad=skip_bad,
         problems=spool.problems,
+        noticed=reading.noticed,
     ) as intake:
         if not skip_bad or not intake.records:
             intake.problems.raise_if_any()

@@ -18,6 +18,7 @@ from worker.api.context import ApiContext, context_of
 from worker.api.csv_response import csv_response
 from worker.api.idempotency_keys import made_by, once_of, spooled_once
 from worker.infrastructure.errors import Code, Problem, Refused, bad
+from worker.quotes.readers.files.declarations import Declared, declared
 from worker.quotes.readers.formats import BY_CONTENT_TYPE
 from worker.responses import quote_responses
 from worker.responses.response import Answer, of_problem
@@ -44,7 +45,7 @@ _BODY: dict[str, Any] = {
 
 class _Asked(NamedTuple):
     license_id: str
-    content_type: str
+    file: Declared
     template: str | None
     options: dict[str, Any]
     """What is said of the reading, and nothing that is not."""
@@ -93,13 +94,14 @@ async def create_upload(
 
     With `inspect` it is kept as it came, and its columns are mapped afterwards.
     """
-    name = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    if name not in BY_CONTENT_TYPE:
-        raise bad("Content-Type", f"must be one of {', '.join(BY_CONTENT_TYPE)}")
+    file = declared(
+        request.headers.get("Content-Type", ""),
+        request.headers.get("Content-Encoding", ""),
+    )
     if inspect and template is not None:
         raise bad("template", "goes without inspect, which says which one fits")
     context = context_of(request)
-    asked, take = _Asked(license, name, template, options), _upload
+    asked, take = _Asked(license, file, template, file.said | options), _upload
     if inspect:
         take = _inspect
     with tempfile.TemporaryFile() as spool:
@@ -112,7 +114,7 @@ async def create_upload(
 
         # What is seen in a file tells of persons: it is looked at again, not kept.
         return await spooled_once(
-            context.deps, request, f"{name}\n{digest}", take_in, keep=not inspect
+            context.deps, request, f"{file.words}\n{digest}", take_in, keep=not inspect
         )
 
 
@@ -146,7 +148,7 @@ def _upload(
     stored = uploads.upload(
         deps,
         asked.license_id,
-        BY_CONTENT_TYPE[asked.content_type].read(spool, ready.mapping, ready.options),
+        asked.file.format.read(spool, ready.mapping, ready.options),
         skip_bad=ready.options.skip_bad,
         once=once_of(request),
     )
@@ -167,7 +169,7 @@ def _inspect(
         stored, seen = column_mappings.keep(
             deps,
             asked.license_id,
-            asked.content_type,
+            asked.file.format.content_type,
             spool,
             asked.options,
             once=once_of(request),

@@ -86,6 +86,7 @@ def notes_text(notes: Answer) -> list[str]:
         said += [f"{count:,} {what}" for what, count in counts if count]
         lines.append(f"  read as {', '.join(said)}")
         lines += [f"  not read: {words}" for words in read.get("unread", ())]
+        lines += _doubts_text(read)
     lines += [
         f'  "{column}" was taken for {field}'
         for column, field in notes["taken"].items()
@@ -96,6 +97,24 @@ def notes_text(notes: Answer) -> list[str]:
             f"  ids were derived in {derived['companies']:,} records for the company, "
             f"in {derived['persons']:,} for the person"
         )
+    return lines
+
+
+def _doubts_text(read: Answer) -> list[str]:
+    """What looks wrong with records that are taken all the same."""
+    lines = []
+    if differing := read.get("duplicates_differing"):
+        numbers = ", ".join(map(str, read["differing"]))
+        lines.append(
+            f"  {differing:,} duplicates say something else than the first: "
+            f"records {numbers}"
+        )
+    if spoiled := read.get("spoiled_total"):
+        lines.append(f"  {spoiled:,} ids look as if a spreadsheet had spoiled them:")
+        lines += [
+            f"    record {one['record']}: {one['field']}: {one['value']}"
+            for one in read["spoiled"][:_SHOWN]
+        ]
     return lines
 
 

@@ -1,20 +1,31 @@
-"""CSV: UTF-8, comma, one header line; all columns are kept."""
+"""CSV as people have it: in most encodings, with most delimiters; a header line first.
+
+Its rows are read by pieces of some hundred. Once one cannot be read, or they are very
+long, the rest is read row by row, which costs more and holds less.
+"""
 
 import csv
 import io
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from itertools import accumulate, islice
-from typing import BinaryIO
+from itertools import accumulate, chain, islice
+from typing import BinaryIO, NamedTuple
 
-from worker.infrastructure.errors import Problem, bad
-from worker.quotes.readers.reader import columns_of
+from worker.infrastructure.errors import bad
+from worker.quotes.readers.csv_dialects.careful_rows import careful_rows
+from worker.quotes.readers.csv_dialects.dialect import Dialect, dialect_of
+from worker.quotes.readers.csv_dialects.row_block import Header, RowBlock, header_of
+from worker.quotes.readers.csv_dialects.text_encoding import TextEncoding, encoding_of
 from worker.quotes.readers.table import ROWS, Noticed, Piece, ReadOptions, Table
 
 _CELL_CHARACTERS_MAX = 1 << 20
 _PIECE_ROWS = 250
 """Rows become columns so many at a time: while they are in the processor's caches."""
+
+_AT_ONCE = 1 << 16
+_PIECE_CHARACTERS_MAX = 4 << 20
+_SAMPLE = 1 << 15
 
 _END = re.compile(r"\r\n|\r|\n")
 """What ends a line, also within a cell."""
@@ -28,95 +39,143 @@ class _Text(io.TextIOWrapper):
             self.detach()
 
 
-def table(stream: BinaryIO, options: ReadOptions) -> Table:  # noqa: ARG001 - nothing is left open
+class _Source(NamedTuple):
+    """A stream, and how it is written."""
+
+    stream: BinaryIO
+    encoding: TextEncoding
+    dialect: Dialect
+
+    def text(self, line: int) -> _Text:
+        """Its text from a line on."""
+        text = _opened(self.stream, self.encoding)
+        for _ in range(line - 1):
+            text.readline()
+        return text
+
+
+def table(stream: BinaryIO, options: ReadOptions) -> Table:
     """Read the header at once and the rows as they are asked for.
 
-    Raises `BadInput` where the header cannot be used. What is not UTF-8 is found in
-    its own row, so that a problem names line and field.
+    The stream must be one that can be sought. Raises `BadInput` where its encoding or
+    delimiter is not clear, or the header cannot be used. What is broken in UTF-8 is
+    found in its own row, so that a problem names line and field.
     """
-    lines = _Text(stream, encoding="utf-8-sig", errors="surrogateescape", newline="")
+    encoding = encoding_of(stream, options.encoding)
+    source = _Source(stream, encoding, dialect_of(_sample(stream, encoding), options))
     csv.field_size_limit(_CELL_CHARACTERS_MAX)
-    rows = csv.reader(lines, strict=True)
+    line = source.dialect.header_line
+    rows = _FastRows(source, line)
     try:
-        header = next(rows, None)
-    except csv.Error as error:
-        raise bad(None, f"the header cannot be read: {error}", line=1) from error
-    if not header:
-        raise bad(None, "the file is empty: a header line is missing", line=1)
-    names = columns_of(header, line=1)
-    return Table(names, 1, _pieces(rows, names), Noticed(format="csv"))
+        cells = next(rows.reader, [])
+    except (csv.Error, _TooLong) as error:
+        raise bad(None, f"the header cannot be read: {error}", line=line) from error
+    header = header_of(cells, line)
+    noticed = Noticed(
+        format="csv",
+        encoding=encoding.name,
+        delimiter=source.dialect.delimiter,
+        quote=source.dialect.quote,
+        empty_rows=source.dialect.skipped,
+        empty_columns=len(header.unnamed),
+    )
+    pieces = _pieces(source, rows, header, noticed)
+    return Table(header.names, line, pieces, noticed)
 
 
-def _pieces(rows: Iterator[list[str]], names: tuple[str, ...]) -> Iterator[Piece]:
-    line, error = 2, None
-    block = _Block(names)
-    while error is None:
-        piece: list[list[str]] = []
+def _opened(stream: BinaryIO, encoding: TextEncoding) -> _Text:
+    stream.seek(0)
+    return _Text(stream, encoding.codec, encoding.errors, newline="")
+
+
+def _sample(stream: BinaryIO, encoding: TextEncoding) -> str:
+    """The first lines, as whole as they are."""
+    with _opened(stream, encoding) as text:
+        sample = text.read(_SAMPLE)
+    if len(sample) < _SAMPLE:
+        return sample
+    end = max(map(sample.rfind, "\r\n"))
+    return sample[: end + 1] if end >= 0 else sample
+
+
+class _TooLong(Exception):
+    """The rows of one piece are longer than it may be."""
+
+
+class _FastRows:
+    """The csv module's rows, and how much it was given for those being read."""
+
+    def __init__(self, source: _Source, line: int) -> None:
+        self._text = source.text(line)
+        self._given = 0
+        self._lines_before = line - 1
+        self.reader = csv.reader(
+            chain.from_iterable(self._blocks()),
+            delimiter=source.dialect.delimiter,
+            quotechar=source.dialect.quote,
+            strict=True,
+        )
+
+    @property
+    def line(self) -> int:
+        """The last line that was read."""
+        return self._lines_before + self.reader.line_num
+
+    def _blocks(self) -> Iterator[list[str]]:
+        while lines := self._text.readlines(_AT_ONCE):
+            self._given += _AT_ONCE
+            if self._given > _PIECE_CHARACTERS_MAX:
+                raise _TooLong("it is too long")
+            yield lines
+
+    def into(self, piece: list[list[str]]) -> bool:
+        """Add some rows to a piece; whether the fast way goes on behind them."""
+        self._given = 0
         try:
             # What was read before an error stays in it.
-            piece.extend(islice(rows, _PIECE_ROWS))
-        except csv.Error as found:
-            error = found
-        if not piece and error is None:
+            piece.extend(islice(self.reader, _PIECE_ROWS))
+        except (csv.Error, _TooLong):
+            return False
+        return True
+
+
+def _pieces(
+    source: _Source, rows: _FastRows, header: Header, noticed: Noticed
+) -> Iterator[Piece]:
+    block = RowBlock(header, noticed)
+    goes_on, line = True, rows.line + 1
+    while goes_on:
+        piece: list[list[str]] = []
+        goes_on = rows.into(piece)
+        if goes_on and not piece:
             break
-        lines, line = _lines(piece, line, rows.line_num)  # type: ignore[attr-defined]
-        if not all(piece):
-            lines = [at for at, row in zip(lines, piece, strict=True) if row]
-            piece = list(filter(None, piece))
-        block.add(piece, lines)
         if len(block) >= ROWS:
             yield block.taken()
-    if error is not None:
-        # Where the row ends is not known: nothing below can be trusted.
-        block.add_bad(Problem(line, None, f"the row cannot be read: {error}"))
+        lines, line = _lines(piece, line, rows.line)
+        block.add(piece, lines)
+    if not goes_on:
+        yield from _careful_pieces(source, line, header, block, noticed)
+    if not source.encoding.ends_whole:
+        block.end_unended()
     if len(block):
         yield block.taken()
 
 
-class _Block:
-    """Rows gathered by columns; those without a cell for each column are bad."""
-
-    def __init__(self, names: tuple[str, ...]) -> None:
-        self._names = names
-        self._number = 1
-        self._clear()
-
-    def _clear(self) -> None:
-        self._columns: list[list[str]] = [[] for _ in self._names]
-        self._numbers: list[int] = []
-        self._lines: list[int] = []
-        self._bad: dict[int, list[Problem]] = {}
-
-    def __len__(self) -> int:
-        return len(self._numbers) + len(self._bad)
-
-    def add(self, rows: list[list[str]], lines: Sequence[int]) -> None:
-        if set(map(len, rows)) <= {len(self._names)}:
-            self._add_whole(rows, lines)
-            return
-        for line, row in zip(lines, rows, strict=True):
-            if len(row) == len(self._names):
-                self._add_whole([row], [line])
-            else:
-                message = f"has {len(row)} fields, the header has {len(self._names)}"
-                self.add_bad(Problem(line, None, message))
-
-    def _add_whole(self, rows: list[list[str]], lines: Sequence[int]) -> None:
-        for column, cells in zip(self._columns, zip(*rows, strict=True), strict=False):
-            column.extend(cells)
-        self._numbers += range(self._number, self._number + len(rows))
-        self._number += len(rows)
-        self._lines += lines
-
-    def add_bad(self, problem: Problem) -> None:
-        self._bad[self._number] = [problem]
-        self._number += 1
-
-    def taken(self) -> Piece:
-        """What was gathered; it begins anew."""
-        piece = Piece(self._names, self._columns, self._numbers, self._lines, self._bad)
-        self._clear()
-        return piece
+def _careful_pieces(
+    source: _Source, line: int, header: Header, block: RowBlock, noticed: Noticed
+) -> Iterator[Piece]:
+    """The rest of the rows from a line on; the last ones stay in the block."""
+    text, characters = source.text(line), 0
+    rows = careful_rows(text, source.dialect, line, header.width, noticed.unread)
+    for row in rows:
+        if len(block) >= ROWS or characters > _PIECE_CHARACTERS_MAX:
+            yield block.taken()
+            characters = 0
+        if row.problem is None:
+            block.add([row.cells], [row.line])
+        else:
+            block.add_bad(row.problem)
+        characters += row.characters
 
 
 def _lines(block: list[list[str]], first: int, last: int) -> tuple[Sequence[int], int]:

@@ -19,6 +19,8 @@ class ReadOptions:
     """What is said of a file besides its format; None: the reader looks for itself.
 
     `skip_bad` goes on behind what cannot be read, where a format lets it.
+    `compression` is a content coding, `decoded_bytes_max` what a file may become once
+    it is undone, and `workbook_bytes_max` what memory reading a workbook may take.
     """
 
     encoding: str | None = None
@@ -26,6 +28,9 @@ class ReadOptions:
     quote: str | None = None
     sheet: str | None = None
     skip_bad: bool = False
+    compression: str | None = None
+    decoded_bytes_max: int = 4 << 30
+    workbook_bytes_max: int = 2 << 30
 
 
 UNTOLD = ReadOptions()
@@ -58,6 +63,12 @@ class Noticed:
 
     It is complete once all rows were read. `unread` says in words what could not be
     read, and how much it was. `left_out` are columns that hold nothing of a record.
+    `short_rows` lack empty cells at their end, `long_rows` have some behind the last
+    column; `error_cells` are cells of a workbook that show an error and are empty here.
+
+    The last four are what was noticed of the records, once all were taken in: the
+    duplicates that say something else than the first, and the numbers of some; how many
+    ids look as if a spreadsheet had spoiled them, and `record, field, value` of some.
     """
 
     format: str
@@ -70,8 +81,14 @@ class Noticed:
     empty_rows: int = 0
     empty_columns: int = 0
     short_rows: int = 0
+    long_rows: int = 0
+    error_cells: int = 0
     unread: list[str] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
+    duplicates_differing: int = 0
+    differing: list[int] = field(default_factory=list)
+    spoiled_total: int = 0
+    spoiled: list[dict[str, int | str]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
