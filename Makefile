@@ -13,6 +13,9 @@ KEPT := $(addprefix tests/,tables files ledger quotes jobs exports operations fi
 
 .PHONY: help setup demo test test-fast test-slow test-speed test-full test-blows test-odoo test-browser test-servers bench bench-dose lint format lock clean
 .DEFAULT_GOAL := help
+# Whoever keeps Python from caching what it compiles pays for that in each process that
+# a test starts, and each worker of pytest puts its assertions into all tests anew.
+export PYTHONDONTWRITEBYTECODE :=
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16

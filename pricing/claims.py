@@ -18,6 +18,9 @@ from pricing.plans import Item, Terms
 KNOWN = ""
 """The digest of a person that the directory knows: the id alone decides."""
 
+DERIVED = "drv_"
+"""How the ids begin that Holdfast derives for a license; no directory knows them."""
+
 OWN = "own"
 """Stands in a claim for the digest that its record asks with.
 

@@ -6,7 +6,8 @@ StorageError
 ├── Conflict            lost a race that a second try wins
 ├── OtherSchema         the database is of another version than this code
 └── ArtifactError       a file could not be written or read
-    └── DiskFull        no room left for it
+    ├── DiskFull        no room left for it
+    └── MissingArtifact the store answers, and has no such file
 """
 
 import psycopg
@@ -42,6 +43,10 @@ class ArtifactError(StorageError):
 
 class DiskFull(ArtifactError):
     """There is no room left for a file."""
+
+
+class MissingArtifact(ArtifactError):
+    """The store answers, and has no such file."""
 
 
 def is_violation(error: IntegrityError, constraint: str) -> bool:

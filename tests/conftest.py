@@ -2,25 +2,23 @@
 
 import os
 import signal
-import uuid
+import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from functools import cache
 from pathlib import Path
 
-import psycopg
+import httpx
 import pytest
 import redis
 from hypothesis import HealthCheck, settings
-from psycopg import sql
 from sqlalchemy import make_url
 
 from storage.database import Database
-from storage.ledger import audit
 from storage.migrations.migrator import migrate
 from tests.support import stores
+from tests.support.databases import Copies, new_database
 from tests.support.servers import own_broker, postgres_server
-from tests.support.stated import check_statements
 
 settings.register_profile(
     "default",
@@ -50,6 +48,10 @@ def pytest_configure() -> None:
     # A shell's background ignores Ctrl-C, and so would every command of a test.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    # Each client reads the certificates of a hundred authorities, 25 ms of a processor.
+    trusted = cache(httpx.create_ssl_context)
+    for name in ("httpx", "httpx._transports.default"):
+        setattr(sys.modules[name], httpx.create_ssl_context.__name__, trusted)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -84,32 +86,11 @@ def slack(request: pytest.FixtureRequest) -> float:
     return float(request.config.getoption("--slack"))
 
 
-def _administrate(server: str, statement: str, *names: str) -> None:
-    """Run a statement that cannot run in a transaction, such as CREATE DATABASE."""
-    url = make_url(server).set(drivername="postgresql", database="postgres")
-    address = url.render_as_string(hide_password=False)
-    with psycopg.connect(address, autocommit=True) as connection:
-        connection.execute(
-            sql.SQL(statement).format(*(sql.Identifier(name) for name in names)),
-        )
-
-
 @pytest.fixture(scope="session")
 def server() -> Iterator[str]:
     """The URL of a PostgreSQL: the one that is named, or one of our own."""
     with postgres_server() as url:
         yield url
-
-
-@contextmanager
-def new_database(server: str) -> Iterator[str]:
-    """The URL of a database with nothing in it."""
-    name = f"holdfast_test_{uuid.uuid4().hex[:12]}"
-    _administrate(server, "CREATE DATABASE {}", name)
-    try:
-        yield _url(server, name)
-    finally:
-        _administrate(server, "DROP DATABASE {} WITH (FORCE)", name)
 
 
 @pytest.fixture(scope="session")
@@ -122,36 +103,20 @@ def template(server: str) -> Iterator[str]:
         yield str(make_url(url).database)
 
 
-def _tick(url: str) -> None:
-    """The template's clock was trusted when it was made, maybe a while ago."""
-    address = make_url(url).set(drivername="postgresql")
-    with psycopg.connect(address.render_as_string(hide_password=False)) as connection:
-        connection.execute("UPDATE business_clock SET trusted_at = clock_timestamp()")
-
-
-def _url(server: str, name: str) -> str:
-    return make_url(server).set(database=name).render_as_string(hide_password=False)
+@pytest.fixture(scope="session")
+def copies(server: str, template: str) -> Iterator[Copies]:
+    """Copies of the migrated database, for one test after another."""
+    with closing(Copies(server, template)) as made:
+        yield made
 
 
 @pytest.fixture
-def database_url(server: str, template: str) -> Iterator[str]:
+def database_url(copies: Copies) -> Iterator[str]:
     """A database of the test's own; in the end the audit finds nothing wrong in it,
     and the statements of all periods add up.
     """
-    name = f"{template}_{uuid.uuid4().hex[:8]}"
-    _administrate(server, "CREATE DATABASE {} TEMPLATE {}", name, template)
-    url = _url(server, name)
-    try:
-        _tick(url)
+    with copies.lend(audited=True) as url:
         yield url
-        database = Database(url)
-        with database.transaction() as connection:
-            violations = audit.run(connection)
-        check_statements(database)
-        database.close()
-        assert violations == []
-    finally:
-        _administrate(server, "DROP DATABASE {} WITH (FORCE)", name)
 
 
 @pytest.fixture
@@ -169,30 +134,17 @@ def empty_database(server: str) -> Iterator[Database]:
         yield database
 
 
-@contextmanager
-def _copy(server: str, template: str) -> Iterator[Database]:
-    name = f"{template}_{uuid.uuid4().hex[:8]}"
-    _administrate(server, "CREATE DATABASE {} TEMPLATE {}", name, template)
-    url = _url(server, name)
-    try:
-        _tick(url)
-        with closing(Database(url)) as database:
-            yield database
-    finally:
-        _administrate(server, "DROP DATABASE {} WITH (FORCE)", name)
-
-
 @pytest.fixture
-def broken_database(server: str, template: str) -> Iterator[Database]:
+def broken_database(copies: Copies) -> Iterator[Database]:
     """A migrated database whose promises the test breaks on purpose."""
-    with _copy(server, template) as database:
+    with copies.lend(audited=False) as url, closing(Database(url)) as database:
         yield database
 
 
 @pytest.fixture(scope="module")
-def shared_database(server: str, template: str) -> Iterator[Database]:
+def shared_database(copies: Copies) -> Iterator[Database]:
     """A migrated database for a module whose tests leave it as they found it."""
-    with _copy(server, template) as database:
+    with copies.lend(audited=False) as url, closing(Database(url)) as database:
         yield database
 
 

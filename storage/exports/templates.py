@@ -32,6 +32,20 @@ def get(connection: Connection, license_id: str, name: str) -> Export | None:
     return found
 
 
+def every(
+    connection: Connection, license_id: str, *, after: str, limit: int
+) -> list[tuple[str, Export]]:
+    """A license's templates by name, from behind the name `after`."""
+    rows = connection.execute(
+        text("""
+            SELECT name, export FROM templates
+             WHERE license_id = :license_id AND name > :after
+             ORDER BY name LIMIT :limit"""),
+        {"license_id": license_id, "after": after, "limit": limit},
+    )
+    return [(row.name, row.export) for row in rows]
+
+
 def delete(connection: Connection, license_id: str, name: str) -> Export | None:
     """Take a template away, and return what it was."""
     found: Export | None = connection.execute(

@@ -66,8 +66,9 @@ class Artifacts(Protocol):
     def open(self, name: str) -> AbstractContextManager[BinaryIO]:
         """Read a file from its beginning; it can be sought, but not from its end.
 
-        Raises `ArtifactError`, also while it is read: a file that is not there may
-        show only then.
+        Raises `MissingArtifact` where the store has no such file, and `ArtifactError`
+        where it cannot be asked; both also while it is read: a file that is not there
+        may show only then.
         """
 
     def locate(self, name: str) -> str:

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from storage.errors import ArtifactError, DiskFull
+from storage.errors import ArtifactError, DiskFull, MissingArtifact
 from storage.files.artifacts import _NAME, UNTOLD, Draft, is_name
 
 log = logging.getLogger(__name__)
@@ -120,7 +120,7 @@ class LocalFolder:
 
     def _path(self, name: str) -> Path:
         if not is_name(name):
-            raise ArtifactError(f"{name!r} is no name of a file here")
+            raise MissingArtifact(f"{name!r} is no name of a file here")
         return self._root / name
 
     @contextmanager
@@ -133,8 +133,25 @@ class LocalFolder:
     @contextmanager
     def open(self, name: str) -> Iterator[BinaryIO]:
         """Read a file from its beginning."""
-        with _translated(name), self._path(name).open("rb") as stream:
-            yield stream
+        path = self._path(name)
+        with _translated(name):
+            try:
+                stream = path.open("rb")
+            except (FileNotFoundError, NotADirectoryError) as error:
+                raise self._missing(name) from error
+            with stream:
+                yield stream
+
+    def _missing(self, name: str) -> ArtifactError:
+        """A file is not there: it alone, or the folder that was to be mounted here."""
+        try:
+            with os.scandir(self._root) as entries:
+                is_away = not any(entries)
+        except OSError:
+            is_away = True
+        if is_away:
+            return ArtifactError(f"{name}: {self._root} is not there, or is empty")
+        return MissingArtifact(f"{name}: there is no such file")
 
     def locate(self, name: str) -> str:
         """The file's path."""

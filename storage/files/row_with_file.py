@@ -1,4 +1,4 @@
-"""A file and the row that names it: kept together, or neither."""
+"""Files and the row that names them: kept together, or neither."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -12,12 +12,12 @@ from storage.files.artifacts import Artifacts
 
 @contextmanager
 def kept_with_its_file(
-    database: Database, artifacts: Artifacts, name: str
+    database: Database, artifacts: Artifacts, *names: str
 ) -> Iterator[Connection]:
-    """A transaction that keeps a file's row: where it is refused, the file goes too.
+    """A transaction that keeps files' row: where it is refused, the files go too.
 
     Only what is raised inside is sure to be rolled back. Where the commit itself
-    fails the row may be there, so the file stays; without a row it will be an orphan.
+    fails the row may be there, so the files stay; without a row they will be orphans.
     """
     refused = False
     try:
@@ -29,5 +29,6 @@ def kept_with_its_file(
                 raise
     finally:
         if refused:
-            with suppress(ArtifactError):
-                artifacts.remove(name)
+            for name in names:
+                with suppress(ArtifactError):
+                    artifacts.remove(name)

@@ -24,7 +24,7 @@ from botocore.exceptions import (
 )
 
 from storage.bounded_connection import Resolve
-from storage.errors import ArtifactError, DiskFull
+from storage.errors import ArtifactError, DiskFull, MissingArtifact
 from storage.files.artifacts import UNTOLD, Draft, is_name
 from storage.files.s3_streams import Pieces, Place, Ranges
 
@@ -44,6 +44,7 @@ _CONNECTIONS = 40
 """As many as an API process has threads."""
 _BUFFER_BYTES = 64 << 10
 _NO_ROOM = 507
+_NO_SUCH_FILE = "NoSuchKey"
 
 
 class Address(NamedTuple):
@@ -84,6 +85,8 @@ def _translated(what: str) -> Iterator[None]:
     except ClientError as error:
         if error.response["ResponseMetadata"]["HTTPStatusCode"] == _NO_ROOM:
             raise DiskFull(f"no room left for {what}") from error
+        if error.response["Error"]["Code"] == _NO_SUCH_FILE:
+            raise MissingArtifact(f"{what}: {error}") from error
         raise ArtifactError(f"{what}: {error}") from error
     except BotoCoreError as error:
         raise ArtifactError(f"{what}: {error}") from error
@@ -185,7 +188,7 @@ class Bucket:
 
     def _key(self, name: str) -> str:
         if not is_name(name):
-            raise ArtifactError(f"{name!r} is no name of a file here")
+            raise MissingArtifact(f"{name!r} is no name of a file here")
         return self._address.prefix + name
 
     @cached_property

@@ -15,6 +15,7 @@ from sqlalchemy import (
     text,
 )
 
+from pricing.claims import DERIVED
 from pricing.findings import EmailStatus
 from storage import tables
 from storage.array_literals import array
@@ -110,9 +111,10 @@ def look_up(
     connection: Connection, persons: Collection[str]
 ) -> dict[str, tuple[str | None, EmailStatus, str | None]]:
     """Address, its status and phone number of those of these persons that are known."""
-    if not persons:
+    asked = _without_derived(persons)
+    if not asked:
         return {}
-    columns = connection.execute(_LOOK_UP, {"persons": array(list(persons))}).one()
+    columns = connection.execute(_LOOK_UP, {"persons": array(asked)}).one()
     ids, emails, statuses, phones = (column or () for column in columns)
     known = zip(emails, map(_STATUSES.__getitem__, statuses), phones, strict=True)
     return dict(zip(ids, known, strict=True))
@@ -120,8 +122,12 @@ def look_up(
 
 def known(connection: Connection, persons: Collection[str]) -> set[str]:
     """Which of these ids the directory knows: for them the id alone decides."""
-    if not persons:
+    asked = _without_derived(persons)
+    if not asked:
         return set()
-    return set(
-        connection.execute(_KNOWN, {"persons": array(list(persons))}).scalar() or ()
-    )
+    return set(connection.execute(_KNOWN, {"persons": array(asked)}).scalar() or ())
+
+
+def _without_derived(persons: Collection[str]) -> list[str]:
+    """Those of the client's own: an id that was derived is of one license alone."""
+    return [one for one in persons if not one.startswith(DERIVED)]

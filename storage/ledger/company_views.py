@@ -119,6 +119,28 @@ def book(connection: Connection, view: View) -> Booked | None:
     return Booked(credits_, because)
 
 
+def free_because(
+    connection: Connection, license_id: str, company_id: str, free_since: datetime
+) -> FreeBecause | None:
+    """Why a view would cost nothing just now; None where it would be paid for."""
+    row = connection.execute(
+        text("""
+            SELECT exported_at >= :free_since AS exported,
+                   viewed_at >= :free_since AS viewed
+              FROM entitlements
+             WHERE license_id = :license_id AND item = 'company' AND digest = ''
+               AND subject = holdfast_trimmed(:company_id)"""),
+        {
+            "license_id": license_id,
+            "company_id": company_id,
+            "free_since": free_since,
+        },
+    ).one_or_none()
+    if row is None or not (row.exported or row.viewed):
+        return None
+    return FreeBecause.EXPORTED if row.exported else FreeBecause.VIEWED
+
+
 def of_id(connection: Connection, view_id: str) -> Booked | None:
     """A view as it was booked; None where there is none of this id.
 

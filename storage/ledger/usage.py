@@ -44,14 +44,16 @@ _KEYS = {
 
 
 def period(
-    connection: Connection, license_id: str, starts_at: datetime
+    connection: Connection, license_id: str, since: datetime, before: datetime
 ) -> PeriodOf | None:
-    """The period that starts then, if it was ever opened."""
+    """The last period that starts in a time, whose end is not in it, if any does."""
     row = connection.execute(
         text("""
             SELECT id, starts_at, ends_at FROM periods
-             WHERE license_id = :license_id AND starts_at = :starts_at"""),
-        {"license_id": license_id, "starts_at": starts_at},
+             WHERE license_id = :license_id
+               AND starts_at >= :since AND starts_at < :before
+             ORDER BY starts_at DESC LIMIT 1"""),
+        {"license_id": license_id, "since": since, "before": before},
     )
     found = row.mappings().one_or_none()
     return None if found is None else PeriodOf(**found)

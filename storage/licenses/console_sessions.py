@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
+from storage.licenses.api_keys import LIVE
+
 
 class SessionOfKey(NamedTuple):
     """A session, and the API key that it was begun with."""
@@ -34,17 +36,17 @@ def sign_out(connection: Connection, session_id: str, *, lasts_s: float) -> None
 def standing(
     connection: Connection, sessions: Iterable[SessionOfKey]
 ) -> set[SessionOfKey]:
-    """Those that nobody has signed out, and whose key was not revoked."""
+    """Those that nobody has signed out, and whose key has not ended."""
     asked = list(sessions)
     rows = connection.execute(
-        text("""
+        text(f"""
             SELECT s.session_id, s.key_id
               FROM unnest(CAST(:session_ids AS text[]), CAST(:key_ids AS text[]))
                    AS s (session_id, key_id)
-              JOIN keys ON keys.id = s.key_id COLLATE "C" AND keys.revoked_at IS NULL
+              JOIN keys ON keys.id = s.key_id COLLATE "C" AND {LIVE}
              WHERE NOT EXISTS (
                    SELECT FROM console_sign_outs AS o
-                    WHERE o.session_id = s.session_id COLLATE "C")"""),
+                    WHERE o.session_id = s.session_id COLLATE "C")"""),  # noqa: S608 - a constant
         {
             "session_ids": [one.session_id for one in asked],
             "key_ids": [one.key_id for one in asked],

@@ -1,4 +1,4 @@
-"""Quotes and uploads as they are stored: what was asked, at which frozen terms.
+"""Quotes as they are stored: what was asked, at which frozen terms.
 
 Imports `tables`. Start with `quotes`.
 """

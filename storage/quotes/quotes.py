@@ -47,13 +47,17 @@ class Input:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredQuote:
-    """A quote with its id and the instant from which it makes no job any more."""
+    """A quote with its id and the instant from which it makes no job any more.
+
+    `noticed` is what the file of its records was taken for, if they came in one.
+    """
 
     id: str
     request: Request
     quote: Quote
     input: Input
     expires_at: datetime
+    noticed: Mapping[str, Any] | None = None
 
 
 # Each statement is made once: making it costs more than running it.
@@ -99,6 +103,7 @@ def put(connection: Connection, stored: StoredQuote) -> None:
             "input": records.name,
             "columns": list(records.columns),
             "slices": [list(part) for part in records.slices],
+            "noticed": stored.noticed,
             "ranges": _ranges(quote.free_on),
         },
     )
@@ -209,4 +214,5 @@ def _stored(row: dict[str, Any]) -> StoredQuote:
             columns=tuple(row["columns"]),
             slices=tuple(Slice(*part) for part in row["slices"]),
         ),
+        noticed=row["noticed"],
     )

@@ -99,6 +99,29 @@ def inputs(
     return [Kept(*row) for row in rows]
 
 
+def let_raw_files_go(connection: Connection, license_id: str | None) -> int:
+    """Let uploads' files go as they came, and those of their problems; of how many.
+
+    Nobody can tell for sure where in them a person is.
+    """
+    return connection.execute(
+        text(f"""
+            WITH held AS (
+              SELECT id, raw, problem_file FROM uploads
+               WHERE (raw IS NOT NULL OR problem_file IS NOT NULL) AND {_OF_LICENSE}
+               ORDER BY id FOR NO KEY UPDATE),
+            marked AS (
+              INSERT INTO removals (name)
+              SELECT name FROM held
+               CROSS JOIN LATERAL unnest(ARRAY[raw, problem_file]) AS named (name)
+               WHERE name IS NOT NULL
+              ON CONFLICT (name) DO NOTHING)
+            UPDATE uploads SET raw = NULL, problem_file = NULL
+              FROM held WHERE uploads.id = held.id"""),  # noqa: S608 - a constant
+        {"license_id": license_id or ""},
+    ).rowcount
+
+
 def replace_upload(connection: Connection, kept: Kept, name: str) -> bool:
     """Let an upload name another file; False where its own had gone meanwhile."""
     moved = connection.execute(

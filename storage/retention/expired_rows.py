@@ -19,14 +19,22 @@ def let_uploads_go(connection: Connection, *, after_s: float, limit: int) -> int
     return connection.execute(
         text(f"""
             WITH old AS (
-              SELECT id, artifact FROM uploads
-               WHERE artifact IS NOT NULL AND created_at < {_BEFORE}
+              SELECT id, artifact, raw, problem_file FROM uploads
+               WHERE (artifact IS NOT NULL OR raw IS NOT NULL
+                      OR problem_file IS NOT NULL)
+                 AND created_at < {_BEFORE}
                ORDER BY created_at LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED),
-            emptied AS (
-              UPDATE uploads SET artifact = NULL, problems = '[]'
-                FROM old WHERE uploads.id = old.id)
-            INSERT INTO removals (name) SELECT artifact FROM old
-            ON CONFLICT (name) DO NOTHING"""),  # noqa: S608 - a constant
+            marked AS (
+              INSERT INTO removals (name)
+              SELECT name FROM old
+               CROSS JOIN LATERAL unnest(ARRAY[artifact, raw, problem_file])
+                 AS named (name)
+               WHERE name IS NOT NULL
+              ON CONFLICT (name) DO NOTHING)
+            UPDATE uploads
+               SET artifact = NULL, raw = NULL, problem_file = NULL, problems = '[]',
+                   noticed = NULL
+              FROM old WHERE uploads.id = old.id"""),  # noqa: S608 - a constant
         {"after_s": after_s, "limit": limit},
     ).rowcount
 

@@ -31,6 +31,9 @@ def orphans(connection: Connection, names: Collection[str]) -> list[str]:
                     ON found.name LIKE 'jobs/%'
                    AND j.id = split_part(found.name, '/', 2) COLLATE "C"
                  WHERE NOT EXISTS (SELECT 1 FROM uploads WHERE artifact = found.name)
+                   AND NOT EXISTS (SELECT 1 FROM uploads WHERE raw = found.name)
+                   AND NOT EXISTS (
+                       SELECT 1 FROM uploads WHERE problem_file = found.name)
                    AND NOT EXISTS (SELECT 1 FROM quotes WHERE input = found.name)
                    AND (j.id IS NULL OR (j.finished_at IS NOT NULL
                      AND j.file_artifact IS DISTINCT FROM found.name

@@ -8,6 +8,7 @@ _PLACES = {
     "connections": ("secrets", "deleted_at IS NULL"),
     "webhooks": ("secret", "deleted_at IS NULL"),
     "replaced_secrets": ("secret", "true"),
+    "derivation_keys": ("secret", "true"),
 }
 """The column of each table that holds one, and where it is still needed.
 

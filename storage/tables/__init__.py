@@ -73,7 +73,13 @@ from storage.tables.pushes import (
     intents,
     unchanged_claims,
 )
-from storage.tables.quotes import quotes, uploads
+from storage.tables.quotes import (
+    derivation_keys,
+    quotes,
+    suffix_lists,
+    upload_templates,
+    uploads,
+)
 from storage.tables.retention import erasures, removals
 from storage.tables.webhooks import (
     deliveries,
@@ -109,6 +115,7 @@ __all__ = [
     "credit_notes",
     "deliveries",
     "delivery_attempts",
+    "derivation_keys",
     "directory",
     "dry_run_items",
     "dry_runs",
@@ -147,9 +154,11 @@ __all__ = [
     "reservations",
     "scope_pauses",
     "statements",
+    "suffix_lists",
     "templates",
     "transfers",
     "unchanged_claims",
+    "upload_templates",
     "uploads",
     "users",
     "webhooks",

@@ -106,6 +106,8 @@ keys = Table(
     Column("created_at", Instant, nullable=False, server_default=NOW),
     Column("last_used_at", Instant),
     Column("revoked_at", Instant),
+    # From then on it is none any more; None: until it is revoked.
+    Column("expires_at", Instant),
     # Who holds it; None: nobody is named, and it approves nothing.
     Column("person", Text),
     one_of("scope", Scope),

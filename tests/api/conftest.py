@@ -25,6 +25,9 @@ from worker.wiring import Wired
 
 ADMIN_KEY = "the-key-of-the-tests-1"
 
+_OF_WORK = ("artifacts_url", "batch_records")
+"""Settings that the work behind an API has too."""
+
 
 class Api:
     """Clients of one API, each with a key, and the work behind it."""
@@ -146,11 +149,12 @@ def serving(
         "webhook_allow_private": True,
         **settings,
     }
-    store_url = settings.get("artifacts_url")
-    store: dict[str, Any] = {"artifacts_url": store_url} if store_url else {}
+    work: dict[str, Any] = {
+        name: settings[name] for name in _OF_WORK if name in settings
+    }
     with served(make_api(Settings(**given))) as url:
         deps = job_runs.wire_to(
-            database_url, home, days=days, webhook_allow_private=True, **store
+            database_url, home, days=days, webhook_allow_private=True, **work
         )
         api = Api(url, deps)
         try:

@@ -23,6 +23,7 @@ from worker.api.routes import (
     uploads,
     webhooks,
 )
+from worker.api.routes.administration import erasures, keys
 from worker.api.routes.finance import (
     balances,
     explained_charges,
@@ -30,6 +31,7 @@ from worker.api.routes.finance import (
     reconciliations,
     refunds,
     statements,
+    usage_files,
     warehouse,
 )
 from worker.api.routes.operations import (
@@ -65,10 +67,18 @@ _ALLOWED = {
     "POST /licenses/{license}/close": {_FINANCE},
     "POST /licenses/{license}/views": {_PRODUCER},
     "GET /licenses/{license}/notifications": {_PRODUCER},
+    "GET /licenses/{license}/views": {_PRODUCER},
+    "GET /licenses/{license}/templates": {_PRODUCER},
     "PUT /licenses/{license}/templates/{template}": {_PRODUCER},
     "GET /licenses/{license}/templates/{template}": {_PRODUCER},
     "DELETE /licenses/{license}/templates/{template}": {_PRODUCER},
+    "GET /licenses/{license}/upload-templates": {_PRODUCER},
+    "PUT /licenses/{license}/upload-templates/{template}": {_PRODUCER},
+    "GET /licenses/{license}/upload-templates/{template}": {_PRODUCER},
+    "DELETE /licenses/{license}/upload-templates/{template}": {_PRODUCER},
     "POST /uploads": {_PRODUCER},
+    "PUT /uploads/{upload}/columns": {_PRODUCER},
+    "GET /uploads/{upload}/problems": {_PRODUCER},
     "POST /quotes": {_PRODUCER},
     "POST /jobs": {_PRODUCER},
     "GET /jobs": {_PRODUCER, _OPERATOR, _FINANCE, _OBSERVER},
@@ -102,6 +112,7 @@ _ALLOWED = {
     "GET /charges/{charge}/explanation": {_FINANCE},
     "POST /reconciliations": {_FINANCE},
     "GET /reconciliations": {_FINANCE},
+    "POST /reconciliations/usage": {_FINANCE},
     "GET /reconciliations/{reconciliation}": {_FINANCE},
     "GET /charges/{charge}/refund": {_FINANCE},
     "POST /charges/{charge}/refund": {_FINANCE},
@@ -163,7 +174,10 @@ FAMILIES = (
     explained_charges,
     reconciliations,
     statements,
+    usage_files,
     warehouse,
+    keys,
+    erasures,
 )
 _ROUTES = sorted(
     f"{method} {route.path}"
@@ -239,9 +253,18 @@ def _things_of(api, license_id: str) -> dict[str, str]:
         },
     )
     api.admin.put(f"/v1/licenses/{license_id}/templates/mine", json={})
+    path = f"/v1/licenses/{license_id}/upload-templates/mine"
+    api.admin.put(path, json={"columns": {"company_id": "Id"}})
+    upload = api.admin.post(
+        f"/v1/uploads?license={license_id}&inspect=true",
+        content="Id\nc\n",
+        headers={"Content-Type": "text/csv"},
+    )
     asked = {"period": "open", "license": license_id}
     reconciliation = api.admin.post("/v1/reconciliations", json=asked).json()["id"]
+    key = {"name": "a test", "scope": "producer", "license": license_id}
     return {
+        "key": api.admin.post("/v1/keys", json=key).json()["id"],
         "reconciliation": str(reconciliation),
         "license": license_id,
         "template": "mine",
@@ -250,6 +273,7 @@ def _things_of(api, license_id: str) -> dict[str, str]:
         "refund": str(refunded["refund"]),
         "chunk": str(chunk_id),
         "webhook": webhook.json()["id"],
+        "upload": upload.json()["id"],
         "user": "u",
     }
 
@@ -268,8 +292,11 @@ _IN_BODY = {
     "POST /dry-runs",
     "POST /refunds",
     "POST /refunds/preview",
+    "POST /keys",
+    "POST /erasures",
 }
 _LISTS = {
+    "GET /keys",
     "GET /reconciliations",
     "GET /jobs",
     "GET /lookups",
@@ -286,6 +313,7 @@ _LISTS = {
 _OF_NONE = {"POST /licenses", "GET /licenses", "GET /audit"}
 # What is the house's: a key that is bound to a license may not call it.
 _OF_THE_HOUSE = {
+    "POST /reconciliations/usage",
     "POST /outbox/requeue",
     "GET /processes",
     "GET /queues",

@@ -10,6 +10,7 @@ from tests.api.conftest import ADMIN_KEY
 
 load_all_checks()
 
+_SLOW = pytest.mark.slow
 _BUSINESS = ["402", "413", "422"]
 """What valid data can meet as well: a document does not know the business."""
 
@@ -37,9 +38,9 @@ def document(api):
     return document
 
 
-def _holds(operation) -> None:
+def _holds(operation, examples: int) -> None:
     @effort(
-        max_examples=effort().max_examples // 10,
+        max_examples=examples,
         deadline=None,
         suppress_health_check=list(HealthCheck),
         database=None,
@@ -53,10 +54,13 @@ def _holds(operation) -> None:
     holds()
 
 
-def test_the_api_keeps_to_its_document(document, subtests):
+@pytest.mark.parametrize(
+    "share", [pytest.param(50, id="few"), pytest.param(10, id="all", marks=_SLOW)]
+)
+def test_the_api_keeps_to_its_document(document, subtests, share):
     for found in document.get_all_operations():
         operation = found.ok()
         if operation.path.endswith("/events"):
             continue  # it does not end before its job; followed in test_jobs
         with subtests.test(operation.label):
-            _holds(operation)
+            _holds(operation, effort().max_examples // share)

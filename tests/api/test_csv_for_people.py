@@ -3,6 +3,7 @@
 import csv
 import io
 
+import pytest
 from sqlalchemy import text
 
 from tests.support.stored_jobs import take_outcomes_apart
@@ -50,6 +51,7 @@ def test_no_id_and_no_word_of_a_crm_is_a_formula_in_a_list_of_rejections(api):
     assert {row["person_id"] for row in rows} == {""}
 
 
+@pytest.mark.parametrize("settings", [{"batch_records": 1_000}])
 def test_a_list_of_many_pages_is_whole_and_in_order(api):
     job_id = _rejected(api, [f"c{number}" for number in range(1_001)])
     rows = _rows(api, job_id)

@@ -126,6 +126,94 @@ def test_usage_is_summed_by_user_job_item_and_day(api):
     assert sum(usage("day").values()) == 4
 
 
+def test_usage_is_asked_by_a_month_and_a_bound_producer_sees_it_by_user(api):
+    api.license(starts_at="2026-01-15T00:00:00Z")
+    (period,) = api.admin.get("/v1/licenses/acme/periods").json()["items"]
+    path = "/v1/licenses/acme/usage?by=user"
+    running = api.admin.get(path).json()
+    month = period["starts_at"][:7]
+    assert api.admin.get(f"{path}&period={month}").json() == running
+    assert api.admin.get(f"{path}&period=2025-12").status_code == 404
+    bound, house = (api.key(Scope.PRODUCER, name) for name in ("acme", None))
+    assert bound.get(path).json() == running
+    for client, query in ((bound, "by=job"), (house, "by=user")):
+        refused = client.get(f"/v1/licenses/acme/usage?{query}")
+        assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")
+
+
+def test_what_a_view_would_cost_is_said_before_and_books_nothing(api):
+    api.license(plan="V3")
+    path = "/v1/licenses/acme/views"
+
+    def price() -> dict[str, object]:
+        found: dict[str, object] = api.admin.get(f"{path}?company_id=c1").json()
+        return found
+
+    assert price() == price() == {"credits": 1, "free_because": None}
+    assert api.admin.get("/v1/licenses/acme/balance").json()["spent"] == 0
+    api.admin.post(path, json={"user": "ada", "company_id": "c1"})
+    assert price() == {"credits": 0, "free_because": "viewed"}
+    api.license("other")
+    free = api.admin.get("/v1/licenses/other/views?company_id=c1").json()
+    assert free == {"credits": 0, "free_because": "plan"}
+
+
+def test_a_top_up_says_when_it_expires(api):
+    api.license()
+    body = {"credits": 5, "reference": "r"}
+    made = api.admin.post("/v1/licenses/acme/top-ups", json=body).json()
+    assert made["expires_at"] == made["period"]["ends_at"]
+
+
+def test_templates_are_listed_by_name(api):
+    api.license()
+    for name in ("b", "a"):
+        path = f"/v1/licenses/acme/templates/{name}"
+        api.admin.put(path, json={"format": "xlsx"})
+    first = api.admin.get("/v1/licenses/acme/templates?limit=1").json()
+    assert [(one["name"], one["format"]) for one in first["items"]] == [("a", "xlsx")]
+    rest = api.admin.get(
+        "/v1/licenses/acme/templates", params={"cursor": first["next"]}
+    )
+    assert [one["name"] for one in rest.json()["items"]] == ["b"]
+
+
+def test_charges_are_listed_by_user_job_item_and_views_and_nothing_else_is_taken(api):
+    api.license(plan="V3")
+    job_id = api.admin.post("/v1/jobs", json=_ONE).json()["id"]
+    api.ended(job_id)
+    view = {"user": "bob", "company_id": "c9"}
+    api.admin.post("/v1/licenses/acme/views", json=view)
+    client = api.key(Scope.FINANCE)
+
+    def listed(**query: str) -> list[str]:
+        found = client.get("/v1/charges", params=query).json()["items"]
+        return [charge["user"] for charge in found]
+
+    assert listed() == ["ada", "bob"]
+    assert listed(user="bob") == ["bob"]
+    assert listed(job=job_id) == listed(views="false") == ["ada"]
+    assert listed(views="true", item="company") == ["bob"]
+    assert listed(job=job_id, user="bob") == listed(user="Bob") == listed(job="x") == []
+    for query in (
+        {"job": job_id, "views": "true"},
+        {"job": ""},
+        {"user": "a\tb"},
+        {"views": "some"},
+        {"item": "person"},
+        {"users": "bob"},
+        *(
+            {"format": "csv", "period": "2026-11", name: given}
+            for name, given in (("user", "bob"), ("job", job_id), ("views", "true"))
+        ),
+    ):
+        refused = client.get("/v1/charges", params=query)
+        assert (refused.status_code, refused.json()["code"]) == (
+            422,
+            "invalid_request",
+        ), query
+
+
 def test_a_charge_is_refunded_once_after_its_job_has_ended(api):
     api.license()
     job_id = api.admin.post("/v1/jobs", json=_ONE).json()["id"]

@@ -12,12 +12,12 @@ import redis
 from sqlalchemy import text
 
 from storage.jobs import heartbeats
-from tests.conftest import new_database
 from tests.finance.conftest import seal
 from tests.support import job_runs
+from tests.support.databases import new_database
 from tests.support.fleet import Fleet, fleet_of, until
 from tests.support.servers import OwnBroker, own_broker
-from tests.support.terminals import Terminal
+from tests.support.terminals import Terminal, WarmTerminal
 from worker.embedded.home import remove_home
 from worker.jobs import job_control, submission
 from worker.wiring import Wired
@@ -151,7 +151,7 @@ def test_a_broken_promise_is_violated(broken_database, tmp_path):
         job_runs.create_license(deps)
     with broken_database.transaction() as connection:
         connection.execute(text("UPDATE periods SET granted = granted + 1"))
-    terminal = Terminal(tmp_path / "home", url)
+    terminal = WarmTerminal(tmp_path / "home", url)
     done = terminal.run("audit", "--json")
     assert done.returncode == _FAILED
     (violation,) = json.loads(done.stdout)["violations"]
@@ -171,7 +171,7 @@ def test_a_broken_chain_is_violated_and_a_restored_house_refuses(
     broken_database, tmp_path
 ):
     url = broken_database.url.render_as_string(hide_password=False)
-    terminal = Terminal(tmp_path / "home", url)
+    terminal = WarmTerminal(tmp_path / "home", url)
     deps = job_runs.wire_to(url, tmp_path / "home")
     with closing(deps.database):
         job_runs.create_license(deps)

@@ -27,6 +27,12 @@ def _run(api, user: str, first: int, count: int, license_id: str = "acme") -> st
 
 
 @pytest.fixture
+def settings():
+    # A thousand records, so that numbers have a place for thousands: not one by one.
+    return {"batch_records": 1_000}
+
+
+@pytest.fixture
 def acme(api):
     """A license with users, views, a refund, and a job that is still open."""
     api.license(plan="V3", credits=2_000)

@@ -21,9 +21,9 @@ from worker.infrastructure.task_results import Later
 from worker.jobs import submission
 from worker.jobs.chunk_runner import run_chunk
 from worker.jobs.outbox_runner import run_entry
-from worker.quotes import uploads
 from worker.quotes.readers.formats import CSV
 from worker.retention import pruner
+from worker.uploads import uploads
 from worker.wiring import Wired
 
 pytestmark = pytest.mark.usefixtures("s3_keys")

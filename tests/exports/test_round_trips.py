@@ -10,16 +10,17 @@ import pytest
 from pricing.findings import EmailLevel
 from pricing.plans import Item
 from storage.quotes.quotes import Request
-from storage.quotes.uploads import StoredUpload
+from storage.uploads.uploads import StoredUpload
 from tests.support import job_runs
 from tests.support.read_rows import rows_of
 from worker.jobs import submission
-from worker.quotes import quote_maker, uploads
+from worker.quotes import quote_maker
 from worker.quotes.kept_records import Kept
 from worker.quotes.readers import inline_records
 from worker.quotes.readers.formats import BY_SUFFIX
 from worker.quotes.readers.reader import Reading
 from worker.quotes.readers.records import Record
+from worker.uploads import uploads
 from worker.wiring import Wired
 
 _IDS = ("@acme", "0012", "1E5", "12345678901234567890", "=c", "'t", "'=1", "#5", "a;b")

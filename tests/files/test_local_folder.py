@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from storage.errors import ArtifactError
+from storage.errors import ArtifactError, MissingArtifact
 from storage.files.artifact_store import open_artifacts
 from storage.files.local_folder import LocalFolder, close_to_others
 
@@ -37,6 +37,28 @@ def test_nothing_is_there_before_the_end(folder, tmp_path):
         with pytest.raises(ArtifactError), folder.open("a.csv"):
             pass
     assert _names(tmp_path) == ["a.csv"]
+
+
+@pytest.mark.parametrize("how", ["it alone", "a folder", "all", "the store"])
+def test_a_file_that_is_missing_is_told_from_a_folder_that_is_away(
+    folder, tmp_path, how
+):
+    for name in ("a/b.csv", "c.csv"):
+        with folder.create(name) as draft:
+            draft.write(b"x")
+    root = tmp_path / "files"
+    gone = {
+        "it alone": [root / "a" / "b.csv"],
+        "a folder": [root / "a"],
+        "all": [root / "a", root / "c.csv"],
+        "the store": [root],
+    }
+    for place, path in enumerate(gone[how]):
+        path.rename(tmp_path / str(place))
+    with pytest.raises(ArtifactError) as told, folder.open("a/b.csv"):
+        pass
+    is_missing = how in ("it alone", "a folder")
+    assert isinstance(told.value, MissingArtifact) is is_missing
 
 
 def test_what_raises_leaves_nothing_behind(folder, tmp_path):
@@ -97,8 +119,10 @@ def test_a_name_that_could_lead_elsewhere_is_refused(folder, tmp_path, name):
 
 
 def test_a_file_that_is_not_there_is_an_error_that_names_it(folder):
+    with folder.create("b.csv"):
+        pass
     with (
-        pytest.raises(ArtifactError, match=r"a\.csv: No such file"),
+        pytest.raises(MissingArtifact, match=r"a\.csv: there is no such file"),
         folder.open("a.csv"),
     ):
         pass

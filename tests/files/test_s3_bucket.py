@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from storage.errors import ArtifactError, DiskFull
+from storage.errors import ArtifactError, DiskFull, MissingArtifact
 from storage.files.artifact_store import open_artifacts
 from storage.files.s3_bucket import Bucket
 from storage.files.s3_streams import PIECE_BYTES, Pieces
@@ -263,6 +263,9 @@ def test_a_bucket_that_is_not_there_is_an_error(rclone):
     url = rclone.bucket().replace("bucket-", "another-")
     with pytest.raises(ArtifactError, match="NoSuchBucket"):
         _filled(url)
+    with pytest.raises(ArtifactError) as told, _open(url).open(_NAME) as stream:
+        stream.read()
+    assert not isinstance(told.value, MissingArtifact)
 
 
 def test_without_keys_it_says_so(rclone, monkeypatch):
@@ -276,8 +279,9 @@ def test_with_wrong_keys_nothing_is_read_or_written(rclone, monkeypatch):
     _filled(url)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "not-the-secret")
     store = _open(url)
-    with pytest.raises(ArtifactError), store.open(_NAME) as stream:
+    with pytest.raises(ArtifactError) as told, store.open(_NAME) as stream:
         stream.read()
+    assert not isinstance(told.value, MissingArtifact)
     with pytest.raises(ArtifactError), store.create(_NAME) as draft:
         draft.write(b"x")
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from storage.errors import ArtifactError
+from storage.errors import ArtifactError, MissingArtifact
 from storage.files.artifact_store import open_artifacts
 from storage.files.artifacts import Artifacts
 from storage.files.s3_streams import PIECE_BYTES
@@ -191,7 +191,7 @@ def test_a_removed_file_is_gone_and_the_others_stay(store):
     _write(store, "jobs/job-1/parts/1.csv", "jobs/job-2/parts/1.csv")
     store.remove("jobs/job-1/parts/1.csv")
     assert _kept(store) == ["jobs/job-2/parts/1.csv"]
-    with pytest.raises(ArtifactError):
+    with pytest.raises(MissingArtifact):
         _read(store, "jobs/job-1/parts/1.csv")
 
 

@@ -1,8 +1,6 @@
 """Reconciling: what ended well differs in nothing, whatever it was, and gives way."""
 
-import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing
 from threading import Event
@@ -16,9 +14,10 @@ from storage.finance.reconciliation import runs
 from storage.finance.reconciliation.runs import Shown
 from tests.support import job_runs
 from tests.support.fleet import until
+from tests.support.terminals import WarmTerminal
 from worker.finance.reconciliation import reconciler, reconciliations, runners
 from worker.finance.reconciliation.reconcile_process import ReconcileProcess
-from worker.infrastructure.errors import Refused
+from worker.infrastructure.errors import Code, Refused
 from worker.jobs import submission
 from worker.retention import person_erasure
 from worker.wiring import Wired
@@ -52,6 +51,7 @@ def _execute(deps: Wired, statement: str) -> None:
         connection.execute(statement)
 
 
+_COUNTS = ("periods", "jobs", "charges", "recomputed", "differences")
 _FORMATS = {
     "csv": {"format": "csv"},
     "excel": {"format": "csv", "profile": "excel"},
@@ -90,6 +90,36 @@ def test_a_file_that_was_changed_is_named(deps, export):
     named = {one.place for one in _reconcile(deps).differences}
     assert "jobs.file_sha256" in named
     assert "jobs.file_bytes" not in named
+
+
+def test_files_that_cannot_be_reached_are_waited_for_and_no_difference(deps):
+    for place in range(3):
+        _export(deps, f"c{place}/p1")
+    whole = _reconcile(deps).run
+    with deps.database.transaction() as connection:
+        run_id = runs.put(connection, "open", None)
+    files = deps.settings.home / "files"
+    files.rename(away := deps.settings.home / "away")
+    runners.run_waiting(deps, Event())
+    waits = reconciliations.show(deps, run_id, limit=10)
+    assert (waits.run.state, waits.differences) == ("running", [])
+    assert waits.run.error is not None
+    assert waits.run.error.startswith("waits for files that cannot be reached: ")
+    away.rename(files)
+    _execute(deps, "UPDATE reconciliations SET lease_until = now() WHERE owner IS NULL")
+    runners.run_waiting(deps, Event())
+    shown = reconciliations.show(deps, run_id, limit=10)
+    assert (shown.run.state, shown.run.error, shown.differences) == ("done", None, [])
+    for name in _COUNTS:
+        assert getattr(shown.run, name) == getattr(whole, name), name
+
+
+def test_the_command_says_that_files_cannot_be_reached(deps):
+    _export(deps, "c1/p1")
+    (deps.settings.home / "files").rename(deps.settings.home / "away")
+    with pytest.raises(Refused, match="files that cannot be reached") as told:
+        runners.run_now(deps, "open", None)
+    assert told.value.code == Code.UNAVAILABLE
 
 
 def test_a_row_too_many_in_a_file_is_named(deps):
@@ -173,7 +203,7 @@ def test_a_killed_one_goes_on_from_its_cursor_and_counts_nothing_twice(deps):
     runners.run_waiting(deps, Event())
     resumed = reconciliations.show(deps, run_id, limit=10).run
     assert resumed.state == "done"
-    for name in ("periods", "jobs", "charges", "recomputed", "differences"):
+    for name in _COUNTS:
         assert getattr(resumed, name) == getattr(whole, name), name
 
 
@@ -249,15 +279,9 @@ def test_the_command_refuses_what_names_no_period(deps):
 
 
 def _command(deps: Wired, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "worker.cli", "reconcile", *words],
-        env=os.environ
-        | {
-            "HOLDFAST_HOME": str(deps.settings.home),
-            "HOLDFAST_DATABASE_URL": str(deps.settings.database_url),
-            "HOLDFAST_ARTIFACTS_URL": str(deps.settings.artifacts_url),
-        },
-        capture_output=True,
-        text=True,
-        check=False,
+    terminal = WarmTerminal(
+        deps.settings.home,
+        str(deps.settings.database_url),
+        ARTIFACTS_URL=str(deps.settings.artifacts_url),
     )
+    return terminal.run("reconcile", *words)

@@ -21,6 +21,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "storage/ledger": ("pricing", "storage", "storage/webhooks"),
     "storage/refunds": ("storage", "storage/ledger", "storage/webhooks"),
     "storage/quotes": ("pricing", "storage/tables"),
+    "storage/uploads": ("storage/files", "storage/tables"),
     "storage/findings": ("pricing", "storage", "storage/tables"),
     "storage/jobs": (
         *("pricing", "storage", "storage/files", "storage/webhooks"),
@@ -61,7 +62,12 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "worker/quotes": (
         *("pricing", "storage", "storage/files", "storage/licenses"),
         *("storage/ledger", "storage/quotes", "storage/findings", "storage/retention"),
+        "storage/uploads",
         *("worker/infrastructure", "worker/licenses", "worker/quotes/readers"),
+    ),
+    "worker/uploads": (
+        *("pricing", "storage", "storage/files", "storage/licenses", "storage/uploads"),
+        *("worker/infrastructure", "worker/quotes", "worker/quotes/readers"),
     ),
     "worker/findings": (
         *("pricing", "storage", "storage/findings", "storage/jobs"),
@@ -102,6 +108,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         *("storage/licenses", "storage/ledger", "storage/quotes", "storage/findings"),
         *("storage/jobs", "storage/connections", "storage/pushes", "storage/webhooks"),
         *("storage/operations", "storage/refunds", "worker/refunds"),
+        *("storage/uploads", "worker/uploads"),
         *("worker/infrastructure", "worker/operations"),
         *("worker/connections/connectors", "worker/exports", "storage/finance"),
     ),
@@ -123,7 +130,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         *("storage", "storage/files", "storage/licenses", "storage/findings"),
         *("storage/connections", "storage/pushes", "storage/retention"),
         *("storage/webhooks", "worker/infrastructure"),
-        *("worker/quotes", "worker/quotes/readers"),
+        *("worker/quotes", "worker/quotes/readers", "worker/uploads"),
         *("worker/exports", "worker/finance"),
     ),
     # -- Things apart.

@@ -11,7 +11,7 @@ import sys
 import tokenize
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -135,10 +135,16 @@ def house() -> list[Source]:
 
 def _sources(packages: Sequence[str]) -> list[Source]:
     return [
-        Source(path.relative_to(ROOT).as_posix(), path.read_text("utf-8"))
+        _source(path)
         for package in packages
         for path in sorted((ROOT / package).rglob("*.py"))
     ]
+
+
+@cache
+def _source(path: Path) -> Source:
+    """Whoever looks at a file finds it as parsed as the last one left it."""
+    return Source(path.relative_to(ROOT).as_posix(), path.read_text("utf-8"))
 
 
 # -- Walls: who may know whom.

@@ -23,7 +23,7 @@ from worker.jobs import job_control, submission
 from worker.jobs.sweeper import sweep
 from worker.operations.scope_pauses import pause_scope, resume_scope
 
-_PERSONS = 2000
+_PERSONS = 1000
 _BY = Acting(Actor("ada", "a test"), "they asked for it")
 
 

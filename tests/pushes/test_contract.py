@@ -150,8 +150,8 @@ def test_what_was_written_and_never_answered_is_there_once_and_paid_for_once(
 def test_a_crm_that_says_nothing_is_waited_for_so_long_and_gets_each_record_once(
     wired, connection, crm
 ):
-    hasty = wired(crm_timeout_s=1, crm_settle_s=0.2)
-    crm.behave(fault="slow", slow_ms=3_000, fault_on=crm.writes)
+    hasty = wired(crm_timeout_s=0.5, crm_settle_s=0.2)
+    crm.behave(fault="slow", slow_ms=1_500, fault_on=crm.writes)
     report = push(hasty, connection, _records(8))
     assert crm.faults_left == 0
     assert (counts(report), report.settled) == ({"created": 8}, 8)

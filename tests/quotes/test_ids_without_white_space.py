@@ -24,11 +24,12 @@ from worker.infrastructure.errors import BadInput
 from worker.jobs import job_control, job_retry, submission
 from worker.jobs.chunk_runner import run_chunk
 from worker.ledger import company_views
-from worker.quotes import quote_maker, uploads
+from worker.quotes import quote_maker
 from worker.quotes.readers import inline_records
 from worker.quotes.readers.formats import BY_CONTENT_TYPE
 from worker.quotes.readers.reader import Reading
 from worker.retention import person_erasure
+from worker.uploads import uploads
 from worker.wiring import Wired
 
 SPACES = [chr(code) for code in range(0x110000) if chr(code).isspace()]

@@ -17,7 +17,8 @@ from pricing.findings import EmailLevel
 from pricing.plans import Item
 from storage.quotes.quotes import Request
 from tests.support import job_runs
-from worker.quotes import quote_maker, uploads
+from worker.quotes import quote_maker
+from worker.uploads import uploads
 from worker.quotes.readers.formats import CSV
 from worker.wiring import wire
 

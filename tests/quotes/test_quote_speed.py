@@ -13,8 +13,9 @@ from pricing.findings import EmailLevel
 from pricing.plans import Item
 from storage.quotes.quotes import Request
 from tests.support import job_runs
-from worker.quotes import quote_maker, uploads
+from worker.quotes import quote_maker
 from worker.quotes.readers.formats import BY_SUFFIX
+from worker.uploads import uploads
 from worker.wiring import Wired
 
 _MOST = 2.0

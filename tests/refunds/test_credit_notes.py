@@ -1,14 +1,21 @@
 """Credit notes: what they give back, who has to approve them, and how they stay."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import IntegrityError
 
 from storage.ledger import balances
 from storage.refunds import credit_note_reports, credit_notes
-from storage.refunds.credit_notes import Author, DecideResult, MakeResult
+from storage.refunds.credit_notes import (
+    HOUSE,
+    Author,
+    DecideResult,
+    MakeResult,
+    Wanted,
+)
 from storage.refunds.refunds import RefundResult
 from tests.refunds.noted import (
     ADA,
@@ -107,6 +114,23 @@ def test_a_whole_job_is_what_of_it_was_not_given_back_before(database):
         assert (found.job_id, found.credits) == ("job-1", 2)
         again, _ = ask(connection, [], job_id="job-1")
     assert again.result is MakeResult.NOTHING_LEFT
+
+
+def test_what_a_large_job_has_paid_is_given_more_time_than_another_statement(database):
+    def given(connection: Connection) -> str:
+        return str(connection.execute(text("SHOW statement_timeout")).scalar_one())
+
+    wanted = Wanted(license_id="acme", job_id="job-1", reason="all of it")
+    acts: tuple[Callable[[Connection], object], ...] = (
+        lambda on: credit_notes.decide(on, wanted, HOUSE, approval_credits=None),
+        lambda on: credit_notes.approve(on, 1, ADA),
+        lambda on: credit_notes.reject(on, 1, ADA, "no"),
+    )
+    for act in acts:
+        with database.transaction() as connection:
+            assert given(connection) == "30s"
+            act(connection)
+            assert given(connection) == "30min"
 
 
 def test_what_goes_above_the_amount_waits_and_moves_nothing(database):

@@ -30,13 +30,14 @@ from worker.findings.providers.directory import Directory, Known
 from worker.infrastructure.errors import Code, Refused
 from worker.jobs import job_control, job_retry, submission
 from worker.jobs.chunk_runner import run_chunk
-from worker.quotes import quote_maker, uploads
+from worker.quotes import quote_maker
 from worker.quotes.kept_records import KeptRecords
 from worker.quotes.readers.formats import CSV
 from worker.quotes.readers.reader import Reading
 from worker.retention import person_erasure
 from worker.retention.person_erasure import Erased
 from worker.retention.pruner import Pruner
+from worker.uploads import uploads
 from worker.wiring import Wired
 
 _COLUMNS = ["company_id", "company_domain", "person_id", "first_name", "note"]
@@ -168,6 +169,7 @@ def test_of_a_person_in_everything_only_ids_are_left(deps):
     assert erased == Erased(
         directory=1,
         findings=0,
+        raw_files=0,
         uploads=1,
         inputs=2,
         rejections=1,
@@ -209,6 +211,7 @@ def test_the_same_again_removes_nothing_more(deps):
     assert person_erasure.erase(deps, "ada") == Erased(
         directory=0,
         findings=0,
+        raw_files=0,
         uploads=0,
         inputs=1,
         rejections=0,
@@ -397,7 +400,7 @@ def test_an_unknown_license_is_refused_and_nobody_is_erased(deps):
 
 def test_records_that_went_meanwhile_are_not_brought_back(deps):
     stored = uploads.upload(deps, "acme", _reading(), skip_bad=False)
-    kept = erased_persons.Kept(stored.id, stored.artifact)
+    kept = erased_persons.Kept(stored.id, stored.artifact or "")
     with deps.database.transaction() as connection:
         connection.execute(
             text("UPDATE uploads SET created_at = created_at - interval '1 year'")

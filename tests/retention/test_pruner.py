@@ -13,8 +13,8 @@ from sqlalchemy import Connection, text
 
 from storage.errors import ArtifactError
 from storage.files import pending_removals, row_with_file
-from storage.quotes.uploads import StoredUpload
 from storage.retention import expired_rows
+from storage.uploads.uploads import StoredUpload
 from storage.webhooks import events, webhooks
 from tests.support import job_runs
 from tests.support.business_time import shift_to
@@ -22,11 +22,12 @@ from worker.exports.file_names import parts_folder
 from worker.infrastructure.errors import Code, Refused
 from worker.jobs import job_control, job_retry, submission
 from worker.jobs.chunk_runner import run_chunk
-from worker.quotes import quote_maker, uploads
+from worker.quotes import quote_maker
 from worker.quotes.readers.formats import CSV
 from worker.responses import job_responses
 from worker.retention import pruner
 from worker.retention import pruner as keep
+from worker.uploads import uploads
 from worker.wiring import Wired
 
 _DAY_S = 24 * 3600.0

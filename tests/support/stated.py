@@ -4,7 +4,6 @@ import json
 
 from sqlalchemy import Connection, text
 
-from storage.database import Database
 from storage.finance.statements import (
     ledger_lines,
     stated_periods,
@@ -26,27 +25,26 @@ SELECT id, license_id, starts_at, ends_at, ended_at, closed_at, closed_in FROM p
 """)
 
 
-def check_statements(database: Database) -> None:
-    """Each period's lines add up, close with what its row counts, and can be kept."""
-    with database.transaction() as connection:
-        connection.execute(
-            text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        )
-        for row in connection.execute(_PERIODS).mappings():
-            period = StatedPeriod(**row)
-            statement = _of_all(connection, period)
-            check_adds_up(statement)
-            counted = stated_periods.accounts_of(connection, period.id)
-            assert statement.closing == counted, period
-            again = json.loads(encoded(document_of(statement)))
-            assert statement_of(again) == statement
-            last = statement_runs.last(connection, period.id)
-            if last is not None:
-                # What the runs leave, and what has moved since, is all there is.
-                rest = ledger_lines.lines_of(
-                    connection, stated(period), Range(last.until), last.closing
-                )
-                assert _statement(period, rest).closing == counted, period
+def check_statements(connection: Connection) -> None:
+    """Each period's lines add up, close with what its row counts, and can be kept.
+
+    All of it is looked at in one transaction's snapshot.
+    """
+    for row in connection.execute(_PERIODS).mappings():
+        period = StatedPeriod(**row)
+        statement = _of_all(connection, period)
+        check_adds_up(statement)
+        counted = stated_periods.accounts_of(connection, period.id)
+        assert statement.closing == counted, period
+        again = json.loads(encoded(document_of(statement)))
+        assert statement_of(again) == statement
+        last = statement_runs.last(connection, period.id)
+        if last is not None:
+            # What the runs leave, and what has moved since, is all there is.
+            rest = ledger_lines.lines_of(
+                connection, stated(period), Range(last.until), last.closing
+            )
+            assert _statement(period, rest).closing == counted, period
 
 
 def _of_all(connection: Connection, period: StatedPeriod) -> Statement:

@@ -91,9 +91,11 @@ class WarmTerminal(Terminal):
 
 
 _WARM = multiprocessing.get_context("forkserver")
-_WARM.set_forkserver_preload(
-    [__name__, *(f"worker.cli.{name}" for name in ("exports", "jobs", "licenses"))]
+_COMMANDS = (
+    *("exports", "jobs", "licenses", "maintenance"),
+    *("finance.reconcile", "finance.statements", "operations.overview"),
 )
+_WARM.set_forkserver_preload([__name__, *(f"worker.cli.{name}" for name in _COMMANDS)])
 
 
 def _forked(

@@ -19,7 +19,7 @@ from storage.files.local_folder import LocalFolder
 from storage.ledger import audit
 from storage.migrations.migrator import migrate
 from storage.retention import erased_persons
-from tests.conftest import new_database
+from tests.support.databases import new_database
 from tests.support.fleet import (
     Fleet,
     answer,

@@ -1,5 +1,7 @@
 """What processes counted reaches the database, and is never more than was done."""
 
+import pytest
+
 from storage.operations import counters
 from tests.support.fleet import Fleet, assert_exact, kill, load_persons, submit
 
@@ -35,6 +37,7 @@ def test_processes_that_are_told_to_stop_have_said_all_that_they_counted(fleet):
     assert _counted(fleet) == (_SMALL + _LARGE, settled)
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_has_counted_nothing_that_was_not_committed(fleet):
     load_persons(fleet.deps, _LARGE)
     worker, dispatcher = fleet.start("worker", "dispatcher")

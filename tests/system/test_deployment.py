@@ -18,7 +18,7 @@ import yaml
 
 from storage.database import Database
 from storage.migrations.schema_version import is_migrated
-from tests.conftest import new_database
+from tests.support.databases import new_database
 from tests.support.fleet import assert_exact, fleet_of, load_persons, submit, until
 from tests.support.servers import own_broker
 

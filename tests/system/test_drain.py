@@ -27,7 +27,7 @@ from worker.infrastructure.clock import wait
 from worker.operations import worker_drain
 
 _PERSONS = 1_200
-_SMALL = 5
+_SMALL, _FEW = 5, 40
 _LONG_S = "60"
 """A lease that no test waits for: what comes back has been given back."""
 
@@ -73,7 +73,7 @@ def _let_the_dispatcher_report_twice(fleet: Fleet) -> None:
 
 
 def test_a_worker_that_drains_takes_nothing_more_until_it_may(fleet):
-    load_persons(fleet.deps, 2 * _PERSONS)
+    load_persons(fleet.deps, _PERSONS + _FEW)
     _, first = fleet.start("dispatcher", "worker")
     job_id = submit(fleet.deps, 0, _PERSONS)
     fleet.reached(job_id, 50)
@@ -104,8 +104,8 @@ def test_a_worker_that_drains_takes_nothing_more_until_it_may(fleet):
     kill(second)
     worker_drain.undrain(fleet.deps, drained.id)
     until(lambda: _is(fleet, drained.id, ProcessState.ALIVE))
-    last = submit(fleet.deps, _PERSONS + _SMALL, 2 * _PERSONS)
-    assert_exact(fleet, last, _PERSONS + _SMALL, 2 * _PERSONS)
+    last = submit(fleet.deps, _PERSONS + _SMALL, _PERSONS + _FEW)
+    assert_exact(fleet, last, _PERSONS + _SMALL, _PERSONS + _FEW)
 
 
 def test_a_chunk_in_hand_is_traced_to_its_worker(fleet):
@@ -139,6 +139,7 @@ def test_a_rolling_restart_in_mid_job_loses_no_credit_and_no_lease(fleet):
     assert fleet.report(job_id).settled == answer(0, _PERSONS).settled
 
 
+@pytest.mark.slow
 def test_a_worker_told_to_stop_hands_back_a_chunk_whose_batch_hangs(
     tmp_path, database_url, broker, redis_url
 ):

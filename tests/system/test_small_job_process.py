@@ -25,7 +25,9 @@ def test_small_jobs_end_without_a_dispatcher_also_once_it_was_killed(fleet):
     assert_exact(fleet, last, _SMALL, 2 * _SMALL)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "number", [pytest.param(signal.SIGTERM, marks=pytest.mark.slow), signal.SIGKILL]
+)
 def test_it_ends_with_the_worker(fleet, number):
     load_persons(fleet.deps, _SMALL)
     (worker,) = fleet.start("worker")

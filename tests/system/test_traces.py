@@ -136,6 +136,7 @@ def test_one_trace_leads_from_a_submission_to_its_charges_through_all_processes(
     assert {one.job for one in spans if one.job} == {job}
 
 
+@pytest.mark.slow
 def test_the_process_for_small_jobs_goes_on_with_the_trace(fleet, traced):
     load_persons(fleet.deps, _SMALL)
     (worker,) = fleet.start("worker", TRACES_URL=traced.url)

@@ -142,12 +142,16 @@ def test_every_guard_is_written_into_the_migrations(database):
             assert _schema(connection) == before
 
 
-def test_ids_are_trimmed_by_the_database_as_they_are_at_the_doors(database):
+# All white space that there is today is among the first.
+@pytest.mark.parametrize(
+    "last", [0xFFFF, pytest.param(sys.maxunicode, marks=pytest.mark.slow)]
+)
+def test_ids_are_trimmed_by_the_database_as_they_are_at_the_doors(database, last):
     with database.transaction() as connection:
-        for first in range(1, sys.maxunicode + 1, 0x1000):
+        for first in range(1, last + 1, 0x1000):
             every = [
                 chr(code)
-                for code in range(first, min(first + 0x1000, sys.maxunicode + 1))
+                for code in range(first, min(first + 0x1000, last + 1))
                 if not 0xD800 <= code < 0xE000
             ]
             trimmed = connection.execute(

@@ -56,6 +56,14 @@ class Rule:
     """Whether the answer shows a secret: then it is kept encrypted."""
     house: bool = False
     """Whether it is of the house: a key that is bound to a license may not call it."""
+    bound: frozenset[Scope] = frozenset()
+    """Scopes that may call it besides, with keys that are bound to a license alone."""
+
+    def lets(self, caller: Key) -> bool:
+        """Whether a caller's scope may call it."""
+        if caller.scope is Scope.ADMIN or caller.scope in self.scopes:
+            return True
+        return caller.scope in self.bound and caller.license_id is not None
 
 
 _RULE = "holdfast_rule"
@@ -68,11 +76,14 @@ def allow(
     spools: bool = False,
     secret: bool = False,
     house: bool = False,
+    bound: tuple[Scope, ...] = (),
 ) -> Callable[[_Endpoint], _Endpoint]:
     """Say who may call a route, and whose things its path and its body name."""
 
     def decorate(endpoint: _Endpoint) -> _Endpoint:
-        rule = Rule(frozenset(scopes), of, body, spools, secret, house)
+        rule = Rule(
+            *(frozenset(scopes), of, body, spools, secret, house, frozenset(bound))
+        )
         setattr(endpoint, _RULE, rule)
         return endpoint
 
@@ -147,7 +158,7 @@ def _let_in(context: ApiContext, request: Request, rule: Rule) -> Key:
     if kind.lower() != "bearer" or caller is None:
         raise Refused(Code.UNAUTHORIZED, "a key is needed: Authorization: Bearer ...")
     context.rate.count(caller.id)
-    if caller.scope is not Scope.ADMIN and caller.scope not in rule.scopes:
+    if not rule.lets(caller):
         raise Refused(Code.FORBIDDEN, f"a key of scope {caller.scope} may not do this")
     if rule.house and caller.license_id is not None:
         raise Refused(Code.FORBIDDEN, "a key of one license may not do this")

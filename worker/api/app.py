@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from anyio import to_thread
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 
 from worker.api import health, openapi, problem_details
 from worker.api.context import ApiContext
@@ -31,6 +31,7 @@ from worker.api.routes import (
     uploads,
     webhooks,
 )
+from worker.api.routes.administration import erasures, keys
 from worker.api.routes.finance import (
     balances,
     explained_charges,
@@ -38,6 +39,7 @@ from worker.api.routes.finance import (
     reconciliations,
     refunds,
     statements,
+    usage_files,
     warehouse,
 )
 from worker.api.routes.operations import (
@@ -84,8 +86,15 @@ _FAMILIES = (
     explained_charges,
     reconciliations,
     statements,
+    usage_files,
     warehouse,
+    keys,
+    erasures,
 )
+_ROUTES = APIRouter()
+"""Those of all families: what FastAPI makes of them is the same for each API."""
+for _family in _FAMILIES:
+    _ROUTES.include_router(_family.router, prefix=PREFIX)
 
 
 def make_api(settings: Settings) -> FastAPI:
@@ -123,8 +132,7 @@ def make_api(settings: Settings) -> FastAPI:
         deps=deps, rate=rate, followers=followers, console=console
     )
     health.add_routes(api, settings)
-    for family in _FAMILIES:
-        api.include_router(family.router, prefix=PREFIX)
+    api.router.routes.extend(_ROUTES.routes)
     api.mount(PATH, console)
     problem_details.add_handlers(api)
     openapi.describe(api)

@@ -41,13 +41,16 @@ async def replayed(
 
 
 async def spooled_once(
-    deps: Wired, request: Request, spooled: str, handle: Handler
+    deps: Wired, request: Request, spooled: str, handle: Handler, *, keep: bool = True
 ) -> Response:
-    """The same for a body that was read already; `spooled` stands for all of it."""
+    """The same for a body that was read already; `spooled` stands for all of it.
+
+    Without `keep` the answer is given anew each time, of what was made the first time.
+    """
     if IDEMPOTENCY_KEY not in request.headers:
         return await handle(request)
     asked = _asked(request, spooled.encode())
-    return await answered_once(deps, request, asked, handle)
+    return await answered_once(deps, request, asked, handle, keep=keep)
 
 
 async def answered_once(
@@ -57,6 +60,7 @@ async def answered_once(
     handle: Handler,
     *,
     secret: bool = False,
+    keep: bool = True,
 ) -> Response:
     """Look for the answer that was given, or give it and keep it."""
     for _ in range(_TRIES_MAX):
@@ -74,7 +78,7 @@ async def answered_once(
             if await run_in_threadpool(_look_up, deps, asked, secret=secret) == before:
                 raise
             continue
-        if answer.status_code >= _ERROR:
+        if answer.status_code >= _ERROR or not keep:
             return answer
         if await run_in_threadpool(_keep, deps, asked, answer, secret=secret):
             return answer

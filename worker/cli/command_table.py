@@ -33,6 +33,10 @@ COMMANDS = {
         "finance.warehouse",
         "Write the transfers of periods as a journal for beancount or hledger.",
     ),
+    "upload": _Place(
+        "files.uploads",
+        "Check the records of FILE and keep them until they are quoted.",
+    ),
     "quote": _Place(
         "exports", "Say what exporting FILE can cost at most; nothing is reserved."
     ),

@@ -12,16 +12,17 @@ from pricing.findings import EmailLevel, OnlyWith
 from pricing.plans import Item
 from storage.quotes import quotes
 from storage.quotes.quotes import StoredQuote
+from worker.cli.files.mapped_file import MappedFile, mapped_file
+from worker.cli.files.uploads import kept, notes_text
 from worker.cli.invocation import Cli, command
 from worker.cli.jobs import exit_by, save, watch_job
-from worker.cli.progress import reading
 from worker.cli.servers import with_database, with_workers
 from worker.exports.writers.formats import FORMATS, NULLS, PROFILES
 from worker.infrastructure.errors import bad
 from worker.jobs import submission
 from worker.quotes import quote_maker
-from worker.quotes.readers.formats import BY_SUFFIX, CSV, Format
 from worker.responses import quote_responses
+from worker.uploads import uploads
 from worker.wiring import Wired, wired
 
 _LOOK = (
@@ -88,9 +89,7 @@ def _words(words: str) -> list[str]:
 def _asked(function: Callable[..., None]) -> Callable[..., None]:
     """The options that `quote` and `export` share, made into one request."""
 
-    @click.argument(
-        "file", type=click.Path(exists=True, dir_okay=False, path_type=Path)
-    )
+    @mapped_file("--upload-template")
     @click.option("--license", "license_id", required=True, help="Who pays.")
     @click.option("--user", "user_id", required=True, help="For whom.")
     @click.option("--retrieve", default="", help="email, phone, or email,phone.")
@@ -137,28 +136,24 @@ def _items(retrieve: str) -> tuple[Item, ...]:
 
 
 def make_quote(
-    cli: Cli, deps: Wired, request: quotes.Request, file: Path
+    cli: Cli, deps: Wired, request: quotes.Request, file: MappedFile
 ) -> StoredQuote:
-    """Quote a file's records, with a bar while it is read."""
-    format_ = _format_of(file)
-    with reading(cli, file, "quoting") as stream:
-        return quote_maker.quote(deps, request, format_.read(stream))
+    """Quote a file's records, with a bar while it is read.
 
-
-def _format_of(file: Path) -> Format:
-    """How a file is read, by the end of its name; without one it is CSV."""
-    if not file.suffix:
-        return CSV
-    found = BY_SUFFIX.get(file.suffix.lower())
-    if found is None:
-        known = ", ".join(BY_SUFFIX)
-        raise bad("FILE", f"ends in {file.suffix}, which is none of {known}")
-    return found
+    Where bad lines are left out they are kept beside an upload, and told there.
+    """
+    ready = file.prepared(deps, request.license_id)
+    if ready.options.skip_bad:
+        stored = kept(cli, deps, request.license_id, file)
+        return quote_maker.quote(deps, request, uploads.reading_of(deps, stored))
+    with file.opened(cli, deps, request.license_id, "quoting") as stream:
+        reading = file.format.read(stream, ready.mapping, ready.options)
+        return quote_maker.quote(deps, request, reading)
 
 
 @command("quote")
 @_asked
-def quote(cli: Cli, *, request: quotes.Request, file: Path) -> None:
+def quote(cli: Cli, *, request: quotes.Request, file: MappedFile) -> None:
     """Say what exporting FILE can cost at most; nothing is reserved."""
     with with_database(cli) as deps:
         stored = make_quote(cli, wired(deps), request, file)
@@ -175,7 +170,7 @@ def export(
     cli: Cli,
     *,
     request: quotes.Request,
-    file: Path,
+    file: MappedFile,
     max_credits: int | None,
     name: str | None,
     out: Path | None,
@@ -213,6 +208,7 @@ def quote_text(stored: StoredQuote) -> str:
     )
     if quote.trimmed:
         lines.append(f"  {quote.trimmed:,} records had white space around an id")
+    lines += notes_text(quote_responses.of_notes(stored.noticed))
     if quote.changed:
         lines.append(f"  {len(quote.changed):,} ids are priced as somebody new")
     if not quote.affordable:

@@ -1,11 +1,14 @@
 """API keys: `keys create`, `keys list`, `keys revoke`."""
 
+from datetime import UTC, datetime, timedelta
+
 import click
 
 from storage.access_scopes import Scope
 from storage.licenses.api_keys import Key
 from worker.cli.invocation import Cli, command, group
 from worker.cli.servers import with_database
+from worker.infrastructure.clock import instant, wall_s
 from worker.licenses import api_keys
 from worker.responses import license_responses
 
@@ -22,15 +25,27 @@ def keys_() -> None:
 )
 @click.option("--license", "license_id", help="Bind it to this license.")
 @click.option("--person", help="Who holds it: above an amount, two approve refunds.")
+@click.option("--days", type=click.IntRange(min=1), help="It ends after so many.")
 def create(
-    cli: Cli, *, name: str, scope: str, license_id: str | None, person: str | None
+    cli: Cli,
+    *,
+    name: str,
+    scope: str,
+    license_id: str | None,
+    person: str | None,
+    days: int | None,
 ) -> None:
     """Make a key; it is shown once."""
+    ends = None if days is None else _in_days(days)
     with with_database(cli) as deps:
         key_id, key = api_keys.create(
-            deps, name, Scope(scope), license_id, person=person
+            deps, name, Scope(scope), license_id, person=person, expires_at=ends
         )
     cli.answer({"id": key_id, "key": key}, f"{key_id}\n{key}")
+
+
+def _in_days(days: int) -> datetime:
+    return datetime.fromtimestamp(wall_s(), UTC) + timedelta(days=days)
 
 
 @command("list")
@@ -46,6 +61,8 @@ def list_(cli: Cli) -> None:
 def _line(key: Key) -> str:
     held = f"  ({key.person})" if key.person else ""
     state = "revoked" if key.revoked_at else "live"
+    if key.expires_at and not key.revoked_at:
+        held += f"  until {instant(key.expires_at)}"
     return (
         f"{key.id}  {key.scope:<9} {state:<8} {key.license_id or '*'}  {key.name}{held}"
     )

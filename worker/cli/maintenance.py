@@ -151,21 +151,14 @@ def erase_person(cli: Cli, *, person_id: str, license_id: str | None) -> None:
     person_id = trimmed(person_id)
     with with_database(cli) as deps:
         erased = person_erasure.erase(deps, person_id, license_id)
-    counts = {
-        "directory": erased.directory,
-        "findings": erased.findings,
-        "uploads": erased.uploads,
-        "inputs": erased.inputs,
-        "rejections": erased.rejections,
-        "reasons": erased.reasons,
-        "files": erased.files,
-    }
-    under_way = list(erased.jobs_under_way)
-    answer = {"person": person_id, "license": license_id, "erased": counts}
+    answer: Answer = {"person": person_id, "license": license_id, **erased.answer()}
     lines = [f"{'person':<12} {person_id}"]
-    lines += [f"{name:<12} {count:>6,}" for name, count in counts.items()]
-    lines += [f"{job_id} is under way and will leave no file" for job_id in under_way]
-    cli.answer(answer | {"jobs_under_way": under_way}, "\n".join(lines))
+    lines += [f"{name:<12} {count:>6,}" for name, count in answer["erased"].items()]
+    lines += [
+        f"{job_id} is under way and will leave no file"
+        for job_id in erased.jobs_under_way
+    ]
+    cli.answer(answer, "\n".join(lines))
 
 
 @command("clock")

@@ -36,6 +36,14 @@ def get(deps: Deps, license_id: str, name: str) -> Export:
         return _found(templates.get(connection, license_id, name), name)
 
 
+def every(
+    deps: Deps, license_id: str, *, after: str, limit: int
+) -> list[tuple[str, Export]]:
+    """A license's templates by name, from behind the name `after`."""
+    with deps.database.transaction() as connection:
+        return templates.every(connection, license_id, after=after, limit=limit)
+
+
 def delete(deps: Deps, license_id: str, name: str) -> Export:
     """Take a template away, and return what it was; quotes made with it stay."""
     with deps.database.transaction() as connection:

@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
+from pricing.claims import DERIVED
 from pricing.findings import EmailStatus
 from storage.findings import directory
 from storage.findings.directory import Entry
@@ -95,6 +96,9 @@ def _problem(number: int, values: dict[str, Any]) -> Problem | None:
         else "is missing or no text"
     )
     if message:
+        return Problem(number, PERSON_ID, message)
+    if str(person_id).strip().startswith(DERIVED):
+        message = f"begins with {DERIVED}, as ids do that are derived for one license"
         return Problem(number, PERSON_ID, message)
     for field in ("email", "phone", "email_status"):
         value = values.get(field)

@@ -232,6 +232,8 @@ class Settings(EnvironmentSettings):
 
     records_max: int = setting(1_000_000, ge=1)
     """Records of one upload, duplicates and bad ones included."""
+    problems_kept_max: int = setting(100_000, ge=100)
+    """So many problems of an upload are kept as a file; the others are counted."""
     chunk_records: int = setting(1000, ge=1, le=100_000)
     """Records of a chunk, the unit of work."""
     batch_records: int = setting(500, ge=1, le=10_000)

@@ -28,7 +28,7 @@ from worker.licenses.spending_permission import (
 from worker.quotes.decided_records import Decided
 from worker.quotes.kept_records import Kept
 from worker.quotes.priced_records import fits_records
-from worker.quotes.quote_maker import input_name, priced
+from worker.quotes.quote_maker import input_name, priced, put
 from worker.quotes.readers.reader import Reading
 
 
@@ -68,12 +68,19 @@ def submit_at_once(
     submission = _submission(name, max_credits, retry_of, once)
     stored = priced(deps, request, reading)
     try:
-        return _make(deps, submission, stored.id, stored)
+        return _make(deps, submission, stored.id, _New(stored, reading))
     except (Refused, StorageError):
         # What fits the credits has been counted in it by now.
         with suppress(ArtifactError):
             deps.artifacts.remove(input_name(stored.id))
         raise
+
+
+class _New(NamedTuple):
+    """A quote that is kept with its job, and what it was made of."""
+
+    quote: quotes.StoredQuote
+    reading: Reading | Kept | Decided
 
 
 class _Submission(NamedTuple):
@@ -99,7 +106,7 @@ def _make(
     deps: JobDeps,
     submission: _Submission,
     quote_id: str,
-    new: quotes.StoredQuote | None = None,
+    new: _New | None = None,
 ) -> str:
     """The job of a quote; a `new` quote is kept with it."""
     try:
@@ -109,9 +116,9 @@ def _make(
             deps.database.transaction() as connection,
         ):
             if new is not None:
-                quotes.put(connection, new)
+                put(connection, *new)
             # Nobody else knows of a new one.
-            stored = new or quotes.get(connection, quote_id, lock=True)
+            stored = new.quote if new else quotes.get(connection, quote_id, lock=True)
             if stored is None:
                 raise Refused(Code.NOT_FOUND, f"there is no quote {quote_id}")
             _submit(deps, connection, stored, submission)

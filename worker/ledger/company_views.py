@@ -59,6 +59,20 @@ def view(
     return booked
 
 
+def price(deps: Deps, license_id: str, company_id: str) -> Booked:
+    """What viewing a company would cost just now; it books nothing."""
+    company_id = trimmed(company_id)
+    check_id("company_id", company_id)
+    license_ = open_license(deps, license_id)
+    terms = terms_of(license_.plan, license_.payment_term)
+    if not terms.views_count:
+        return Booked(0, FreeBecause.PLAN)
+    with deps.database.transaction() as connection:
+        since = terms.window_starts(licenses.business_now(connection))
+        because = company_views.free_because(connection, license_id, company_id, since)
+    return Booked(0 if because else terms.view, because)
+
+
 def viewed(deps: Deps, license_id: str, view_id: str) -> Booked | None:
     """A view that was booked before, as it was answered."""
     open_license(deps, license_id)

@@ -2,13 +2,16 @@
 
 import hashlib
 import secrets
+from datetime import datetime
 from hmac import compare_digest
 
 from storage.access_scopes import Scope
 from storage.licenses import api_keys, licenses
 from storage.licenses.api_keys import Key
+from storage.licenses.idempotency_keys import Once
+from worker.infrastructure.clock import wall_s
 from worker.infrastructure.dependencies import Deps
-from worker.infrastructure.errors import Code, Refused
+from worker.infrastructure.errors import Code, Refused, bad
 from worker.infrastructure.ids import check_id, check_name, new_id
 from worker.infrastructure.settings import Settings
 
@@ -27,12 +30,17 @@ def create(
     license_id: str | None = None,
     *,
     person: str | None = None,
+    expires_at: datetime | None = None,
+    once: Once | None = None,
 ) -> tuple[str, str]:
     """Make a key; return its id, and the key itself, which is never shown again.
 
-    Raises `Refused` where it is to be bound to a license that is not there.
+    `once` is called in the transaction that keeps it, with its id. Raises `BadInput`
+    for an end that has passed, `Refused` where it is to be bound to a license that is
+    not there.
     """
     check_name(name)
+    _check_end(expires_at)
     if person is not None:
         person = _checked_person(person)
     key_id, key = new_id("key"), f"hf_{secrets.token_urlsafe(32)}"
@@ -47,8 +55,16 @@ def create(
             scope=scope,
             license_id=license_id,
             person=person,
+            expires_at=expires_at,
         )
+        if once is not None:
+            once(connection, key_id)
     return key_id, key
+
+
+def _check_end(expires_at: datetime | None) -> None:
+    if expires_at is not None and expires_at.timestamp() <= wall_s():
+        raise bad("expires_at", "has passed already")
 
 
 def _checked_person(person: str) -> str:
@@ -105,6 +121,35 @@ def revoke(deps: Deps, key_id: str) -> None:
     with deps.database.transaction() as connection:
         if not api_keys.revoke(connection, key_id):
             raise Refused(Code.NOT_FOUND, f"there is no key {key_id}")
+
+
+def expire(deps: Deps, key_id: str, expires_at: datetime | None) -> None:
+    """Let a key end at a time, or at none. Raises `BadInput`, `Refused`."""
+    _check_end(expires_at)
+    with deps.database.transaction() as connection:
+        if not api_keys.expire(connection, key_id, expires_at):
+            if api_keys.get(connection, key_id) is None:
+                raise Refused(Code.NOT_FOUND, f"there is no key {key_id}")
+            raise Refused(Code.WRONG_STATE, f"{key_id} has ended: make a new key")
+
+
+def get(deps: Deps, key_id: str) -> Key:
+    """A key, also one that has ended. Raises `Refused` where there is none."""
+    with deps.database.transaction() as connection:
+        found = api_keys.get(connection, key_id)
+    if found is None:
+        raise Refused(Code.NOT_FOUND, f"there is no key {key_id}")
+    return found
+
+
+def page(
+    deps: Deps, *, license_id: str | None, after: str | None, limit: int
+) -> list[Key]:
+    """Keys by id, of one license if asked, from behind the id `after`."""
+    with deps.database.transaction() as connection:
+        return api_keys.page(
+            connection, license_id=license_id, after=after, limit=limit
+        )
 
 
 def every(deps: Deps) -> list[Key]:

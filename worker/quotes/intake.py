@@ -30,7 +30,11 @@ _NO_CHARACTER_OF_IDS = "\0"
 
 @contextmanager
 def taken_in(
-    blocks: Iterable[Rows], records_max: int, *, skip_bad: bool
+    blocks: Iterable[Rows],
+    records_max: int,
+    *,
+    skip_bad: bool,
+    problems: Problems | None = None,
 ) -> Iterator["Intake"]:
     """Read all rows; those that are records can then be asked for, once.
 
@@ -38,7 +42,7 @@ def taken_in(
     looked for. Raises `Refused` above the rows that may be.
     """
     with SpooledTemporaryFile(_HELD_BYTES, buffering=_READ_BYTES) as spool:
-        intake = Intake(spool)
+        intake = Intake(spool, problems or Problems())
         for rows in blocks:
             intake.rows += len(rows)
             if intake.rows > records_max:
@@ -68,8 +72,8 @@ class Intake:
     `companies` and `persons` are how many different ones there are.
     """
 
-    def __init__(self, spool: IO[bytes]) -> None:
-        self.problems = Problems()
+    def __init__(self, spool: IO[bytes], problems: Problems) -> None:
+        self.problems = problems
         self.rows = 0
         self.trimmed = 0
         self.duplicates = 0

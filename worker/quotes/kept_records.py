@@ -7,9 +7,9 @@ The second has all other fields by their columns, which a quote passes on unread
 of before have `owns`, too: what each person is looked up by.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -26,18 +26,28 @@ class KeptRecords(NamedTuple):
     recurring: Recurring = NOTHING_RECURS
 
 
+class UploadedFile(NamedTuple):
+    """An upload, and the file of its records that is read."""
+
+    id: str
+    name: str
+
+
 @dataclass(frozen=True, slots=True)
 class Kept:
     """An upload being read: its columns, and its records without their duplicates.
 
     `duplicates` are those that were left out, `trimmed` counts the records that had
-    white space around an id.
+    white space around an id; `noticed` is what its file was taken for. A quote of it
+    settles how the columns of `upload` are mapped.
     """
 
     columns: Sequence[str]
     blocks: Iterator[KeptRecords]
     duplicates: int
     trimmed: int
+    noticed: Mapping[str, Any] | None = None
+    upload: UploadedFile | None = None
 
 
 def to_line(kept: KeptRecords) -> bytes:

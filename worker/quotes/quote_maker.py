@@ -3,16 +3,23 @@
 A refusal is raised as `Refused`, and rolls back all that its transaction did.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection
+
 from pricing.plans import Item, terms_of
 from pricing.quote import Tally, expires_at
 from storage.files import row_with_file
 from storage.licenses.idempotency_keys import Once
 from storage.quotes import quotes
-from worker.infrastructure.errors import bad
+from storage.uploads import uploads
+from worker.infrastructure.errors import Code, Refused, bad
 from worker.infrastructure.ids import check_id, new_id
 from worker.licenses.licenses import open_account
 from worker.quotes.chunk_slices import InputWriter
 from worker.quotes.decided_records import Decided
+from worker.quotes.file_notes import notes_of
 from worker.quotes.kept_records import Kept
 from worker.quotes.quoted_kind import QuoteDeps
 from worker.quotes.readers.reader import Reading
@@ -36,10 +43,26 @@ def quote(
     with row_with_file.kept_with_its_file(
         deps.database, deps.artifacts, name
     ) as connection:
-        quotes.put(connection, stored)
+        put(connection, stored, reading)
         if once is not None:
             once(connection, stored.id)
     return stored
+
+
+def put(
+    connection: Connection,
+    stored: quotes.StoredQuote,
+    reading: Reading | Kept | Decided,
+) -> None:
+    """Keep a quote of a reading; how the columns of its upload are mapped is settled.
+
+    Raises `Refused` where the upload's records are others by now.
+    """
+    quotes.put(connection, stored)
+    upload = reading.upload if isinstance(reading, Kept) else None
+    if upload and not uploads.mark_quoted(connection, *upload):
+        detail = f"upload {upload.id} has changed meanwhile: quote it again"
+        raise Refused(Code.WRONG_STATE, detail)
 
 
 def input_name(quote_id: str) -> str:
@@ -83,6 +106,7 @@ def priced(
         check.end(tuple(reading.columns))
     return quotes.StoredQuote(
         id=quote_id,
+        noticed=_noticed(reading),
         request=request,
         quote=tally.quote(),
         input=quotes.Input(
@@ -94,6 +118,13 @@ def priced(
             balance.ends_at if balance else None,
         ),
     )
+
+
+def _noticed(reading: Reading | Kept | Decided) -> Mapping[str, Any] | None:
+    """What the file of the records was taken for, if they came in one."""
+    if isinstance(reading, Decided):
+        return None
+    return reading.noticed if isinstance(reading, Kept) else notes_of(reading)
 
 
 def _check_request(request: quotes.Request) -> None:

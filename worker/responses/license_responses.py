@@ -32,6 +32,7 @@ def of_key(key: Key) -> Answer:
         "person": key.person,
         "created_at": instant(key.created_at),
         "last_used_at": instant(key.last_used_at),
+        "expires_at": instant(key.expires_at),
         "revoked_at": instant(key.revoked_at),
     }
 

@@ -25,10 +25,11 @@ from worker.finance.chain.reason_erasure import erase_reasons
 from worker.infrastructure.dependencies import Deps
 from worker.infrastructure.errors import Code, Refused
 from worker.infrastructure.ids import check_id, trimmed
-from worker.quotes import priced_records, uploads
+from worker.quotes import priced_records
 from worker.quotes.erased_persons import ids_alone
 from worker.quotes.readers.records import PERSON_ID, Change, encode
 from worker.retention.pruner import remove_marked
+from worker.uploads import uploads
 
 _PAGE = 200
 _FOREVER_S = 1000 * 365.0 * 24 * 3600
@@ -55,16 +56,29 @@ _INPUTS = _Records(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Erased:
-    """What this run has removed, and the jobs under way that will leave no file."""
+    """What this run has removed, and the jobs under way that will leave no file.
+
+    `raw_files` are uploads that lost their file as it came, or that of their problems.
+    """
 
     directory: int
     findings: int
+    raw_files: int
     uploads: int
     inputs: int
     rejections: int
     reasons: int
     files: int
     jobs_under_way: tuple[str, ...]
+
+    def answer(self) -> dict[str, object]:
+        """The same as clients see it."""
+        counts = {
+            name: getattr(self, name)
+            for name in self.__slots__
+            if name != "jobs_under_way"
+        }
+        return {"erased": counts, "jobs_under_way": list(self.jobs_under_way)}
 
 
 def erase(deps: Deps, person_id: str, license_id: str | None = None) -> Erased:
@@ -80,6 +94,10 @@ def erase(deps: Deps, person_id: str, license_id: str | None = None) -> Erased:
         from_directory = erased_persons.put(connection, person_id, license_id)
         # Like the directory they are our own: for one license they stay.
         found = findings.erase(connection, person_id) if license_id is None else 0
+    # Before the records: whoever maps the columns of such a file at this moment finds
+    # it gone, or has kept records that are found below.
+    with deps.database.transaction() as connection:
+        raw_files = erased_persons.let_raw_files_go(connection, license_id)
     of_uploads = _rewrite(deps, person_id, license_id, _UPLOADS)
     of_inputs = _rewrite(deps, person_id, license_id, _INPUTS)
     with deps.database.transaction() as connection:
@@ -93,6 +111,7 @@ def erase(deps: Deps, person_id: str, license_id: str | None = None) -> Erased:
     return Erased(
         directory=from_directory,
         findings=found,
+        raw_files=raw_files,
         uploads=of_uploads,
         inputs=of_inputs,
         rejections=rejections,

@@ -210,6 +210,7 @@ def advance(
         text("""
             UPDATE reconciliations
                SET lease_until = clock_timestamp() + make_interval(secs => :lease_s),
+                   error = NULL,
                    cursor_period = :period_id, cursor_reservation = :reservation_id,
                    periods = periods + :periods, jobs = jobs + :jobs,
                    charges = charges + :charges, recomputed = recomputed + :recomputed,
@@ -264,6 +265,25 @@ def _keep(connection: Connection, run_id: int, findings: Sequence[Finding]) -> N
         {"run_id": run_id, "most": FINDINGS_MAX}
         | {name: array([getattr(one, name) for one in findings]) for name in columns},
     )
+
+
+def put_off(
+    connection: Connection, run_id: int, owner: str, *, why: str, again_s: float
+) -> None:
+    """Leave a run to whoever takes it in so many seconds, from where it has come to.
+
+    Raises `Superseded` where it is another's.
+    """
+    left = connection.execute(
+        text("""
+            UPDATE reconciliations
+               SET owner = NULL, error = :why,
+                   lease_until = clock_timestamp() + make_interval(secs => :again_s)
+             WHERE id = :id AND owner = :owner AND state = 'running'"""),
+        {"id": run_id, "owner": owner, "why": why, "again_s": again_s},
+    )
+    if left.rowcount != 1:
+        raise Superseded(f"reconciliation {run_id} is run by another")
 
 
 def end(
@@ -369,6 +389,27 @@ def last_verdict(connection: Connection) -> LastVerdict | None:
     values = dict(row._mapping)  # noqa: SLF001 - its public name
     age_s = values.pop("age_s")
     return LastVerdict(run=Run(**values), age_s=age_s)
+
+
+class Waiting(NamedTuple):
+    """How many reconciliations are queued, and which one runs."""
+
+    queued: int
+    running: int | None
+
+
+def waiting(connection: Connection, *, license_id: str | None) -> Waiting:
+    """What waits of one license, or of all, and which of them runs."""
+    row = connection.execute(
+        text("""
+            SELECT count(*) FILTER (WHERE state = 'queued'),
+                   max(id) FILTER (WHERE state = 'running')
+              FROM reconciliations
+             WHERE state IN ('queued', 'running')
+               AND (CAST(:license_id AS text) IS NULL OR license_id = :license_id)"""),
+        {"license_id": license_id},
+    ).one()
+    return Waiting(*row)
 
 
 def is_waiting(connection: Connection) -> bool:

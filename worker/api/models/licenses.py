@@ -99,6 +99,12 @@ class Balance(BaseModel):
     available: int
 
 
+class ToppedUp(Balance):
+    """The running period's credits after a top-up, and when what was added expires."""
+
+    expires_at: datetime
+
+
 class Period(PeriodBounds):
     """A period with its counters."""
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, StrictBool, StrictInt, StrictStr
 
 from worker.api.models.field_types import Body, ClientId, Item, Name
+from worker.api.models.uploads import DerivedCounts, ReadFile
 
 EmailLevel = Literal["verified", "accept_all"]
 OnlyWith = Literal["email", "verified_email"]
@@ -132,7 +133,8 @@ class Changed(BaseModel):
 class Quote(BaseModel):
     """The most that a job can cost.
 
-    `trimmed` counts the records that had white space around an id.
+    `trimmed` counts the records that had white space around an id. `read` is what the
+    file of the records was taken for, null where they came in a body.
     """
 
     id: str
@@ -149,3 +151,6 @@ class Quote(BaseModel):
     affordable: bool
     fits_records: int
     expires_at: datetime
+    read: ReadFile | None
+    taken: dict[str, str]
+    derived: DerivedCounts

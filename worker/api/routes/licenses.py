@@ -10,8 +10,10 @@ from pricing.permission import Role
 from pricing.plans import PaymentTerm, Plan
 from storage.access_scopes import Scope
 from storage.ledger import periods, usage
+from storage.ledger.company_views import Booked
 from storage.licenses import licenses as kept_licenses
 from storage.licenses import notifications
+from storage.licenses.api_keys import Key
 from storage.licenses.licenses import CreateResult
 from worker.api import cursors, models
 from worker.api.access_control import (
@@ -25,6 +27,7 @@ from worker.api.access_control import (
 )
 from worker.api.context import context_of
 from worker.api.idempotency_keys import made_by, once_of
+from worker.finance.period_names import starts_of
 from worker.infrastructure import clock
 from worker.infrastructure.errors import Code, Refused, bad
 from worker.ledger import balances, company_views
@@ -32,6 +35,7 @@ from worker.licenses import licenses
 from worker.operations import turn_order
 from worker.responses import credit_responses, license_responses
 from worker.responses.response import Answer
+from worker.uploads.derived_ids import check_own
 
 router = APIRouter(route_class=CheckedRoute, tags=["licenses"])
 
@@ -199,7 +203,7 @@ def _instant(given: str) -> datetime:
 
 
 @router.post(
-    "/licenses/{license}/top-ups", status_code=201, response_model=models.Balance
+    "/licenses/{license}/top-ups", status_code=201, response_model=models.ToppedUp
 )
 @allow(of=_OF_IT)
 def top_up(
@@ -207,27 +211,37 @@ def top_up(
     license: LicenseId,
     body: models.TopUp,
 ) -> Answer:
-    """Add credits to the running period, once for each reference."""
+    """Add credits to the running period, once for each reference.
+
+    They expire with it, as all its credits do.
+    """
     deps = context_of(request).deps
     balances.top_up(deps, license, body.credits, body.reference)
-    return credit_responses.of_balance(balances.balance_of(deps, license))
+    balance = credit_responses.of_balance(balances.balance_of(deps, license))
+    return balance | {"expires_at": balance["period"]["ends_at"]}
 
 
 @router.get("/licenses/{license}/usage", response_model=models.Usage)
-@allow(Scope.FINANCE, of=_OF_IT)
+@allow(Scope.FINANCE, of=_OF_IT, bound=(Scope.PRODUCER,))
 def get_usage(
     request: Request,
     license: LicenseId,
     by: usage.UsageBy,
     period: Annotated[
-        models.Instant | None, Query(description="Its starts_at.")
+        models.PeriodName | None,
+        Query(description="Its starts_at or that month; by default the running one."),
     ] = None,
 ) -> Answer:
-    """Show what a period's credits went to, by user, job, item or day."""
+    """Show what a period's credits went to, by user, job, item or day.
+
+    A producer's key sees it by user, and only where it is bound to the license.
+    """
+    _check_producer(caller_of(request), by)
     deps = context_of(request).deps
     balance = balances.balance_of(deps, license)
+    starts = starts_of(period or balance.starts_at.isoformat())
     with deps.database.transaction() as connection:
-        found = usage.period(connection, license, period or balance.starts_at)
+        found = usage.period(connection, license, *starts)
         items = usage.of_period(connection, license, found.id, by) if found else []
     # Before its license starts the default is a period that nobody has opened.
     shown = found or (None if period else balance)
@@ -245,6 +259,22 @@ def get_usage(
     }
 
 
+def _check_producer(caller: Key, by: usage.UsageBy) -> None:
+    if caller.scope is Scope.PRODUCER and by is not usage.UsageBy.USER:
+        raise Refused(Code.FORBIDDEN, "a producer's key sees usage by user alone")
+
+
+@router.get("/licenses/{license}/views", response_model=models.View)
+@allow(Scope.PRODUCER, of=_OF_IT)
+def price_view(
+    request: Request,
+    license: LicenseId,
+    company_id: Annotated[models.RecordId, Query(description="Of the company.")],
+) -> Answer:
+    """Say what viewing a company would cost just now; nothing is booked."""
+    return _view(company_views.price(context_of(request).deps, license, company_id))
+
+
 @router.post("/licenses/{license}/views", response_model=models.View)
 @allow(Scope.PRODUCER, of=_OF_IT)
 def view(
@@ -257,9 +287,14 @@ def view(
     made = made_by(request)
     booked = company_views.viewed(deps, license, made) if made else None
     if booked is None:
+        check_own(deps, license, "company_id", body.company_id)
         booked = company_views.view(
             deps, license, body.user, body.company_id, once=once_of(request)
         )
+    return _view(booked)
+
+
+def _view(booked: Booked) -> Answer:
     because = booked.free_because
     return {"credits": booked.credits, "free_because": because and because.value}
 

@@ -15,11 +15,13 @@ from worker.api.access_control import CheckedRoute, Whose, allow, license_itself
 from worker.api.context import ApiContext, context_of
 from worker.api.idempotency_keys import made_by, once_of
 from worker.infrastructure.errors import Code, Refused, bad
-from worker.quotes import quote_maker, uploads
+from worker.quotes import quote_maker
 from worker.quotes.kept_records import Kept
 from worker.quotes.readers import inline_records
 from worker.quotes.readers.reader import Reading
 from worker.responses import quote_responses
+from worker.uploads import uploads
+from worker.uploads.derived_ids import own_ids
 
 router = APIRouter(route_class=CheckedRoute, tags=["quotes"])
 
@@ -80,7 +82,7 @@ def reading_of(context: ApiContext, body: models.QuoteBody) -> Reading | Kept:
             f"a body may hold {context.deps.settings.inline_records_max} records: "
             "upload more than that",
         )
-    return inline_records.read(records)
+    return inline_records.read(records, own_ids(context.deps, body.license))
 
 
 def _stored(context: ApiContext, quote_id: str) -> StoredQuote:

@@ -1,26 +1,35 @@
-"""Uploads: a file in the request's body, checked as it streams."""
+"""Uploads: a file in the request's body, checked as it streams or kept to be mapped."""
 
 import hashlib
 import tempfile
-from collections.abc import AsyncIterator
-from typing import Annotated, Any, BinaryIO, NamedTuple
+from collections.abc import AsyncIterator, Iterator
+from itertools import islice
+from typing import Annotated, Any, BinaryIO, Literal, NamedTuple
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, Response
 
 from storage.access_scopes import Scope
-from storage.quotes.uploads import StoredUpload
-from worker.api import models
-from worker.api.access_control import CheckedRoute, allow
+from storage.uploads.uploads import StoredUpload, license_of
+from worker.api import cursors, models
+from worker.api.access_control import CheckedRoute, Whose, allow
 from worker.api.context import ApiContext, context_of
+from worker.api.csv_response import csv_response
 from worker.api.idempotency_keys import made_by, once_of, spooled_once
-from worker.infrastructure.errors import Code, Refused, bad
-from worker.quotes import uploads
+from worker.infrastructure.errors import Code, Problem, Refused, bad
 from worker.quotes.readers.formats import BY_CONTENT_TYPE
-from worker.responses.response import Answer
+from worker.responses import quote_responses
+from worker.responses.response import Answer, of_problem
+from worker.uploads import column_mappings, problem_files, templates, uploads
+from worker.uploads.mapping_options import Asked, prepared
 
 router = APIRouter(route_class=CheckedRoute, tags=["uploads"])
+
+UploadId = Annotated[models.ClientId, Path(description="The upload's id.")]
+
+_OF_IT = Whose("upload", license_of)
+_PAGE = 500
 
 _BODY: dict[str, Any] = {
     "requestBody": {
@@ -36,31 +45,75 @@ _BODY: dict[str, Any] = {
 class _Asked(NamedTuple):
     license_id: str
     content_type: str
-    skip_bad: bool
+    template: str | None
+    options: dict[str, Any]
+    """What is said of the reading, and nothing that is not."""
+
+
+_Word = Annotated[str | None, Query(min_length=1, max_length=200)]
+
+
+def _options(
+    skip_bad: Annotated[bool, Query(description="Leave bad lines out.")] = False,
+    encoding: _Word = None,
+    delimiter: _Word = None,
+    quote: _Word = None,
+    sheet: _Word = None,
+) -> dict[str, Any]:
+    """What a query says of how a file is read, and nothing that it does not say."""
+    said = {
+        "encoding": encoding,
+        "delimiter": delimiter,
+        "quote": quote,
+        "sheet": sheet,
+        "skip_bad": skip_bad or None,
+    }
+    return {name: word for name, word in said.items() if word is not None}
 
 
 @router.post(
-    "/uploads", status_code=201, response_model=models.Upload, openapi_extra=_BODY
+    "/uploads",
+    status_code=201,
+    response_model=models.Upload | models.InspectedUpload,
+    openapi_extra=_BODY,
 )
 @allow(Scope.PRODUCER, spools=True)
 async def create_upload(
     request: Request,
     license: Annotated[models.ClientId, Query(description="Whose records.")],
-    skip_bad: Annotated[bool, Query(description="Leave bad lines out.")] = False,
+    options: Annotated[dict[str, Any], Depends(_options)],
+    inspect: Annotated[
+        bool, Query(description="Keep the file, and answer what is seen in it.")
+    ] = False,
+    template: Annotated[
+        models.ClientId | None, Query(description="The upload template to read it by.")
+    ] = None,
 ) -> Response:
-    """Keep a file of records; bad lines refuse it, or are left out."""
+    """Keep a file of records; bad lines refuse it, or are left out.
+
+    With `inspect` it is kept as it came, and its columns are mapped afterwards.
+    """
     name = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if name not in BY_CONTENT_TYPE:
         raise bad("Content-Type", f"must be one of {', '.join(BY_CONTENT_TYPE)}")
-    context, asked = context_of(request), _Asked(license, name, skip_bad)
+    if inspect and template is not None:
+        raise bad("template", "goes without inspect, which says which one fits")
+    context = context_of(request)
+    asked, take = _Asked(license, name, template, options), _upload
+    if inspect:
+        take = _inspect
     with tempfile.TemporaryFile() as spool:
         digest = await _spool(request, spool, context.deps.settings.upload_bytes_max)
 
         async def take_in(request: Request) -> Response:
-            answer = await run_in_threadpool(_upload, context, request, spool, asked)
+            spool.seek(0)
+            answer = await run_in_threadpool(take, context, request, spool, asked)
             return JSONResponse(answer, 201)
 
-        return await spooled_once(context.deps, request, f"{name}\n{digest}", take_in)
+        # What is seen in a file tells of persons: it is looked at again, not kept.
+        return await spooled_once(
+            context.deps, request, f"{name}\n{digest}", take_in, keep=not inspect
+        )
 
 
 async def _spool(request: Request, spool: BinaryIO, bytes_max: int) -> str:
@@ -83,28 +136,104 @@ def _upload(
     spool: BinaryIO,
     asked: _Asked,
 ) -> Answer:
-    made = made_by(request)
+    deps, made = context.deps, made_by(request)
     if made is not None:
-        return _answer(uploads.find(context.deps, asked.license_id, made))
-    spool.seek(0)
+        return quote_responses.of_upload(uploads.find(deps, asked.license_id, made))
+    said = Asked(options=asked.options)
+    if asked.template is not None:
+        said = templates.applied(deps, asked.license_id, asked.template, said)
+    ready = prepared(deps, asked.license_id, said)
     stored = uploads.upload(
-        context.deps,
+        deps,
         asked.license_id,
-        BY_CONTENT_TYPE[asked.content_type].read(spool),
-        skip_bad=asked.skip_bad,
+        BY_CONTENT_TYPE[asked.content_type].read(spool, ready.mapping, ready.options),
+        skip_bad=ready.options.skip_bad,
         once=once_of(request),
     )
-    return _answer(stored)
+    return quote_responses.of_upload(stored)
 
 
-def _answer(stored: StoredUpload) -> Answer:
-    return {
-        "id": stored.id,
-        "records": stored.records,
-        "companies": stored.companies,
-        "persons": stored.persons,
-        "duplicates": stored.duplicates,
-        "trimmed": stored.trimmed or 0,
-        "problems": [problem._asdict() for problem in stored.problems],
-        "problems_total": stored.problems_total,
-    }
+def _inspect(
+    context: ApiContext,
+    request: Request,
+    spool: BinaryIO,
+    asked: _Asked,
+) -> Answer:
+    deps, made = context.deps, made_by(request)
+    if made is not None:
+        stored = uploads.find(deps, asked.license_id, made)
+        seen = column_mappings.look_again(deps, stored)
+    else:
+        stored, seen = column_mappings.keep(
+            deps,
+            asked.license_id,
+            asked.content_type,
+            spool,
+            asked.options,
+            once=once_of(request),
+        )
+    return {"id": stored.id, **quote_responses.of_seen(seen)}
+
+
+@router.put("/uploads/{upload}/columns", response_model=models.Upload)
+@allow(Scope.PRODUCER, of=_OF_IT)
+def map_columns(
+    request: Request, upload: UploadId, body: models.UploadColumns
+) -> Answer:
+    """Read a kept file by a mapping, again as long as no quote was made of it."""
+    asked = asked_of(body)
+    stored = column_mappings.map_columns(
+        context_of(request).deps, upload, asked, body.template
+    )
+    return quote_responses.of_upload(stored)
+
+
+def asked_of(body: models.UploadColumns | models.NewUploadTemplate) -> Asked:
+    """What a body says of a file, and nothing that it does not say."""
+    return Asked(
+        columns=body.model_dump(include={"columns"})["columns"],
+        options=body.options.model_dump(exclude_unset=True, exclude_none=True),
+    )
+
+
+@router.get(
+    "/uploads/{upload}/problems",
+    response_model=models.UploadProblems,
+    responses={200: {"content": {"text/csv": {}}}},
+)
+@allow(Scope.PRODUCER, of=_OF_IT)
+def list_problems(
+    request: Request,
+    upload: UploadId,
+    format: Literal["json", "csv"] = "json",
+    limit: cursors.Limit = cursors.LIMIT,
+    cursor: cursors.Cursor = None,
+) -> Answer | Response:
+    """List what was wrong when an upload was last read, by pages or all as CSV."""
+    context = context_of(request)
+    stored = uploads.find(context.deps, None, upload)
+    if format == "csv":
+        return csv_response(("line", "field", "message"), _pages(context, stored))
+    after = cursors.decode_number(cursor, 0)
+    name = stored.problem_file
+    if name is None:
+        head, found = problem_files.NO_PROBLEMS, []
+    else:
+        artifacts = context.deps.artifacts
+        head = problem_files.head_of(artifacts, name)
+        problems = problem_files.problems_in(artifacts, name, after=after)
+        found = list(islice(problems, limit + 1))
+    answer = cursors.page(found, limit, of_problem, lambda _: after + limit)
+    return {**answer, **head._asdict()}
+
+
+def _pages(context: ApiContext, stored: StoredUpload) -> Iterator[list[Answer]]:
+    if stored.problem_file is None:
+        return
+    found = problem_files.problems_in(context.deps.artifacts, stored.problem_file)
+    while page := list(islice(found, _PAGE)):
+        yield list(map(_line, page))
+
+
+def _line(problem: Problem) -> Answer:
+    return {**problem._asdict(), "line": problem.line or None}

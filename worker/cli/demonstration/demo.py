@@ -20,6 +20,7 @@ from storage.jobs import job_reports
 from storage.jobs.job_reports import JobReport
 from storage.quotes import quotes
 from worker.cli.exports import make_quote, quote_text
+from worker.cli.files.mapped_file import MappedFile
 from worker.cli.invocation import Cli, command
 from worker.cli.jobs import save
 from worker.cli.licenses import balance_text
@@ -30,6 +31,7 @@ from worker.findings.directory_import import load_directory
 from worker.jobs import submission
 from worker.ledger import balances
 from worker.licenses import licenses
+from worker.uploads.mapping_options import Asked
 from worker.wiring import Wired, wired
 
 _CREDITS = 5_000
@@ -112,7 +114,7 @@ def _export(cli: Cli, deps: Wired, license_id: str, out: Path) -> _Numbers:
         export={"format": "csv"},
     )
     with as_file(files("worker.sample") / "congress.csv") as sample:
-        stored = make_quote(cli, deps, request, sample)
+        stored = make_quote(cli, deps, request, MappedFile(sample, Asked(), None))
     cli.say(quote_text(stored))
     job_id = submission.submit(deps, stored.id, name="U.S. Congress")
     cli.say(f"job {job_id}: {stored.quote.max_credits:,} credits reserved")

@@ -12,12 +12,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from threading import Event
 
-from storage.errors import ArtifactError, Superseded
+from storage.errors import ArtifactError, MissingArtifact, Superseded
 from storage.finance.reconciliation import job_rows, period_rows, runs, subject_lines
 from storage.finance.reconciliation.job_rows import JobRow
 from storage.finance.reconciliation.period_rows import PeriodRow, Wanted
 from storage.finance.reconciliation.runs import AnotherRuns, Counts, Finding, Run, Step
-from worker.finance.reconciliation import period_checks, subject_replay
+from worker.finance.reconciliation import (
+    credit_note_checks,
+    period_checks,
+    subject_replay,
+)
 from worker.finance.reconciliation.jobs.job_check import (
     DIGEST_VERSION,
     Digests,
@@ -35,10 +39,13 @@ _PAGE_JOBS = 50
 _STEP_CHARGES = 5_000
 """After so many charges a step is kept, wherever its page ends."""
 _LEASE_S = 60.0
+_AGAIN_S = 60.0
+"""So long after the files could not be reached they are asked for again."""
 _FINDINGS_KEPT_S = 90 * 24 * 3600.0
 _PAUSE_TIMES = 24
 """Beside jobs a step is followed by a pause so many times as long: 4 % of one core."""
 _PAUSE_LOOK_S = 1.0
+_WHY_MAX = 1_000
 
 
 class Reconciler:
@@ -52,17 +59,29 @@ class Reconciler:
     def run(self, run_id: int | None = None) -> Run | None:
         """Work one off: that one, or whichever waits; None where none can be had.
 
-        A kill leaves it to whoever asks for one next. Raises `Superseded` where that
-        has happened meanwhile.
+        A kill leaves it to whoever asks for one next, and so do files that cannot be
+        reached: then it is running still, and its error says what it waits for. Raises
+        `Superseded` where it is another's meanwhile.
         """
         run = self._taken(run_id)
         if run is None:
             return None
-        with self._held(run):
-            error = self._work_off(run)
+        try:
+            with self._held(run):
+                error = self._work_off(run)
+        except ArtifactError as away:
+            return self._put_off(run, away)
         with self._deps.database.transaction() as connection:
             runs.end(connection, run.id, self._deps.owner, error=error)
             runs.forget(connection, after_s=_FINDINGS_KEPT_S)
+            return runs.get(connection, run.id)
+
+    def _put_off(self, run: Run, away: ArtifactError) -> Run | None:
+        log.warning("reconciliation %s waits for its files: %s", run.id, away)
+        why = f"waits for files that cannot be reached: {away}"[:_WHY_MAX]
+        with self._deps.database.transaction() as connection:
+            owner = self._deps.owner
+            runs.put_off(connection, run.id, owner, why=why, again_s=_AGAIN_S)
             return runs.get(connection, run.id)
 
     def _taken(self, run_id: int | None) -> Run | None:
@@ -76,13 +95,13 @@ class Reconciler:
     def _work_off(self, run: Run) -> str | None:
         try:
             self._steps(run)
-        except Superseded:
+        except (Superseded, ArtifactError):
             raise
         except Exception as error:  # it must not be begun again for ever
             if self._is_lost.is_set():
                 raise
             log.exception("reconciliation %s failed", run.id)
-            return f"{type(error).__name__}: {error}"[:1_000]
+            return f"{type(error).__name__}: {error}"[:_WHY_MAX]
         return None
 
     @contextmanager
@@ -144,9 +163,9 @@ class Reconciler:
         notes.counts.periods = 1
         with self._deps.database.transaction(patient=True) as connection:
             period_rows.one_snapshot(connection)
-            period_checks.check(
-                connection, period_rows.again(connection, period), notes
-            )
+            again = period_rows.again(connection, period)
+            period_checks.check(connection, again, notes)
+            credit_note_checks.check(connection, again, notes)
             views = period_rows.views(connection, period)
             notes.counts.charges += views.number
             notes.counts.recomputed += views.number
@@ -191,8 +210,15 @@ class Reconciler:
     ) -> None:
         watch, findings, counts = Stopwatch(), list[Finding](), Counts()
         fresh: dict[str, str] = {}
+        away: ArtifactError | None = None
+        last = 0
         for row in rows:
-            notes, digests = self._check_job(row)
+            try:
+                notes, digests = self._check_job(row)
+            except ArtifactError as error:
+                away = error
+                break
+            last = row.reservation_id
             if digests is not None:
                 if row.job_id in first:
                     compare(notes, first[row.job_id], digests)
@@ -203,25 +229,31 @@ class Reconciler:
             _add(counts, notes.counts)
         step = Step(
             period_id=period.id,
-            reservation_id=rows[-1].reservation_id,
+            reservation_id=last,
             counts=counts,
             findings=findings,
             worked_s=watch.elapsed_s,
         )
-        self._step(run, step, fresh)
+        if last:
+            self._step(run, step, fresh)
+        if away is not None:
+            raise away
 
     def _check_job(self, row: JobRow) -> tuple[Notebook, Digests | None]:
-        """Check a job; once more where a file has gone, for that may be its time."""
+        """Check a job; once more where a file has gone, for that may be its time.
+
+        Raises `ArtifactError` where its files cannot be reached.
+        """
         try:
             return check_job(self._deps, row)
-        except ArtifactError:
+        except MissingArtifact:
             with self._deps.database.reading() as connection:
                 (again,) = job_rows.of_period(
                     connection, row.period_id, after=row.reservation_id - 1, limit=1
                 )
         try:
             return check_job(self._deps, again)
-        except ArtifactError as error:
+        except MissingArtifact as error:
             notes = Notebook(row.license_id, row.job_id)
             notes.differ("files", row.job_id, expected="what it names", found=error)
             count = row.charged["count"]

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from worker.infrastructure.errors import Code, Refused
+from worker.quotes.readers.column_mapping import USUAL, ColumnMapping
 from worker.quotes.readers.json_objects import table_of
 from worker.quotes.readers.mapped_records import records_in
 from worker.quotes.readers.reader import Reading
@@ -11,7 +12,7 @@ RECORDS_MAX = 10_000
 """More than this are uploaded first."""
 
 
-def read(records: Sequence[object]) -> Reading:
+def read(records: Sequence[object], mapping: ColumnMapping = USUAL) -> Reading:
     """Read a list; its places count from 1, as record numbers and as lines.
 
     Raises `Refused` where the list is too long for a body.
@@ -24,4 +25,4 @@ def read(records: Sequence[object]) -> Reading:
         )
     places = range(1, len(records) + 1)
     values = zip(places, places, records, strict=True)
-    return records_in(table_of(values, kind="json"))
+    return records_in(table_of(values, kind="json"), mapping)

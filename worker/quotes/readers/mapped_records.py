@@ -12,6 +12,7 @@ from worker.quotes.readers.column_mapping import (
     fields_of,
     listed,
 )
+from worker.quotes.readers.made_ids import ids_of, looks_derived, without_forged
 from worker.quotes.readers.reader import Reading
 from worker.quotes.readers.record_columns import NO_RECORDS, Rows, joined, rows_of
 from worker.quotes.readers.records import COMPANY_ID, PERSON_ID
@@ -27,17 +28,23 @@ def records_in(table: Table, mapping: ColumnMapping = USUAL) -> Reading:
 
     Raises `BadInput` where a column is missing, or two would be one field.
     """
+    derived = dict.fromkeys(mapping.derived, 0)
     if table.header_line is None:
         columns: dict[str, None] = {}
         taken: dict[str, str] = {}
-        blocks = _merged(_growing(table, mapping, columns, taken))
-        return Reading(columns.keys(), blocks, table.noticed, taken)
+        blocks = _merged(_growing(table, mapping, columns, taken, derived))
+        return Reading(
+            columns.keys(), blocks, table.noticed, taken, derived, mapping.suffix_list
+        )
     fields = fields_of(mapping, table.names, line=table.header_line)
-    if COMPANY_ID not in fields.names:
+    if COMPANY_ID not in {*fields.names, *fields.derived}:
         message = f"the column is missing; there are {listed(table.names)}"
         raise bad(COMPANY_ID, message, line=table.header_line)
-    blocks = (_rows(piece, fields) for piece in table.pieces)
-    return Reading(fields.names, blocks, table.noticed, fields.taken)
+    names = (*fields.derived, *fields.names)
+    blocks = (_rows(piece, fields, mapping, derived) for piece in table.pieces)
+    return Reading(
+        names, blocks, table.noticed, fields.taken, derived, mapping.suffix_list
+    )
 
 
 def _growing(
@@ -45,6 +52,7 @@ def _growing(
     mapping: ColumnMapping,
     columns: dict[str, None],
     taken: dict[str, str],
+    derived: dict[str, int],
 ) -> Iterator[Rows]:
     """Rows of pieces that bring their own names; those of good records are kept."""
     known = lru_cache(_SHAPES)(partial(fields_of, mapping, line=None))
@@ -54,9 +62,9 @@ def _growing(
         except BadInput as error:
             yield Rows(NO_RECORDS, _all_bad(piece, error.problems), 0)
             continue
-        rows = _rows(piece, fields)
+        rows = _rows(piece, fields, mapping, derived)
         if len(rows.records):
-            columns.update(dict.fromkeys(fields.names))
+            columns.update(dict.fromkeys([*fields.derived, *fields.names]))
             taken.update(fields.taken)
         yield rows
 
@@ -69,14 +77,52 @@ def _all_bad(piece: Piece, problems: list[Problem]) -> dict[int, list[Problem]]:
     } | dict(piece.bad)
 
 
-def _rows(piece: Piece, fields: Fields) -> Rows:
-    cells = fields.of(piece.columns, len(piece.numbers))
-    if COMPANY_ID not in fields.names:
+def _rows(
+    piece: Piece, fields: Fields, mapping: ColumnMapping, derived: dict[str, int]
+) -> Rows:
+    if piece.unfit_ids:
+        piece = _without_unfit(piece, fields)
+    names, cells = list(fields.names), fields.of(piece.columns, len(piece.numbers))
+    numbers, lines, bad_rows = piece.numbers, piece.lines, dict(piece.bad)
+    if fields.derived:
+        made = ids_of(piece, fields)
+        bad_rows |= made.bad
+        places = made.places
+        numbers, lines = [numbers[at] for at in places], [lines[at] for at in places]
+        cells = [[column[at] for at in places] for column in cells]
+        names, cells = [*made.ids, *names], [*made.ids.values(), *cells]
+        for name, ids in made.ids.items():
+            derived[name] += sum(map(bool, ids))
+    if COMPANY_ID not in names:
         return Rows(NO_RECORDS, _lost(piece), 0)
-    rows = rows_of(fields.names, cells, piece.numbers, piece.lines)
-    if piece.bad:
-        return Rows(rows.records, {**rows.bad, **piece.bad}, rows.trimmed)
+    rows = rows_of(names, cells, numbers, lines)
+    if looks_derived(rows.records, fields.derived):
+        line_of = dict(zip(numbers, lines, strict=True))
+        rows = without_forged(rows, line_of, mapping.is_derived, fields.derived)
+    if bad_rows:
+        return Rows(rows.records, {**rows.bad, **bad_rows}, rows.trimmed)
     return rows
+
+
+def _without_unfit(piece: Piece, fields: Fields) -> Piece:
+    """A piece without the rows whose ids must be none; they are bad."""
+    bad_rows = dict(piece.bad)
+    unfit: set[int] = set()
+    for ours, source in zip(fields.names, fields.sources, strict=True):
+        if ours in {COMPANY_ID, PERSON_ID} and isinstance(source, int):
+            for at, message in piece.unfit_ids.get(piece.names[source], {}).items():
+                problem = Problem(piece.lines[at], ours, message)
+                number = piece.numbers[at]
+                bad_rows[number] = [*bad_rows.get(number, ()), problem]
+                unfit.add(at)
+    kept = [at for at in range(len(piece.numbers)) if at not in unfit]
+    return Piece(
+        piece.names,
+        [[cells[at] for at in kept] for cells in piece.columns],
+        [piece.numbers[at] for at in kept],
+        [piece.lines[at] for at in kept],
+        bad_rows,
+    )
 
 
 def _lost(piece: Piece) -> dict[int, list[Problem]]:

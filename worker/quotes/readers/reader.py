@@ -16,8 +16,9 @@ class Reading:
     """An input being read: its columns, and its rows as they are asked for.
 
     Where each record brings its own fields, `columns` grows with the rows: it is
-    complete once they were read, and whoever keeps it copies it then; so are `noticed`
-    and `taken`, the columns that were taken for a known field by a like name.
+    complete once they were read, and whoever keeps it copies it then; so are `noticed`,
+    `taken`, the columns that were taken for a known field by a like name, and
+    `derived`, how many ids were derived by field; `suffix_list` is what they depend on.
     `duplicates` are those that were left out of the rows before, and `trimmed` counts
     the ids that had lost their white space before.
     """
@@ -26,6 +27,8 @@ class Reading:
     blocks: Iterator[Rows]
     noticed: Noticed | None = None
     taken: Mapping[str, str] = field(default_factory=dict)
+    derived: Mapping[str, int] = field(default_factory=dict)
+    suffix_list: str | None = None
     duplicates: int = 0
     trimmed: int = 0
 

@@ -32,12 +32,16 @@ UNTOLD = ReadOptions()
 """Nothing is said."""
 
 
+_NONE: Mapping[str, Mapping[int, str]] = {}
+
+
 class Piece(NamedTuple):
     """Some rows by columns: what stands at one place of each column is one row.
 
     `numbers` count rows from 1 in the input, bad ones included; `lines` are what a
     problem of the row names. `bad` are rows that could not be read, by their number;
-    they are in no column.
+    they are in no column. `unfit_ids` are cells that must be no id, by their column and
+    place, and why: what they are may not be what was meant.
     """
 
     names: tuple[str, ...]
@@ -45,6 +49,7 @@ class Piece(NamedTuple):
     numbers: Sequence[int]
     lines: Sequence[int]
     bad: Mapping[int, list[Problem]]
+    unfit_ids: Mapping[str, Mapping[int, str]] = _NONE
 
 
 @dataclass(slots=True, kw_only=True)
@@ -52,7 +57,7 @@ class Noticed:
     """What a reader took a file for, and what it has passed over so far.
 
     It is complete once all rows were read. `unread` says in words what could not be
-    read after the last row that was.
+    read, and how much it was. `left_out` are columns that hold nothing of a record.
     """
 
     format: str
@@ -66,6 +71,7 @@ class Noticed:
     empty_columns: int = 0
     short_rows: int = 0
     unread: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,19 +16,20 @@ from pricing.claims import KNOWN, lookup_digest
 from pricing.findings import EmailLevel
 from pricing.plans import Item
 from storage.errors import DiskFull
-from storage.quotes import uploads as stored_uploads
 from storage.quotes.quotes import Request, StoredQuote
-from storage.quotes.uploads import StoredUpload
+from storage.uploads import uploads as stored_uploads
+from storage.uploads.uploads import StoredUpload
 from tests.support import job_runs
 from tests.support.read_rows import rows_of
 from worker.infrastructure.errors import BadInput, Code, Refused
-from worker.quotes import quote_maker, uploads
+from worker.quotes import quote_maker
 from worker.quotes.kept_records import Kept, KeptRecords
 from worker.quotes.priced_records import PricedRecord, parse
 from worker.quotes.readers import inline_records
 from worker.quotes.readers.formats import BY_CONTENT_TYPE, CSV
 from worker.quotes.readers.reader import Reading
 from worker.quotes.readers.records import Record
+from worker.uploads import uploads
 from worker.wiring import Wired
 
 COLUMNS = ("company_id", "company_name", "person_id", "first_name")

@@ -16,7 +16,7 @@ from contextlib import closing
 from pathlib import Path
 
 from tests.support import job_runs
-from worker.quotes import uploads
+from worker.uploads import uploads
 from worker.quotes.readers.formats import BY_SUFFIX
 
 step, url, suffix = sys.argv[1], sys.argv[2], sys.argv[4]
@@ -63,7 +63,7 @@ with closing(deps.database):
             deps, "acme", BY_SUFFIX[".csv"].read(io.BytesIO(small)), skip_bad=False
         )
         if suffix == ".parquet":
-            from worker.quotes.readers import parquet
+            from worker.quotes.readers.parquet import parquet_file
         before = peak_kib()
         with path.open("rb") as stream:
             stored = uploads.upload(
