@@ -4,7 +4,7 @@ import csv
 import io
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.exports.opened_files import write
@@ -28,6 +28,7 @@ _cells = st.text(st.sampled_from(list("\"',;=#@+ \r\nab07é")), max_size=6)
 
 @pytest.mark.parametrize("profile", _FOR_EXCEL)
 @given(headings=_headings, data=st.data())
+@settings(max_examples=50)
 def test_what_we_wrote_is_known_and_comes_back_as_it_was(profile, headings, data):
     width = len(headings)
     rows = data.draw(st.lists(st.lists(_cells, min_size=width, max_size=width)))
