@@ -44,13 +44,6 @@ FIELDS = (
     *("input_email", "input_phone", "note"),
 )
 
-_UNREAD = "no reader knows this file yet"
-
-
-def _not_yet(name: str) -> Any:
-    return pytest.param(name, marks=pytest.mark.xfail(strict=True, reason=_UNREAD))
-
-
 EXPORTS: dict[str, dict[str, Any]] = {
     "csv": {"format": "csv"},
     "excel": {"format": "csv", "profile": "excel"},
@@ -66,7 +59,6 @@ EXPORTS: dict[str, dict[str, Any]] = {
     "parquet": {"format": "parquet"},
     "parquet with nulls": {"format": "parquet", "nulls": "null"},
 }
-_READ = ("csv", "jsonl", "jsonl with nulls", "parquet", "parquet with nulls")
 
 
 def _reading(format_name: str, data: bytes) -> Reading:
@@ -108,9 +100,7 @@ def _exported(
         return report.settled, stream.read()
 
 
-@pytest.mark.parametrize(
-    "name", [name if name in _READ else _not_yet(name) for name in EXPORTS]
-)
+@pytest.mark.parametrize("name", EXPORTS)
 def test_an_exported_file_says_the_same_when_it_comes_in_and_costs_nothing(deps, name):
     license_id, export = name.replace(" ", "-"), EXPORTS[name]
     job_runs.create_license(deps, license_id)

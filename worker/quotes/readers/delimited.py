@@ -9,6 +9,7 @@ import io
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from itertools import accumulate, chain, islice
 from typing import BinaryIO, NamedTuple
 
@@ -17,6 +18,7 @@ from worker.quotes.readers.csv_dialects.careful_rows import careful_rows
 from worker.quotes.readers.csv_dialects.dialect import Dialect, dialect_of
 from worker.quotes.readers.csv_dialects.row_block import Header, RowBlock, header_of
 from worker.quotes.readers.csv_dialects.text_encoding import TextEncoding, encoding_of
+from worker.quotes.readers.own_files import own_delimiter, restored_table
 from worker.quotes.readers.table import ROWS, Noticed, Piece, ReadOptions, Table
 
 _CELL_CHARACTERS_MAX = 1 << 20
@@ -26,6 +28,8 @@ _PIECE_ROWS = 250
 _AT_ONCE = 1 << 16
 _PIECE_CHARACTERS_MAX = 4 << 20
 _SAMPLE = 1 << 15
+_BEGINNING_BYTES = 1 << 20
+"""What a header line can be at most."""
 
 _END = re.compile(r"\r\n|\r|\n")
 """What ends a line, also within a cell."""
@@ -55,6 +59,20 @@ class _Source(NamedTuple):
 
 
 def table(stream: BinaryIO, options: ReadOptions) -> Table:
+    """Read the header at once and the rows as they are asked for.
+
+    In a file that was exported for spreadsheets, what kept its cells texts is undone.
+    The rest as `_table` has it.
+    """
+    stream.seek(0)
+    own = own_delimiter(stream.read(_BEGINNING_BYTES))
+    if own is None:
+        return _table(stream, options)
+    said = replace(options, delimiter=own, encoding="utf-8", quote=None)
+    return restored_table(_table(stream, said))
+
+
+def _table(stream: BinaryIO, options: ReadOptions) -> Table:
     """Read the header at once and the rows as they are asked for.
 
     The stream must be one that can be sought. Raises `BadInput` where its encoding or

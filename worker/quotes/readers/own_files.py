@@ -5,7 +5,9 @@ kept their cells texts: in a file of anybody else an apostrophe is one.
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 
+from worker.quotes.readers.table import Piece, Table
 from worker.spreadsheets.cell_texts import ESCAPES, restored
 from worker.spreadsheets.csv_beginning import delimiter_of
 
@@ -24,3 +26,16 @@ def restored_cells(cells: Iterable[str]) -> list[str]:
     Its headings are cells like any other.
     """
     return [restored(cell) if cell[:1] in ESCAPES else cell for cell in cells]
+
+
+def restored_table(table: Table) -> Table:
+    """The table of such a file, as it was exported."""
+    names = tuple(restored_cells(table.names))
+    table.noticed.restored = True
+    pieces = (_restored_piece(piece, names) for piece in table.pieces)
+    return replace(table, names=names, pieces=pieces)
+
+
+def _restored_piece(piece: Piece, names: tuple[str, ...]) -> Piece:
+    columns = [restored_cells(cells) for cells in piece.columns]
+    return piece._replace(names=names, columns=columns)

@@ -63,6 +63,7 @@ class Noticed:
 
     It is complete once all rows were read. `unread` says in words what could not be
     read, and how much it was. `left_out` are columns that hold nothing of a record.
+    `restored` says that it was exported for spreadsheets, and is read as it was before.
     `short_rows` lack empty cells at their end, `long_rows` have some behind the last
     column; `error_cells` are cells of a workbook that show an error and are empty here.
 
@@ -78,6 +79,7 @@ class Noticed:
     compression: str | None = None
     sheet: str | None = None
     sheets: tuple[str, ...] = ()
+    restored: bool = False
     empty_rows: int = 0
     empty_columns: int = 0
     short_rows: int = 0
