@@ -3,12 +3,14 @@
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pricing.claims import AskedColumns
 from pricing.plans import Item, PaymentTerm, Plan, terms_of
 from pricing.quote import Quote, Tally
+from worker.infrastructure.errors import Code, Refused
 from worker.quotes.intake import Intake, taken_in
 from worker.quotes.kept_records import KeptRecords, from_line, to_line
 from worker.quotes.readers.record_columns import Rows, gathered
@@ -93,3 +95,22 @@ def test_an_intake_needs_no_rows():
     with taken_in([], MANY, skip_bad=False) as intake:
         assert isinstance(intake, Intake)
         assert (intake.records, list(intake.lines())) == (0, [])
+
+
+def test_records_that_take_more_than_the_disk_may_hold_are_refused_as_they_come():
+    records = [_record(number, ("a", f"p{number}")) for number in range(1, 1_000)]
+    read = 0
+
+    def blocks() -> Iterator[Rows]:
+        nonlocal read
+        for rows in _blocks(records, 10):
+            read += len(rows)
+            yield rows
+
+    with (
+        pytest.raises(Refused) as refused,
+        taken_in(blocks(), MANY, skip_bad=False, bytes_max=5_000),
+    ):
+        pass
+    assert refused.value.code is Code.TOO_LARGE
+    assert read < 300

@@ -59,7 +59,7 @@ def _extension(name: str, values: pa.Array) -> pa.Array:
     return pa.ExtensionArray.from_storage(_Unknown(values.type, name), values)
 
 
-class _Unknown(pa.ExtensionType):  # type: ignore[misc] - pyarrow ships no types
+class _Unknown(pa.ExtensionType):  # type: ignore[misc]
     def __init__(self, storage, name):
         super().__init__(storage, name)
 

@@ -75,6 +75,9 @@ class Settings(EnvironmentSettings):
     """The largest body of a request that is no upload."""
     upload_bytes_max: int = setting(2 << 30, ge=1)
     """The largest upload."""
+    upload_decoded_bytes_max: int = setting(4 << 30, ge=1)
+    """What the records of an upload, or of a file that is quoted, may take: what was
+    decompressed, as it is kept. On the disk it lies twice meanwhile."""
     inline_records_max: int = setting(10_000, ge=1)
     """Records that a quote's body may hold."""
     file_link_s: float = setting(900, ge=1, le=7 * 24 * 3600)

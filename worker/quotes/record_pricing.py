@@ -35,6 +35,7 @@ def price_all(
     *,
     check: QuoteCheck,
     records_max: int,
+    bytes_max: int,
 ) -> None:
     """Price every record but those that are left out, and write all to the input.
 
@@ -48,7 +49,9 @@ def price_all(
     if isinstance(reading, Kept):
         pricing.price(reading.blocks)
     else:
-        with taken_in(reading.blocks, records_max, skip_bad=False) as intake:
+        with taken_in(
+            reading.blocks, records_max, skip_bad=False, bytes_max=bytes_max
+        ) as intake:
             intake.problems.raise_if_any()
             pricing.price(intake.blocks())
             tally.trimmed += intake.trimmed
