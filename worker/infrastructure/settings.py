@@ -96,7 +96,8 @@ class Settings(EnvironmentSettings):
     upload_bytes_max: int = setting(2 << 30, ge=1)
     """The largest upload."""
     upload_decoded_bytes_max: int = setting(4 << 30, ge=1)
-    """What an upload may become once it is decompressed."""
+    """What the records of an upload, or of a file that is quoted, may take: what was
+    decompressed, as it is kept. On the disk it lies twice meanwhile."""
     workbook_memory_bytes: int = setting(2 << 30, ge=256 << 20)
     """Memory that the process may take which reads an XLSX, XLS or ODS: about 1.2 GB
     for a million rows of 20 columns."""

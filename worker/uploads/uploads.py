@@ -50,7 +50,7 @@ def upload(
 
     `once` is called in the transaction that keeps it, with the upload's id. Raises
     `BadInput` with the first problems, `Refused` without a license or above the
-    records that may be, and `DiskFull`; then nothing is kept.
+    records and bytes that may be, and `DiskFull`; then nothing is kept.
     """
     check_license(deps, license_id)
     unread = not_read_yet(new_id("upload"), license_id)
@@ -101,6 +101,7 @@ def records_kept(
         skip_bad=skip_bad,
         problems=spool.problems,
         noticed=reading.noticed,
+        bytes_max=deps.settings.upload_decoded_bytes_max,
     ) as intake:
         if not skip_bad or not intake.records:
             intake.problems.raise_if_any()
