@@ -30,6 +30,7 @@ from worker.api.routes.finance import (
     reconciliations,
     refunds,
     statements,
+    usage_files,
     warehouse,
 )
 from worker.api.routes.operations import (
@@ -102,6 +103,7 @@ _ALLOWED = {
     "GET /charges/{charge}/explanation": {_FINANCE},
     "POST /reconciliations": {_FINANCE},
     "GET /reconciliations": {_FINANCE},
+    "POST /reconciliations/usage": {_FINANCE},
     "GET /reconciliations/{reconciliation}": {_FINANCE},
     "GET /charges/{charge}/refund": {_FINANCE},
     "POST /charges/{charge}/refund": {_FINANCE},
@@ -163,6 +165,7 @@ FAMILIES = (
     explained_charges,
     reconciliations,
     statements,
+    usage_files,
     warehouse,
 )
 _ROUTES = sorted(
@@ -286,6 +289,7 @@ _LISTS = {
 _OF_NONE = {"POST /licenses", "GET /licenses", "GET /audit"}
 # What is the house's: a key that is bound to a license may not call it.
 _OF_THE_HOUSE = {
+    "POST /reconciliations/usage",
     "POST /outbox/requeue",
     "GET /processes",
     "GET /queues",

@@ -90,3 +90,52 @@ def test_the_last_verdict_stands_in_the_metrics(api, job):
     assert told["reconciliation_charges",] == 1
     assert told["reconciliation_not_recomputable",] == 0
     assert 0 <= told["reconciliation_age_seconds",] < 600
+
+
+def test_a_vendors_usage_file_is_matched_as_it_is_sent(api, job):
+    with api.deps.database.transaction() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO provider_costs (job_id, provider, answers, paid, paid_at)"
+            " VALUES (%s, 'hunter', 2, 1.50, now())",
+            (job,),
+        )
+    client, path = api.key(Scope.FINANCE), "/v1/reconciliations/usage"
+    csv = {"Content-Type": "text/csv; charset=utf-8"}
+
+    def asked(body: str, **query: str):
+        return client.post(path, params=query, content=body, headers=csv)
+
+    named = {"provider": "hunter", "id": "job", "amount": "paid"}
+    told = asked(f"job,paid\n{job},1\n{job},0.5\nother,1\n", **named)
+    assert (told.status_code, told.json()) == (
+        200,
+        {
+            "since": None,
+            "before": None,
+            "counts": {
+                "matched": 1,
+                "ours_only": 0,
+                "theirs_only": 1,
+                "different_amount": 0,
+            },
+            "matches": [
+                {"state": "theirs_only", "id": "other", "ours": None, "theirs": "1"},
+                {"state": "matched", "id": job, "ours": "1.5", "theirs": "1.5"},
+            ],
+            "matches_total": 2,
+        },
+    )
+    wrong = asked("job,paid\na,b\n", **named)
+    assert (wrong.status_code, wrong.json()["errors"]) == (
+        422,
+        [{"line": 2, "field": "paid", "message": "is no number"}],
+    )
+    for status, query in (
+        (422, {"provider": "hunter"}),
+        (422, {"provider": "hunter", "connection": "c", "id": "job"}),
+        (422, {"provider": "hunter", "id": "job", "by": "record"}),
+        (404, {"provider": "huntr", "id": "job"}),
+        (404, {"connection": "c", "id": "job"}),
+    ):
+        assert asked("job\na\n", **query).status_code == status, query
+    assert client.post(path, params=named, json={}).status_code == 422

@@ -228,7 +228,25 @@ _CHANGES: dict[str, tuple[LiteralString, ...]] = {
         """kind = 'grant', from_account = 'outside', to_account = 'available',
            reference = 'x', reservation_id = NULL""",
     ),
+    "credit_notes": (
+        "license_id = 'other'",
+        "number = number + 1",
+        "state = 'rejected', number = NULL, decided_by = 'x', counted_as = NULL",
+        "job_id = 'nobody'",
+        "credits = credits + 1",
+        "id = id + 1",
+    ),
+    "credit_note_charges": (
+        "credit_note_id = credit_note_id + 1",
+        "charge_id = charge_id + 1",
+        "state = 'rejected'",
+        "period_id = 2",
+        "credits = credits + 1",
+    ),
+    "credit_note_numbers": ("license_id = 'other'", "last = last + 1"),
     "refunds": (
+        "credit_note_id = NULL",
+        "credit_note_id = credit_note_id + 1",
         "charge_id = charge_id + 1",
         "license_id = 'other'",
         "period_id = 2",
@@ -250,6 +268,9 @@ _WHICH: dict[str, LiteralString] = {
     "transfers": "kind = 'settle' AND id = (SELECT max(id) FROM transfers"
     " WHERE kind = 'settle' AND license_id = 'acme')",
     "refunds": "true",
+    "credit_notes": "true",
+    "credit_note_charges": "true",
+    "credit_note_numbers": "true",
 }
 
 # What may go, or be said anew, at any time: it is not a difference, and not passed.
@@ -290,7 +311,13 @@ def test_a_column_changed_by_hand_is_named(world, table, change):
         assert shown.differences
 
 
-@pytest.mark.parametrize("table", ["charges", "transfers", "outcome_batches", "jobs"])
+@pytest.mark.parametrize(
+    "table",
+    [
+        *("charges", "transfers", "outcome_batches", "jobs", "refunds"),
+        *("credit_notes", "credit_note_charges", "credit_note_numbers"),
+    ],
+)
 def test_a_row_taken_away_by_hand_is_named(world, table):
     statement = f"DELETE FROM {table} WHERE {_WHICH[table]}"
     with _changed(world, table, statement) as rows:

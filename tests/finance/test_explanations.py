@@ -3,14 +3,17 @@
 import json
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import text
 
 from pricing.plans import Plan
+from storage.finance.explanations import explained_charges
 from tests.support import job_runs
 from tests.support.stored_jobs import end_job, make_job, refund, settle
 from worker.finance.explanations import explanations
+from worker.finance.explanations.sentences import sentences_of
 from worker.infrastructure.errors import Refused
 from worker.jobs import submission
 from worker.ledger import company_views
@@ -114,9 +117,19 @@ def test_free_as_quoted_stays_so_where_nothing_pays_any_more(deps):
     job_runs.run(deps, second)
     told = _told(_explained(deps, "company", "c1", second))
     assert "what a quote says is free stays free" in told
-    refunded = _told(_explained(deps, "company", "c1", first))
+    answer = _explained(deps, "company", "c1", first)
+    refunded = _told(answer)
     assert "It was given back, in full, on " in refunded
+    assert refunded.endswith("UTC, by credit note 1.")
+    assert answer["credit_note"] == 1
     assert "why not" not in refunded
+    third = _export(deps, "c2")
+    again = _export(deps, "c2")
+    paid = _charge(deps, "company", "c2", third)
+    with deps.database.transaction() as connection:
+        refund(connection, paid, "nor this")
+    free = _told(_explained(deps, "company", "c2", again))
+    assert ", by credit note 2), had paid for it." in free
 
 
 def test_paid_meanwhile_names_who_paid_between_quote_and_delivery(deps):
@@ -137,8 +150,20 @@ def test_unchanged_says_that_nothing_was_sent(deps):
         end_job(connection, "job-1")
     answer = _explained(deps, "company", "c1", "job-1")
     assert answer["rule"] == "unchanged"
-    assert "in a push into a CRM of user-1, job-1." in _told(answer)
+    # Where to is not known any more: nobody says that it was a CRM.
+    assert "in a push of user-1, job-1." in _told(answer)
+    assert "had been sent there before" in _told(answer)
     assert "so nothing was sent, and what is not sent costs nothing." in _told(answer)
+    for connector, told in (
+        ("webhook", "in a push to a webhook of user-1, job-1."),
+        ("hubspot", "in a push into a CRM of user-1, job-1."),
+    ):
+        with deps.database.reading() as connection:
+            found = explained_charges.get(connection, answer["charge"])
+        assert found is not None
+        explained = " ".join(sentences_of(replace(found, connector=connector)))
+        assert told in explained
+        assert ("It was in the CRM already" in explained) is (connector != "webhook")
 
 
 def test_a_view_says_what_it_cost_and_another_why_it_was_free(deps):

@@ -13,11 +13,12 @@ from storage.findings import provider_costs
 from storage.findings.provider_costs import Cost
 from tests.support import job_runs
 from tests.support.stored_jobs import end_job, make_job
-from worker.finance.reconciliation import usage_file
-from worker.finance.reconciliation.usage_file import UsageMatch
+from worker.finance.reconciliation import usage_file, usage_match
+from worker.finance.reconciliation.usage_match import UsageMatch, Vendor
 from worker.infrastructure.errors import BadInput, Refused
 from worker.wiring import Wired
 
+_HUNTER = Vendor(UsageOf.JOB, "hunter")
 _COLUMNS = {"id": "job", "amount": "credits", "at": "when"}
 
 
@@ -44,7 +45,7 @@ def deps(database_url, tmp_path) -> Iterator[Wired]:
 
 def _matched(deps: Wired, *lines: str, columns: dict[str, str]) -> UsageMatch:
     data = "\r\n".join(lines).encode()
-    return usage_file.match(deps, io.BytesIO(data), UsageOf.JOB, "hunter", columns)
+    return usage_match.match(deps, io.BytesIO(data), _HUNTER, columns)
 
 
 def _by_id(found: UsageMatch) -> dict[str, tuple[str, str | None, str | None]]:
@@ -75,7 +76,7 @@ def test_each_id_is_matched_alone_or_at_another_amount(deps):
         "job-9": ("theirs_only", None, "3"),
     }
     assert found.differs
-    assert usage_file.as_csv(found).decode().splitlines() == [
+    assert usage_match.as_csv(found).decode().splitlines() == [
         "state,id,ours,theirs",
         "different_amount,job-1,1.5,2",
         "ours_only,job-2,1.5,",
@@ -106,12 +107,25 @@ def test_a_file_that_says_the_same_differs_in_nothing(deps):
         (["job,credits,when", "a,1,x"], "line 2: when: is no instant"),
         (["job,credits,when", "a,1,2026-01-01"], "line 2: when: has no offset"),
         (["job,credits,when", "a,1"], "line 2: when: is missing"),
+        (["job,credits,when", "a,1e99,x"], "line 2: credits: is no number that fits"),
+        (["job,credits,when", "a,1,9999-12-31T23:59:59-09:00"], "when: is no instant"),
+        (["job,credits,when", "a,1,9999-01-01T00:00:00Z"], "when: is of no year"),
         (["job,credits,when", '"a'], "is no CSV"),
     ],
 )
 def test_what_cannot_be_read_is_told_by_line_and_column(deps, lines, told):
     with pytest.raises(BadInput, match=told):
         _matched(deps, *lines, columns=_COLUMNS)
+
+
+def test_what_is_ours_alone_has_an_end_and_the_file_may_name_its_time(
+    deps, monkeypatch
+):
+    monkeypatch.setattr(usage_match, "OURS_MAX", 2)
+    with pytest.raises(Refused, match="name a column at"):
+        _matched(deps, "job", "another", columns={"id": "job"})
+    lines = ("job,credits,when", "another,1,2001-01-01T00:00:00Z")
+    assert len(_matched(deps, *lines, columns=_COLUMNS).matches) == 1
 
 
 def test_a_file_with_too_many_lines_is_refused(deps, monkeypatch):

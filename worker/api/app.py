@@ -38,6 +38,7 @@ from worker.api.routes.finance import (
     reconciliations,
     refunds,
     statements,
+    usage_files,
     warehouse,
 )
 from worker.api.routes.operations import (
@@ -84,6 +85,7 @@ _FAMILIES = (
     explained_charges,
     reconciliations,
     statements,
+    usage_files,
     warehouse,
 )
 

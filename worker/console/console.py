@@ -33,6 +33,7 @@ from worker.console.pages.finance import (
     reconciliations,
     refunds,
     statement,
+    usage_file,
 )
 from worker.console.renderer import Renderer
 from worker.console.visits import House
@@ -59,6 +60,7 @@ _FAMILIES = (
     statement,
     charges,
     reconciliations,
+    usage_file,
 )
 
 _POLICY = (

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
-from urllib.parse import parse_qsl, quote
+from urllib.parse import quote
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import ImmutableMultiDict
@@ -18,13 +18,14 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from storage.access_scopes import Scope
 from storage.licenses.api_keys import Key
-from worker.console import sessions
+from worker.console import sent_forms, sessions
 from worker.console.charts import Charts
 from worker.console.forms import ConsoleForm
 from worker.console.live_overview import LiveOverview
 from worker.console.mount import PATH
 from worker.console.page_table import PAGES, STEERERS, Page
 from worker.console.renderer import Renderer
+from worker.console.sent_forms import SentForm
 from worker.wiring import Wired
 
 _NO_VALUES: Mapping[str, object] = MappingProxyType({})
@@ -54,6 +55,8 @@ class Visit:
     key: Key
     given: ImmutableMultiDict[str, str]
     """What a form has sent; empty where nothing was."""
+    files: Mapping[str, bytes]
+    """The files that were chosen in it."""
 
     @property
     def deps(self) -> Wired:
@@ -129,10 +132,15 @@ def check_text(
 
 async def given_of(request: Request) -> ImmutableMultiDict[str, str]:
     """The fields of a form that was sent; empty where none was."""
-    if request.method != "POST":
-        return ImmutableMultiDict()
-    body = (await request.body()).decode("utf-8", "replace")
-    return ImmutableMultiDict(parse_qsl(body, keep_blank_values=True))
+    return _sent(request, await _body_of(request)).fields
+
+
+async def _body_of(request: Request) -> bytes:
+    return await request.body() if request.method == "POST" else b""
+
+
+def _sent(request: Request, body: bytes) -> SentForm:
+    return sent_forms.read(request.headers.get("Content-Type", ""), body)
 
 
 def visited(
@@ -148,21 +156,25 @@ def visited(
     What a page asks for by itself `renews` no session.
     """
 
-    def visit(request: Request, given: ImmutableMultiDict[str, str]) -> Response:
+    def visit(request: Request, body: bytes) -> Response:
         lasts_s = house.deps.settings.console_session_s
         key = sessions.key_of(
             request, house.deps.database, most_s=lasts_s, renews=renews
         )
         if key is None:
             return RedirectResponse(sign_in_url(request), 303)
-        visit = Visit(request=request, house=house, page=page, key=key, given=given)
+        # A file of many megabytes is read for whoever has signed in alone.
+        given, files = _sent(request, body)
+        check_text(request, given)
+        visit = Visit(
+            request=request, house=house, page=page, key=key, given=given, files=files
+        )
         _check(visit, acts=acts)
         return handler(visit)
 
     async def endpoint(request: Request) -> Response:
-        given = await given_of(request)
-        check_text(request, given)
-        return await run_in_threadpool(visit, request, given)
+        check_text(request)
+        return await run_in_threadpool(visit, request, await _body_of(request))
 
     return endpoint
 

@@ -18,6 +18,7 @@ class Payer(NamedTuple):
     job_id: str | None
     charged_at: datetime
     refunded_at: datetime | None
+    note_number: int | None
 
 
 class RecordOf(NamedTuple):
@@ -41,13 +42,16 @@ class FoundBy(NamedTuple):
 class Explained:
     """A charge and its surroundings; what there is none of is None, or empty.
 
-    `terms` are the frozen ones of a job's quote, `line` is that quote's for the item.
+    `connector` is that of a push, as long as its connection is known. `note_number` is
+    of the credit note that gave it back. `terms` are the frozen ones of a job's quote,
+    `line` is that quote's for the item.
     """
 
     id: int
     license_id: str
     job_id: str | None
     kind: str | None
+    connector: str | None
     user_id: str
     item: str
     subject: str
@@ -58,6 +62,7 @@ class Explained:
     free_because: str | None
     provider: str | None
     refunded_at: datetime | None
+    note_number: int | None
     quoted_at: datetime | None
     terms: Mapping[str, Any] | None
     line: Mapping[str, Any] | None
@@ -75,7 +80,8 @@ class Explained:
 _CHARGE = text("""
 SELECT c.id, c.license_id, c.job_id, q.kind, c.user_id, c.item, c.subject, c.credits,
        c.rule, c.charged_at, c.free_since, c.free_because, c.provider, c.digest,
-       c.paid_by, g.refunded_at, q.quoted_at, q.terms,
+       c.paid_by, g.refunded_at, n.number AS note_number, x.connector,
+       q.quoted_at, q.terms,
        (SELECT line FROM jsonb_array_elements(q.lines) AS line
          WHERE line ->> 'item' = c.item LIMIT 1) AS line,
        r.amount AS reserved, r.settled, coalesce(r.state = 'closed', true) AS is_closed,
@@ -85,15 +91,20 @@ SELECT c.id, c.license_id, c.job_id, q.kind, c.user_id, c.item, c.subject, c.cre
             AND e.license_id IN ('', c.license_id)) AS is_erased
   FROM charges AS c
   LEFT JOIN refunds AS g ON g.charge_id = c.id
+  LEFT JOIN credit_notes AS n ON n.id = g.credit_note_id
   LEFT JOIN reservations AS r ON r.id = c.reservation_id
   LEFT JOIN jobs AS j ON j.id = c.job_id
   LEFT JOIN quotes AS q ON q.id = j.quote_id
+  LEFT JOIN connections AS x ON x.id = q.push ->> 'connection'
  WHERE c.id = :id
 """)
 
 _PAYER = text("""
-SELECT p.id, p.job_id, p.charged_at, g.refunded_at
-  FROM charges AS p LEFT JOIN refunds AS g ON g.charge_id = p.id WHERE p.id = :id
+SELECT p.id, p.job_id, p.charged_at, g.refunded_at, n.number
+  FROM charges AS p
+  LEFT JOIN refunds AS g ON g.charge_id = p.id
+  LEFT JOIN credit_notes AS n ON n.id = g.credit_note_id
+ WHERE p.id = :id
 """)
 
 _RECORD = text("""

@@ -391,6 +391,27 @@ def last_verdict(connection: Connection) -> LastVerdict | None:
     return LastVerdict(run=Run(**values), age_s=age_s)
 
 
+class Waiting(NamedTuple):
+    """How many reconciliations are queued, and which one runs."""
+
+    queued: int
+    running: int | None
+
+
+def waiting(connection: Connection, *, license_id: str | None) -> Waiting:
+    """What waits of one license, or of all, and which of them runs."""
+    row = connection.execute(
+        text("""
+            SELECT count(*) FILTER (WHERE state = 'queued'),
+                   max(id) FILTER (WHERE state = 'running')
+              FROM reconciliations
+             WHERE state IN ('queued', 'running')
+               AND (CAST(:license_id AS text) IS NULL OR license_id = :license_id)"""),
+        {"license_id": license_id},
+    ).one()
+    return Waiting(*row)
+
+
 def is_waiting(connection: Connection) -> bool:
     """Whether one is queued, or was left behind by whoever ran it."""
     waits: bool = connection.execute(

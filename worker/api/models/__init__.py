@@ -39,9 +39,12 @@ from worker.api.models.field_types import (
 )
 from worker.api.models.finance.explanations import Explanation
 from worker.api.models.finance.reconciliations import (
+    ColumnName,
     NewReconciliation,
     Reconciliation,
     ShownReconciliation,
+    UsageIds,
+    UsageMatches,
 )
 from worker.api.models.finance.statements import (
     FrozenStatement,
@@ -163,6 +166,7 @@ __all__ = [
     "ChunkInHand",
     "ClientId",
     "Column",
+    "ColumnName",
     "Connection",
     "ConnectionFields",
     "Credits",
@@ -259,7 +263,9 @@ __all__ = [
     "Transfer",
     "Upload",
     "Usage",
+    "UsageIds",
     "UsageItem",
+    "UsageMatches",
     "User",
     "UserPermission",
     "View",

@@ -6,11 +6,10 @@ from pathlib import Path
 import click
 
 from storage.errors import Superseded
-from storage.finance.reconciliation.usage_rows import UsageOf
 from worker.cli.invocation import Cli, command, group
 from worker.cli.processes.long_running import stop_event
 from worker.cli.servers import with_database
-from worker.finance.reconciliation import reconciliations, runners, usage_file
+from worker.finance.reconciliation import reconciliations, runners, usage_match
 from worker.finance.reconciliation.reconcile_process import COMMAND
 from worker.infrastructure.errors import Code, Refused, bad
 from worker.infrastructure.processes.own_process import end_with_parent, give_way
@@ -64,18 +63,14 @@ def usage(
     out: Path | None,
 ) -> None:
     """Match a vendor's usage FILE (CSV); exit 1 where it says something else."""
-    if (provider is None) == (connection is None):
-        raise bad("--provider", "or --connection is needed, and not both")
     parts = [one.partition("=") for one in named]
     columns = {name: column or name for name, _, column in parts}
-    what = UsageOf.RECORD if connection else UsageOf(by)
+    vendor = usage_match.vendor_of(provider, connection, by)
     with with_database(cli) as deps, file.open("rb") as stream:
-        found = usage_file.match(
-            deps, stream, what, connection or provider or "", columns
-        )
+        found = usage_match.match(deps, stream, vendor, columns)
     if out is not None:
-        out.write_bytes(usage_file.as_csv(found))
-    cli.answer(usage_file.answer_of(found), usage_file.text_of(found))
+        out.write_bytes(usage_match.as_csv(found))
+    cli.answer(usage_match.answer_of(found), usage_match.text_of(found))
     if found.differs:
         raise click.exceptions.Exit(1)
 

@@ -32,6 +32,7 @@ def answer_of(explained: Explained) -> Answer:
         "rule": explained.rule,
         "charged_at": instant(explained.charged_at),
         "refunded_at": instant(explained.refunded_at),
+        "credit_note": explained.note_number,
         "sentences": sentences_of(explained),
         "record": record
         and {

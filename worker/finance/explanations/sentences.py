@@ -18,7 +18,8 @@ _PLURAL = {
     "email": "e-mail addresses",
     "phone": "phone numbers",
 }
-_KINDS = {"export": "an export", "push": "a push into a CRM", None: "a job"}
+_WEBHOOK = "webhook"
+"""The connector that sends to an endpoint which need not be a CRM."""
 
 
 def sentences_of(one: Explained) -> list[str]:
@@ -41,10 +42,9 @@ def _what(one: Explained) -> Iterator[str]:
             f"{_day(one.charged_at)}, which {cost}."
         )
         return
-    kind = _KINDS.get(one.kind, "a job")
     yield (
-        f"{thing} {cost}: it was delivered on {_day(one.charged_at)} in {kind} of "
-        f"{one.user_id}, {one.job_id}."
+        f"{thing} {cost}: it was delivered on {_day(one.charged_at)} in "
+        f"{_kind(one)} of {one.user_id}, {one.job_id}."
     )
     record = one.record
     if record is not None:
@@ -57,6 +57,14 @@ def _what(one: Explained) -> Iterator[str]:
             if record.records > 1
             else ""
         )
+
+
+def _kind(one: Explained) -> str:
+    if one.kind != "push":
+        return "an export" if one.kind == "export" else "a job"
+    if one.connector is None:
+        return "a push"
+    return "a push to a webhook" if one.connector == _WEBHOOK else "a push into a CRM"
 
 
 def _why_of_view(one: Explained) -> Iterator[str]:
@@ -111,9 +119,15 @@ def _why(one: Explained) -> Iterator[str]:
             )
         case "unchanged":
             yield (
-                "It was in the CRM already just as it would have been sent, so nothing "
-                "was sent, and what is not sent costs nothing."
+                f"{_same_before(one)}, so nothing was sent, and what is not sent costs "
+                "nothing."
             )
+
+
+def _same_before(one: Explained) -> str:
+    if one.connector is None or one.connector == _WEBHOOK:
+        return "It had been sent there before just as it would have been sent now"
+    return "It was in the CRM already just as it would have been sent"
 
 
 def _rule_of_plan(item: str, unit: object, days: object) -> str:
@@ -132,7 +146,8 @@ def _payment(payer: Payer) -> str:
     where = f"in {payer.job_id}" if payer.job_id else "for a view"
     back = ""
     if payer.refunded_at is not None:
-        back = f" (given back on {_day(payer.refunded_at)})"
+        note = _by_note(payer.note_number)
+        back = f" (given back on {_day(payer.refunded_at)}{note})"
     return f"charge {payer.id} of {_day(payer.charged_at)}, {where}{back},"
 
 
@@ -163,8 +178,12 @@ def _quoted(one: Explained) -> Iterator[str]:
         yield (
             f"The job set {_credits(one.reserved)} aside and {so_far} "
             f"{_number(one.settled or 0)} of them"
-            + ("; the rest was given back." if one.is_closed else ".")
+            + ("; the rest was given back." if _has_rest(one) else ".")
         )
+
+
+def _has_rest(one: Explained) -> bool:
+    return one.is_closed and (one.reserved or 0) > (one.settled or 0)
 
 
 def _after(one: Explained) -> Iterator[str]:
@@ -176,7 +195,12 @@ def _after(one: Explained) -> Iterator[str]:
             + (" and others." if one.free_count > 5 else ".")  # noqa: PLR2004 - as shown
         )
     if one.refunded_at is not None:
-        yield f"It was given back, in full, on {_day(one.refunded_at)}."
+        note = _by_note(one.note_number)
+        yield f"It was given back, in full, on {_day(one.refunded_at)}{note}."
+
+
+def _by_note(number: int | None) -> str:
+    return "" if number is None else f", by credit note {number}"
 
 
 def _credits(count: object) -> str:

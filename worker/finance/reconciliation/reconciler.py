@@ -17,7 +17,11 @@ from storage.finance.reconciliation import job_rows, period_rows, runs, subject_
 from storage.finance.reconciliation.job_rows import JobRow
 from storage.finance.reconciliation.period_rows import PeriodRow, Wanted
 from storage.finance.reconciliation.runs import AnotherRuns, Counts, Finding, Run, Step
-from worker.finance.reconciliation import period_checks, subject_replay
+from worker.finance.reconciliation import (
+    credit_note_checks,
+    period_checks,
+    subject_replay,
+)
 from worker.finance.reconciliation.jobs.job_check import (
     DIGEST_VERSION,
     Digests,
@@ -159,9 +163,9 @@ class Reconciler:
         notes.counts.periods = 1
         with self._deps.database.transaction(patient=True) as connection:
             period_rows.one_snapshot(connection)
-            period_checks.check(
-                connection, period_rows.again(connection, period), notes
-            )
+            again = period_rows.again(connection, period)
+            period_checks.check(connection, again, notes)
+            credit_note_checks.check(connection, again, notes)
             views = period_rows.views(connection, period)
             notes.counts.charges += views.number
             notes.counts.recomputed += views.number

@@ -38,6 +38,7 @@ class Explanation(BaseModel):
     rule: str
     charged_at: datetime
     refunded_at: datetime | None
+    credit_note: int | None
     sentences: list[str]
     record: ExplainedRecord | None
     terms: dict[str, Any] | None

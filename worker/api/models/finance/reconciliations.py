@@ -1,6 +1,7 @@
 """Reconciliations: what is asked, how one stands, what it found."""
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, StrictStr
@@ -74,3 +75,42 @@ class ShownReconciliation(Reconciliation):
     differences: list[Difference]
     reasons: list[NotRecomputable]
     next: str | None
+
+
+ColumnName = Annotated[StrictStr, Field(min_length=1, max_length=200)]
+"""A column of a CSV, as its first line calls it."""
+
+
+class UsageIds(StrEnum):
+    """What the ids of a provider's usage file are: our jobs, or requests."""
+
+    JOB = "job"
+    LOOKUP = "lookup"
+
+
+class UsageCounts(BaseModel):
+    """How many ids are on both sides, on one alone, or at another amount."""
+
+    matched: int
+    ours_only: int
+    theirs_only: int
+    different_amount: int
+
+
+class UsageId(BaseModel):
+    """An id with the amounts of both sides, exact; null where one says none."""
+
+    state: Literal["matched", "ours_only", "theirs_only", "different_amount"]
+    id: str
+    ours: str | None
+    theirs: str | None
+
+
+class UsageMatches(BaseModel):
+    """A vendor's file matched; `since` and `before` are what its instants span."""
+
+    since: datetime | None
+    before: datetime | None
+    counts: UsageCounts
+    matches: list[UsageId]
+    matches_total: int
