@@ -12,7 +12,7 @@ class NoteRow(NamedTuple):
 
     `refunded` sums the refunds that name it, `asked` the charges that it is about.
     `strange_refunds` are of another license or job, or of a charge that it is not
-    about; `strange_charges` are not as the charges themselves are, or not as the note is.
+    about; `strange_charges` are not as the charges themselves are, or as the note is.
     """
 
     id: int

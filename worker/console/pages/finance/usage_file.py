@@ -71,7 +71,7 @@ def _matched(visit: Visit, form: UsageFileForm) -> UsageMatch:
     if not file:
         raise bad("file", "a CSV is needed")
     vendor = usage_match.vendor_of(
-        _word(form.provider), _word(form.connection), form.by.data
+        _word(form.provider), _word(form.connection), form.by.data or UsageOf.JOB
     )
     return usage_match.match(visit.deps, io.BytesIO(file), vendor, _columns(form))
 
