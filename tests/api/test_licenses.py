@@ -126,6 +126,42 @@ def test_usage_is_summed_by_user_job_item_and_day(api):
     assert sum(usage("day").values()) == 4
 
 
+def test_charges_are_listed_by_user_job_item_and_views_and_nothing_else_is_taken(api):
+    api.license(plan="V3")
+    job_id = api.admin.post("/v1/jobs", json=_ONE).json()["id"]
+    api.ended(job_id)
+    view = {"user": "bob", "company_id": "c9"}
+    api.admin.post("/v1/licenses/acme/views", json=view)
+    client = api.key(Scope.FINANCE)
+
+    def listed(**query: str) -> list[str]:
+        found = client.get("/v1/charges", params=query).json()["items"]
+        return [charge["user"] for charge in found]
+
+    assert listed() == ["ada", "bob"]
+    assert listed(user="bob") == ["bob"]
+    assert listed(job=job_id) == listed(views="false") == ["ada"]
+    assert listed(views="true", item="company") == ["bob"]
+    assert listed(job=job_id, user="bob") == listed(user="Bob") == listed(job="x") == []
+    for query in (
+        {"job": job_id, "views": "true"},
+        {"job": ""},
+        {"user": "a\tb"},
+        {"views": "some"},
+        {"item": "person"},
+        {"users": "bob"},
+        *(
+            {"format": "csv", "period": "2026-11", name: given}
+            for name, given in (("user", "bob"), ("job", job_id), ("views", "true"))
+        ),
+    ):
+        refused = client.get("/v1/charges", params=query)
+        assert (refused.status_code, refused.json()["code"]) == (
+            422,
+            "invalid_request",
+        ), query
+
+
 def test_a_charge_is_refunded_once_after_its_job_has_ended(api):
     api.license()
     job_id = api.admin.post("/v1/jobs", json=_ONE).json()["id"]

@@ -1,8 +1,8 @@
 """Charges, and giving them back."""
 
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from sqlalchemy import Connection
 
 from storage.access_scopes import Scope
@@ -44,28 +44,54 @@ def _owner(connection: Connection, named: str) -> str | None:
 _OF_IT = Whose("charge", _owner)
 
 
+class _Filters(NamedTuple):
+    """What a list of charges may be of, besides license and period."""
+
+    item: models.Item | None
+    user: str | None
+    job: str | None
+    views: bool | None
+
+
+def _filters(
+    item: models.Item | None = None,
+    user: Annotated[models.ClientId | None, Query()] = None,
+    job: Annotated[models.ClientId | None, Query()] = None,
+    views: Annotated[
+        bool | None, Query(description="Of views alone, or of jobs alone.")
+    ] = None,
+) -> _Filters:
+    if job is not None and views:
+        raise bad("views", "have no job: leave out one of both")
+    return _Filters(item, user, job, views)
+
+
 @router.get(
     "/charges", response_model=models.Page[models.Charge], responses=warehouse.FILES
 )
 @allow(Scope.FINANCE)
 def list_charges(
     request: Request,
+    filters: Annotated[_Filters, Depends(_filters)],
     license: warehouse.License = None,
     period: warehouse.Period = None,
-    item: models.Item | None = None,
     format: warehouse.Format = models.RowFormat.JSON,
     limit: cursors.Limit = cursors.LIMIT,
     cursor: cursors.Cursor = None,
 ) -> Answer | Response:
     """List charges in the order in which they were made."""
     if format is not models.RowFormat.JSON:
-        if item is not None:
-            raise bad("item", "a file has those of all items: leave it out")
+        for name, given in filters._asdict().items():
+            if given is not None:
+                raise bad(name, "a file has those of a whole period: leave it out")
         return warehouse.rows_file(request, Dataset.CHARGES, format, license, period)
     starts = None if period is None else starts_of(period)
     wanted = charges.Wanted(
         license_id=seen_license(request, license),
-        item=item,
+        item=filters.item,
+        user_id=filters.user,
+        job_id=filters.job,
+        views=filters.views,
         period_starts_since=starts and starts.since,
         period_starts_before=starts and starts.before,
     )
