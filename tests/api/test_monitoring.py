@@ -51,6 +51,7 @@ _WELL = {
     'holdfast_audit_late{instance="a"}': "0x60",
     'holdfast_chain_breaks{instance="a"}': "0x60",
     'holdfast_chain_sealed_age_seconds{instance="a"}': "60x60",
+    'holdfast_chain_held_back_seconds{instance="a"}': "1x60",
     'holdfast_clock_held_back{instance="a"}': "0x60",
     'holdfast_oldest_outbox_wait_seconds{instance="a"}': "1x60",
     # For a few minutes, which is what a pause is for.
@@ -114,6 +115,11 @@ _WRONG: dict[str, tuple[dict[str, str], dict[str, str], str]] = {
     ),
     "HoldfastChainNotSealed": (
         {'holdfast_chain_sealed_age_seconds{instance="a"}': "0+60x60"},
+        {},
+        "",
+    ),
+    "HoldfastChainHeldBack": (
+        {'holdfast_chain_held_back_seconds{instance="a"}': "0+60x60"},
         {},
         "",
     ),

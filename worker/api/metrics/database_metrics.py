@@ -10,7 +10,9 @@ from prometheus_client.core import (
 from sqlalchemy.exc import SQLAlchemyError
 
 from storage.database import Database
+from storage.finance.chain import held_back
 from storage.finance.chain import verdicts as chain_verdicts
+from storage.finance.chain.held_back import OldestTransaction
 from storage.finance.chain.verdicts import ChainVerdict
 from storage.finance.reconciliation import runs
 from storage.jobs import queue_metrics
@@ -49,6 +51,7 @@ class DatabaseMetrics:
                 )
                 sealed_age_s = chain_verdicts.sealed_age_s(connection)
                 chain = chain_verdicts.last(connection)
+                oldest = held_back.oldest(connection)
                 counted = counters.read(connection)
                 ages_s = chore_runs.ages_s(connection)
                 reconciled = runs.last_verdict(connection)
@@ -70,7 +73,7 @@ class DatabaseMetrics:
                 float(state_of(clock) != "ok"),
             )
             yield from _audit_gauges(verdict)
-            yield from _chain_gauges(sealed_age_s, chain)
+            yield from _chain_gauges(sealed_age_s, chain, oldest)
             if SWEEP in ages_s:
                 yield _gauge(
                     "sweep_age_seconds",
@@ -133,8 +136,16 @@ def _audit_gauges(found: Verdict) -> Iterator[GaugeMetricFamily]:
 
 
 def _chain_gauges(
-    sealed_age_s: float | None, found: ChainVerdict | None
+    sealed_age_s: float | None,
+    found: ChainVerdict | None,
+    oldest: OldestTransaction | None,
 ) -> Iterator[GaugeMetricFamily]:
+    yield _gauge(
+        "chain_held_back_seconds",
+        "How long the oldest transaction of the server has been open: nothing that it "
+        "could come before is sealed, nor is a period closed behind it.",
+        oldest.age_s if oldest else 0.0,
+    )
     if sealed_age_s is not None:
         yield _gauge(
             "chain_sealed_age_seconds",

@@ -8,12 +8,16 @@ nothing half sealed, for a run is one transaction.
 import logging
 import threading
 
+from storage.finance.chain import held_back
 from storage.finance.chain.runs import DatabaseRestored, SealerBusy
 from worker.finance.chain.pins import PinBroken
 from worker.finance.chain.sealer import seal
 from worker.infrastructure.dependencies import Deps
 
 log = logging.getLogger(__name__)
+
+_LONG_S = 60.0
+"""Who holds sealing back for longer is told to operators."""
 
 
 class SealingChore:
@@ -34,9 +38,17 @@ class SealingChore:
         if self._thread is not None:
             self._thread.join(timeout_s)
 
+    def _tell_of_waiting(self) -> None:
+        """Say who holds sealing back: nothing that it could come before is sealed."""
+        with self._deps.database.reading() as connection:
+            oldest = held_back.oldest(connection)
+        if oldest is not None and oldest.age_s >= _LONG_S:
+            log.warning("sealing and closing wait for %s", oldest)
+
     def _seal(self) -> None:
         try:
             seal(self._deps, wait=False)
+            self._tell_of_waiting()
         except SealerBusy:
             return
         except (DatabaseRestored, PinBroken) as error:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, text
 
 from storage.errors import InvariantBroken
+from storage.finance.chain import held_back
 from storage.finance.chain.runs import DatabaseRestored, SealerBusy
 from storage.finance.statements import (
     ledger_lines,
@@ -71,7 +72,11 @@ def _frozen(deps: Deps, period_id: int) -> str:
         freeze(deps, period_id)
         document = _kept(deps, period_id)
     if document is None:
-        raise _not_yet("once what was under way has ended")
+        with deps.database.reading() as connection:
+            oldest = held_back.oldest(connection)
+        log.warning("the statement of period %s waits for %s", period_id, oldest)
+        until = "" if oldest is None else f" (the oldest is {oldest})"
+        raise _not_yet(f"once what was under way has ended{until}")
     return document
 
 
