@@ -191,6 +191,14 @@ def _leave_aside(notification: psycopg.Notify) -> None:
     del notification
 
 
+def give_time(connection: Connection, answer_s: float) -> None:
+    """Let each statement of a transaction take so long: it has much to do."""
+    raw = connection.connection.driver_connection
+    if isinstance(raw, BoundedConnection):
+        raw.answer_s = answer_s + _SERVER_FIRST_S
+    connection.execute(text(f"SET LOCAL statement_timeout = {answer_s * 1000:.0f}"))
+
+
 def _wait_for_ever(connection: Connection) -> None:
     raw = connection.connection.driver_connection
     if isinstance(raw, BoundedConnection):

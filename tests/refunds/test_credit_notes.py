@@ -8,7 +8,13 @@ from sqlalchemy.exc import IntegrityError
 
 from storage.ledger import balances
 from storage.refunds import credit_note_reports, credit_notes
-from storage.refunds.credit_notes import Author, DecideResult, MakeResult
+from storage.refunds.credit_notes import (
+    HOUSE,
+    Author,
+    DecideResult,
+    MakeResult,
+    Wanted,
+)
 from storage.refunds.refunds import RefundResult
 from tests.refunds.noted import (
     ADA,
@@ -107,6 +113,22 @@ def test_a_whole_job_is_what_of_it_was_not_given_back_before(database):
         assert (found.job_id, found.credits) == ("job-1", 2)
         again, _ = ask(connection, [], job_id="job-1")
     assert again.result is MakeResult.NOTHING_LEFT
+
+
+def test_what_a_large_job_has_paid_is_given_more_time_than_another_statement(database):
+    def given() -> str:
+        return str(connection.execute(text("SHOW statement_timeout")).scalar_one())
+
+    wanted = Wanted(license_id="acme", job_id="job-1", reason="all of it")
+    for act in (
+        lambda: credit_notes.decide(connection, wanted, HOUSE, approval_credits=None),
+        lambda: credit_notes.approve(connection, 1, ADA),
+        lambda: credit_notes.reject(connection, 1, ADA, "no"),
+    ):
+        with database.transaction() as connection:
+            assert given() == "30s"
+            act()
+            assert given() == "30min"
 
 
 def test_what_goes_above_the_amount_waits_and_moves_nothing(database):

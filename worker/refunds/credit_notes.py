@@ -68,6 +68,7 @@ def preview(
     where there is no such thing; why charges cannot be given back is in the answer.
     """
     with deps.database.transaction() as connection:
+        credit_notes.give_time(connection)
         license_id = _license_of(connection, asked, seen)
         charge_ids = asked.charge_ids
         if asked.job_id is not None:
@@ -189,6 +190,7 @@ def show(deps: Deps, note_id: int) -> Shown:
 
 
 def _shown(connection: Connection, note_id: int) -> Shown:
+    credit_notes.give_time(connection)
     note = credit_note_reports.get(connection, note_id)
     if note is None:
         raise Refused(Code.NOT_FOUND, f"there is no refund {note_id}")
