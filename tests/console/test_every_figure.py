@@ -12,6 +12,7 @@ import pytest
 from storage.access_scopes import Scope
 from tests.console.conftest import Browser
 from tests.support.months import charges_of, export, make_month, refund
+from worker.console.renderer import NOTHING
 from worker.finance.reconciliation.reconciler import Reconciler
 
 _FIGURE = re.compile(
@@ -30,7 +31,7 @@ def _figures(page: str) -> list[Figure]:
     """All numbers that a page shows in columns or facts, in their order."""
     texts = (re.sub(r"<[^>]+>", "", found[1]) for found in _FIGURE.findall(page))
     words = (unescape(each).replace("\u202f", "").strip() for each in texts)
-    return [None if word in {"", "–"} else int(word) for word in words]
+    return [None if word in {"", NOTHING} else int(word) for word in words]
 
 
 def _of(rows: Sequence[dict[str, Any]], *names: str) -> list[Figure]:
@@ -223,9 +224,9 @@ def test_every_figure_of_finance_is_the_apis_and_the_files(api, browse):
         told = walk.json(f"reconciliations/{run['id']}")
         sums = _of([told], "periods", "jobs", *names, "differences_total")
         reasons = _of(told["reasons"], "charges")
-        rows = _of(told["differences"], "record")
+        records = _of(told["differences"], "record")
         assert walk.page(f"finance/reconciliations/{run['id']}") == [
             *sums,
-            *rows,
+            *records,
             *reasons,
         ]

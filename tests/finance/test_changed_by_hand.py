@@ -123,6 +123,9 @@ _CHANGES: dict[str, tuple[LiteralString, ...]] = {
         "granted = granted + 1",
         "reserved = reserved + 1",
         "spent = spent - 1",
+        "ended_at = ends_at, expired = granted - reserved - spent",
+        "ended_at = holdfast_now(), expired = granted - reserved - spent",
+        "ends_at = ends_at + interval '1 day'",
     ),
     "reservations": (
         "license_id = 'nobody'",
@@ -133,6 +136,7 @@ _CHANGES: dict[str, tuple[LiteralString, ...]] = {
         "released = released + 1, settled = settled - 1",
         "state = 'open', released = 0, closed_at = NULL",
         "closed_at = closed_at - interval '1 day'",
+        "closed_at = closed_at - interval '1 second'",
     ),
     "jobs": (
         "license_id = 'nobody'",
@@ -148,6 +152,10 @@ _CHANGES: dict[str, tuple[LiteralString, ...]] = {
         "file_bytes = file_bytes + 1",
         "file_sha256 = repeat('0', 64)",
         "keep_file = false",
+        "finished_at = finished_at - interval '1 second'",
+        "created_at = created_at - interval '1 day'",
+        "created_at = created_at + interval '1 second'",
+        "error_code = 'given_up'",
     ),
     "quotes": (
         "license_id = 'nobody'",
@@ -175,6 +183,7 @@ _CHANGES: dict[str, tuple[LiteralString, ...]] = {
         "input = NULL",
         "input = input || 'x'",
         "columns = ARRAY['person_id', 'company_id']",
+        "expires_at = expires_at + interval '1 day'",
     ),
     "chunks": (
         "delivered = delivered - 1, excluded = excluded + 1",
@@ -183,6 +192,12 @@ _CHANGES: dict[str, tuple[LiteralString, ...]] = {
         "emails_found = emails_found + 1",
         "phones_found = phones_found + 1",
         "stop = stop + 1, state = 'pending'",
+        "first = first - 1, first_line = first_line - 1, delivered = delivered + 1",
+        """job_id = (SELECT max(id) FROM jobs), first = first + 10,
+           cursor = cursor + 10, stop = stop + 10""",
+        "created = delivered",
+        "updated = delivered",
+        "unchanged = delivered",
     ),
     "outcome_batches": (
         "records[1] = 0, first_record = 0, last_record = 0",
@@ -192,6 +207,7 @@ _CHANGES: dict[str, tuple[LiteralString, ...]] = {
         "email_found[1] = NOT email_found[1]",
         "phone_found[1] = NOT phone_found[1]",
         "changes = array_fill('updated'::text, ARRAY[cardinality(records)])",
+        "codes = array_fill('x'::text, ARRAY[cardinality(records)])",
     ),
     "findings": (
         "value = 'other@example.com'",
@@ -285,6 +301,12 @@ _MAY_BE_SO = {
 
 # What nothing else says: it is held by what was read of a job at first.
 _KNOWN_FROM_BEFORE = {
+    ("reservations", "closed_at = closed_at - interval '1 second'"),
+    ("jobs", "finished_at = finished_at - interval '1 second'"),
+    ("jobs", "created_at = created_at + interval '1 second'"),
+    ("jobs", "error_code = 'given_up'"),
+    ("quotes", "expires_at = expires_at + interval '1 day'"),
+    ("outcome_batches", "codes = array_fill('x'::text, ARRAY[cardinality(records)])"),
     ("quotes", "quoted_at = quoted_at - interval '1 hour'"),
     ("quotes", "quoted_at = quoted_at - interval '400 days'"),
 }

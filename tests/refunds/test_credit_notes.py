@@ -1,9 +1,10 @@
 """Credit notes: what they give back, who has to approve them, and how they stay."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import IntegrityError
 
 from storage.ledger import balances
@@ -116,19 +117,20 @@ def test_a_whole_job_is_what_of_it_was_not_given_back_before(database):
 
 
 def test_what_a_large_job_has_paid_is_given_more_time_than_another_statement(database):
-    def given() -> str:
+    def given(connection: Connection) -> str:
         return str(connection.execute(text("SHOW statement_timeout")).scalar_one())
 
     wanted = Wanted(license_id="acme", job_id="job-1", reason="all of it")
-    for act in (
-        lambda: credit_notes.decide(connection, wanted, HOUSE, approval_credits=None),
-        lambda: credit_notes.approve(connection, 1, ADA),
-        lambda: credit_notes.reject(connection, 1, ADA, "no"),
-    ):
+    acts: tuple[Callable[[Connection], object], ...] = (
+        lambda on: credit_notes.decide(on, wanted, HOUSE, approval_credits=None),
+        lambda on: credit_notes.approve(on, 1, ADA),
+        lambda on: credit_notes.reject(on, 1, ADA, "no"),
+    )
+    for act in acts:
         with database.transaction() as connection:
-            assert given() == "30s"
-            act()
-            assert given() == "30min"
+            assert given(connection) == "30s"
+            act(connection)
+            assert given(connection) == "30min"
 
 
 def test_what_goes_above_the_amount_waits_and_moves_nothing(database):

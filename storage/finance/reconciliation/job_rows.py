@@ -48,6 +48,7 @@ SELECT r.id AS reservation_id, r.license_id, r.period_id, r.job_id, r.state, r.a
        coalesce((SELECT to_jsonb(one) FROM (
          SELECT j.license_id, j.user_id, j.kind, j.state, j.records, j.quote_id,
                 j.error_code, j.file_artifact, j.file_bytes, j.file_sha256, j.keep_file,
+                j.created_at, j.finished_at, r.closed_at,
                 j.finished_at IS NOT NULL AS finished,
                 extract(epoch FROM j.finished_at - r.closed_at) AS finished_after_s,
                 extract(epoch FROM holdfast_now() - j.finished_at) AS age_s) AS one
@@ -55,7 +56,7 @@ SELECT r.id AS reservation_id, r.license_id, r.period_id, r.job_id, r.state, r.a
        coalesce((SELECT to_jsonb(one) FROM (
          SELECT q.license_id, q.user_id, q.kind, q.retrieve, q.email_level, q.only_with,
                 q.export, q.push, q.terms, q.quoted_at, q.max_credits, q.lines,
-                q.records, q.excluded, q.input, q.columns,
+                q.records, q.excluded, q.input, q.columns, q.expires_at,
                 j.created_at BETWEEN q.quoted_at AND q.expires_at AS was_valid) AS one
          WHERE q.id IS NOT NULL), '{}') AS quote,
        (SELECT to_jsonb(one) FROM (

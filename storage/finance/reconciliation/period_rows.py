@@ -15,7 +15,8 @@ from sqlalchemy import Connection, text
 class Wanted(NamedTuple):
     """Which periods: those that start from `since` and before `before`, of one license.
 
-    Without instants those that have not ended; without a license those of all.
+    Without instants those that have not ended, or whose time is not over; without a
+    license those of all.
     """
 
     since: datetime | None
@@ -30,23 +31,30 @@ class PeriodRow:
     id: int
     license_id: str
     starts_at: datetime
+    ends_at: datetime
+    ended_at: datetime | None
     granted: int
     reserved: int
     spent: int
     expired: int
 
 
+_COLUMNS = """
+id, license_id, starts_at, ends_at, ended_at, granted, reserved, spent, expired
+"""
+
+
 def following(connection: Connection, wanted: Wanted, after: int) -> PeriodRow | None:
     """The first wanted period behind one, by id."""
     row = connection.execute(
-        text("""
-            SELECT id, license_id, starts_at, granted, reserved, spent, expired
-              FROM periods
+        text(f"""
+            SELECT {_COLUMNS} FROM periods
              WHERE id > :after
                AND (CAST(:license_id AS text) IS NULL OR license_id = :license_id)
-               AND CASE WHEN CAST(:since AS timestamptz) IS NULL THEN ended_at IS NULL
+               AND CASE WHEN CAST(:since AS timestamptz) IS NULL
+                   THEN ended_at IS NULL OR ends_at > (SELECT holdfast_now())
                    ELSE starts_at >= :since AND starts_at < :before END
-             ORDER BY id LIMIT 1"""),
+             ORDER BY id LIMIT 1"""),  # noqa: S608 - a constant
         {"after": after, **wanted._asdict()},
     )
     found = row.mappings().one_or_none()
@@ -56,9 +64,7 @@ def following(connection: Connection, wanted: Wanted, after: int) -> PeriodRow |
 def again(connection: Connection, period: PeriodRow) -> PeriodRow:
     """A period's row as the transaction sees it by now."""
     row = connection.execute(
-        text("""
-            SELECT id, license_id, starts_at, granted, reserved, spent, expired
-              FROM periods WHERE id = :id"""),
+        text(f"SELECT {_COLUMNS} FROM periods WHERE id = :id"),  # noqa: S608 - a constant
         {"id": period.id},
     )
     return PeriodRow(**row.mappings().one())

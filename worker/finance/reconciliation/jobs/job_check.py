@@ -22,7 +22,7 @@ from worker.finance.reconciliation.jobs.sealed_rows import sealed_copy
 from worker.finance.reconciliation.notebook import Notebook
 from worker.infrastructure.dependencies import Deps
 
-DIGEST_VERSION = 1
+DIGEST_VERSION = 2
 _QUOTE = (
     *(
         "license_id",
@@ -34,10 +34,11 @@ _QUOTE = (
         "export",
     ),
     *("push", "terms", "quoted_at", "max_credits", "lines", "records", "excluded"),
+    "expires_at",
 )
 _JOB = (
     *("license_id", "user_id", "kind", "state", "records", "quote_id", "error_code"),
-    *("file_bytes", "file_sha256"),
+    *("file_bytes", "file_sha256", "created_at", "finished_at", "closed_at"),
 )
 
 Digests = dict[str, str]

@@ -120,7 +120,7 @@ class JobReplay:
             )
         for one in block.outcomes:
             told = (one.record, one.company_id, one.person_id, one.outcome)
-            found = (one.email_found, one.phone_found, one.change)
+            found = (one.email_found, one.phone_found, one.change, one.code)
             self._digest.update(repr((*told, *found)).encode())
         for record in block.records:
             self._take(record, looked)
