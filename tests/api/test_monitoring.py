@@ -18,6 +18,7 @@ from storage.operations import chore_runs
 from tests.support.promtool import promtool
 from worker.finance.chain.sealer import seal
 from worker.finance.chain.verifier import verify
+from worker.finance.reconciliation import runners
 from worker.infrastructure.telemetry.counters import COUNTERS
 from worker.infrastructure.telemetry.metric_families import FAMILIES
 from worker.jobs.sweeper import SWEEP
@@ -50,6 +51,8 @@ _WELL = {
     'holdfast_audit_violations{check="x",instance="a"}': "0x60",
     'holdfast_audit_late{instance="a"}': "0x60",
     'holdfast_chain_breaks{instance="a"}': "0x60",
+    'holdfast_reconciliation_differences{instance="a"}': "0x60",
+    'holdfast_reconciliation_age_seconds{instance="a"}': "600+60x60",
     'holdfast_chain_sealed_age_seconds{instance="a"}': "60x60",
     'holdfast_chain_held_back_seconds{instance="a"}': "1x60",
     'holdfast_clock_held_back{instance="a"}': "0x60",
@@ -110,6 +113,16 @@ _WRONG: dict[str, tuple[dict[str, str], dict[str, str], str]] = {
     "HoldfastAuditLate": ({'holdfast_audit_late{instance="a"}': "1x60"}, {}, ""),
     "HoldfastChainBroken": (
         {'holdfast_chain_breaks{instance="a"}': "0x30 1x30"},
+        {},
+        "",
+    ),
+    "HoldfastReconciliationDiffers": (
+        {'holdfast_reconciliation_differences{instance="a"}': "0x30 1x30"},
+        {},
+        "",
+    ),
+    "HoldfastReconciliationLate": (
+        {'holdfast_reconciliation_age_seconds{instance="a"}': "172000+60x60"},
         {},
         "",
     ),
@@ -298,6 +311,7 @@ def told(api) -> dict[str, set[str]]:
     )
     seal(api.deps)
     verify(api.deps)
+    runners.run_now(api.deps, "open", None)
     with api.deps.database.transaction() as connection:
         connection.exec_driver_sql(
             "INSERT INTO dropped_messages VALUES ('chunks', 'stale', 1)"

@@ -57,7 +57,8 @@ def test_it_is_queued_run_and_then_says_what_it_found(api, job):
 
 def test_the_same_request_again_asks_for_no_other(api, job):
     headers = {"Idempotency-Key": "once"}
-    body = {"period": "2026-11", "license": "acme"}
+    (period,) = api.admin.get("/v1/licenses/acme/periods").json()["items"]
+    body = {"period": period["starts_at"][:7], "license": "acme"}
     answers = [
         api.admin.post("/v1/reconciliations", json=body, headers=headers).json()
         for _ in range(2)
@@ -70,6 +71,19 @@ def test_the_same_request_again_asks_for_no_other(api, job):
 def test_what_names_no_period_is_refused(api, period):
     asked = api.admin.post("/v1/reconciliations", json={"period": period})
     assert asked.status_code == 422
+
+
+def test_where_no_period_starts_then_nothing_is_found_to_be_right(api, job):
+    (period,) = api.admin.get("/v1/licenses/acme/periods").json()["items"]
+    api.license("blix", starts_at="2001-05-07T00:00:00Z", payment_term="yearly")
+    for asked in (
+        {"period": "1999-01"},
+        {"period": period["starts_at"][:7].replace("20", "19", 1)},
+        {"period": period["starts_at"], "license": "blix"},
+    ):
+        refused = api.admin.post("/v1/reconciliations", json=asked)
+        assert (refused.status_code, refused.json()["code"]) == (404, "not_found")
+    assert api.admin.get("/v1/reconciliations").json()["items"] == []
 
 
 def test_a_bound_key_asks_for_its_own_license_and_sees_no_other(api, job):

@@ -3,6 +3,7 @@
 import re
 from html import unescape
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -119,6 +120,35 @@ def test_licenses_are_found_by_id_or_name_and_pages_follow_each_other(api, brows
     found = finance.open("/console/finance?text=0%25+51").text
     assert "l51" in found
     assert "l50" not in found
+
+
+def test_pages_of_a_license_are_found_whatever_is_in_its_id(api, browse):
+    name = "a/b?c#d%2Fe & <f>"
+    month = make_month(api, name)
+    finance = browse(Scope.FINANCE)
+    left, seen = ["/console/finance"], set[str]()
+    while left:
+        path = left.pop()
+        if path in seen or len(seen) > 100:
+            continue
+        seen.add(path)
+        answer = finance.open(path)
+        assert answer.status_code == 200, path
+        if not answer.headers["content-type"].startswith("text/html"):
+            continue
+        for link in re.findall(r'href="([^"]+)"', answer.text):
+            whole = str(answer.url.join(unescape(link))).removeprefix(api.url)
+            path = whole.partition("#")[0]
+            if path.startswith(("/console/finance", "/console/licenses")):
+                left.append(path)
+    named = quote(name, safe="")
+    for place in (
+        f"/console/finance/licenses/{named}",
+        f"/console/licenses/{named}",
+        f"/console/finance/act/close-period/{named}/{month.starts_at}",
+    ):
+        assert place in seen
+    assert any(f"/{named}/statement.csv?" in path for path in seen)
 
 
 def test_what_was_asked_for_and_is_none_is_said(browse, month):

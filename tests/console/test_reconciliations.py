@@ -94,14 +94,18 @@ def test_finance_asks_for_one_and_sees_what_waits(api, charge, browse):
         ("", "", 422),
         ("yesterday", "", 422),
         ("open", "nobody", 404),
+        ("1999-01", "", 404),
     ):
         told = visitor.send(path, period=period, license=license_id)
         assert told.status_code == status
         assert 'role="alert"' in told.text
     assert "There is none." in visitor.open(path).text
-    asked = visitor.send(path, period="2026-11", license="acme")
+    (running,) = api.admin.get("/v1/licenses/acme/periods").json()["items"]
+    asked = visitor.send(path, period=running["starts_at"][:7], license="acme")
     assert asked.url.path == f"{path}/1"
     assert ">queued<" in asked.text
+    assert "All charges were computed again" not in asked.text
+    assert "Nothing differs" not in asked.text
     visitor.send(path, period="open")
     assert "2 wait: one runs at a time" in visitor.open(path).text
     bound = browse(Scope.FINANCE, "acme")

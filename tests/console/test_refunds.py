@@ -73,7 +73,8 @@ def test_charges_are_refunded_by_their_ids_and_what_is_free_on_them_is_shown(
     assert f"charge {free}" in ada.open(page).text
     note = _note_of(ada.send(page, reason=_WHY))
     assert _notes(api)[0]["state"] == "booked"
-    assert f'<th scope="row">{charge}</th>' in ada.open(f"{_HERE}/{note}").text
+    link = f'<th scope="row"><a href="/console/finance/charges/{charge}">{charge}</a>'
+    assert link in ada.open(f"{_HERE}/{note}").text
     refused = ada.open(page)
     assert "was refunded before" in refused.text
     assert 'name="reason"' not in refused.text

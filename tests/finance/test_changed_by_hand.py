@@ -249,6 +249,7 @@ _CHANGES: dict[str, tuple[LiteralString, ...]] = {
         "number = number + 1",
         "state = 'rejected', number = NULL, decided_by = 'x', counted_as = NULL",
         "job_id = 'nobody'",
+        "reason = 'another'",
         "credits = credits + 1",
         "id = id + 1",
     ),

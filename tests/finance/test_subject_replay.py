@@ -101,7 +101,10 @@ def _changed(line: Line) -> list[Line]:
     """A line as somebody would have it who pays less, or for something else."""
     other = line.id + 1_000_000
     if line.rule == "price":
-        return [line._replace(rule="paid_meanwhile", credits=0, paid_by=other)]
+        free = line._replace(rule="paid_meanwhile", credits=0, paid_by=other)
+        # No view was quoted.
+        quoted = line._replace(rule="free_as_quoted", credits=0)
+        return [free, quoted] if line.is_view else [free]
     if line.paid_by is None:
         return [line._replace(paid_by=other)]
     return [

@@ -1,6 +1,7 @@
 """A month of business by the API: jobs, views, top-ups, refunds, what comes late."""
 
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 from tests.api.conftest import Api
 from tests.support import job_runs
@@ -53,7 +54,7 @@ def refund(api: Api, charge: int) -> None:
 def make_month(api: Api, license_id: str = "acme") -> Month:
     """A month, and the time moved to after it; its late job has been worked on."""
     api.license(license_id, plan="V3")
-    path = f"/v1/licenses/{license_id}"
+    path = f"/v1/licenses/{quote(license_id, safe='')}"
     job_runs.know(api.deps, *(f"p-c{n}" for n in range(6)))
     (period,) = api.admin.get(f"{path}/periods").json()["items"]
     api.admin.post(f"{path}/top-ups", json={"credits": 40, "reference": "invoice =7"})

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -30,6 +31,7 @@ class Renderer:
             "duration": duration,
             "instant": instant,
             "words": words,
+            "urlencode": url_piece,
         }
 
     def page(self, template: str, **values: Any) -> str:  # noqa: ANN401 - whatever it shows
@@ -70,6 +72,11 @@ def instant(at: datetime | None) -> Markup | str:
     return Markup('<time datetime="{}">{}</time>').format(
         exact.isoformat(timespec="milliseconds"), exact.strftime("%Y-%m-%d %H:%M:%S")
     )
+
+
+def url_piece(value: object) -> str:
+    """As one piece of a URL: Jinja's own filter would leave the slash of an id."""
+    return quote(str(value), safe="")
 
 
 def words(code: str | None) -> str:

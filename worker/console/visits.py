@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import ImmutableMultiDict
@@ -130,6 +130,18 @@ def check_text(
         raise HTTPException(422, "text without NUL")
 
 
+def decode_path(request: Request) -> None:
+    """Let the ids of a path be as they are, now that the route has been found.
+
+    Until then what they hold of `/` and `%` was kept encoded.
+    """
+    found = request.path_params
+    request.scope["path_params"] = {
+        name: unquote(value) if isinstance(value, str) else value
+        for name, value in found.items()
+    }
+
+
 async def given_of(request: Request) -> ImmutableMultiDict[str, str]:
     """The fields of a form that was sent; empty where none was."""
     return _sent(request, await _body_of(request)).fields
@@ -173,6 +185,7 @@ def visited(
         return handler(visit)
 
     async def endpoint(request: Request) -> Response:
+        decode_path(request)
         check_text(request)
         return await run_in_threadpool(visit, request, await _body_of(request))
 

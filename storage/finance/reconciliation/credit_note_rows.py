@@ -11,8 +11,9 @@ class NoteRow(NamedTuple):
     """A credit note that a period's refunds or charges name; None where it is none.
 
     `refunded` sums the refunds that name it, `asked` the charges that it is about.
-    `strange_refunds` are of another license or job, or of a charge that it is not
-    about; `strange_charges` are not as the charges themselves are, or as the note is.
+    `strange_refunds` are of another license or job, have another reason (as long as the
+    note's is not erased), or are of a charge that it is not about; `strange_charges`
+    are not as the charges themselves are, or as the note is.
     """
 
     id: int
@@ -39,6 +40,7 @@ SELECT named.id, n.license_id, n.state, n.credits, r.credits, c.credits, r.stran
               count(*) FILTER (WHERE r.license_id <> n.license_id
                                OR n.job_id IS NOT NULL
                                   AND r.job_id IS DISTINCT FROM n.job_id
+                               OR r.reason <> n.reason
                                OR each.charge_id IS NULL) AS strange
          FROM refunds AS r
          LEFT JOIN credit_note_charges AS each

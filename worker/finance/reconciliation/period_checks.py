@@ -36,7 +36,7 @@ def check(connection: Connection, period: PeriodRow, notes: Notebook) -> None:
     settled = held.open_settled + held.closed_settled
     notes.same("reservations.settled", row, settle, settled)
     notes.same("periods.expired", row, expired, period.expired)
-    _check_time(period, notes)
+    check_time(period, notes)
     notes.same("charges.view", row, view, views.credits)
     notes.same("refunds", row, refund, given)
     notes.same("transfers.license", row, 0, moved.of_others)
@@ -55,7 +55,7 @@ def check(connection: Connection, period: PeriodRow, notes: Notebook) -> None:
         )
 
 
-def _check_time(period: PeriodRow, notes: Notebook) -> None:
+def check_time(period: PeriodRow, notes: Notebook) -> None:
     """Note a period that is not one payment term long, or has ended before its time."""
     if period.ends_at not in set(_possible_ends(period.starts_at.astimezone(UTC))):
         notes.differ(

@@ -1,6 +1,6 @@
 """Reconciliations as people ask for them: one is queued, or looked at."""
 
-from storage.finance.reconciliation import runs
+from storage.finance.reconciliation import period_rows, runs
 from storage.finance.reconciliation.period_rows import Wanted
 from storage.finance.reconciliation.runs import FindingKind, Run, Shown
 from storage.licenses import licenses
@@ -23,11 +23,18 @@ def wanted_of(period: str, license_id: str | None) -> Wanted:
 def put(
     deps: Deps, period: str, license_id: str | None, *, once: Once | None = None
 ) -> Run:
-    """Queue one. Raises `BadInput`, and `Refused` where there is no such license."""
-    wanted_of(period, license_id)
+    """Queue one.
+
+    Raises `BadInput`, and `Refused` where there is no such license or no such period:
+    nothing would be compared, and so nothing would differ.
+    """
+    wanted = wanted_of(period, license_id)
     with deps.database.transaction() as connection:
         if license_id is not None and licenses.get(connection, license_id) is None:
             raise Refused(Code.NOT_FOUND, f"there is no license {license_id}")
+        is_named = period != runs.OPEN
+        if is_named and period_rows.following(connection, wanted, 0) is None:
+            raise Refused(Code.NOT_FOUND, f"no period starts then: {period}")
         run_id = runs.put(connection, period, license_id)
         if once is not None:
             once(connection, str(run_id))

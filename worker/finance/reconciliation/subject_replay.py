@@ -131,8 +131,9 @@ def _due(
             viewed = _latest(group, place, digest, known_at, before, views=True)
             if viewed is not None and viewed.at >= _cut(line):
                 return _free(line, viewed, "viewed")
-    # What the quote said is free stays so, and then stands on nothing.
-    return _Due("free_as_quoted" if line.rule == "free_as_quoted" else "price", None)
+    # What the quote said is free stays so, and then stands on nothing. A view has none.
+    is_free = line.rule == "free_as_quoted" and not line.is_view
+    return _Due("free_as_quoted" if is_free else "price", None)
 
 
 def _cut(line: Line) -> datetime:

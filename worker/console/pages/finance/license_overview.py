@@ -15,7 +15,7 @@ from worker.console.console_actions import acting_of
 from worker.console.forms import ConsoleForm
 from worker.console.mount import PATH
 from worker.console.page_table import FINANCE
-from worker.console.visits import House, Visit, visited
+from worker.console.visits import House, Visit, decode_path, visited
 from worker.finance.balances import license_overview, overview_links
 from worker.finance.balances.overview_links import OverviewLink
 from worker.infrastructure.errors import BadInput
@@ -56,6 +56,7 @@ def _link(visit: Visit) -> Response:
 
 
 async def _linked(house: House, request: Request) -> Response:
+    decode_path(request)
     return await run_in_threadpool(_shared, house, request)
 
 

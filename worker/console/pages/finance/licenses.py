@@ -1,7 +1,7 @@
 """Where finance begins: the licenses with their credits; then one with its periods."""
 
 from datetime import datetime
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
@@ -78,7 +78,8 @@ def _offer(license_id: str, row: PeriodRow) -> Offer | None:
     """Closing it, where it has ended and is not closed."""
     if row.ended_at is None or row.closed_at is not None:
         return None
-    return offer(CLOSE_PERIOD, f"{license_id}/{instant(row.starts_at)}")
+    named = quote(license_id, safe="")
+    return offer(CLOSE_PERIOD, f"{named}/{instant(row.starts_at)}")
 
 
 def _before(given: str | None) -> datetime | None:

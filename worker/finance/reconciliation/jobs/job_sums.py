@@ -1,5 +1,6 @@
 """A job's sums: reservation, quote, transfers, charges and chunks compared."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from pricing.plans import TABLES, Item, PaymentTerm, Plan, Terms
@@ -79,9 +80,14 @@ def _terms(row: JobRow, notes: Notebook) -> Terms | None:
         )
         return None
     right = {name: getattr(terms, name) for name in Terms.__dataclass_fields__}
-    if not notes.same("quotes.terms", row.job_id, right, frozen):
-        return None
-    return terms
+    if right == frozen:
+        return terms
+    notes.differ("quotes.terms", row.job_id, expected=_told(right), found=_told(frozen))
+    return None
+
+
+def _told(terms: Mapping[str, object]) -> str:
+    return ", ".join(f"{name} {terms[name]}" for name in sorted(terms))
 
 
 def _of_table(frozen: Any) -> Terms:  # noqa: ANN401 - whatever stands there
