@@ -124,7 +124,7 @@ class Quote(BaseModel):
     """The most that a job can cost.
 
     `trimmed` counts the records that had white space around an id. `read` is what the
-    file of the records was taken for, null where they came in a body.
+    records were read as, null where another quote's are quoted again.
     """
 
     id: str
