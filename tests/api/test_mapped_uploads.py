@@ -1,5 +1,6 @@
 """Uploads whose columns are mapped: looked at, mapped again, kept as a template."""
 
+import json
 from typing import Any
 
 import pytest
@@ -118,9 +119,17 @@ def test_a_template_is_kept_found_by_its_columns_and_applied_at_once(api):
     assert api.admin.get(f"{templates}/site").json() == put
     assert api.admin.delete(f"{templates}/site").json() == put
     assert api.admin.get(f"{templates}/site").json()["code"] == "not_found"
-    fixed = {"columns": {"company_id": {"value": "c"}}}
-    refused = api.admin.put(f"{templates}/bad", json=fixed)
-    assert refused.json()["errors"][0]["field"] == "company_id"
+    named = {"company_id": "Id"}
+    for bad in (
+        {"columns": {"company_id": {"value": "c"}}},
+        {"columns": {"company_id": "a\0"}},
+        {"columns": {"note": {"value": "a\0"}}},
+        {"columns": named, "options": {"encoding": "\0"}},
+        {"columns": named, "headers": ["a\0"]},
+        {"columns": named, "headers": ["\ud800"]},
+    ):
+        refused = api.admin.put(f"{templates}/bad", content=json.dumps(bad))
+        assert (refused.status_code, len(refused.json()["errors"])) == (422, 1), bad
 
 
 @pytest.fixture

@@ -50,7 +50,7 @@ class _Asked(NamedTuple):
     """What is said of the reading, and nothing that is not."""
 
 
-_Word = Annotated[str | None, Query(min_length=1, max_length=200)]
+_Word = Annotated[models.ReadingWord | None, Query()]
 
 
 def _options(
