@@ -36,6 +36,10 @@ def _quote(api, upload: str) -> Any:
 
 def test_a_file_is_looked_at_then_mapped_until_a_quote_was_made_of_it(api):
     api.license()
+    missing = api.admin.post(
+        "/v1/uploads?license=acme", content=_HUBSPOT, headers=_CSV
+    ).json()
+    assert "with inspect=true" in missing["errors"][0]["message"]
     seen = _inspected(api)
     assert seen.status_code == 201
     body = seen.json()
