@@ -156,7 +156,8 @@ class Dialect(BaseModel):
 class InspectedUpload(BaseModel):
     """A file that was kept as it came, and what is seen in it.
 
-    `rows` are the first, as texts, in the order of `columns`. `proposal` is the
+    `rows` are the first, as texts, in the order of `columns`; `read` and `problems`
+    tell of no more than those that were looked at. `proposal` is the
     mapping that the guesses, or the `template` for files like it, come to; `export`
     says whose export it is.
     """
