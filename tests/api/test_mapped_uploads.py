@@ -73,6 +73,7 @@ def test_a_file_is_looked_at_then_mapped_until_a_quote_was_made_of_it(api):
     quote = _quote(api, upload).json()
     assert (quote["records"], quote["derived"]) == (2, again["derived"])
     assert quote["read"]["format"] == "csv"
+    assert quote["problems_total"] == again["problems_total"] == 1
     settled = _map(api, upload, columns=columns)
     assert (settled.status_code, settled.json()["code"]) == (409, "wrong_state")
     assert _quote(api, upload).status_code == 201

@@ -56,6 +56,9 @@ def test_a_missing_column_is_named_as_it_would_be_typed_and_then_taken(
     assert bad.stderr.strip() == "line 3: company_id: is empty"
     quoted = terminal.answer("quote", contacts, *_QUOTE, *_MAP, "--skip-bad")
     assert (quoted["records"], quoted["taken"]) == (1, {"First Name": "first_name"})
+    told = terminal.run("quote", contacts, *_QUOTE, *_MAP, "--skip-bad")
+    assert "1 problems; what has one is left out" in told.stdout
+    assert quoted["problems_total"] == 1
 
 
 def test_a_file_is_shown_and_then_kept_by_ids_that_are_derived(terminal, contacts):

@@ -124,7 +124,8 @@ class Quote(BaseModel):
     """The most that a job can cost.
 
     `trimmed` counts the records that had white space around an id. `read` is what the
-    records were read as, null where another quote's are quoted again.
+    records were read as, null where another quote's are quoted again; `problems_total`
+    counts what was wrong with those that its upload has left out.
     """
 
     id: str
@@ -141,6 +142,7 @@ class Quote(BaseModel):
     affordable: bool
     fits_records: int
     expires_at: datetime
+    problems_total: int
     read: ReadFile | None
     taken: dict[str, str]
     derived: DerivedCounts
