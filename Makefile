@@ -8,7 +8,7 @@ PYTEST := $(BIN)/python -m pytest
 # A real Odoo and a real browser have targets of their own.
 TESTS := tests --ignore tests/odoo --ignore tests/browser
 # The folders whose tests look into the database.
-KEPT := $(addprefix tests/,tables files ledger quotes jobs exports operations findings/test_findings.py \
+KEPT := $(addprefix tests/,tables files ledger quotes uploads jobs exports operations findings/test_findings.py \
 	findings/test_directory.py infrastructure/test_database.py webhooks retention)
 
 .PHONY: help setup demo test test-fast test-slow test-speed test-full test-blows test-odoo test-browser test-servers bench bench-dose lint format lock clean

@@ -113,11 +113,8 @@ def _let_former_go(connection: Connection, stored: StoredUpload, *columns: str) 
     table = tables.uploads
     former = connection.execute(
         select(*(table.c[name] for name in columns))
-        .where(
-            table.c.id == stored.id,
-            table.c.raw == stored.raw,
-            table.c.quoted_at.is_(None),
-        )
+        # A quote lets the file go.
+        .where(table.c.id == stored.id, table.c.raw == stored.raw)
         .with_for_update()
     ).one_or_none()
     if former is None:

@@ -1,5 +1,6 @@
 """Uploads whose columns are mapped: looked at, mapped again, kept as a template."""
 
+import json
 from typing import Any
 
 import pytest
@@ -35,6 +36,10 @@ def _quote(api, upload: str) -> Any:
 
 def test_a_file_is_looked_at_then_mapped_until_a_quote_was_made_of_it(api):
     api.license()
+    missing = api.admin.post(
+        "/v1/uploads?license=acme", content=_HUBSPOT, headers=_CSV
+    ).json()
+    assert "with inspect=true" in missing["errors"][0]["message"]
     seen = _inspected(api)
     assert seen.status_code == 201
     body = seen.json()
@@ -68,6 +73,7 @@ def test_a_file_is_looked_at_then_mapped_until_a_quote_was_made_of_it(api):
     quote = _quote(api, upload).json()
     assert (quote["records"], quote["derived"]) == (2, again["derived"])
     assert quote["read"]["format"] == "csv"
+    assert quote["problems_total"] == again["problems_total"] == 1
     settled = _map(api, upload, columns=columns)
     assert (settled.status_code, settled.json()["code"]) == (409, "wrong_state")
     assert _quote(api, upload).status_code == 201
@@ -118,9 +124,17 @@ def test_a_template_is_kept_found_by_its_columns_and_applied_at_once(api):
     assert api.admin.get(f"{templates}/site").json() == put
     assert api.admin.delete(f"{templates}/site").json() == put
     assert api.admin.get(f"{templates}/site").json()["code"] == "not_found"
-    fixed = {"columns": {"company_id": {"value": "c"}}}
-    refused = api.admin.put(f"{templates}/bad", json=fixed)
-    assert refused.json()["errors"][0]["field"] == "company_id"
+    named = {"company_id": "Id"}
+    for bad in (
+        {"columns": {"company_id": {"value": "c"}}},
+        {"columns": {"company_id": "a\0"}},
+        {"columns": {"note": {"value": "a\0"}}},
+        {"columns": named, "options": {"encoding": "\0"}},
+        {"columns": named, "headers": ["a\0"]},
+        {"columns": named, "headers": ["\ud800"]},
+    ):
+        refused = api.admin.put(f"{templates}/bad", content=json.dumps(bad))
+        assert (refused.status_code, len(refused.json()["errors"])) == (422, 1), bad
 
 
 @pytest.fixture

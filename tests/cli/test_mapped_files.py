@@ -56,6 +56,9 @@ def test_a_missing_column_is_named_as_it_would_be_typed_and_then_taken(
     assert bad.stderr.strip() == "line 3: company_id: is empty"
     quoted = terminal.answer("quote", contacts, *_QUOTE, *_MAP, "--skip-bad")
     assert (quoted["records"], quoted["taken"]) == (1, {"First Name": "first_name"})
+    told = terminal.run("quote", contacts, *_QUOTE, *_MAP, "--skip-bad")
+    assert "1 problems; what has one is left out" in told.stdout
+    assert quoted["problems_total"] == 1
 
 
 def test_a_file_is_shown_and_then_kept_by_ids_that_are_derived(terminal, contacts):
@@ -71,19 +74,14 @@ def test_a_file_is_shown_and_then_kept_by_ids_that_are_derived(terminal, contact
     assert "ids were derived in 2 records for the company" in told.stdout
 
 
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
+def test_what_is_said_of_columns_and_cannot_be_is_refused(terminal, contacts):
+    for words, message in (
         (("--map", "company_id"), "map: 'company_id' has no field: FIELD=..."),
         ((*_MAP, *_MAP), "map: company_id is said twice"),
         (("--fixed", "company_id=x"), "company_id: cannot be a fixed value"),
         (("--derive", "company_id=domain"), "derive: company_id=domain lacks its"),
         (("--upload-template", "none"), "there is no upload template 'none'"),
-    ],
-)
-def test_what_is_said_of_columns_and_cannot_be_is_refused(
-    terminal, contacts, words, message
-):
-    refused = terminal.run("quote", contacts, *_QUOTE, *words)
-    assert refused.returncode != 0
-    assert message in refused.stderr
+    ):
+        refused = terminal.run("quote", contacts, *_QUOTE, *words)
+        assert refused.returncode != 0
+        assert message in refused.stderr

@@ -141,6 +141,7 @@ def test_what_is_asked_of_columns_is_checked_field_by_field():
                 "person_id": {"derive": "domain", "column": "x"},
                 "note": {"derive": "email", "column": "x"},
                 " ": "x",
+                "city": "a\0",
                 "fine": {"value": "x"},
                 "title": None,
             }
@@ -150,5 +151,6 @@ def test_what_is_asked_of_columns_is_checked_field_by_field():
         ("person_id", "can be derived by email or profile_url, not by 'domain'"),
         ("note", "cannot be derived: company_id, person_id can"),
         (" ", "has no name"),
+        ("city", "is mapped to a column whose name cannot be read"),
     ]
     assert isinstance(refused.value.problems[0], Problem)

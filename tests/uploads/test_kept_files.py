@@ -82,6 +82,11 @@ def test_what_is_read_again_replaces_what_was_read_before_and_nothing_is_left(de
     assert (found.artifact, found.records) == (second.artifact, 2)
     assert found.problem_file != second.problem_file
     assert _files(deps) == _names(found)
+    clean = Asked(columns={"company_id": "Person"})
+    assert column_mappings.map_columns(deps, first.id, clean).problem_file is None
+    pruner.remove_marked(deps)
+    assert len(_files(deps)) == 2
+    assert _files(deps) == _names(uploads.find(deps, "acme", first.id))
 
 
 def test_no_file_that_an_upload_names_is_an_orphan_and_all_go_after_their_time(deps):

@@ -208,6 +208,9 @@ def quote_text(stored: StoredQuote) -> str:
     )
     if quote.trimmed:
         lines.append(f"  {quote.trimmed:,} records had white space around an id")
+    left_out = quote_responses.of_quote(stored)["problems_total"]
+    if left_out:
+        lines.append(f"  {left_out:,} problems; what has one is left out")
     lines += notes_text(quote_responses.of_notes(stored.noticed))
     if quote.changed:
         lines.append(f"  {len(quote.changed):,} ids are priced as somebody new")

@@ -45,6 +45,7 @@ def of_quote(stored: StoredQuote) -> Answer:
         "affordable": quote.affordable,
         "fits_records": quote.fits_records,
         "expires_at": instant(stored.expires_at),
+        "problems_total": (stored.noticed or {}).get("problems_total", 0),
         **of_notes(stored.noticed),
     }
 

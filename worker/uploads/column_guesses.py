@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from worker.infrastructure.errors import BadInput
 from worker.quotes.readers.column_mapping import KNOWN_FIELDS, folded
 from worker.quotes.readers.records import COMPANY_ID, PERSON_ID
 from worker.uploads.header_words import EMAIL, PROFILE, meaning_of
@@ -199,6 +200,20 @@ _SOURCES = {
 def _is(guess: Guess, shape: str) -> bool:
     named = shape == "domain" and guess.field == "company_domain"
     return named or guess.derives == shape
+
+
+def with_hint(error: BadInput, hint: Callable[[str], str | None]) -> BadInput:
+    """What is wrong with a file, and of the first field that it lacks what to do."""
+    for place, problem in enumerate(error.problems):
+        if problem.field in KNOWN_FIELDS and "is missing" in problem.message:
+            words = hint(problem.field)
+            if words is None:
+                break
+            message = f"{problem.message}; {words}"
+            problems = list(error.problems)
+            problems[place] = problem._replace(message=message)
+            return BadInput(problems, error.total)
+    return error
 
 
 def hint_of(field: str, guesses: Guesses) -> str | None:

@@ -100,6 +100,9 @@ def _wrong(name: str, said: Said) -> str | None:
     message = name_problem(name)
     if message is not None:
         return message
+    column = said.get("column", "") if isinstance(said, Mapping) else said
+    if column is not None and is_unusable(column):
+        return "is mapped to a column whose name cannot be read"
     if not isinstance(said, Mapping):
         return None
     if "value" in said:

@@ -211,7 +211,8 @@ def _told_of(stored: StoredUpload) -> dict[str, Any] | None:
     if stored.noticed is None:
         return None
     own = {SAID, HEADERS}
-    return {name: one for name, one in stored.noticed.items() if name not in own}
+    told = {name: one for name, one in stored.noticed.items() if name not in own}
+    return {**told, "problems_total": stored.problems_total}
 
 
 def _lines(deps: Deps, name: str) -> Iterator[bytes]:

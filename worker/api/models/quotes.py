@@ -134,7 +134,8 @@ class Quote(BaseModel):
     """The most that a job can cost.
 
     `trimmed` counts the records that had white space around an id. `read` is what the
-    file of the records was taken for, null where they came in a body.
+    records were read as, null where another quote's are quoted again; `problems_total`
+    counts what was wrong with those that its upload has left out.
     """
 
     id: str
@@ -151,6 +152,7 @@ class Quote(BaseModel):
     affordable: bool
     fits_records: int
     expires_at: datetime
+    problems_total: int
     read: ReadFile | None
     taken: dict[str, str]
     derived: DerivedCounts

@@ -59,7 +59,7 @@ class Upload(BaseModel):
     derived: DerivedCounts
 
 
-_ColumnName = Annotated[StrictStr, Field(max_length=10_000)]
+_ColumnName = Annotated[StrictStr, Field(max_length=10_000, pattern=r"^[^\x00]*$")]
 
 
 class FixedValue(Body):
@@ -81,16 +81,22 @@ FieldSource = _ColumnName | FixedValue | DerivedId | None
 _FieldName = Annotated[StrictStr, Field(min_length=1, max_length=1_000)]
 FieldSources = Annotated[dict[_FieldName, FieldSource], Field(max_length=1_000)]
 
-_Word = Annotated[StrictStr, Field(min_length=1, max_length=200)]
+_NO_CONTROLS_BUT_TAB = r"^[^\x00-\x08\x0a-\x1f\x7f-\x9f]+$"
+"""A tab is a delimiter."""
+
+ReadingWord = Annotated[
+    StrictStr, Field(min_length=1, max_length=200, pattern=_NO_CONTROLS_BUT_TAB)
+]
+"""What is said of how a file is read."""
 
 
 class ReadingOptions(Body):
     """How a file is read; what is not given is recognised."""
 
-    encoding: _Word | None = None
-    delimiter: _Word | None = None
-    quote: _Word | None = None
-    sheet: _Word | None = None
+    encoding: ReadingWord | None = None
+    delimiter: ReadingWord | None = None
+    quote: ReadingWord | None = None
+    sheet: ReadingWord | None = None
     skip_bad: StrictBool = False
 
 
@@ -150,7 +156,8 @@ class Dialect(BaseModel):
 class InspectedUpload(BaseModel):
     """A file that was kept as it came, and what is seen in it.
 
-    `rows` are the first, as texts, in the order of `columns`. `proposal` is the
+    `rows` are the first, as texts, in the order of `columns`; `read` and `problems`
+    tell of no more than those that were looked at. `proposal` is the
     mapping that the guesses, or the `template` for files like it, come to; `export`
     says whose export it is.
     """

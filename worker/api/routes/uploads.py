@@ -17,12 +17,13 @@ from worker.api.access_control import CheckedRoute, Whose, allow
 from worker.api.context import ApiContext, context_of
 from worker.api.csv_response import csv_response
 from worker.api.idempotency_keys import made_by, once_of, spooled_once
-from worker.infrastructure.errors import Code, Problem, Refused, bad
+from worker.infrastructure.errors import BadInput, Code, Problem, Refused, bad
 from worker.quotes.readers.files.declarations import Declared, declared
 from worker.quotes.readers.formats import BY_CONTENT_TYPE
 from worker.responses import quote_responses
 from worker.responses.response import Answer, of_problem
 from worker.uploads import column_mappings, problem_files, templates, uploads
+from worker.uploads.column_guesses import with_hint
 from worker.uploads.mapping_options import Asked, prepared
 
 router = APIRouter(route_class=CheckedRoute, tags=["uploads"])
@@ -51,7 +52,7 @@ class _Asked(NamedTuple):
     """What is said of the reading, and nothing that is not."""
 
 
-_Word = Annotated[str | None, Query(min_length=1, max_length=200)]
+_Word = Annotated[models.ReadingWord | None, Query()]
 
 
 def _options(
@@ -145,14 +146,25 @@ def _upload(
     if asked.template is not None:
         said = templates.applied(deps, asked.license_id, asked.template, said)
     ready = prepared(deps, asked.license_id, said)
-    stored = uploads.upload(
-        deps,
-        asked.license_id,
-        asked.file.format.read(spool, ready.mapping, ready.options),
-        skip_bad=ready.options.skip_bad,
-        once=once_of(request),
-    )
+    try:
+        stored = uploads.upload(
+            deps,
+            asked.license_id,
+            asked.file.format.read(spool, ready.mapping, ready.options),
+            skip_bad=ready.options.skip_bad,
+            once=once_of(request),
+        )
+    except BadInput as error:
+        raise _hinted(error) from error
     return quote_responses.of_upload(stored)
+
+
+_HINT = "with inspect=true the file is kept, and its columns can be mapped"
+
+
+def _hinted(error: BadInput) -> BadInput:
+    """What is wrong with a file, and what to do where its columns have other names."""
+    return with_hint(error, lambda _: _HINT)
 
 
 def _inspect(

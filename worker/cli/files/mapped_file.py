@@ -5,7 +5,7 @@ Where a column is missing, a person is told which one it could be.
 
 import functools
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -14,11 +14,10 @@ import click
 from worker.cli.invocation import Cli
 from worker.cli.progress import reading
 from worker.infrastructure.dependencies import Deps
-from worker.infrastructure.errors import BadInput, Problem, bad
-from worker.quotes.readers.column_mapping import KNOWN_FIELDS
+from worker.infrastructure.errors import BadInput, bad
 from worker.quotes.readers.formats import BY_SUFFIX, CSV, Format
 from worker.uploads import column_mappings, templates
-from worker.uploads.column_guesses import hint_of
+from worker.uploads.column_guesses import hint_of, with_hint
 from worker.uploads.mapping_options import Asked, Prepared, prepared
 
 _OPTIONS = ("encoding", "delimiter", "quote", "sheet", "skip_bad")
@@ -59,30 +58,17 @@ class MappedFile(NamedTuple):
             with reading(cli, self.path, label) as stream:
                 yield stream
         except BadInput as error:
-            raise self._hinted(deps, license_id, error) from error
+            raise with_hint(
+                error, functools.partial(self._hint, deps, license_id)
+            ) from error
 
-    def _hinted(self, deps: Deps, license_id: str, error: BadInput) -> BadInput:
-        if not any(map(_is_missing, error.problems)):
-            return error
-        try:
-            with self.path.open("rb") as stream:
-                options = self.asked.options
-                kind = self.format.content_type
-                seen = column_mappings.look(deps, license_id, kind, stream, options)
-        except BadInput:
-            return error
-        problems = [
-            problem._replace(message=f"{problem.message}; {hint}")
-            if _is_missing(problem)
-            and (hint := hint_of(str(problem.field), seen.guesses)) is not None
-            else problem
-            for problem in error.problems
-        ]
-        return BadInput(problems, error.total)
-
-
-def _is_missing(problem: Problem) -> bool:
-    return problem.field in KNOWN_FIELDS and "is missing" in problem.message
+    def _hint(self, deps: Deps, license_id: str, field: str) -> str | None:
+        """Which column a field that is missing could be."""
+        kind, options = self.format.content_type, self.asked.options
+        with suppress(BadInput), self.path.open("rb") as stream:
+            seen = column_mappings.look(deps, license_id, kind, stream, options)
+            return hint_of(field, seen.guesses)
+        return None
 
 
 def mapped_file(
