@@ -108,6 +108,12 @@ def test_what_cannot_be_opened_is_said(data, message):
         _read(data)
 
 
+def test_the_directory_of_an_archive_has_a_bound():
+    many = {f"{n:050}": b"" for n in range(30_000)}
+    with pytest.raises(BadInput, match="it holds too many files"):
+        _read(_zip(**many))
+
+
 def test_an_archive_with_a_password_is_refused():
     data = bytearray(_zip(**{"a.csv": DATA}))
     for header, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):

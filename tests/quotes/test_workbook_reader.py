@@ -129,11 +129,12 @@ def test_older_and_open_workbooks_are_read_alike(name):
 
 
 def test_lines_are_rows_and_empty_ones_are_counted():
-    rows = [[], ["company_id", "name"], ["a", "A"], [], ["", "B"], [0, "C"]]
+    rows = [[], ["company_id", "name"], ["a", "A"], [], ["", "B"], [0, ""], [False]]
     records, problems, noticed = _read(_sheets(One=rows))
     assert records == [
         {"company_id": "a", "name": "A"},
-        {"company_id": "0", "name": "C"},
+        {"company_id": "0", "name": ""},
+        {"company_id": "false", "name": ""},
     ]
     assert problems == [Problem(5, "company_id", "is empty")]
     assert noticed.empty_rows == 2

@@ -9,7 +9,7 @@ import io
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from itertools import accumulate, chain, islice
+from itertools import accumulate, islice
 from typing import BinaryIO, NamedTuple
 
 from worker.infrastructure.errors import bad
@@ -23,8 +23,7 @@ _CELL_CHARACTERS_MAX = 1 << 20
 _PIECE_ROWS = 250
 """Rows become columns so many at a time: while they are in the processor's caches."""
 
-_AT_ONCE = 1 << 16
-_PIECE_CHARACTERS_MAX = 4 << 20
+_PIECE_BYTES_MAX = 4 << 20
 _SAMPLE = 1 << 15
 
 _END = re.compile(r"\r\n|\r|\n")
@@ -49,8 +48,7 @@ class _Source(NamedTuple):
     def text(self, line: int) -> _Text:
         """Its text from a line on."""
         text = _opened(self.stream, self.encoding)
-        for _ in range(line - 1):
-            text.readline()
+        _skip(text, line - 1)
         return text
 
 
@@ -88,6 +86,11 @@ def _opened(stream: BinaryIO, encoding: TextEncoding) -> _Text:
     return _Text(stream, encoding.codec, encoding.errors, newline="")
 
 
+def _skip(text: io.TextIOBase, lines: int) -> None:
+    for _ in range(lines):
+        text.readline()
+
+
 def _sample(stream: BinaryIO, encoding: TextEncoding) -> str:
     """The first lines, as whole as they are."""
     with _opened(stream, encoding) as text:
@@ -102,18 +105,40 @@ class _TooLong(Exception):
     """The rows of one piece are longer than it may be."""
 
 
+class _Metered(io.BufferedIOBase):
+    """A stream that gives so much for one piece, and no more."""
+
+    name = "records"
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self.given = 0
+
+    def readable(self) -> bool:
+        """It can be read."""
+        return True
+
+    def read1(self, size: int = -1) -> bytes:
+        """Some bytes. Raises `_TooLong` where a piece was given too many."""
+        data = self._stream.read(size)
+        self.given += len(data)
+        if self.given > _PIECE_BYTES_MAX:
+            raise _TooLong("it is too long")
+        return data
+
+
 class _FastRows:
-    """The csv module's rows, and how much it was given for those being read."""
+    """The csv module's rows, as long as they are read the fast way."""
 
     def __init__(self, source: _Source, line: int) -> None:
-        self._text = source.text(line)
-        self._given = 0
+        self._stream = _Metered(source.stream)
         self._lines_before = line - 1
+        source.stream.seek(0)
+        encoding, dialect = source.encoding, source.dialect
+        text = _Text(self._stream, encoding.codec, encoding.errors, newline="")
+        _skip(text, line - 1)
         self.reader = csv.reader(
-            chain.from_iterable(self._blocks()),
-            delimiter=source.dialect.delimiter,
-            quotechar=source.dialect.quote,
-            strict=True,
+            text, delimiter=dialect.delimiter, quotechar=dialect.quote, strict=True
         )
 
     @property
@@ -121,16 +146,9 @@ class _FastRows:
         """The last line that was read."""
         return self._lines_before + self.reader.line_num
 
-    def _blocks(self) -> Iterator[list[str]]:
-        while lines := self._text.readlines(_AT_ONCE):
-            self._given += _AT_ONCE
-            if self._given > _PIECE_CHARACTERS_MAX:
-                raise _TooLong("it is too long")
-            yield lines
-
     def into(self, piece: list[list[str]]) -> bool:
         """Add some rows to a piece; whether the fast way goes on behind them."""
-        self._given = 0
+        self._stream.given = 0
         try:
             # What was read before an error stays in it.
             piece.extend(islice(self.reader, _PIECE_ROWS))
@@ -168,7 +186,7 @@ def _careful_pieces(
     text, characters = source.text(line), 0
     rows = careful_rows(text, source.dialect, line, header.width, noticed.unread)
     for row in rows:
-        if len(block) >= ROWS or characters > _PIECE_CHARACTERS_MAX:
+        if len(block) >= ROWS or characters > _PIECE_BYTES_MAX:
             yield block.taken()
             characters = 0
         if row.problem is None:

@@ -59,9 +59,12 @@ class RowBlock:
 
     def add(self, rows: list[list[str]], lines: Sequence[int]) -> None:
         """Take some rows, with the lines that they begin on."""
-        if set(map(len, rows)) <= {self._header.width} and all(map(any, rows)):
-            self._add_whole(rows, lines)
-            return
+        if set(map(len, rows)) <= {self._header.width}:
+            cells = list(zip(*rows, strict=True))
+            # Where each row has a first cell, none is empty.
+            if not rows or all(cells[0]) or all(map(any, rows)):
+                self._add_columns(cells, rows, lines)
+                return
         for line, row in zip(lines, rows, strict=True):
             self._add_one(row, line)
 
@@ -76,12 +79,15 @@ class RowBlock:
             return
         self._noticed.short_rows += missing > 0
         self._noticed.long_rows += missing < 0
-        whole = row[: self._header.width] + [""] * missing
-        self._add_whole([whole], [line])
+        self._add_row(row[: self._header.width] + [""] * missing, line)
         self._padded_last = missing > 0
 
-    def _add_whole(self, rows: list[list[str]], lines: Sequence[int]) -> None:
-        cells = list(zip(*rows, strict=True))
+    def _add_columns(
+        self,
+        cells: list[tuple[str, ...]],
+        rows: list[list[str]],
+        lines: Sequence[int],
+    ) -> None:
         if self._header.unnamed and cells:
             if any(map(any, (cells[at] for at in self._header.unnamed))):
                 self._add_unnamed(rows, lines)
@@ -94,12 +100,15 @@ class RowBlock:
         self._lines += lines
         self._padded_last = False
 
+    def _add_row(self, row: list[str], line: int) -> None:
+        self._add_columns([(cell,) for cell in row], [row], [line])
+
     def _add_unnamed(self, rows: list[list[str]], lines: Sequence[int]) -> None:
         """Rows of which some have a value that has no name."""
         for line, row in zip(lines, rows, strict=True):
             at = next((at for at in self._header.unnamed if row[at]), None)
             if at is None:
-                self._add_whole([row], [line])
+                self._add_row(row, line)
             else:
                 message = f"column {at + 1} has a value, and no name in the header"
                 self.add_bad(Problem(line, None, message))

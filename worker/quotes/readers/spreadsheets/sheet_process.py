@@ -80,14 +80,16 @@ def _read(wanted: str) -> None:
             "read": [one.name for one in sheets],
         }
     )
-    number = empty = 0
+    empty, has_blanks = 0, False
     for sheet in sheets:
         rows = sheet.rows or _rows_of(book, sheet.name)
-        number, skipped = _tell(sheet, rows, number)
-        empty += skipped
+        skipped, blanks = _tell(sheet, rows)
+        empty, has_blanks = empty + skipped, has_blanks or blanks
         sheet.rows = None
-    errors = _error_cells(sys.stdin.buffer, {one.name for one in sheets})
-    _say({"end": number, "empty_rows": empty, "error_cells": errors})
+    # Where all cells have a value, none has an error instead.
+    read = {one.name for one in sheets} if has_blanks else set()
+    errors = _error_cells(sys.stdin.buffer, read) if read else 0
+    _say({"end": True, "empty_rows": empty, "error_cells": errors})
 
 
 class _Sheet:
@@ -189,12 +191,12 @@ def _errors_in(archive: zipfile.ZipFile, name: str) -> int:
 
 def _is_empty(row: Row) -> bool:
     # Zero and false are values.
-    return not any(row) and all(cell == "" for cell in row if cell is not False)
+    return not any(row) and all(cell == "" for cell in row)
 
 
-def _tell(sheet: _Sheet, rows: Iterator[Row], number: int) -> tuple[int, int]:
-    """Say all rows; answer the number of the last, and how many were empty."""
-    line, empty = sheet.line, 0
+def _tell(sheet: _Sheet, rows: Iterator[Row]) -> tuple[int, bool]:
+    """Say all rows; answer how many were empty, and whether cells may be."""
+    line, empty, has_blanks = sheet.line, 0, False
     unnamed = [at for at, name in enumerate(sheet.header) if not name.strip()]
     while piece := list(islice(rows, _ROWS)):
         lines = list(range(line + 1, line + 1 + len(piece)))
@@ -207,9 +209,10 @@ def _tell(sheet: _Sheet, rows: Iterator[Row], number: int) -> tuple[int, int]:
         bad: list[tuple[int, int | None, str]] = []
         if unnamed:
             piece, lines = _without_unnamed(piece, lines, unnamed, bad)
+        if not has_blanks and not all(map(all, piece)):
+            has_blanks = any("" in row for row in piece)
         _say_piece(piece, lines, bad)
-        number += len(piece) + len(bad)
-    return number, empty
+    return empty, has_blanks
 
 
 def _without_unnamed(

@@ -26,7 +26,7 @@ from worker.infrastructure.errors import (
     bad,
 )
 from worker.quotes.readers.csv_dialects.row_block import Header, header_of
-from worker.quotes.readers.files.signatures import kind_of
+from worker.quotes.readers.files.signatures import Kind, archive_in, kind_of
 from worker.quotes.readers.table import Noticed, Piece, ReadOptions, Table
 
 _PROGRAM = Path(__file__).with_name("sheet_process.py")
@@ -65,13 +65,12 @@ def table(stream: BinaryIO, options: ReadOptions) -> Table:
 
 def _check_size(stream: BinaryIO, bytes_max: int) -> None:
     """Refuse a sheet that cannot be held, before any work."""
-    stream.seek(0)
-    if not zipfile.is_zipfile(stream):
+    if kind_of(stream) is Kind.XLS:
         return
     try:
-        with zipfile.ZipFile(stream) as archive:
+        with archive_in(stream) as archive:
             largest = max((one.file_size for one in archive.infolist()), default=0)
-    except (zipfile.BadZipFile, OSError, ValueError, RuntimeError) as error:
+    except zipfile.BadZipFile as error:
         raise bad(None, f"the workbook cannot be read: {error}") from error
     if largest > bytes_max * _XML_BYTES_A_BYTE:
         raise _too_large(bytes_max)
