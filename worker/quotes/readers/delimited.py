@@ -23,7 +23,10 @@ _CELL_CHARACTERS_MAX = 1 << 20
 _PIECE_ROWS = 250
 """Rows become columns so many at a time: while they are in the processor's caches."""
 
-_PIECE_BYTES_MAX = 4 << 20
+_PIECE_BYTES_MAX = 2 << 20
+_BLOCK_BYTES = 1 << 20
+"""What was gathered is handed on once it is so large."""
+
 _SAMPLE = 1 << 15
 
 _END = re.compile(r"\r\n|\r|\n")
@@ -146,6 +149,11 @@ class _FastRows:
         """The last line that was read."""
         return self._lines_before + self.reader.line_num
 
+    @property
+    def given(self) -> int:
+        """How many bytes the last rows took, or a little more."""
+        return self._stream.given
+
     def into(self, piece: list[list[str]]) -> bool:
         """Add some rows to a piece; whether the fast way goes on behind them."""
         self._stream.given = 0
@@ -160,40 +168,43 @@ class _FastRows:
 def _pieces(
     source: _Source, rows: _FastRows, header: Header, noticed: Noticed
 ) -> Iterator[Piece]:
-    block = RowBlock(header, noticed)
+    block, gathered = RowBlock(header, noticed), 0
     goes_on, line = True, rows.line + 1
     while goes_on:
         piece: list[list[str]] = []
         goes_on = rows.into(piece)
         if goes_on and not piece:
             break
-        if len(block) >= ROWS:
+        if len(block) >= ROWS or gathered >= _BLOCK_BYTES:
             yield block.taken()
+            gathered = 0
         lines, line = _lines(piece, line, rows.line)
         block.add(piece, lines)
-    if not goes_on:
-        yield from _careful_pieces(source, line, header, block, noticed)
-    if not source.encoding.ends_whole:
+        gathered += rows.given
+    if goes_on and not source.encoding.ends_whole:
         block.end_unended()
     if len(block):
         yield block.taken()
+    if not goes_on:
+        yield from _careful_pieces(source, line, block, noticed, header.width)
 
 
 def _careful_pieces(
-    source: _Source, line: int, header: Header, block: RowBlock, noticed: Noticed
+    source: _Source, line: int, block: RowBlock, noticed: Noticed, width: int
 ) -> Iterator[Piece]:
-    """The rest of the rows from a line on; the last ones stay in the block."""
-    text, characters = source.text(line), 0
-    rows = careful_rows(text, source.dialect, line, header.width, noticed.unread)
-    for row in rows:
-        if len(block) >= ROWS or characters > _PIECE_BYTES_MAX:
-            yield block.taken()
-            characters = 0
+    """The rest of the rows from a line on."""
+    text, gathered = source.text(line), 0
+    for row in careful_rows(text, source.dialect, line, width, noticed.unread):
         if row.problem is None:
             block.add([row.cells], [row.line])
         else:
             block.add_bad(row.problem)
-        characters += row.characters
+        gathered += row.characters
+        if len(block) >= ROWS or gathered >= _BLOCK_BYTES:
+            yield block.taken()
+            gathered = 0
+    if len(block):
+        yield block.taken()
 
 
 def _lines(block: list[list[str]], first: int, last: int) -> tuple[Sequence[int], int]:

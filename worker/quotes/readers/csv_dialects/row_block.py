@@ -12,6 +12,9 @@ from worker.infrastructure.errors import Problem, bad
 from worker.quotes.readers.reader import columns_of, name_problem
 from worker.quotes.readers.table import Noticed, Piece
 
+CUT_OFF = "is the last row, lacks fields and has no end: is the file cut off?"
+"""What is wrong with half a row; half an id would be another id."""
+
 
 class Header(NamedTuple):
     """The columns of a header that have a name, their places, and how many there are.
@@ -127,8 +130,7 @@ class RowBlock:
         for column in self._columns:
             column.pop()
         number, line = self._numbers.pop(), self._lines.pop()
-        message = "is the last row, lacks fields and has no end: is the file cut off?"
-        self._bad[number] = [Problem(line, None, message)]
+        self._bad[number] = [Problem(line, None, CUT_OFF)]
 
     def taken(self) -> Piece:
         """What was gathered; it begins anew."""
