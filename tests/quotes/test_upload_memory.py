@@ -63,7 +63,7 @@ with closing(deps.database):
             deps, "acme", BY_SUFFIX[".csv"].read(io.BytesIO(small)), skip_bad=False
         )
         if suffix == ".parquet":
-            from worker.quotes.readers import parquet
+            from worker.quotes.readers.parquet import parquet_file
         before = peak_kib()
         with path.open("rb") as stream:
             stored = uploads.upload(

@@ -13,13 +13,13 @@ from itertools import accumulate, islice
 from typing import BinaryIO, NamedTuple
 
 from worker.infrastructure.errors import bad
+from worker.quotes.readers.bounds import CELL_BYTES_MAX
 from worker.quotes.readers.csv_dialects.careful_rows import careful_rows
 from worker.quotes.readers.csv_dialects.dialect import Dialect, dialect_of
 from worker.quotes.readers.csv_dialects.row_block import Header, RowBlock, header_of
 from worker.quotes.readers.csv_dialects.text_encoding import TextEncoding, encoding_of
 from worker.quotes.readers.table import ROWS, Noticed, Piece, ReadOptions, Table
 
-_CELL_CHARACTERS_MAX = 1 << 20
 _PIECE_ROWS = 250
 """Rows become columns so many at a time: while they are in the processor's caches."""
 
@@ -64,7 +64,7 @@ def table(stream: BinaryIO, options: ReadOptions) -> Table:
     """
     encoding = encoding_of(stream, options.encoding)
     source = _Source(stream, encoding, dialect_of(_sample(stream, encoding), options))
-    csv.field_size_limit(_CELL_CHARACTERS_MAX)
+    csv.field_size_limit(CELL_BYTES_MAX)
     line = source.dialect.header_line
     rows = _FastRows(source, line)
     try:

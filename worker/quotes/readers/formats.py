@@ -56,9 +56,9 @@ class Format(NamedTuple):
 
 
 def _parquet(stream: BinaryIO, options: ReadOptions) -> Table:
-    from worker.quotes.readers import parquet  # noqa: PLC0415 - 30 MB that few processes need
+    from worker.quotes.readers.parquet import parquet_file  # noqa: PLC0415 - 30 MB that few processes need
 
-    return parquet.table(stream, options)
+    return parquet_file.table(stream, options)
 
 
 def _tab_separated(stream: BinaryIO, options: ReadOptions) -> Table:

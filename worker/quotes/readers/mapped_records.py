@@ -70,6 +70,8 @@ def _all_bad(piece: Piece, problems: list[Problem]) -> dict[int, list[Problem]]:
 
 
 def _rows(piece: Piece, fields: Fields) -> Rows:
+    if piece.unfit_ids:
+        piece = _without_unfit(piece, fields)
     cells = fields.of(piece.columns, len(piece.numbers))
     if COMPANY_ID not in fields.names:
         return Rows(NO_RECORDS, _lost(piece), 0)
@@ -77,6 +79,27 @@ def _rows(piece: Piece, fields: Fields) -> Rows:
     if piece.bad:
         return Rows(rows.records, {**rows.bad, **piece.bad}, rows.trimmed)
     return rows
+
+
+def _without_unfit(piece: Piece, fields: Fields) -> Piece:
+    """A piece without the rows whose ids must be none; they are bad."""
+    bad_rows = dict(piece.bad)
+    unfit: set[int] = set()
+    for ours, source in zip(fields.names, fields.sources, strict=True):
+        if ours in {COMPANY_ID, PERSON_ID} and isinstance(source, int):
+            for at, message in piece.unfit_ids.get(piece.names[source], {}).items():
+                problem = Problem(piece.lines[at], ours, message)
+                number = piece.numbers[at]
+                bad_rows[number] = [*bad_rows.get(number, ()), problem]
+                unfit.add(at)
+    kept = [at for at in range(len(piece.numbers)) if at not in unfit]
+    return Piece(
+        piece.names,
+        [[cells[at] for at in kept] for cells in piece.columns],
+        [piece.numbers[at] for at in kept],
+        [piece.lines[at] for at in kept],
+        bad_rows,
+    )
 
 
 def _lost(piece: Piece) -> dict[int, list[Problem]]:

@@ -15,6 +15,7 @@ import orjson
 from pricing.claims import KNOWN, lookup_digests
 from worker.infrastructure.errors import Problem
 from worker.infrastructure.ids import ID_LENGTH_MAX, has_control_character
+from worker.quotes.readers.bounds import CELL_BYTES_MAX, RECORD_BYTES_MAX, bytes_of
 from worker.quotes.readers.records import (
     COMPANY_ID,
     PERSON_ID,
@@ -168,8 +169,10 @@ def rows_of(
     """Rows that are there by columns, of which `company_id` is one."""
     by_name = dict(zip(names, columns, strict=True))
     companies, persons = by_name[COMPANY_ID], by_name.get(PERSON_ID)
+    text = "".join(chain.from_iterable(columns))
     if (
-        not is_unusable("".join(chain.from_iterable(columns)))
+        not is_unusable(text)
+        and (bytes_of(text) <= CELL_BYTES_MAX or _are_small(columns))
         and all(companies)
         and _are_ids(companies)
         and (persons is None or _are_ids(persons))
@@ -245,6 +248,12 @@ def _records(numbers: Sequence[int], columns: dict[str, Sequence[str]]) -> Recor
     if not all(persons):
         return Records(numbers, companies, [one or None for one in persons], columns)
     return Records(numbers, companies, persons, columns)
+
+
+def _are_small(columns: Sequence[Sequence[str]]) -> bool:
+    """Whether no cell and no record can be too large, seen from their characters."""
+    longest = [max(map(len, cells), default=0) for cells in columns]
+    return max(longest) <= CELL_BYTES_MAX >> 2 and sum(longest) <= RECORD_BYTES_MAX >> 2
 
 
 def _are_ids(cells: Sequence[str]) -> bool:

@@ -12,6 +12,7 @@ import orjson
 
 from worker.infrastructure.errors import Problem
 from worker.infrastructure.ids import id_problem
+from worker.quotes.readers.bounds import cell_problem, record_problem
 
 COMPANY_ID = "company_id"
 PERSON_ID = "person_id"
@@ -66,10 +67,13 @@ def record_of(number: int, line: int, fields: dict[str, str]) -> Record | list[P
 def _problems_of(line: int, fields: dict[str, str]) -> list[Problem]:
     """What keeps a row from being a record; the usual row costs two cheap looks."""
     found = [
-        Problem(line, name, _why_unusable(value))
+        Problem(line, name, message)
         for name, value in fields.items()
-        if is_unusable(value)
+        if (message := _why_unusable(value)) is not None
     ]
+    message = record_problem(fields.values())
+    if message is not None:
+        found.append(Problem(line, None, message))
     unusable = {problem.field for problem in found}
     company_id, person_id = fields[COMPANY_ID], fields.get(PERSON_ID, "")
     message = id_problem(company_id)
@@ -96,5 +100,7 @@ def is_unusable(text: str) -> bool:
     return False
 
 
-def _why_unusable(value: str) -> str:
+def _why_unusable(value: str) -> str | None:
+    if not is_unusable(value):
+        return cell_problem(value)
     return "contains a NUL character" if "\0" in value else "is not valid UTF-8"

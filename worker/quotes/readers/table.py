@@ -37,12 +37,16 @@ UNTOLD = ReadOptions()
 """Nothing is said."""
 
 
+_NONE: Mapping[str, Mapping[int, str]] = {}
+
+
 class Piece(NamedTuple):
     """Some rows by columns: what stands at one place of each column is one row.
 
     `numbers` count rows from 1 in the input, bad ones included; `lines` are what a
     problem of the row names. `bad` are rows that could not be read, by their number;
-    they are in no column.
+    they are in no column. `unfit_ids` are cells that must be no id, by their column and
+    place, and why: what they are may not be what was meant.
     """
 
     names: tuple[str, ...]
@@ -50,6 +54,7 @@ class Piece(NamedTuple):
     numbers: Sequence[int]
     lines: Sequence[int]
     bad: Mapping[int, list[Problem]]
+    unfit_ids: Mapping[str, Mapping[int, str]] = _NONE
 
 
 @dataclass(slots=True, kw_only=True)
@@ -57,9 +62,9 @@ class Noticed:
     """What a reader took a file for, and what it has passed over so far.
 
     It is complete once all rows were read. `unread` says in words what could not be
-    read after the last row that was. `short_rows` lack empty cells at their end,
-    `long_rows` have some behind the last column; `error_cells` are cells of a workbook
-    that show an error and are empty here.
+    read, and how much it was. `left_out` are columns that hold nothing of a record.
+    `short_rows` lack empty cells at their end, `long_rows` have some behind the last
+    column; `error_cells` are cells of a workbook that show an error and are empty here.
 
     The last four are what was noticed of the records, once all were taken in: the
     duplicates that say something else than the first, and the numbers of some; how many
@@ -79,6 +84,7 @@ class Noticed:
     long_rows: int = 0
     error_cells: int = 0
     unread: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
     duplicates_differing: int = 0
     differing: list[int] = field(default_factory=list)
     spoiled_total: int = 0

@@ -12,11 +12,12 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from worker.infrastructure.errors import Problem
+from worker.quotes.readers.bounds import RECORD_BYTES_MAX
 from worker.quotes.readers.csv_dialects.dialect import Dialect
 from worker.quotes.readers.csv_dialects.row_block import CUT_OFF
 from worker.quotes.readers.csv_dialects.text_encoding import LINE_CHARACTERS_MAX
 
-_RECORD_CHARACTERS_MAX = 8 << 20
+_RECORD_CHARACTERS_MAX = RECORD_BYTES_MAX
 _RECORD_LINES_MAX = 100_000
 _READ_AGAIN_MAX = 64 << 20
 """More is not read a second time: quotes on every line would go on for ever."""

@@ -24,7 +24,8 @@ Row = list[Any]
 
 _ROWS = 250
 _AT_ONCE = 1 << 18
-_EXACT_MAX = float(2**53)
+_EXACT_END = float(2**53)
+"""From there on not every whole number is a float."""
 _LINE_BYTES = 4 << 20
 _RECORD_BYTES_MAX = 8 << 20
 _CELL_BYTES_MAX = 1 << 20
@@ -240,8 +241,16 @@ def _say_piece(
     """Say some rows, fewer at a time where they are large."""
     if not piece and not bad:
         return
-    columns = [_texts(column) for column in zip(*piece, strict=True)]
-    line = orjson.dumps({"lines": lines, "columns": columns, "bad": bad}) + b"\n"
+    stored = list(zip(*piece, strict=True))
+    columns = [_texts(column) for column in stored]
+    said = {"lines": lines, "columns": columns, "bad": bad}
+    inexact = [
+        (at, place)
+        for at, column in enumerate(stored)
+        if columns[at] is not column
+        for place in _inexact(column)
+    ]
+    line = orjson.dumps(said | ({"inexact": inexact} if inexact else {})) + b"\n"
     if len(line) <= _CELL_BYTES_MAX:
         sys.stdout.buffer.write(line)
         return
@@ -275,7 +284,7 @@ def _texts(cells: Any) -> Any:  # noqa: ANN401 - a column as the library has it
     kinds = set(map(type, cells))
     if kinds == {str}:
         return cells
-    if kinds == {float} and max(map(abs, cells)) <= _EXACT_MAX:
+    if kinds == {float} and max(map(abs, cells)) < _EXACT_END:
         # As JSON all at once: the fewest digits that are the number again.
         texts = orjson.dumps(cells)[1:-1].decode()
         if "e" not in texts and "-0.0" not in texts and "n" not in texts:
@@ -300,12 +309,23 @@ def _text(cell: Any) -> str:  # noqa: ANN401 - a cell as the library has it
 
 
 def _number(value: float) -> str:
-    """Whole numbers that are exact without a point, others with the fewest digits."""
-    if value.is_integer() and abs(value) <= _EXACT_MAX:
+    """Whole numbers without a point, others with the fewest digits; no exponent."""
+    if value.is_integer() and abs(value) < _EXACT_END:
         return str(int(value))
-    if abs(value) < 1:
-        return format(Decimal(repr(value)), "f")
-    return repr(value)
+    text = repr(value)
+    return format(Decimal(text), "f") if "e" in text else text
+
+
+def _inexact(cells: Row | tuple[Any, ...]) -> list[int]:
+    """The places of numbers that may have lost digits."""
+    floats = [abs(cell) for cell in cells if type(cell) is float]
+    if not floats or max(floats) < _EXACT_END:
+        return []
+    return [
+        at
+        for at, cell in enumerate(cells)
+        if type(cell) is float and abs(cell) >= _EXACT_END
+    ]
 
 
 def _duration(value: timedelta) -> str:
