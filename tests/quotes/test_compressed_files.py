@@ -16,7 +16,13 @@ from worker.quotes.readers.records import Record
 from worker.quotes.readers.table import UNTOLD, ReadOptions
 
 DATA = b"company_id,name\n" + b"c1,Acme\n" * 1_000
-GZIP = gzip.compress(DATA, mtime=0)
+
+
+def _gzip(data: bytes) -> bytes:
+    return gzip.compress(data, mtime=0)
+
+
+GZIP = _gzip(DATA)
 
 
 def _zip(**files: bytes) -> bytes:
@@ -53,11 +59,12 @@ def _read(
     [
         (DATA, None),
         (GZIP, "gzip"),
-        (gzip.compress(DATA[:16], mtime=0) + gzip.compress(DATA[16:]), "gzip"),
+        (_gzip(DATA[:16]) + _gzip(DATA[16:]), "gzip"),
         (_codec("zstd"), "zstd"),
         (_zip(**{"records.csv": DATA}), "zip"),
         (_zip(**{"__MACOSX/._records.csv": b"x", "records.csv": DATA}), "zip"),
     ],
+    ids=["plain", "gzip", "gzip twice", "zstd", "zip", "zip of macOS"],
 )
 @pytest.mark.parametrize("format_", [CSV, ANY])
 def test_what_is_compressed_is_opened_and_told(data, told, format_):
@@ -73,6 +80,7 @@ def test_what_is_compressed_is_opened_and_told(data, told, format_):
         ("zstd", _codec("zstd")),
         ("br", _codec("brotli")),
     ],
+    ids=["gzip", "zlib", "bare deflate", "zstd", "br"],
 )
 def test_a_content_coding_is_undone(coding, data):
     options = ReadOptions(compression=coding_of(coding))
@@ -81,7 +89,7 @@ def test_a_content_coding_is_undone(coding, data):
 
 def test_what_is_coded_may_be_compressed_itself():
     options = ReadOptions(compression=coding_of("x-gzip"))
-    told = _read(gzip.compress(_zip(**{"a.csv": DATA})), options)
+    told = _read(_gzip(_zip(**{"a.csv": DATA})), options)
     assert told == (1_000, "gzip, zip")
 
 
@@ -102,10 +110,17 @@ def test_a_coding_that_is_not_known_is_named():
         (_zip(**{"a.csv": DATA})[:-30], "ZIP archive cannot be read"),
         (b"BZh91AY", "bzip2"),
     ],
+    ids=["gzip cut", "gzip broken", "zstd cut", "two", "none", "zip cut", "bzip2"],
 )
 def test_what_cannot_be_opened_is_said(data, message):
     with pytest.raises(BadInput, match=message):
         _read(data)
+
+
+def test_the_directory_of_an_archive_has_a_bound():
+    many = {f"{n:050}": b"" for n in range(30_000)}
+    with pytest.raises(BadInput, match="it holds too many files"):
+        _read(_zip(**many))
 
 
 def test_an_archive_with_a_password_is_refused():
@@ -117,7 +132,9 @@ def test_an_archive_with_a_password_is_refused():
 
 
 @pytest.mark.parametrize(
-    "data", [GZIP, _codec("zstd"), _zip(**{"a.csv": DATA}), zlib.compress(DATA)]
+    "data",
+    [GZIP, _codec("zstd"), _zip(**{"a.csv": DATA}), zlib.compress(DATA)],
+    ids=["gzip", "zstd", "zip", "deflate"],
 )
 def test_what_becomes_too_large_is_refused(data):
     coding = "deflate" if data[:1] == b"x" else None
@@ -130,8 +147,8 @@ def test_what_becomes_too_large_is_refused(data):
 
 def test_what_is_in_it_must_be_what_was_declared():
     with pytest.raises(BadInput, match="the file is JSON and not text/csv"):
-        _read(gzip.compress(b'{"company_id": "a"}', mtime=0))
-    reading = ANY.read(io.BytesIO(gzip.compress(b'{"company_id": "a"}\n', mtime=0)))
+        _read(_gzip(b'{"company_id": "a"}'))
+    reading = ANY.read(io.BytesIO(_gzip(b'{"company_id": "a"}\n')))
     assert list(rows_of(reading)) == [Record(1, {"company_id": "a"})]
     with pytest.raises(BadInput, match="cannot be read as Parquet"):
         PARQUET.read(io.BytesIO(GZIP))

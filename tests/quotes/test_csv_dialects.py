@@ -160,14 +160,17 @@ def test_a_last_row_that_may_be_cut_off_is_no_record():
     assert (problems[0].line, noticed.short_rows) == (3, 0)
     whole, problems, _ = _read("company_id,name\nc1,A\nc12,B")
     assert (len(whole), problems) == (2, [])
+    # The same where rows are read one by one.
+    _, problems, _ = _read('company_id,name\n"c1"x,A\nc2,B\nc12')
+    assert "cut off" in problems[1].message
 
 
 def test_after_a_broken_row_its_parts_are_no_records():
     data = 'company_id,note\nc1,"a "b\nc\nd"\nc2,fine\nc3\n'
     records, problems, _ = _read(data)
     assert [record["company_id"] for record in records] == ["c2", "c3"]
-    assert [problem.line for problem in problems] == [2, 3, 4]
-    assert "may be a part of the row on line 2" in problems[1].message
+    assert [problem.line for problem in problems] == [2, 3]
+    assert problems[1].message.startswith("2 rows from here on may be parts of that on")
 
 
 def test_quotes_that_swallow_again_and_again_come_to_an_end_that_is_told():
@@ -183,7 +186,7 @@ def test_a_line_and_a_record_have_a_bound():
     cell = '"' + ("x" * 9_999 + "\n") * 80 + '"'
     data = "company_id" + ",c%d" * 12 % tuple(range(12)) + "\na" + f",{cell}" * 12
     records, problems, _ = _read(f"{data}\nb\n")
-    assert "is longer than 8 Mi characters" in problems[0].message
+    assert "is longer than 8 Mi characters or 100,000 lines" in problems[0].message
     assert records == []
 
 

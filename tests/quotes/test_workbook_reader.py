@@ -22,12 +22,12 @@ NUMBERS = [
     (1001, "1001"),
     (0, "0"),
     (-7, "-7"),
-    (2**53, "9007199254740992"),
-    (1234567890123456789, "1.234567890123457e+18"),
+    (2**53 - 1, "9007199254740991"),
+    (1234567890123456789, "1234567890123457000"),
     (0.1, "0.1"),
     (1234567890.5, "1234567890.5"),
     (0.0000001, "0.0000001"),
-    (1e300, "1e+300"),
+    (1e22, "10000000000000000000000"),
 ]
 
 
@@ -76,9 +76,17 @@ def test_numbers_are_what_is_stored_with_no_more_digits_than_they_have():
     head = ["company_id", "value"]
     mixed = [head, ["c", "a text"], *[["c", number] for number, _ in NUMBERS]]
     assert _column(_sheets(One=mixed))[1:] == [text for _, text in NUMBERS]
-    exact = [one for one in NUMBERS if abs(one[0]) <= 2**53]
+    exact = [one for one in NUMBERS if abs(one[0]) < 2**53]
     alone = [head, *[["c", number] for number, _ in exact]]
     assert _column(_sheets(One=alone)) == [text for _, text in exact]
+
+
+def test_a_number_that_lost_digits_is_no_id():
+    rows = [["company_id", "note"], [1001, 2**60], [12345678901234567, 1], ["a", 2]]
+    records, problems, _ = _read(_sheets(One=rows))
+    assert [record["company_id"] for record in records] == ["1001", "a"]
+    assert [(one.line, one.field) for one in problems] == [(3, "company_id")]
+    assert "may have lost digits" in problems[0].message
 
 
 def test_dates_booleans_formulas_and_texts_are_what_is_stored():
@@ -129,11 +137,12 @@ def test_older_and_open_workbooks_are_read_alike(name):
 
 
 def test_lines_are_rows_and_empty_ones_are_counted():
-    rows = [[], ["company_id", "name"], ["a", "A"], [], ["", "B"], [0, "C"]]
+    rows = [[], ["company_id", "name"], ["a", "A"], [], ["", "B"], [0, ""], [False]]
     records, problems, noticed = _read(_sheets(One=rows))
     assert records == [
         {"company_id": "a", "name": "A"},
-        {"company_id": "0", "name": "C"},
+        {"company_id": "0", "name": ""},
+        {"company_id": "false", "name": ""},
     ]
     assert problems == [Problem(5, "company_id", "is empty")]
     assert noticed.empty_rows == 2

@@ -98,9 +98,9 @@ class Settings(EnvironmentSettings):
     upload_decoded_bytes_max: int = setting(4 << 30, ge=1)
     """What the records of an upload, or of a file that is quoted, may take: what was
     decompressed, as it is kept. On the disk it lies twice meanwhile."""
-    workbook_memory_bytes: int = setting(2 << 30, ge=256 << 20)
-    """Memory that the process may take which reads an XLSX, XLS or ODS: about 1.2 GB
-    for a million rows of 20 columns."""
+    workbook_memory_bytes: int = setting(3 << 30, ge=256 << 20)
+    """Address space of the process that reads an XLSX, XLS or ODS; a million rows of 20
+    columns take 2.1 GiB, of which it uses 1.5."""
     inline_records_max: int = setting(10_000, ge=1)
     """Records that a quote's body may hold."""
     file_link_s: float = setting(900, ge=1, le=7 * 24 * 3600)

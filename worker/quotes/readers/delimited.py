@@ -10,10 +10,11 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from itertools import accumulate, chain, islice
+from itertools import accumulate, islice
 from typing import BinaryIO, NamedTuple
 
 from worker.infrastructure.errors import bad
+from worker.quotes.readers.bounds import CELL_BYTES_MAX
 from worker.quotes.readers.csv_dialects.careful_rows import careful_rows
 from worker.quotes.readers.csv_dialects.dialect import Dialect, dialect_of
 from worker.quotes.readers.csv_dialects.row_block import Header, RowBlock, header_of
@@ -21,12 +22,13 @@ from worker.quotes.readers.csv_dialects.text_encoding import TextEncoding, encod
 from worker.quotes.readers.own_files import own_delimiter, restored_table
 from worker.quotes.readers.table import ROWS, Noticed, Piece, ReadOptions, Table
 
-_CELL_CHARACTERS_MAX = 1 << 20
 _PIECE_ROWS = 250
 """Rows become columns so many at a time: while they are in the processor's caches."""
 
-_AT_ONCE = 1 << 16
-_PIECE_CHARACTERS_MAX = 4 << 20
+_PIECE_BYTES_MAX = 2 << 20
+_BLOCK_BYTES = 1 << 20
+"""What was gathered is handed on once it is so large."""
+
 _SAMPLE = 1 << 15
 _BEGINNING_BYTES = 1 << 20
 """What a header line can be at most."""
@@ -53,8 +55,7 @@ class _Source(NamedTuple):
     def text(self, line: int) -> _Text:
         """Its text from a line on."""
         text = _opened(self.stream, self.encoding)
-        for _ in range(line - 1):
-            text.readline()
+        _skip(text, line - 1)
         return text
 
 
@@ -81,7 +82,7 @@ def _table(stream: BinaryIO, options: ReadOptions) -> Table:
     """
     encoding = encoding_of(stream, options.encoding)
     source = _Source(stream, encoding, dialect_of(_sample(stream, encoding), options))
-    csv.field_size_limit(_CELL_CHARACTERS_MAX)
+    csv.field_size_limit(CELL_BYTES_MAX)
     line = source.dialect.header_line
     rows = _FastRows(source, line)
     try:
@@ -106,6 +107,11 @@ def _opened(stream: BinaryIO, encoding: TextEncoding) -> _Text:
     return _Text(stream, encoding.codec, encoding.errors, newline="")
 
 
+def _skip(text: io.TextIOBase, lines: int) -> None:
+    for _ in range(lines):
+        text.readline()
+
+
 def _sample(stream: BinaryIO, encoding: TextEncoding) -> str:
     """The first lines, as whole as they are."""
     with _opened(stream, encoding) as text:
@@ -120,18 +126,40 @@ class _TooLong(Exception):
     """The rows of one piece are longer than it may be."""
 
 
+class _Metered(io.BufferedIOBase):
+    """A stream that gives so much for one piece, and no more."""
+
+    name = "records"
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self.given = 0
+
+    def readable(self) -> bool:
+        """It can be read."""
+        return True
+
+    def read1(self, size: int = -1) -> bytes:
+        """Some bytes. Raises `_TooLong` where a piece was given too many."""
+        data = self._stream.read(size)
+        self.given += len(data)
+        if self.given > _PIECE_BYTES_MAX:
+            raise _TooLong("it is too long")
+        return data
+
+
 class _FastRows:
-    """The csv module's rows, and how much it was given for those being read."""
+    """The csv module's rows, as long as they are read the fast way."""
 
     def __init__(self, source: _Source, line: int) -> None:
-        self._text = source.text(line)
-        self._given = 0
+        self._stream = _Metered(source.stream)
         self._lines_before = line - 1
+        source.stream.seek(0)
+        encoding, dialect = source.encoding, source.dialect
+        text = _Text(self._stream, encoding.codec, encoding.errors, newline="")
+        _skip(text, line - 1)
         self.reader = csv.reader(
-            chain.from_iterable(self._blocks()),
-            delimiter=source.dialect.delimiter,
-            quotechar=source.dialect.quote,
-            strict=True,
+            text, delimiter=dialect.delimiter, quotechar=dialect.quote, strict=True
         )
 
     @property
@@ -139,16 +167,14 @@ class _FastRows:
         """The last line that was read."""
         return self._lines_before + self.reader.line_num
 
-    def _blocks(self) -> Iterator[list[str]]:
-        while lines := self._text.readlines(_AT_ONCE):
-            self._given += _AT_ONCE
-            if self._given > _PIECE_CHARACTERS_MAX:
-                raise _TooLong("it is too long")
-            yield lines
+    @property
+    def given(self) -> int:
+        """How many bytes the last rows took, or a little more."""
+        return self._stream.given
 
     def into(self, piece: list[list[str]]) -> bool:
         """Add some rows to a piece; whether the fast way goes on behind them."""
-        self._given = 0
+        self._stream.given = 0
         try:
             # What was read before an error stays in it.
             piece.extend(islice(self.reader, _PIECE_ROWS))
@@ -160,40 +186,43 @@ class _FastRows:
 def _pieces(
     source: _Source, rows: _FastRows, header: Header, noticed: Noticed
 ) -> Iterator[Piece]:
-    block = RowBlock(header, noticed)
+    block, gathered = RowBlock(header, noticed), 0
     goes_on, line = True, rows.line + 1
     while goes_on:
         piece: list[list[str]] = []
         goes_on = rows.into(piece)
         if goes_on and not piece:
             break
-        if len(block) >= ROWS:
+        if len(block) >= ROWS or gathered >= _BLOCK_BYTES:
             yield block.taken()
+            gathered = 0
         lines, line = _lines(piece, line, rows.line)
         block.add(piece, lines)
-    if not goes_on:
-        yield from _careful_pieces(source, line, header, block, noticed)
-    if not source.encoding.ends_whole:
+        gathered += rows.given
+    if goes_on and not source.encoding.ends_whole:
         block.end_unended()
     if len(block):
         yield block.taken()
+    if not goes_on:
+        yield from _careful_pieces(source, line, block, noticed, header.width)
 
 
 def _careful_pieces(
-    source: _Source, line: int, header: Header, block: RowBlock, noticed: Noticed
+    source: _Source, line: int, block: RowBlock, noticed: Noticed, width: int
 ) -> Iterator[Piece]:
-    """The rest of the rows from a line on; the last ones stay in the block."""
-    text, characters = source.text(line), 0
-    rows = careful_rows(text, source.dialect, line, header.width, noticed.unread)
-    for row in rows:
-        if len(block) >= ROWS or characters > _PIECE_CHARACTERS_MAX:
-            yield block.taken()
-            characters = 0
+    """The rest of the rows from a line on."""
+    text, gathered = source.text(line), 0
+    for row in careful_rows(text, source.dialect, line, width, noticed.unread):
         if row.problem is None:
             block.add([row.cells], [row.line])
         else:
             block.add_bad(row.problem)
-        characters += row.characters
+        gathered += row.characters
+        if len(block) >= ROWS or gathered >= _BLOCK_BYTES:
+            yield block.taken()
+            gathered = 0
+    if len(block):
+        yield block.taken()
 
 
 def _lines(block: list[list[str]], first: int, last: int) -> tuple[Sequence[int], int]:

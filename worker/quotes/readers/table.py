@@ -30,7 +30,7 @@ class ReadOptions:
     skip_bad: bool = False
     compression: str | None = None
     decoded_bytes_max: int = 4 << 30
-    workbook_bytes_max: int = 2 << 30
+    workbook_bytes_max: int = 3 << 30
 
 
 UNTOLD = ReadOptions()

@@ -12,16 +12,19 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from worker.infrastructure.errors import Problem
+from worker.quotes.readers.bounds import RECORD_BYTES_MAX
 from worker.quotes.readers.csv_dialects.dialect import Dialect
+from worker.quotes.readers.csv_dialects.row_block import CUT_OFF
 from worker.quotes.readers.csv_dialects.text_encoding import LINE_CHARACTERS_MAX
 
-_RECORD_CHARACTERS_MAX = 8 << 20
+_RECORD_CHARACTERS_MAX = RECORD_BYTES_MAX
+_RECORD_LINES_MAX = 100_000
 _READ_AGAIN_MAX = 64 << 20
 """More is not read a second time: quotes on every line would go on for ever."""
 
 
 class CarefulRow(NamedTuple):
-    """A row and the line it begins on, or what is wrong with it; and its size."""
+    """A row, the line it begins on, what keeps it from being one, and its size."""
 
     line: int
     cells: list[str]
@@ -56,9 +59,17 @@ class _Lines:
             raise StopIteration
         self.record.append(text)
         self.characters += len(text)
-        if self.characters > _RECORD_CHARACTERS_MAX:
+        if (
+            self.characters > _RECORD_CHARACTERS_MAX
+            or len(self.record) > _RECORD_LINES_MAX
+        ):
             raise _TooLong
         return text
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the record's last line has no end."""
+        return bool(self.record) and not self.record[-1].endswith(("\n", "\r"))
 
     def next_record(self) -> None:
         """The record was read; the next one begins."""
@@ -91,13 +102,14 @@ def careful_rows(
     """
     lines = _Lines(text, line)
     reader = _reader(lines, dialect)
-    broken_at, read_again = 0, 0
+    parts, read_again = _Parts(), 0
     while True:
         try:
             row = next(reader, None)
         except (csv.Error, _TooLong) as error:
-            broken_at = lines.line
-            yield _broken(lines, error)
+            yield from parts.told()
+            parts.broken_at = lines.line
+            yield _bad(lines.line, _reason(lines, error))
             read_again += lines.go_back()
             if read_again > _READ_AGAIN_MAX:
                 first, left = lines.line, lines.left()
@@ -105,17 +117,40 @@ def careful_rows(
                 return
             reader = _reader(lines, dialect)
             continue
+        size, line, is_cut = lines.characters, lines.line, lines.is_cut
+        # Its lines are held no longer than they have to be.
+        lines.next_record()
+        if row and parts.broken_at and len(row) != width:
+            parts.add(line)
+            continue
+        if row is None or row:
+            yield from parts.told()
         if row is None:
             return
-        if broken_at and row and len(row) != width:
-            message = f"may be a part of the row on line {broken_at}, which is broken"
-            yield CarefulRow(lines.line, [], Problem(lines.line, None, message), 0)
-        elif row:
-            broken_at = 0
-            yield CarefulRow(lines.line, row, None, lines.characters)
+        if row and len(row) < width and is_cut:
+            yield _bad(line, CUT_OFF)
         else:
-            yield CarefulRow(lines.line, row, None, 0)
-        lines.next_record()
+            yield CarefulRow(line, row, None, size)
+
+
+class _Parts:
+    """Rows behind a broken one that may be parts of it, until one is whole again."""
+
+    def __init__(self) -> None:
+        self.broken_at = 0
+        self._first = self._count = 0
+
+    def add(self, line: int) -> None:
+        self._first = self._first or line
+        self._count += 1
+
+    def told(self) -> Iterator[CarefulRow]:
+        """What was passed over, as one problem; it begins anew."""
+        if self._count:
+            rows = "1 row" if self._count == 1 else f"{self._count} rows"
+            message = f"{rows} from here on may be parts of that on line "
+            yield _bad(self._first, f"{message}{self.broken_at}, which is broken")
+        self.broken_at = self._first = self._count = 0
 
 
 def _reader(lines: _Lines, dialect: Dialect) -> Iterator[list[str]]:
@@ -124,9 +159,14 @@ def _reader(lines: _Lines, dialect: Dialect) -> Iterator[list[str]]:
     )
 
 
-def _broken(lines: _Lines, error: Exception) -> CarefulRow:
+def _bad(line: int, message: str) -> CarefulRow:
+    return CarefulRow(line, [], Problem(line, None, message), 0)
+
+
+def _reason(lines: _Lines, error: Exception) -> str:
     if isinstance(error, _TooLong):
-        message = f"is longer than {_RECORD_CHARACTERS_MAX >> 20} Mi characters"
+        size = f"{_RECORD_CHARACTERS_MAX >> 20} Mi characters"
+        message = f"is longer than {size} or {_RECORD_LINES_MAX:,} lines"
     else:
         message = f"the row cannot be read: {error}"
         if "expected after" in message:
@@ -134,4 +174,4 @@ def _broken(lines: _Lines, error: Exception) -> CarefulRow:
     if len(lines.record) > 1:
         count = len(lines.record)
         message += f" (it took {count} lines; those behind its first are read anew)"
-    return CarefulRow(lines.line, [], Problem(lines.line, None, message), 0)
+    return message

@@ -12,6 +12,9 @@ from worker.infrastructure.errors import Problem, bad
 from worker.quotes.readers.reader import columns_of, name_problem
 from worker.quotes.readers.table import Noticed, Piece
 
+CUT_OFF = "is the last row, lacks fields and has no end: is the file cut off?"
+"""What is wrong with half a row; half an id would be another id."""
+
 
 class Header(NamedTuple):
     """The columns of a header that have a name, their places, and how many there are.
@@ -59,9 +62,12 @@ class RowBlock:
 
     def add(self, rows: list[list[str]], lines: Sequence[int]) -> None:
         """Take some rows, with the lines that they begin on."""
-        if set(map(len, rows)) <= {self._header.width} and all(map(any, rows)):
-            self._add_whole(rows, lines)
-            return
+        if set(map(len, rows)) <= {self._header.width}:
+            cells = list(zip(*rows, strict=True))
+            # Where each row has a first cell, none is empty.
+            if not rows or all(cells[0]) or all(map(any, rows)):
+                self._add_columns(cells, rows, lines)
+                return
         for line, row in zip(lines, rows, strict=True):
             self._add_one(row, line)
 
@@ -76,12 +82,15 @@ class RowBlock:
             return
         self._noticed.short_rows += missing > 0
         self._noticed.long_rows += missing < 0
-        whole = row[: self._header.width] + [""] * missing
-        self._add_whole([whole], [line])
+        self._add_row(row[: self._header.width] + [""] * missing, line)
         self._padded_last = missing > 0
 
-    def _add_whole(self, rows: list[list[str]], lines: Sequence[int]) -> None:
-        cells = list(zip(*rows, strict=True))
+    def _add_columns(
+        self,
+        cells: list[tuple[str, ...]],
+        rows: list[list[str]],
+        lines: Sequence[int],
+    ) -> None:
         if self._header.unnamed and cells:
             if any(map(any, (cells[at] for at in self._header.unnamed))):
                 self._add_unnamed(rows, lines)
@@ -94,12 +103,15 @@ class RowBlock:
         self._lines += lines
         self._padded_last = False
 
+    def _add_row(self, row: list[str], line: int) -> None:
+        self._add_columns([(cell,) for cell in row], [row], [line])
+
     def _add_unnamed(self, rows: list[list[str]], lines: Sequence[int]) -> None:
         """Rows of which some have a value that has no name."""
         for line, row in zip(lines, rows, strict=True):
             at = next((at for at in self._header.unnamed if row[at]), None)
             if at is None:
-                self._add_whole([row], [line])
+                self._add_row(row, line)
             else:
                 message = f"column {at + 1} has a value, and no name in the header"
                 self.add_bad(Problem(line, None, message))
@@ -118,8 +130,7 @@ class RowBlock:
         for column in self._columns:
             column.pop()
         number, line = self._numbers.pop(), self._lines.pop()
-        message = "is the last row, lacks fields and has no end: is the file cut off?"
-        self._bad[number] = [Problem(line, None, message)]
+        self._bad[number] = [Problem(line, None, CUT_OFF)]
 
     def taken(self) -> Piece:
         """What was gathered; it begins anew."""

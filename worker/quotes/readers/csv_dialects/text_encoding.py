@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
 from worker.infrastructure.errors import BadInput, bad
+from worker.quotes.readers.bounds import RECORD_BYTES_MAX
 
-LINE_CHARACTERS_MAX = 8 << 20
+LINE_CHARACTERS_MAX = RECORD_BYTES_MAX
 """A longer line is refused before any of it is held."""
 
 _AT_ONCE = 1 << 20

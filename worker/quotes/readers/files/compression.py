@@ -13,7 +13,12 @@ from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO, NamedTuple, cast
 
 from worker.infrastructure.errors import Code, Refused, bad
-from worker.quotes.readers.files.signatures import COMPRESSED, Kind, kind_of
+from worker.quotes.readers.files.signatures import (
+    COMPRESSED,
+    Kind,
+    archive_in,
+    kind_of,
+)
 
 _AT_ONCE = 1 << 18
 _NOT_THEIRS = "__MACOSX/"
@@ -137,8 +142,8 @@ _CODINGS: dict[str, Callable[[BinaryIO], Iterator[bytes]]] = {
 def _zip(stream: BinaryIO) -> tuple[str, Iterator[bytes]]:
     """What is in an archive of one file."""
     try:
-        archive = zipfile.ZipFile(stream)
-    except (zipfile.BadZipFile, OSError, ValueError, RuntimeError) as error:
+        archive = archive_in(stream)
+    except zipfile.BadZipFile as error:
         raise bad(None, f"the ZIP archive cannot be read: {error}") from error
     files = [
         one

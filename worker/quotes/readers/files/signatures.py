@@ -3,7 +3,7 @@
 import re
 import zipfile
 from enum import StrEnum
-from typing import BinaryIO
+from typing import IO, BinaryIO, cast
 
 _LOOKED_AT = 512
 
@@ -68,6 +68,31 @@ _TEXTS = (
 )
 
 
+_DIRECTORY_BYTES_MAX = 2 << 20
+
+
+class _ArchiveStream:
+    """A stream as `zipfile` reads it: no directory of more than 2 MiB is held."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self.seek, self.tell, self.seekable = stream.seek, stream.tell, stream.seekable
+        self._stream = stream
+
+    def read(self, size: int = -1) -> bytes:
+        """Some bytes, fewer than a directory of very many files has."""
+        if size > _DIRECTORY_BYTES_MAX:
+            raise zipfile.BadZipFile("it holds too many files")
+        return self._stream.read(size)
+
+
+def archive_in(stream: BinaryIO) -> zipfile.ZipFile:
+    """The ZIP archive in a stream. Raises `BadZipFile` where there is none."""
+    try:
+        return zipfile.ZipFile(cast("IO[bytes]", _ArchiveStream(stream)))
+    except (OSError, ValueError, RuntimeError) as error:
+        raise zipfile.BadZipFile(str(error)) from error
+
+
 def kind_of(stream: BinaryIO) -> Kind:
     """What a stream is that can be sought; it is left at its start."""
     stream.seek(0)
@@ -90,9 +115,9 @@ def kind_of(stream: BinaryIO) -> Kind:
 def _kind_of_zip(stream: BinaryIO) -> Kind:
     """A workbook is a ZIP too."""
     try:
-        with zipfile.ZipFile(stream) as archive:
+        with archive_in(stream) as archive:
             names = frozenset(archive.namelist())
-    except (zipfile.BadZipFile, OSError, ValueError, RuntimeError):
+    except zipfile.BadZipFile:
         names = frozenset()
     stream.seek(0)
     return next((kind for name, kind in _IN_ZIP.items() if name in names), Kind.ZIP)

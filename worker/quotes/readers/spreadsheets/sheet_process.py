@@ -24,7 +24,8 @@ Row = list[Any]
 
 _ROWS = 250
 _AT_ONCE = 1 << 18
-_EXACT_MAX = float(2**53)
+_EXACT_END = float(2**53)
+"""From there on not every whole number is a float."""
 _LINE_BYTES = 4 << 20
 _RECORD_BYTES_MAX = 8 << 20
 _CELL_BYTES_MAX = 1 << 20
@@ -80,14 +81,16 @@ def _read(wanted: str) -> None:
             "read": [one.name for one in sheets],
         }
     )
-    number = empty = 0
+    empty, has_blanks = 0, False
     for sheet in sheets:
         rows = sheet.rows or _rows_of(book, sheet.name)
-        number, skipped = _tell(sheet, rows, number)
-        empty += skipped
+        skipped, blanks = _tell(sheet, rows)
+        empty, has_blanks = empty + skipped, has_blanks or blanks
         sheet.rows = None
-    errors = _error_cells(sys.stdin.buffer, {one.name for one in sheets})
-    _say({"end": number, "empty_rows": empty, "error_cells": errors})
+    # Where all cells have a value, none has an error instead.
+    read = {one.name for one in sheets} if has_blanks else set()
+    errors = _error_cells(sys.stdin.buffer, read) if read else 0
+    _say({"end": True, "empty_rows": empty, "error_cells": errors})
 
 
 class _Sheet:
@@ -189,12 +192,12 @@ def _errors_in(archive: zipfile.ZipFile, name: str) -> int:
 
 def _is_empty(row: Row) -> bool:
     # Zero and false are values.
-    return not any(row) and all(cell == "" for cell in row if cell is not False)
+    return not any(row) and all(cell == "" for cell in row)
 
 
-def _tell(sheet: _Sheet, rows: Iterator[Row], number: int) -> tuple[int, int]:
-    """Say all rows; answer the number of the last, and how many were empty."""
-    line, empty = sheet.line, 0
+def _tell(sheet: _Sheet, rows: Iterator[Row]) -> tuple[int, bool]:
+    """Say all rows; answer how many were empty, and whether cells may be."""
+    line, empty, has_blanks = sheet.line, 0, False
     unnamed = [at for at, name in enumerate(sheet.header) if not name.strip()]
     while piece := list(islice(rows, _ROWS)):
         lines = list(range(line + 1, line + 1 + len(piece)))
@@ -207,9 +210,10 @@ def _tell(sheet: _Sheet, rows: Iterator[Row], number: int) -> tuple[int, int]:
         bad: list[tuple[int, int | None, str]] = []
         if unnamed:
             piece, lines = _without_unnamed(piece, lines, unnamed, bad)
+        if not has_blanks and not all(map(all, piece)):
+            has_blanks = any("" in row for row in piece)
         _say_piece(piece, lines, bad)
-        number += len(piece) + len(bad)
-    return number, empty
+    return empty, has_blanks
 
 
 def _without_unnamed(
@@ -237,8 +241,16 @@ def _say_piece(
     """Say some rows, fewer at a time where they are large."""
     if not piece and not bad:
         return
-    columns = [_texts(column) for column in zip(*piece, strict=True)]
-    line = orjson.dumps({"lines": lines, "columns": columns, "bad": bad}) + b"\n"
+    stored = list(zip(*piece, strict=True))
+    columns = [_texts(column) for column in stored]
+    said = {"lines": lines, "columns": columns, "bad": bad}
+    inexact = [
+        (at, place)
+        for at, column in enumerate(stored)
+        if columns[at] is not column
+        for place in _inexact(column)
+    ]
+    line = orjson.dumps(said | ({"inexact": inexact} if inexact else {})) + b"\n"
     if len(line) <= _CELL_BYTES_MAX:
         sys.stdout.buffer.write(line)
         return
@@ -272,7 +284,7 @@ def _texts(cells: Any) -> Any:  # noqa: ANN401 - a column as the library has it
     kinds = set(map(type, cells))
     if kinds == {str}:
         return cells
-    if kinds == {float} and max(map(abs, cells)) <= _EXACT_MAX:
+    if kinds == {float} and max(map(abs, cells)) < _EXACT_END:
         # As JSON all at once: the fewest digits that are the number again.
         texts = orjson.dumps(cells)[1:-1].decode()
         if "e" not in texts and "-0.0" not in texts and "n" not in texts:
@@ -297,12 +309,23 @@ def _text(cell: Any) -> str:  # noqa: ANN401 - a cell as the library has it
 
 
 def _number(value: float) -> str:
-    """Whole numbers that are exact without a point, others with the fewest digits."""
-    if value.is_integer() and abs(value) <= _EXACT_MAX:
+    """Whole numbers without a point, others with the fewest digits; no exponent."""
+    if value.is_integer() and abs(value) < _EXACT_END:
         return str(int(value))
-    if abs(value) < 1:
-        return format(Decimal(repr(value)), "f")
-    return repr(value)
+    text = repr(value)
+    return format(Decimal(text), "f") if "e" in text else text
+
+
+def _inexact(cells: Row | tuple[Any, ...]) -> list[int]:
+    """The places of numbers that may have lost digits."""
+    floats = [abs(cell) for cell in cells if type(cell) is float]
+    if not floats or max(floats) < _EXACT_END:
+        return []
+    return [
+        at
+        for at, cell in enumerate(cells)
+        if type(cell) is float and abs(cell) >= _EXACT_END
+    ]
 
 
 def _duration(value: timedelta) -> str:

@@ -26,7 +26,7 @@ from worker.infrastructure.errors import (
     bad,
 )
 from worker.quotes.readers.csv_dialects.row_block import Header, header_of
-from worker.quotes.readers.files.signatures import kind_of
+from worker.quotes.readers.files.signatures import Kind, archive_in, kind_of
 from worker.quotes.readers.table import Noticed, Piece, ReadOptions, Table
 
 _PROGRAM = Path(__file__).with_name("sheet_process.py")
@@ -34,6 +34,7 @@ _CPU_S = 1_800
 _MESSAGE_BYTES_MAX = 32 << 20
 _PASSED_ON = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 """What Python may need to start: nothing else of ours is for that process."""
+_INEXACT = f"may have lost digits: a number above {2**53 - 1}, which no sheet holds"
 _XML_BYTES_A_BYTE = 2
 """A sheet takes at least a byte of memory for so many of XML."""
 
@@ -65,13 +66,12 @@ def table(stream: BinaryIO, options: ReadOptions) -> Table:
 
 def _check_size(stream: BinaryIO, bytes_max: int) -> None:
     """Refuse a sheet that cannot be held, before any work."""
-    stream.seek(0)
-    if not zipfile.is_zipfile(stream):
+    if kind_of(stream) is Kind.XLS:
         return
     try:
-        with zipfile.ZipFile(stream) as archive:
+        with archive_in(stream) as archive:
             largest = max((one.file_size for one in archive.infolist()), default=0)
-    except (zipfile.BadZipFile, OSError, ValueError, RuntimeError) as error:
+    except zipfile.BadZipFile as error:
         raise bad(None, f"the workbook cannot be read: {error}") from error
     if largest > bytes_max * _XML_BYTES_A_BYTE:
         raise _too_large(bytes_max)
@@ -173,19 +173,23 @@ def _pieces(
 
 def _piece(message: dict[str, Any], header: Header, number: int) -> Piece:
     lines, columns = message["lines"], message["columns"]
+    unfit: dict[str, dict[int, str]] = {}
+    for at, place in message.get("inexact", ()):
+        unfit.setdefault(header.names[at], {})[place] = _INEXACT
     if not message["bad"]:
         numbers = range(number, number + len(lines))
-        return Piece(header.names, columns, numbers, lines, {})
+        return Piece(header.names, columns, numbers, lines, {}, unfit)
     bad_at = {
         line: Problem(line, None, f"column {at + 1} {why}" if at is not None else why)
         for line, at, why in message["bad"]
     }
     in_order = sorted([*lines, *bad_at])
-    place = {line: number + at for at, line in enumerate(in_order)}
+    place_of = {line: number + at for at, line in enumerate(in_order)}
     return Piece(
         header.names,
         columns or [[] for _ in header.names],
-        [place[line] for line in lines],
+        [place_of[line] for line in lines],
         lines,
-        {place[line]: [problem] for line, problem in bad_at.items()},
+        {place_of[line]: [problem] for line, problem in bad_at.items()},
+        unfit,
     )
