@@ -121,7 +121,6 @@ def test_a_chunk_in_hand_is_traced_to_its_worker(fleet):
     for process in busy:
         assert {chunk.job_id for chunk in process.chunks} == {job_id}
         assert {chunk.state for chunk in process.chunks} == {ChunkState.RUNNING}
-    fleet.ended(job_id)
 
 
 def test_a_rolling_restart_in_mid_job_loses_no_credit_and_no_lease(fleet):
