@@ -101,4 +101,14 @@ PAGES = {
     "finance-charge": ShownPage(
         "/console/finance/charges/1", ("Charge 1", "Credits", "Rule"), of_finance=True
     ),
+    "finance-reconciliations": ShownPage(
+        "/console/finance/reconciliations",
+        ("Reconciliations", "Period", "License, or all"),
+        of_finance=True,
+    ),
+    "finance-usage": ShownPage(
+        "/console/finance/usage",
+        ("A vendor's usage file", "File (CSV)", "Column with the ids"),
+        of_finance=True,
+    ),
 }
