@@ -55,7 +55,7 @@ _BAD_FILES = {
     "an empty file": (b"", "line 1: the file is empty: a header line is missing"),
     "no records": (b"company_id\n", "there are no records"),
     "a broken encoding": (
-        b"company_id,company_name\nc1,ok\nc2,caf\xe9\n",
+        b"company_id,company_name\nc1,caf\xc3\xa9\nc2,caf\xe9\n",
         "line 3: company_name: is not valid UTF-8",
     ),
     "a person without a company": (
@@ -66,9 +66,9 @@ _BAD_FILES = {
         b"company_id\n" + b"c" * 10_000 + b"\n",
         "line 2: company_id: is 10000 characters long; at most 200 are allowed",
     ),
-    "a row that is too short": (
-        b"company_id,person_id\nc1\n",
-        "line 2: has 1 fields, the header has 2",
+    "a row that is too long": (
+        b"company_id,person_id\nc1,p1,x\n",
+        "line 2: has 3 fields, the header has 2",
     ),
 }
 

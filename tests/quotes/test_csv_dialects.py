@@ -160,6 +160,8 @@ def test_a_last_row_that_may_be_cut_off_is_no_record():
     assert (problems[0].line, noticed.short_rows) == (3, 0)
     whole, problems, _ = _read("company_id,name\nc1,A\nc12,B")
     assert (len(whole), problems) == (2, [])
+    _, problems, _ = _read("company_id,,name\nc1,x")
+    assert "no name in the header" in problems[0].message
     # The same where rows are read one by one.
     _, problems, _ = _read('company_id,name\n"c1"x,A\nc2,B\nc12')
     assert "cut off" in problems[1].message

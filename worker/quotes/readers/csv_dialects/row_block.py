@@ -82,8 +82,9 @@ class RowBlock:
             return
         self._noticed.short_rows += missing > 0
         self._noticed.long_rows += missing < 0
+        records = len(self._numbers)
         self._add_row(row[: self._header.width] + [""] * missing, line)
-        self._padded_last = missing > 0
+        self._padded_last = missing > 0 and len(self._numbers) > records
 
     def _add_columns(
         self,
