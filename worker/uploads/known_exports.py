@@ -163,8 +163,8 @@ KNOWN_EXPORTS: tuple[KnownExport, ...] = (
             "person_id": Derived("profile_url", "URL"),
         },
     ),
-    # support.google.com/contacts, "Export, back up or restore contacts"; the columns
-    # of its template, before and since they were renamed.
+    # Google describes no columns: these are the ones that public importers of its file
+    # name, before and since they were renamed.
     KnownExport(
         "Google Contacts' export",
         ("First Name", "Last Name", "Organization Name", "E-mail 1 - Value"),
