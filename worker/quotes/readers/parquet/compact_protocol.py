@@ -4,6 +4,8 @@ pyarrow reads the same, but of a page it tells nothing, and of a damaged footer 
 end the process instead of raising.
 """
 
+from collections import deque
+from collections.abc import Mapping
 from typing import Any
 
 _TRUE, _FALSE, _BYTE, _I16, _I32, _I64, _DOUBLE, _BINARY, _LIST, _SET, _MAP, _STRUCT = (
@@ -14,6 +16,9 @@ _I64_BITS = 63
 _LONG_LIST = 15
 _STRUCTS_MAX = 100_000
 """More are no footer of fewer, larger row groups: each is an object."""
+
+
+Wanted = Mapping[int, Any] | None
 
 
 class CompactReader:
@@ -27,9 +32,13 @@ class CompactReader:
         self._structs = 0
         self.place = place
 
-    def struct(self, depth: int = 0) -> dict[int, Any]:
-        """The next struct; its binary fields are bytes, those of lists are lists."""
-        self._structs += 1
+    def struct(self, wanted: Wanted = None, depth: int = 0) -> dict[int, Any]:
+        """The next struct; its binary fields are bytes, those of lists are lists.
+
+        Of the fields those that are `wanted`, each with what is wanted of its structs;
+        None: all.
+        """
+        self._structs += wanted != {}
         if depth > _DEPTH_MAX:
             raise ValueError("it is nested too deeply")
         if self._structs > _STRUCTS_MAX:
@@ -39,35 +48,43 @@ class CompactReader:
         while head := self._byte():
             kind = head & 15
             field = field + (head >> 4) if head >> 4 else self._number()
-            if kind in {_TRUE, _FALSE}:
+            if wanted is not None and field not in wanted:
+                if kind not in {_TRUE, _FALSE}:
+                    self._value(kind, {}, depth)
+            elif kind in {_TRUE, _FALSE}:
                 fields[field] = kind == _TRUE
             else:
-                fields[field] = self._value(kind, depth)
+                fields[field] = self._value(kind, wanted and wanted[field], depth)
         return fields
 
-    def _value(self, kind: int, depth: int) -> Any:  # noqa: ANN401 - as it is written
+    def _value(self, kind: int, wanted: Wanted, depth: int) -> Any:  # noqa: ANN401 - as it is written
         if kind in {_I16, _I32, _I64}:
             return self._number()
         if kind == _BINARY:
             return self._bytes(self._varint())
         if kind == _STRUCT:
-            return self.struct(depth + 1)
+            return self.struct(wanted, depth + 1)
         if kind in {_LIST, _SET}:
-            return self._list(depth)
+            return self._list(wanted, depth)
         if kind in {_TRUE, _FALSE, _BYTE}:
             return self._byte()
         if kind == _DOUBLE:
             return self._bytes(8)
         raise ValueError("it cannot be read")  # No map stands in either.
 
-    def _list(self, depth: int) -> list[Any]:
+    def _list(self, wanted: Wanted, depth: int) -> list[Any]:
         head = self._byte()
         size, kind = head >> 4, head & 15
         if size == _LONG_LIST:
             size = self._varint()
         if size > len(self._data) - self.place:
             raise IndexError
-        return [self._value(kind, depth) for _ in range(size)]
+        found = (self._value(kind, wanted, depth) for _ in range(size))
+        # Of what is not wanted nothing is held.
+        if wanted == {}:
+            deque(found, maxlen=0)
+            return []
+        return list(found)
 
     def _byte(self) -> int:
         value = self._data[self.place]

@@ -52,6 +52,7 @@ def table(stream: BinaryIO, options: ReadOptions) -> Table:  # noqa: ARG001 - no
 
 
 def _table(stream: BinaryIO, footer: bytes) -> Table:
+    groups = row_groups(stream, footer)
     meant = parquet.ParquetFile(BytesIO(footer)).schema_arrow
     file = parquet.ParquetFile(
         stream,
@@ -68,7 +69,6 @@ def _table(stream: BinaryIO, footer: bytes) -> Table:
     places = _places(meant, noticed)
     names = columns_of([meant.names[place] for place in places], line=0)
     read_as = _read_as(stored, meant, places)
-    groups = row_groups(stream, footer)
     rows = _Rows(file, names, read_as, noticed)
     return Table(names, 0, rows.pieces(groups), noticed)
 

@@ -109,10 +109,15 @@ class _Column(NamedTuple):
     first_page: int
 
 
+_OF_COLUMN = dict.fromkeys((1, 3, 4, 5, 9, 11))
+_WANTED = {4: {1: {1: None, 3: _OF_COLUMN}, 3: None}}
+"""What matters of parquet.thrift's FileMetaData: row groups, their rows and columns."""
+
+
 def _described(footer: bytes) -> list[tuple[int, list[_Column]]]:
     """The row groups that a footer has: their rows and columns."""
     try:
-        fields = CompactReader(footer, len(_MAGIC)).struct()
+        fields = CompactReader(footer, len(_MAGIC)).struct(_WANTED)
         return [
             (index(group[3]), [_column(column) for column in group[1]])
             for group in fields.get(4, ())
