@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 # The benchmark's own, with the engines that Holdfast is measured against.
 RIVALS := .venv-bench
+FUZZER := .venv-fuzz
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 # A real Odoo and a real browser have targets of their own.
@@ -11,7 +12,7 @@ TESTS := tests --ignore tests/odoo --ignore tests/browser
 KEPT := $(addprefix tests/,tables files ledger quotes jobs exports operations findings/test_findings.py \
 	findings/test_directory.py infrastructure/test_database.py webhooks retention)
 
-.PHONY: help setup demo test test-fast test-slow test-speed test-full test-blows test-odoo test-browser test-servers bench bench-dose lint format lock clean
+.PHONY: help setup demo test test-fast test-slow test-speed test-full test-blows test-odoo test-browser test-fuzz test-servers bench bench-dose lint format lock clean
 .DEFAULT_GOAL := help
 
 help: ## Show what can be made
@@ -57,6 +58,14 @@ test-odoo: setup ## Pushes into a real Odoo, where HOLDFAST_TEST_ODOO_UP or the 
 
 test-browser: setup ## Clicks through the console in Chromium, where .ci/browser could install it
 	$(PYTEST) tests/browser
+
+test-fuzz: setup $(FUZZER)/.ready ## An hour of bytes that might break a reader, led by the branches not seen yet
+	$(FUZZER)/bin/python -m tests.support.reader_fuzzing 3600
+
+$(FUZZER)/.ready: .ci/requirements-fuzz.txt pyproject.toml
+	$(PYTHON) -m venv $(FUZZER)
+	$(FUZZER)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement .ci/requirements-fuzz.txt
+	@touch $@
 
 bench: setup $(RIVALS)/.ready ## Measure everything beside its rivals, into docs/performance.md; BENCH= names less
 	$(RIVALS)/bin/python -m bench $(or $(BENCH),--write --against f58870b)

@@ -1,6 +1,8 @@
 """Records of a request's body: the shapes of JSON Lines, numbered by their place."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.support.read_rows import rows_of
 from worker.infrastructure.errors import Code, Problem, Refused
@@ -29,6 +31,12 @@ def test_places_count_from_1_as_numbers_and_as_lines():
         "person_id",
         "note",
     )
+
+
+@given(st.binary(max_size=200) | st.from_regex(rb'\{"records": ?\[.{0,40}\]\}'))
+def test_whatever_a_body_is_its_records_are_a_list_or_none(body):
+    records = inline_records.written_records(body)
+    assert records is None or list(rows_of(inline_records.read(records))) is not None
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])

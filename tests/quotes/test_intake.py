@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from pricing.claims import AskedColumns
 from pricing.plans import Item, PaymentTerm, Plan, terms_of
 from pricing.quote import Quote, Tally
+from worker.infrastructure.errors import Code, Refused
 from worker.quotes.intake import Intake, taken_in
 from worker.quotes.kept_records import KeptRecords, from_line, to_line
 from worker.quotes.readers.record_columns import Rows, gathered
@@ -156,3 +157,22 @@ def test_no_more_is_told_of_spoiled_ids_than_their_number_and_the_first():
         pass
     assert noticed.spoiled_total == 50
     assert [one["record"] for one in noticed.spoiled] == [*range(1, 21)]
+
+
+def test_records_that_take_more_than_the_disk_may_hold_are_refused_as_they_come():
+    records = [_record(number, ("a", f"p{number}")) for number in range(1, 1_000)]
+    read = 0
+
+    def blocks() -> Iterator[Rows]:
+        nonlocal read
+        for rows in _blocks(records, 10):
+            read += len(rows)
+            yield rows
+
+    with (
+        pytest.raises(Refused) as refused,
+        taken_in(blocks(), MANY, skip_bad=False, bytes_max=5_000),
+    ):
+        pass
+    assert refused.value.code is Code.TOO_LARGE
+    assert read < 300

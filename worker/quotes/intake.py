@@ -30,6 +30,9 @@ _SHOWN = 20
 
 _NO_CHARACTER_OF_IDS = "\0"
 
+DECODED_BYTES_MAX = 4 << 30
+"""What all records may take, decompressed and written as they are kept."""
+
 
 @contextmanager
 def taken_in(
@@ -37,16 +40,17 @@ def taken_in(
     records_max: int,
     *,
     skip_bad: bool,
+    bytes_max: int = DECODED_BYTES_MAX,
     noticed: Noticed | None = None,
 ) -> Iterator["Intake"]:
     """Read all rows; those that are records can then be asked for, once.
 
     What is noticed of the records is told in `noticed`. Once there is a problem, and
     bad rows are not left out, only more problems are looked for. Raises `Refused` above
-    the rows that may be.
+    the rows that may be, or the bytes that their records may take on the disk.
     """
     with SpooledTemporaryFile(_HELD_BYTES, buffering=_READ_BYTES) as spool:
-        intake = Intake(spool, noticed)
+        intake = Intake(spool, bytes_max, noticed)
         for rows in blocks:
             intake.rows += len(rows)
             if intake.rows > records_max:
@@ -76,7 +80,9 @@ class Intake:
     `companies` and `persons` are how many different ones there are.
     """
 
-    def __init__(self, spool: IO[bytes], noticed: Noticed | None = None) -> None:
+    def __init__(
+        self, spool: IO[bytes], bytes_max: int, noticed: Noticed | None = None
+    ) -> None:
         self.problems = Problems()
         self.rows = 0
         self.trimmed = 0
@@ -86,6 +92,8 @@ class Intake:
         self.persons = 0
         self._taken = 0
         self._spool = spool
+        self._bytes_max = bytes_max
+        self._bytes = 0
         self._companies, self._persons, self._alone = Hashes(), Hashes(), Hashes()
         # Those that stand in two blocks behind each other: mostly one company.
         self._adjacent = array("q")
@@ -116,8 +124,15 @@ class Intake:
             self._persons.add(hash(one) for one in records.person_ids if one)
         else:
             self._persons.add(map(hash, records.person_ids))
+        line = to_line(KeptRecords(records))
+        self._bytes += len(line)
+        if self._bytes > self._bytes_max:
+            message = (
+                f"the records take more than {self._bytes_max} bytes: hand in fewer"
+            )
+            raise Refused(Code.TOO_LARGE, message, bytes_max=self._bytes_max)
         try:
-            self._spool.write(to_line(KeptRecords(records)))
+            self._spool.write(line)
         except OSError as error:
             raise DiskFull("no room left for what is being read") from error
 

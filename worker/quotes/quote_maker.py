@@ -78,6 +78,7 @@ def priced(
             writer,
             check=check,
             records_max=deps.settings.records_max,
+            bytes_max=deps.settings.upload_decoded_bytes_max,
         )
         # Known only now: a record may bring its own fields.
         check.end(tuple(reading.columns))

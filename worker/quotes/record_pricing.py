@@ -35,6 +35,7 @@ def price_all(
     *,
     check: QuoteCheck,
     records_max: int,
+    bytes_max: int,
 ) -> None:
     """Price every record but those that are left out, and write all to the input.
 
@@ -49,7 +50,11 @@ def price_all(
         pricing.price(reading.blocks)
     else:
         with taken_in(
-            reading.blocks, records_max, skip_bad=False, noticed=reading.noticed
+            reading.blocks,
+            records_max,
+            skip_bad=False,
+            bytes_max=bytes_max,
+            noticed=reading.noticed,
         ) as intake:
             intake.problems.raise_if_any()
             pricing.price(intake.blocks())

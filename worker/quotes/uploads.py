@@ -40,14 +40,18 @@ def upload(
 
     `once` is called in the transaction that keeps it, with the upload's id. Raises
     `BadInput` with the first problems, `Refused` without a license or above the
-    records that may be, and `DiskFull`; then nothing is kept.
+    records and bytes that may be, and `DiskFull`; then nothing is kept.
     """
     _check_license(deps, license_id)
     upload_id = new_id("upload")
     name = f"uploads/{upload_id}{_BY_COLUMNS}"
-    records_max = deps.settings.records_max
+    records_max, bytes_max = _limits(deps)
     with taken_in(
-        reading.blocks, records_max, skip_bad=skip_bad, noticed=reading.noticed
+        reading.blocks,
+        records_max,
+        skip_bad=skip_bad,
+        bytes_max=bytes_max,
+        noticed=reading.noticed,
     ) as intake:
         problems = intake.problems
         if not skip_bad or not intake.records:
@@ -77,6 +81,10 @@ def upload(
         if once is not None:
             once(connection, stored.id)
     return stored
+
+
+def _limits(deps: Deps) -> tuple[int, int]:
+    return deps.settings.records_max, deps.settings.upload_decoded_bytes_max
 
 
 def find(deps: Deps, license_id: str, upload_id: str) -> StoredUpload:

@@ -11,7 +11,7 @@ from worker.api import cursors, models
 from worker.api.access_control import CheckedRoute, Whose, allow, license_itself
 from worker.api.context import context_of
 from worker.api.idempotency_keys import made_by, once_of
-from worker.api.routes.quotes import reading_of, wanted_of
+from worker.api.routes.quotes import WrittenRecords, reading_of, wanted_of
 from worker.pushes import dry_runs
 from worker.responses import connection_responses
 from worker.responses.response import Answer
@@ -25,13 +25,18 @@ _OF_IT = Whose("dry_run", stored.license_of)
 
 @router.post("/dry-runs", status_code=202, response_model=models.DryRun)
 @allow(Scope.PRODUCER, body=(Whose("license", license_itself),))
-def create_dry_run(request: Request, body: models.QuoteBody) -> Answer:
+def create_dry_run(
+    request: Request, body: models.QuoteBody, records: WrittenRecords
+) -> Answer:
     """Find out what a push would create, update, leave or not be able to."""
     context = context_of(request)
     made = made_by(request)
     if made is None:
         made = dry_runs.create(
-            context.deps, wanted_of(body), reading_of(context, body), once_of(request)
+            context.deps,
+            wanted_of(body),
+            reading_of(context, body, records),
+            once_of(request),
         )
     return connection_responses.of_dry_run(dry_runs.get(context.deps, made))
 

@@ -36,7 +36,7 @@ from worker.api.context import ApiContext, context_of
 from worker.api.csv_response import csv_response
 from worker.api.idempotency_keys import made_by, once_of
 from worker.api.job_followers import EventStream
-from worker.api.routes.quotes import reading_of, wanted_of
+from worker.api.routes.quotes import WrittenRecords, reading_of, wanted_of
 from worker.exports import manifest
 from worker.infrastructure.errors import Code, Refused
 from worker.jobs import job_control, job_retry, submission
@@ -61,24 +61,31 @@ _STEERERS = (Scope.PRODUCER, Scope.OPERATOR)
 
 @router.post("/jobs", status_code=202, response_model=models.Job)
 @allow(Scope.PRODUCER, body=_OF_BODY)
-def create_job(request: Request, body: models.NewJob) -> JSONResponse:
+def create_job(
+    request: Request, body: models.NewJob, records: WrittenRecords
+) -> JSONResponse:
     """Reserve a quote's credits and enqueue its job, or quote and submit at once."""
     context = context_of(request)
     made = made_by(request)
     if made is None:
-        made = _submit(context, request, body)
+        made = _submit(context, request, body, records)
     # Written here: to be held against its model it would be handed to two threads more.
     return JSONResponse(_job(context, request, made), 202)
 
 
-def _submit(context: ApiContext, request: Request, body: models.NewJob) -> str:
+def _submit(
+    context: ApiContext,
+    request: Request,
+    body: models.NewJob,
+    records: WrittenRecords,
+) -> str:
     once = once_of(request)
     if isinstance(body, models.QuotedJob):
         return submission.submit(context.deps, body.quote, name=body.name, once=once)
     return submission.submit_at_once(
         context.deps,
         wanted_of(body),
-        reading_of(context, body),
+        reading_of(context, body, records),
         name=body.name,
         max_credits=body.max_credits,
         once=once,

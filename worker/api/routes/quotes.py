@@ -1,8 +1,9 @@
 """Quotes: what a job can cost at most."""
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 
 from pricing.findings import EmailLevel, OnlyWith
@@ -23,16 +24,38 @@ from worker.responses import quote_responses
 
 router = APIRouter(route_class=CheckedRoute, tags=["quotes"])
 
+_AT_ONCE_BYTES = 1 << 16
+"""A body that is no larger is read before a thread would have been found."""
+
+
+async def _written_records(request: Request) -> list[Any] | None:
+    """The records again, from the body's text: FastAPI keeps a number's value alone.
+
+    All other fields keep their strict types.
+    """
+    body = await request.body()
+    if len(body) <= _AT_ONCE_BYTES:
+        return inline_records.written_records(body)
+    return await run_in_threadpool(inline_records.written_records, body)
+
+
+WrittenRecords = Annotated[list[Any] | None, Depends(_written_records)]
+
 
 @router.post("/quotes", status_code=201, response_model=models.Quote)
 @allow(Scope.PRODUCER, body=(Whose("license", license_itself),))
-def create_quote(request: Request, body: models.QuoteBody) -> JSONResponse:
+def create_quote(
+    request: Request, body: models.QuoteBody, records: WrittenRecords
+) -> JSONResponse:
     """Price records, and say what a job of them can cost at most."""
     context = context_of(request)
     made = made_by(request)
     if made is None:
         stored = quote_maker.quote(
-            context.deps, wanted_of(body), reading_of(context, body), once_of(request)
+            context.deps,
+            wanted_of(body),
+            reading_of(context, body, records),
+            once_of(request),
         )
     else:
         stored = _stored(context, made)
@@ -66,14 +89,16 @@ def _push_of(body: models.QuoteBody) -> dict[str, Any] | None:
     return None
 
 
-def reading_of(context: ApiContext, body: models.QuoteBody) -> Reading | Kept:
-    """The records that a body holds, or whose upload it names."""
+def reading_of(
+    context: ApiContext, body: models.QuoteBody, records: WrittenRecords
+) -> Reading | Kept:
+    """The records that a body holds, as they are written, or whose upload it names."""
     if (body.records is None) == (body.upload is None):
         raise bad("records", "give either records or an upload")
     if body.upload is not None:
         stored = uploads.find(context.deps, body.license, body.upload)
         return uploads.reading_of(context.deps, stored)
-    records = body.records or []
+    records = records or []
     if len(records) > context.deps.settings.inline_records_max:
         raise Refused(
             Code.TOO_LARGE,

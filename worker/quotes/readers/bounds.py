@@ -2,12 +2,11 @@
 
 A record is held as a whole, and so are some thousand of them: what one cell, one record
 and one batch may take is what a process grows by. They are bytes of UTF-8, of what was
-decompressed. What a whole upload may become is a setting (`upload_decoded_bytes_max`).
+decompressed.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import chain
-from typing import TypeVar
 
 CELL_BYTES_MAX = 1 << 20
 RECORD_BYTES_MAX = 8 << 20
@@ -15,10 +14,8 @@ RECORD_BYTES_MAX = 8 << 20
 BATCH_BYTES = 4 << 20
 """A reader hands on what it has once it has so much: a record more is the most."""
 
-HELD_BYTES_MAX = 48 << 20
+HELD_BYTES_MAX = 32 << 20
 """What a format lets a reader hold at once besides, such as pages of columns."""
-
-_T = TypeVar("_T")
 
 
 def bytes_of(text: str) -> int:
@@ -45,17 +42,3 @@ def record_problem(cells: Collection[str]) -> str | None:
 def characters_of(columns: Iterable[Sequence[str]]) -> int:
     """How many characters stand in some columns."""
     return sum(map(len, chain.from_iterable(columns)))
-
-
-def batches(sized: Iterable[tuple[_T, int]], rows: int) -> Iterator[list[_T]]:
-    """What comes with its size, so many at a time, or fewer where they are large."""
-    held: list[_T] = []
-    size = 0
-    for one, its_size in sized:
-        held.append(one)
-        size += its_size
-        if len(held) >= rows or size >= BATCH_BYTES:
-            yield held
-            held, size = [], 0
-    if held:
-        yield held

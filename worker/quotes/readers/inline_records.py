@@ -1,14 +1,29 @@
-"""Records that came in a request's body, already parsed: the shapes of JSON Lines."""
+"""Records that came in a request's body: the shapes of JSON Lines."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from worker.infrastructure.errors import Code, Refused
-from worker.quotes.readers.json_objects import table_of
+from worker.quotes.readers.json_objects import BATCH_ROWS, Batch, table_of
 from worker.quotes.readers.mapped_records import records_in
 from worker.quotes.readers.reader import Reading
 
 RECORDS_MAX = 10_000
 """More than this are uploaded first."""
+
+
+def written_records(body: bytes) -> list[Any] | None:
+    """A body's records with numbers as the texts that were written; None without any.
+
+    Of what is no JSON, or lacks its list, is told where a body is looked at as a whole.
+    """
+    try:
+        parsed = json.loads(body, parse_float=str, parse_int=str)
+    except (ValueError, RecursionError):
+        return None
+    records = parsed.get("records") if isinstance(parsed, dict) else None
+    return records if isinstance(records, list) else None
 
 
 def read(records: Sequence[object]) -> Reading:
@@ -22,6 +37,11 @@ def read(records: Sequence[object]) -> Reading:
             f"{len(records)} records are too many for one request; upload more than "
             f"{RECORDS_MAX}",
         )
-    places = range(1, len(records) + 1)
-    values = zip(places, places, records, strict=True)
-    return records_in(table_of(values, kind="json"))
+    return records_in(table_of(_batches(records), kind="json"))
+
+
+def _batches(records: Sequence[object]) -> Iterator[Batch]:
+    for first in range(0, len(records), BATCH_ROWS):
+        values = records[first : first + BATCH_ROWS]
+        places = range(first + 1, first + 1 + len(values))
+        yield Batch(places, places, values)

@@ -5,6 +5,7 @@ from functools import lru_cache, partial
 from itertools import repeat
 
 from worker.infrastructure.errors import BadInput, Problem, bad
+from worker.quotes.readers.bounds import BATCH_BYTES, characters_of
 from worker.quotes.readers.column_mapping import (
     USUAL,
     ColumnMapping,
@@ -45,20 +46,23 @@ def _growing(
     mapping: ColumnMapping,
     columns: dict[str, None],
     taken: dict[str, str],
-) -> Iterator[Rows]:
-    """Rows of pieces that bring their own names; those of good records are kept."""
+) -> Iterator[tuple[Rows, int]]:
+    """Rows of pieces that bring their own names, with their size.
+
+    The names of good records are kept.
+    """
     known = lru_cache(_SHAPES)(partial(fields_of, mapping, line=None))
     for piece in table.pieces:
         try:
             fields = known(piece.names)
         except BadInput as error:
-            yield Rows(NO_RECORDS, _all_bad(piece, error.problems), 0)
+            yield Rows(NO_RECORDS, _all_bad(piece, error.problems), 0), 0
             continue
         rows = _rows(piece, fields)
         if len(rows.records):
             columns.update(dict.fromkeys(fields.names))
             taken.update(fields.taken)
-        yield rows
+        yield rows, characters_of(piece.columns) if len(rows) < ROWS else BATCH_BYTES
 
 
 def _all_bad(piece: Piece, problems: list[Problem]) -> dict[int, list[Problem]]:
@@ -122,13 +126,16 @@ def _without_company(line: int, person_id: str, *, nested: bool) -> Problem:
     return Problem(line, COMPANY_ID, "is missing")
 
 
-def _merged(blocks: Iterator[Rows]) -> Iterator[Rows]:
+def _merged(blocks: Iterator[tuple[Rows, int]]) -> Iterator[Rows]:
     """Small blocks as larger ones."""
     held: list[Rows] = []
-    for rows in blocks:
+    count = size = 0
+    for rows, its_size in blocks:
         held.append(rows)
-        if sum(map(len, held)) >= ROWS:
+        count += len(rows)
+        size += its_size
+        if count >= ROWS or size >= BATCH_BYTES:
             yield joined(held)
-            held = []
+            held, count, size = [], 0, 0
     if held:
         yield joined(held)

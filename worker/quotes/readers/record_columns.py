@@ -160,6 +160,9 @@ class Rows(NamedTuple):
         return len(self.records) + len(self.bad)
 
 
+_FEW = 8
+
+
 def rows_of(
     names: Sequence[str],
     columns: Sequence[Sequence[str]],
@@ -169,9 +172,11 @@ def rows_of(
     """Rows that are there by columns, of which `company_id` is one."""
     by_name = dict(zip(names, columns, strict=True))
     companies, persons = by_name[COMPANY_ID], by_name.get(PERSON_ID)
-    text = "".join(chain.from_iterable(columns))
+    # Few rows are large ones, or none: they are not copied to be looked at.
+    text = "".join(chain.from_iterable(columns)) if len(numbers) > _FEW else None
     if (
-        not is_unusable(text)
+        text is not None
+        and not is_unusable(text)
         and (bytes_of(text) <= CELL_BYTES_MAX or _are_small(columns))
         and all(companies)
         and _are_ids(companies)

@@ -20,6 +20,7 @@ from worker.quotes.readers.parquet.row_groups import (
     footer_of,
     row_groups,
 )
+from worker.quotes.readers.parquet.spooled_columns import together
 from worker.quotes.readers.reader import columns_of
 from worker.quotes.readers.table import Noticed, Piece, ReadOptions, Table
 
@@ -45,25 +46,29 @@ def table(stream: BinaryIO, options: ReadOptions) -> Table:  # noqa: ARG001 - no
     """
     footer = footer_of(stream)
     try:
-        meant = parquet.ParquetFile(BytesIO(footer)).schema_arrow
-        file = parquet.ParquetFile(
-            stream,
-            metadata=parquet.read_metadata(BytesIO(_as_stored(footer))),
-            buffer_size=_BUFFER_BYTES,
-            pre_buffer=False,
-            memory_map=False,
-            page_checksum_verification=True,
-            # Nanoseconds would turn the year 9999 into another one, untold.
-            coerce_int96_timestamp_unit="us",
-        )
-        stored = file.schema_arrow
+        return _table(stream, footer)
     except _CANNOT as error:
         raise bad(None, f"the file cannot be read as Parquet: {error}") from error
+
+
+def _table(stream: BinaryIO, footer: bytes) -> Table:
+    meant = parquet.ParquetFile(BytesIO(footer)).schema_arrow
+    file = parquet.ParquetFile(
+        stream,
+        metadata=parquet.read_metadata(BytesIO(_as_stored(footer))),
+        buffer_size=_BUFFER_BYTES,
+        pre_buffer=False,
+        memory_map=False,
+        page_checksum_verification=True,
+        # Nanoseconds would turn the year 9999 into another one, untold.
+        coerce_int96_timestamp_unit="us",
+    )
+    stored = file.schema_arrow
     noticed = Noticed(format="parquet")
     places = _places(meant, noticed)
     names = columns_of([meant.names[place] for place in places], line=0)
     read_as = _read_as(stored, meant, places)
-    groups = row_groups(stream, file.metadata)
+    groups = row_groups(stream, footer)
     rows = _Rows(file, names, read_as, noticed)
     return Table(names, 0, rows.pieces(groups), noticed)
 
@@ -141,15 +146,25 @@ class _Rows:
     def _batches(self, place: int, group: RowGroup) -> Iterator[Any]:
         if group.unreadable is not None:
             raise ValueError(group.unreadable)
-        batches = self._file.iter_batches(
+        if group.by_column:
+            columns = [self._columns(place, group, [name]) for name in self._names]
+            batches = together(columns)
+        else:
+            batches = self._columns(place, group, self._names)
+        for batch in batches:
+            yield from _cut(batch)
+
+    def _columns(
+        self, place: int, group: RowGroup, names: Sequence[str]
+    ) -> Iterator[Any]:
+        batches: Iterator[Any] = self._file.iter_batches(
             batch_size=group.batch_rows,
             row_groups=[place],
-            columns=self._names if self._noticed.left_out else None,
+            columns=names,
             # One thread: a second one would only hold more in memory.
             use_threads=False,
         )
-        for batch in batches:
-            yield from _cut(batch)
+        return batches
 
     def _piece(self, first: int, batch: Any) -> Piece:  # noqa: ANN401 - the same
         numbers = range(first, first + batch.num_rows)

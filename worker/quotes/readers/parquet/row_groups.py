@@ -6,13 +6,14 @@ the longest.
 """
 
 import struct
-from collections.abc import Iterator
+from operator import index
 from typing import Any, BinaryIO, NamedTuple
 
 import pyarrow as pa  # type: ignore[import-untyped]
 
 from worker.infrastructure.errors import bad
 from worker.quotes.readers.bounds import BATCH_BYTES, HELD_BYTES_MAX
+from worker.quotes.readers.parquet.compact_protocol import CompactReader
 from worker.quotes.readers.parquet.page_headers import Page, pages_of
 from worker.quotes.readers.table import ROWS
 
@@ -20,6 +21,9 @@ _MAGIC, _MAGIC_ENCRYPTED = b"PAR1", b"PARE"
 _TAIL = struct.Struct("<I4s")
 _FOOTER_BYTES_MAX = 4 << 20
 _PAGES_MAX = 500_000
+_BYTE_ARRAY = 6
+_CODECS = {1: "snappy", 2: "gzip", 4: "brotli", 6: "zstd", 7: "lz4_raw"}
+"""Those that pyarrow knows by a name, by parquet.thrift's numbers."""
 
 _DICTIONARY_BYTES = 1 << 10
 """Values of a dictionary that is no larger need not be looked at one by one."""
@@ -28,11 +32,13 @@ _DICTIONARY_BYTES = 1 << 10
 class RowGroup(NamedTuple):
     """Some rows behind each other, and how many of them are a batch.
 
-    `rows` are as many as the footer says. `unreadable` says why none of them can be.
+    `rows` are as many as the footer says. `by_column`: their columns cannot all be held
+    at once. `unreadable` says why none of the rows can be read.
     """
 
     rows: int
     batch_rows: int
+    by_column: bool
     unreadable: str | None
 
 
@@ -63,47 +69,76 @@ def footer_of(stream: BinaryIO) -> bytes:
     return _MAGIC + footer
 
 
-def row_groups(
-    stream: BinaryIO,
-    metadata: Any,  # noqa: ANN401 - pyarrow ships no types
-) -> list[RowGroup]:
-    """All row groups of a file whose columns are plain.
+def row_groups(stream: BinaryIO, footer: bytes) -> list[RowGroup]:
+    """All row groups of a file whose columns are plain, by its `footer_of`.
 
-    Raises `BadInput` where one would take more than may be held.
+    Raises `BadInput` where one would take more than may be held, and `ValueError` where
+    the footer cannot be read.
     """
     size = stream.seek(0, 2)
     left = _PAGES_MAX
     found = []
-    for number in range(metadata.num_row_groups):
-        group = metadata.row_group(number)
+    for number, (rows, columns) in enumerate(_described(footer), start=1):
         held = row_bytes = 0
         unreadable = None
-        for place in range(group.num_columns):
-            column = group.column(place)
+        for column in columns:
             try:
-                chunk = _chunk(stream, size, column, group.num_rows, left)
+                chunk = _chunk(stream, size, column, rows, left)
             except (ValueError, OSError, pa.ArrowException) as error:
-                unreadable = f"{column.path_in_schema}: {error}"
+                unreadable = f"{column.name}: {error}"
                 break
+            _check_held(number, column.name, chunk.held_bytes)
             left -= chunk.pages
             held += chunk.held_bytes
             row_bytes += chunk.value_bytes
         if left < 0:
             raise bad(None, f"has more than {_PAGES_MAX} pages: write larger ones")
-        _check_held(number, held)
-        rows = max(1, min(ROWS, BATCH_BYTES // max(row_bytes, 1)))
-        found.append(RowGroup(group.num_rows, rows, unreadable))
+        batch = max(1, min(ROWS, BATCH_BYTES // max(row_bytes, 1)))
+        found.append(RowGroup(rows, batch, held > HELD_BYTES_MAX, unreadable))
     stream.seek(0)
     return found
 
 
-def _check_held(number: int, held: int) -> None:
+class _Column(NamedTuple):
+    """A column of a row group as the footer has it."""
+
+    name: str
+    is_bytes: bool
+    codec: int
+    values: int
+    first_page: int
+
+
+def _described(footer: bytes) -> list[tuple[int, list[_Column]]]:
+    """The row groups that a footer has: their rows and columns."""
+    try:
+        fields = CompactReader(footer, len(_MAGIC)).struct()
+        return [
+            (index(group[3]), [_column(column) for column in group[1]])
+            for group in fields.get(4, ())
+        ]
+    except (LookupError, TypeError, AttributeError) as error:
+        raise ValueError("its footer cannot be read") from error
+
+
+def _column(chunk: dict[int, Any]) -> _Column:
+    said = chunk[3]
+    data, dictionary = index(said[9]), index(said.get(11) or 0)
+    first = dictionary if 0 < dictionary < data else data
+    if chunk.get(1):
+        first = -1  # It lies in another file.
+    name = b".".join(said[3]).decode(errors="replace")
+    is_bytes = index(said[1]) == _BYTE_ARRAY
+    return _Column(name, is_bytes, index(said[4]), index(said[5]), first)
+
+
+def _check_held(number: int, name: str, held: int) -> None:
     if held > HELD_BYTES_MAX:
         message = (
-            f"row group {number + 1} takes {-(-held >> 20)} MiB at once; at most "
-            f"{HELD_BYTES_MAX >> 20} are held: write it with smaller pages"
+            f"a page of row group {number} takes {-(-held >> 20)} MiB; at most "
+            f"{HELD_BYTES_MAX >> 20} are held: write smaller pages"
         )
-        raise bad(None, message)
+        raise bad(name, message)
 
 
 class _Chunk(NamedTuple):
@@ -115,28 +150,23 @@ class _Chunk(NamedTuple):
 
 
 def _chunk(
-    stream: BinaryIO,
-    size: int,
-    column: Any,  # noqa: ANN401 - the same
-    rows: int,
-    pages_max: int,
+    stream: BinaryIO, size: int, column: _Column, rows: int, pages_max: int
 ) -> _Chunk:
     """Look at a column's pages. Raises `ValueError` where they are no column's."""
-    if column.num_values != rows:
-        raise ValueError(f"{column.num_values} values are no {rows} rows")
-    has_text = column.physical_type == "BYTE_ARRAY"
+    if column.values != rows or rows < 0:
+        raise ValueError(f"{column.values} values are no {rows} rows")
     dictionary = longest = held = 0
     by_prefix = by_dictionary = False
     dense = 0
     count = 0
-    for page, place in _pages(stream, size, column, rows):
+    for page, place in pages_of(stream, column.first_page, size, rows):
         count += 1
         if count > pages_max:
             break
         held = max(held, page.bytes + page.compressed_bytes)
         if page.is_dictionary:
             dictionary = page.bytes
-            longest = _longest(stream, column, page, place) if has_text else 0
+            longest = _longest(stream, column, page, place)
         elif page.values:
             by_dictionary |= page.by_dictionary
             by_prefix |= page.by_prefix
@@ -147,35 +177,20 @@ def _chunk(
     return _Chunk(held + dictionary, value, count)
 
 
-def _pages(
-    stream: BinaryIO,
-    size: int,
-    column: Any,  # noqa: ANN401 - the same
-    rows: int,
-) -> Iterator[tuple[Page, int]]:
-    """A column's pages, each with the place where its data begins."""
-    first = column.data_page_offset
-    if column.has_dictionary_page and 0 < column.dictionary_page_offset < first:
-        first = column.dictionary_page_offset
-    if column.file_path:
-        raise ValueError("it lies in another file")
-    yield from pages_of(stream, first, size, rows)
-
-
-def _longest(
-    stream: BinaryIO,
-    column: Any,  # noqa: ANN401 - the same
-    page: Page,
-    place: int,
-) -> int:
+def _longest(stream: BinaryIO, column: _Column, page: Page, place: int) -> int:
     """How long the longest value of a dictionary is, or may be."""
+    if not column.is_bytes:
+        return 0
     if page.bytes <= _DICTIONARY_BYTES or page.bytes > HELD_BYTES_MAX:
         return page.bytes  # The latter is not going to be read.
     stream.seek(place)
     data = stream.read(page.compressed_bytes)
-    if column.compression != "UNCOMPRESSED":
+    if column.codec:
+        name = _CODECS.get(column.codec)
+        if name is None:
+            return page.bytes  # May be one value.
         # Raises where it becomes more than it says, or less.
-        data = _decompressed(column.compression, data, page.bytes)
+        data = pa.decompress(data, page.bytes, codec=name, asbytes=True)
     unpack = struct.Struct("<I").unpack_from
     longest = at = 0
     try:
@@ -186,15 +201,3 @@ def _longest(
     except struct.error as error:
         raise ValueError("a dictionary does not end") from error
     return longest
-
-
-def _decompressed(name: str, data: bytes, size: int) -> bytes:
-    if name.startswith("LZ4"):
-        # Of two framings, which only pyarrow tells apart.
-        return _unknown_values(size)
-    return pa.decompress(data, size, codec=name.lower(), asbytes=True)  # type: ignore[no-any-return]
-
-
-def _unknown_values(size: int) -> bytes:
-    """A dictionary that may as well be one value."""
-    return struct.pack("<I", size)
