@@ -184,7 +184,12 @@ def test_quotes_that_swallow_again_and_again_come_to_an_end_that_is_told():
 
 
 def test_a_line_and_a_record_have_a_bound():
-    assert "a line is longer" in _refused("company_id\n" + "x" * (9 << 20)).message
+    line = "x" * (20 << 20)
+    records, problems, _ = _read(f"company_id\na\n{line}\nb\n")
+    assert [record["company_id"] for record in records] == ["a", "b"]
+    assert problems[0].line == 3
+    assert "is longer than 8 Mi characters" in problems[0].message
+    assert "header cannot be read" in _refused(line).message
     cell = '"' + ("x" * 9_999 + "\n") * 80 + '"'
     data = "company_id" + ",c%d" * 12 % tuple(range(12)) + "\na" + f",{cell}" * 12
     records, problems, _ = _read(f"{data}\nb\n")

@@ -96,8 +96,9 @@ class Settings(EnvironmentSettings):
     upload_bytes_max: int = setting(2 << 30, ge=1)
     """The largest upload."""
     upload_decoded_bytes_max: int = setting(4 << 30, ge=1)
-    """What the records of an upload, or of a file that is quoted, may take: what was
-    decompressed, as it is kept. On the disk it lies twice meanwhile."""
+    """What an upload may become once it is decompressed, and what its records, or
+    those of a file that is quoted, may take as they are kept. On the disk it lies twice
+    meanwhile."""
     workbook_memory_bytes: int = setting(3 << 30, ge=256 << 20)
     """Address space of the process that reads an XLSX, XLS or ODS; a million rows of 20
     columns take 2.1 GiB, of which it uses 1.5."""

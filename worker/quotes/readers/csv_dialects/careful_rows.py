@@ -15,10 +15,11 @@ from worker.infrastructure.errors import Problem
 from worker.quotes.readers.bounds import RECORD_BYTES_MAX
 from worker.quotes.readers.csv_dialects.dialect import Dialect
 from worker.quotes.readers.csv_dialects.row_block import CUT_OFF
-from worker.quotes.readers.csv_dialects.text_encoding import LINE_CHARACTERS_MAX
 
 _RECORD_CHARACTERS_MAX = RECORD_BYTES_MAX
 _RECORD_LINES_MAX = 100_000
+_LINE_AT_ONCE = 1 << 20
+_ENDS = "\n", "\r"
 _READ_AGAIN_MAX = 64 << 20
 """More is not read a second time: quotes on every line would go on for ever."""
 
@@ -54,7 +55,8 @@ class _Lines:
         if self._again:
             text = self._again.popleft()
         else:
-            text = self._text.readline(LINE_CHARACTERS_MAX)
+            text = self._text.readline(_RECORD_CHARACTERS_MAX + 1)
+            self._skip_rest_of(text)
         if not text:
             raise StopIteration
         self.record.append(text)
@@ -66,10 +68,17 @@ class _Lines:
             raise _TooLong
         return text
 
+    def _skip_rest_of(self, line: str) -> None:
+        """Pass over what is behind a line that is too long to be held."""
+        if len(line) <= _RECORD_CHARACTERS_MAX:
+            return
+        while line and not line.endswith(_ENDS):
+            line = self._text.readline(_LINE_AT_ONCE)
+
     @property
     def is_cut(self) -> bool:
         """Whether the record's last line has no end."""
-        return bool(self.record) and not self.record[-1].endswith(("\n", "\r"))
+        return bool(self.record) and not self.record[-1].endswith(_ENDS)
 
     def next_record(self) -> None:
         """The record was read; the next one begins."""
@@ -88,8 +97,8 @@ class _Lines:
         """How many lines are left; then there are none."""
         count = len(self._again)
         self._again.clear()
-        while text := self._text.readline(LINE_CHARACTERS_MAX):
-            count += text.endswith(("\n", "\r"))
+        while text := self._text.readline(_LINE_AT_ONCE):
+            count += text.endswith(_ENDS)
         return count
 
 

@@ -11,11 +11,7 @@ import re
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
-from worker.infrastructure.errors import BadInput, bad
-from worker.quotes.readers.bounds import RECORD_BYTES_MAX
-
-LINE_CHARACTERS_MAX = RECORD_BYTES_MAX
-"""A longer line is refused before any of it is held."""
+from worker.infrastructure.errors import bad
 
 _AT_ONCE = 1 << 20
 _SAMPLE = 1 << 12
@@ -64,8 +60,8 @@ class TextEncoding(NamedTuple):
 def encoding_of(stream: BinaryIO, declared: str | None) -> TextEncoding:
     """The encoding of a whole stream, which is read once; it is left at its start.
 
-    Raises `BadInput` where two fit, where the declared one is not known or cannot be,
-    and where a line is too long.
+    Raises `BadInput` where two fit, and where the declared one is not known or cannot
+    be.
     """
     if declared is not None:
         return _declared(stream, declared)
@@ -124,43 +120,15 @@ def _recognised_by_nul(stream: BinaryIO) -> str | None:
 def _looked_through(
     stream: BinaryIO, codec: str, name: str, errors: str
 ) -> TextEncoding:
-    """Decode all once, holding little: a line that is too long is found before."""
+    """Decode all once, holding little."""
     stream.seek(0)
     decoder = codecs.getincrementaldecoder(codec)(errors)
-    lines = _LineLengths()
+    last = ""
     while data := stream.read(_AT_ONCE):
-        lines.add(decoder.decode(data))
-    lines.add(decoder.decode(b"", final=True))
+        last = decoder.decode(data) or last
+    last = decoder.decode(b"", final=True) or last
     stream.seek(0)
-    return TextEncoding(codec, name, errors, lines.open == 0)
-
-
-class _LineLengths:
-    """How long the line is that has not ended yet."""
-
-    def __init__(self) -> None:
-        self.open = 0
-        self._ended = 0
-
-    def add(self, text: str) -> None:
-        ends = max(text.rfind("\n"), text.rfind("\r"))
-        if ends >= 0:
-            if self.open:
-                first = min(at for at in map(text.find, "\r\n") if at >= 0)
-                self._check(self.open + first)
-            self.open = 0
-        self.open += len(text) - ends - 1
-        self._check(self.open)
-
-    @staticmethod
-    def _check(length: int) -> None:
-        if length > LINE_CHARACTERS_MAX:
-            raise _too_long()
-
-
-def _too_long() -> BadInput:
-    size = LINE_CHARACTERS_MAX >> 20
-    return bad(None, f"a line is longer than {size} Mi characters: is this a CSV?")
+    return TextEncoding(codec, name, errors, last.endswith(("\n", "\r")))
 
 
 def _is_windows_1252(stream: BinaryIO) -> bool:
