@@ -56,8 +56,14 @@ def test_a_refusal_says_what_may_have_been_meant(api):
     for path, message in (
         ("charges?licence=beta", "did you mean license?"),
         ("charges?License=beta", "did you mean license?"),
-        ("charges?q=1", "there are cursor, format, item, license, limit, period"),
-        ("charges?=1", "there are cursor, format, item, license, limit, period"),
+        (
+            "charges?q=1",
+            "there are cursor, format, item, job, license, limit, period, user, views",
+        ),
+        (
+            "charges?=1",
+            "there are cursor, format, item, job, license, limit, period, user, views",
+        ),
         ("licenses/beta?limit=1", "there is none"),
         ("charges?license=beta&license=acme", "is given 2 times; give it once"),
         ("charges?license=beta&license=beta", "is given 2 times; give it once"),

@@ -72,13 +72,22 @@ class Answer(NamedTuple):
     phones: int
 
 
+def _fitting(settings: dict[str, str]) -> dict[str, str]:
+    """Settings whose messages stay hidden for longer than a lease lasts."""
+    lease_s, hidden_s = (
+        float(settings["LEASE_S"]),
+        int(settings["VISIBILITY_TIMEOUT_S"]),
+    )
+    return settings | {"VISIBILITY_TIMEOUT_S": str(max(hidden_s, int(lease_s) + 3))}
+
+
 class Fleet:
     """Processes on one database and one broker; all of them end with the block."""
 
     def __init__(
         self, folder: Path, database_url: str, broker_url: str, **settings: str
     ) -> None:
-        given = QUICK | settings
+        given = _fitting(QUICK | settings)
         self._env = dict(os.environ) | {
             "HOLDFAST_HOME": str(folder),
             "HOLDFAST_DATABASE_URL": database_url,

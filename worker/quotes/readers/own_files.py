@@ -4,6 +4,7 @@ They are known by how they begin, whatever is in them, and only in them is undon
 kept their cells texts: in a file of anybody else an apostrophe is one.
 """
 
+from codecs import BOM_UTF8
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -17,7 +18,8 @@ def own_delimiter(head: bytes) -> str | None:
 
     `head` is how the file begins, as bytes: all of its header line, or more.
     """
-    return delimiter_of(head)
+    # Most files of others begin without the mark, and need no closer look.
+    return delimiter_of(head) if head.startswith(BOM_UTF8) else None
 
 
 def restored_cells(cells: Iterable[str]) -> list[str]:
