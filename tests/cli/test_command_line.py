@@ -44,7 +44,10 @@ def _quote(terminal: WarmTerminal, contacts: Path, *words: str) -> tuple[str, ..
 
 
 _BAD_FILES = {
-    "a missing column": (b"name\nx\n", "line 1: company_id: the column is missing"),
+    "a missing column": (
+        b"name\nx\n",
+        "line 1: company_id: the column is missing; there are name",
+    ),
     "a doubled column": (
         b"company_id,x,x\nc,1,2\n",
         "line 1: x: the column is there twice",
