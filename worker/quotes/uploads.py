@@ -7,6 +7,7 @@ are kept by columns, as `kept_records` has them.
 
 import json
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 
 from pricing.claims import KNOWN
 from storage.files import row_with_file
@@ -18,7 +19,7 @@ from worker.infrastructure.dependencies import Deps
 from worker.infrastructure.errors import Code, Refused, bad
 from worker.infrastructure.ids import new_id
 from worker.quotes import kept_records
-from worker.quotes.intake import taken_in
+from worker.quotes.intake import Intake, taken_in
 from worker.quotes.kept_records import Kept, KeptRecords
 from worker.quotes.readers.reader import Reading
 from worker.quotes.readers.record_columns import Row, blocks_of, records_of
@@ -45,14 +46,7 @@ def upload(
     _check_license(deps, license_id)
     upload_id = new_id("upload")
     name = f"uploads/{upload_id}{_BY_COLUMNS}"
-    records_max, bytes_max = _limits(deps)
-    with taken_in(
-        reading.blocks,
-        records_max,
-        skip_bad=skip_bad,
-        bytes_max=bytes_max,
-        noticed=reading.noticed,
-    ) as intake:
+    with _taken_in(deps, reading, skip_bad=skip_bad) as intake:
         problems = intake.problems
         if not skip_bad or not intake.records:
             problems.raise_if_any()
@@ -83,8 +77,16 @@ def upload(
     return stored
 
 
-def _limits(deps: Deps) -> tuple[int, int]:
-    return deps.settings.records_max, deps.settings.upload_decoded_bytes_max
+def _taken_in(
+    deps: Deps, reading: Reading, *, skip_bad: bool
+) -> AbstractContextManager[Intake]:
+    return taken_in(
+        reading.blocks,
+        deps.settings.records_max,
+        skip_bad=skip_bad,
+        bytes_max=deps.settings.upload_decoded_bytes_max,
+        noticed=reading.noticed,
+    )
 
 
 def find(deps: Deps, license_id: str, upload_id: str) -> StoredUpload:
