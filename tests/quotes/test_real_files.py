@@ -119,9 +119,6 @@ def test_what_holds_no_table_is_refused_for_the_right_cause(causes):
             assert NO_TABLES[Path(name).name] in cause, name
 
 
-@pytest.mark.xfail(
-    strict=True, reason="CSV is read as UTF-8 with commas and named columns alone yet"
-)
 def test_nine_in_ten_of_those_that_hold_a_table_can_be_quoted(causes):
     tables = {
         name: cause
