@@ -315,11 +315,11 @@ def forget(connection: Connection, *, after_s: float, limit: int) -> int:
     """Remove requests that ended so long ago."""
     return connection.execute(
         text("""
-            DELETE FROM lookups WHERE id IN (
+            DELETE FROM lookups WHERE id = ANY (ARRAY(
               SELECT id FROM lookups
                WHERE ended_at < (
                      SELECT holdfast_confirmed_clock() - make_interval(
                               secs => :after_s))
-               ORDER BY ended_at LIMIT :limit FOR UPDATE SKIP LOCKED)"""),
+               ORDER BY ended_at LIMIT :limit FOR UPDATE SKIP LOCKED))"""),
         {"after_s": after_s, "limit": limit},
     ).rowcount

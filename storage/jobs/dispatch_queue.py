@@ -193,7 +193,7 @@ def mark_chunks(
 
 _MARK_ENTRIES = text("""
 UPDATE outbox SET state = 'dispatched', dispatched_at = statement_timestamp()
- WHERE id IN (
+ WHERE id = ANY (ARRAY(
    SELECT id FROM outbox
     WHERE state = 'pending' AND run_at <= clock_timestamp()
       AND (topic <> :slow OR id IN (
@@ -203,9 +203,11 @@ UPDATE outbox SET state = 'dispatched', dispatched_at = statement_timestamp()
             LIMIT greatest(0, :slow_max - (
                   SELECT count(*) FROM outbox
                    WHERE topic = :slow AND state IN ('dispatched', 'running')))))
-    ORDER BY id LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED)
+    ORDER BY id LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED))
 RETURNING id
 """)
+# An array is made once. What stands in an IN may be looked for again for each row, and
+# then finds others than those that are locked by now: more than the limit.
 
 
 def mark_entries(

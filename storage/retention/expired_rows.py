@@ -193,8 +193,8 @@ def forget_replaced_secrets(
     """Secrets of webhooks that were replaced, and have not signed for so long."""
     return connection.execute(
         text(f"""
-            DELETE FROM replaced_secrets WHERE id IN (
+            DELETE FROM replaced_secrets WHERE id = ANY (ARRAY(
               SELECT id FROM replaced_secrets WHERE signs_until < {_LONG_AGO}
-               ORDER BY signs_until LIMIT :limit FOR UPDATE SKIP LOCKED)"""),  # noqa: S608 - a constant
+               ORDER BY signs_until LIMIT :limit FOR UPDATE SKIP LOCKED))"""),  # noqa: S608 - a constant
         {"after_s": after_s, "limit": limit},
     ).rowcount

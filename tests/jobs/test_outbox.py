@@ -146,6 +146,14 @@ def test_entries_are_handed_over_oldest_first_and_no_more_than_asked(database):
         assert dispatch_queue.mark_entries(connection, limit=2) == ids[2:]
 
 
+def test_no_more_entries_are_handed_over_than_asked_whichever_plan_is_taken(database):
+    ids = [_put(database, f"job-{number}") for number in range(3)]
+    with database.transaction() as connection:
+        for way in ("hashjoin", "mergejoin", "hashagg", "material", "sort"):
+            connection.execute(text(f"SET LOCAL enable_{way} = off"))
+        assert dispatch_queue.mark_entries(connection, limit=2) == ids[:2]
+
+
 def test_deliveries_leave_room_for_everything_else(database):
     with database.transaction() as connection:
         for number in range(5):
